@@ -1,0 +1,68 @@
+// Package blob keeps the bytes of messages, encrypted. Every blob has a random
+// key of its own; the row that names a blob holds that key wrapped by its
+// tenant's key (Keyring), so erasing a tenant's key erases its bytes. The store
+// itself never sees a tenant, and nothing is readable without the site's key
+// file.
+package blob
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// ErrDamaged says that a blob's bytes are not those that were written: cut
+// short, changed, or not the blob the key belongs to.
+var ErrDamaged = errors.New("blob is damaged")
+
+// ErrNotFound says that there is no such blob.
+var ErrNotFound = errors.New("blob not found")
+
+// ID names a blob: 32 hexadecimal characters, random.
+type ID string
+
+// Key is a blob's own key. It prints as nothing.
+type Key [32]byte
+
+// String keeps keys out of logs.
+func (Key) String() string { return "(key)" }
+
+// Ref names a blob in a row. The zero Ref names none.
+type Ref struct {
+	ID      ID     `json:"id,omitempty"`
+	Size    int64  `json:"size,omitempty"` // of the plain bytes
+	Wrapped []byte `json:"key,omitempty"`  // the blob's key, wrapped by the tenant's
+}
+
+// IsZero reports whether r names no blob.
+func (r Ref) IsZero() bool { return r.ID == "" }
+
+// Writer takes the bytes of a new blob. Nothing is visible before Commit,
+// which returns only when bytes and name are durable. Abort after Commit does
+// nothing.
+type Writer interface {
+	io.Writer
+	Commit() error
+	Abort()
+	ID() ID
+	Key() Key
+	Size() int64
+}
+
+// Reader reads a blob at random; every chunk is authenticated before a byte of
+// it is handed out. A changed chunk gives ErrDamaged.
+type Reader interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Store keeps blobs. All methods may be used by many goroutines.
+type Store interface {
+	Create(ctx context.Context) (Writer, error)
+	Open(ctx context.Context, id ID, key Key) (Reader, error)
+	Delete(ctx context.Context, id ID) error                        // no error if it is not there
+	Walk(ctx context.Context, f func(id ID, age int64) error) error // age in seconds; for the sweep of blobs without rows
+	Free(ctx context.Context) (bytes, inodesPercent int64, err error)
+	Aside(ctx context.Context, id ID) error // moves a damaged blob out of the way, never deletes it
+}

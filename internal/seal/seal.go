@@ -1,0 +1,147 @@
+// Package seal makes and checks the gateway's two seals: the intake seal, put
+// on a message the moment it is accepted, and the outgoing seal, put on the
+// very bytes that may be delivered, for exactly these recipients and networks.
+// Both are Ed25519 signatures over a canonical form with length prefixes, so
+// that no two different facts have the same form. The private key lives beside
+// the site's key file and never in the database; delivery has only the public
+// half.
+package seal
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"slices"
+)
+
+// ErrMismatch says that a seal does not fit what it stands on.
+var ErrMismatch = errors.New("seal does not match")
+
+// Kind is why bytes may be delivered.
+type Kind string
+
+// The kinds of outgoing seals.
+const (
+	Treated Kind = "treated"
+	Passed  Kind = "passed"
+	Ours    Kind = "ours"
+)
+
+// Intake is what the intake seal covers. Strings, since this package stands
+// below the ones that name these things.
+type Intake struct {
+	Tenant, ID, Profile string
+	Zone, Treatment     uint8
+	From                string
+	To                  []string // any order; sealed sorted
+	Digest              [32]byte // of the bytes as received
+}
+
+// Outgoing is what the outgoing seal covers.
+type Outgoing struct {
+	Tenant, ID string
+	Kind       Kind
+	Networks   []uint8  // networks these bytes may go to
+	To         []string // recipients they may go to
+	Header     [32]byte // SHA-256 of the header block as composed
+	Body       [32]byte // SHA-256 of the rest
+}
+
+// Signer makes seals.
+type Signer struct{ key ed25519.PrivateKey }
+
+// Verifier checks them.
+type Verifier struct{ key ed25519.PublicKey }
+
+// NewSigner returns a signer for a private key's 32-byte seed.
+func NewSigner(seed []byte) (*Signer, error) {
+	if len(seed) != ed25519.SeedSize {
+		return nil, errors.New("seal: the key must have 32 bytes")
+	}
+	return &Signer{key: ed25519.NewKeyFromSeed(seed)}, nil
+}
+
+// NewSeed makes the seed of a new private key.
+func NewSeed() []byte {
+	seed := make([]byte, ed25519.SeedSize)
+	if _, err := rand.Read(seed); err != nil {
+		panic(err) // crypto/rand.Read does not fail on Linux
+	}
+	return seed
+}
+
+// Verifier returns the public half.
+func (s *Signer) Verifier() Verifier {
+	return Verifier{key: s.key.Public().(ed25519.PublicKey)}
+}
+
+// SealIntake seals what was accepted.
+func (s *Signer) SealIntake(i Intake) []byte { return ed25519.Sign(s.key, i.canonical()) }
+
+// SealOutgoing seals what may be delivered.
+func (s *Signer) SealOutgoing(o Outgoing) []byte { return ed25519.Sign(s.key, o.canonical()) }
+
+// CheckIntake fails with ErrMismatch unless sig is the seal of i.
+func (v Verifier) CheckIntake(i Intake, sig []byte) error { return v.check(i.canonical(), sig) }
+
+// CheckOutgoing fails with ErrMismatch unless sig is the seal of o.
+func (v Verifier) CheckOutgoing(o Outgoing, sig []byte) error { return v.check(o.canonical(), sig) }
+
+// SealRow seals the facts of a journal row, so that a row that was changed
+// outside the gateway is seen when it is next claimed.
+func (s *Signer) SealRow(row []byte) []byte {
+	return ed25519.Sign(s.key, append([]byte("sekisho row 1\x00"), row...))
+}
+
+// CheckRow fails with ErrMismatch unless sig is the seal of row.
+func (v Verifier) CheckRow(row, sig []byte) error {
+	return v.check(append([]byte("sekisho row 1\x00"), row...), sig)
+}
+
+func (v Verifier) check(msg, sig []byte) error {
+	if len(v.key) != ed25519.PublicKeySize || !ed25519.Verify(v.key, msg, sig) {
+		return ErrMismatch
+	}
+	return nil
+}
+
+func (i Intake) canonical() []byte {
+	b := []byte("sekisho intake 1\x00")
+	for _, s := range []string{i.Tenant, i.ID, i.Profile} {
+		b = appendString(b, s)
+	}
+	b = append(b, i.Zone, i.Treatment)
+	b = appendString(b, i.From)
+	b = appendSorted(b, i.To)
+	return append(b, i.Digest[:]...)
+}
+
+func (o Outgoing) canonical() []byte {
+	b := []byte("sekisho outgoing 1\x00")
+	for _, s := range []string{o.Tenant, o.ID, string(o.Kind)} {
+		b = appendString(b, s)
+	}
+	n := slices.Clone(o.Networks)
+	slices.Sort(n)
+	b = appendString(b, string(n))
+	b = appendSorted(b, o.To)
+	b = append(b, o.Header[:]...)
+	return append(b, o.Body[:]...)
+}
+
+// appendString writes a length before the bytes: "ab","c" and "a","bc" differ.
+func appendString(b []byte, s string) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+func appendSorted(b []byte, ss []string) []byte {
+	ss = slices.Clone(ss)
+	slices.Sort(ss)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(ss)))
+	for _, s := range ss {
+		b = appendString(b, s)
+	}
+	return b
+}

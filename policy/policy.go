@@ -1,0 +1,172 @@
+// Package policy decides. Facts go in, a verdict comes out; it touches no
+// database, no network and no clock, so every decision can be asked again and
+// tested in a table. What happens to a part is fixed by Options before the
+// worker runs; Decide judges whole messages only.
+package policy
+
+import (
+	"fmt"
+	"sort"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/sanitize"
+)
+
+// Action is what happens to a message.
+type Action uint8
+
+// The actions. There is none that discards. The zero value holds.
+const (
+	Hold    Action = 0
+	Deliver Action = 1
+)
+
+func (a Action) String() string {
+	if a == Deliver {
+		return "deliver"
+	}
+	return "hold"
+}
+
+// Release is an administrator's wish that a held message or part be examined
+// again and its treated form delivered.
+type Release struct {
+	By     string             `json:"by"`
+	Reason string             `json:"reason"`
+	At     time.Time          `json:"at"`
+	To     []envelope.Address `json:"to,omitempty"` // narrowed recipients; empty: all of the message's own
+}
+
+// Facts is all that a decision rests on.
+type Facts struct {
+	Envelope *envelope.Envelope
+	Report   *sanitize.Report // nil when no run gave one
+	Failure  error            // why the last run gave none, or why verify refused
+	Tampered string           // which seal did not match, "" when all did
+	Poison   bool             // the daemon died with it in hand too often
+	Release  *Release
+}
+
+// Verdict is the decision on a whole message. The zero value holds.
+type Verdict struct {
+	Action  Action         `json:"action"`
+	Class   sanitize.Class `json:"class,omitempty"`
+	Rule    string         `json:"rule,omitempty"`
+	Reasons []string       `json:"reasons,omitempty"`
+}
+
+// Profile is the set of rules of one profile.
+type Profile struct {
+	Name  string
+	Rules map[sanitize.Class]sanitize.Rule
+	URLs  sanitize.URLs
+	// KeepCSV leaves cells alone that a spreadsheet would read as formulas.
+	KeepCSV bool
+	// HoldMessage lists the classes for which the whole message waits.
+	// Ambiguous and tampered always do and need not be listed.
+	HoldMessage map[sanitize.Class]bool
+	Language    string // of notices
+}
+
+// Rules are the profiles of a gateway: an immutable value, swapped whole when
+// the configuration is read again.
+type Rules struct {
+	Profiles map[envelope.ProfileID]Profile
+	Limits   sanitize.Limits
+}
+
+// ErrNoProfile says that an envelope names a profile that the configuration no
+// longer has.
+type ErrNoProfile struct{ Profile envelope.ProfileID }
+
+func (e ErrNoProfile) Error() string {
+	return fmt.Sprintf("profile %q is not in the configuration", string(e.Profile))
+}
+
+// Options returns what the worker is told for messages of profile p. A profile
+// that does not exist gives options that treat nothing.
+func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
+	f, ok := r.Profiles[p]
+	if !ok {
+		return sanitize.Options{Language: "ja", Limits: r.Limits}
+	}
+	return sanitize.Options{
+		Rules:    f.Rules,
+		URLs:     f.URLs,
+		KeepCSV:  f.KeepCSV,
+		Language: f.Language,
+		Limits:   r.Limits,
+	}
+}
+
+// Decide judges a message that has been examined. It is total: whatever is
+// missing, unknown or contradictory holds.
+func (r *Rules) Decide(f Facts) Verdict {
+	if f.Tampered != "" {
+		return Verdict{Action: Hold, Class: sanitize.ClassTampered, Rule: "seal", Reasons: []string{f.Tampered}}
+	}
+	if f.Poison {
+		return Verdict{Action: Hold, Class: sanitize.ClassPoison, Rule: "poison",
+			Reasons: []string{"the gateway stopped several times while it had this message in hand"}}
+	}
+	if f.Envelope == nil {
+		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "no-envelope"}
+	}
+	switch f.Envelope.Treatment {
+	case envelope.Pass, envelope.Ours:
+		return Verdict{Action: Deliver, Rule: f.Envelope.Treatment.String()}
+	case envelope.Rebuild:
+	default:
+		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "treatment"}
+	}
+	p, ok := r.Profiles[f.Envelope.Profile]
+	if !ok {
+		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "profile",
+			Reasons: []string{ErrNoProfile{f.Envelope.Profile}.Error()}}
+	}
+	if f.Failure != nil || f.Report == nil {
+		v := Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "worker"}
+		if f.Failure != nil {
+			v.Reasons = []string{f.Failure.Error()}
+		}
+		return v
+	}
+	if len(f.Report.Holds) > 0 {
+		v := Verdict{Action: Hold, Class: f.Report.Holds[0].Class, Rule: f.Report.Holds[0].Code}
+		for _, h := range f.Report.Holds {
+			v.Reasons = append(v.Reasons, h.Code+": "+h.Detail)
+		}
+		return v
+	}
+	if f.Report.Outcome != sanitize.Clean && f.Report.Outcome != sanitize.Disarmed {
+		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "refused"}
+	}
+	if v, held := p.holdsMessage(f.Report); held && f.Release == nil {
+		return v
+	}
+	return Verdict{Action: Deliver, Rule: "treated"}
+}
+
+// holdsMessage looks for a part of a class for which the whole message waits.
+// A release satisfies it: the administrator has seen it, and what is delivered
+// is the treated form, in which such a part is kept back as ever.
+func (p *Profile) holdsMessage(r *sanitize.Report) (Verdict, bool) {
+	var v Verdict
+	for i := range r.Parts {
+		part := &r.Parts[i]
+		for _, k := range append([]sanitize.Kind{part.Kind}, part.Inside...) {
+			c := k.Class()
+			if !p.HoldMessage[c] {
+				continue
+			}
+			v.Class, v.Rule = c, "hold_message"
+			v.Reasons = append(v.Reasons, fmt.Sprintf("%s: %s", part.Path, k))
+		}
+	}
+	if v.Class == "" {
+		return v, false
+	}
+	sort.Strings(v.Reasons)
+	return v, true
+}

@@ -1,0 +1,251 @@
+package sanitize
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// Detection is what detect says of an object.
+type Detection struct {
+	Kind     Kind
+	Inside   []Kind    // dangerous kinds seen inside a container that is not opened itself
+	Findings []Finding // for instance name and content that disagree
+}
+
+// A Session is what one message may still spend, and what was found in it. One
+// goroutine uses it. All expansion goes through Meter, all recursion through
+// Nested: there is no other way to open an inner file.
+type Session struct {
+	Options *Options
+	Detect  func(Object) (Detection, error)
+	Table   map[Kind]Sanitizer // filled by sanitize/all, a literal table
+
+	parts    []Part
+	holds    []Hold
+	header   []Field
+	preview  []byte
+	found    [][]Finding // a stack: the findings of each object being treated
+	depth    int
+	expanded int64
+	stored   int64
+	pixels   int64
+}
+
+// NewSession starts the session of one message or file of size bytes.
+func NewSession(o *Options, size int64, detect func(Object) (Detection, error), table map[Kind]Sanitizer) *Session {
+	return &Session{Options: o, Detect: detect, Table: table, stored: size, found: [][]Finding{nil}}
+}
+
+// Found records what was found in the object being treated.
+func (s *Session) Found(f Finding) {
+	// A file with a million links must not make a report of a million lines.
+	const most = 200
+	top := &s.found[len(s.found)-1]
+	if len(*top) < most {
+		f.Where, f.Detail = bounded(f.Where, 200), bounded(f.Detail, 200)
+		*top = append(*top, f)
+	}
+}
+
+// Hold records a reason for which the whole message must wait.
+func (s *Session) Hold(h Hold) {
+	const most = 50
+	if len(s.holds) < most {
+		h.Detail = bounded(h.Detail, 200)
+		s.holds = append(s.holds, h)
+	}
+}
+
+// SetHeader records the decoded header of the outermost message.
+func (s *Session) SetHeader(f []Field) { s.header = f }
+
+// AddPart records a part that the caller treated or withheld without Nested.
+func (s *Session) AddPart(p Part) { s.parts = append(s.parts, p) }
+
+// Parts returns what was recorded so far; the message sanitizer writes its
+// notice from it.
+func (s *Session) Parts() []Part { return s.parts }
+
+// AddPreview adds treated text for an administrator who asked to see it.
+func (s *Session) AddPreview(text string) {
+	// What a terminal shows of a mail; the rest is in the treated form itself.
+	const most = 16 << 10
+	if s.Options.Preview && len(s.preview) < most {
+		s.preview = append(s.preview, bounded(text, most-len(s.preview))...)
+	}
+}
+
+// Spend charges n expanded bytes. It fails with ErrLimit when the message has
+// spent what it may, in all or in proportion to what was sent.
+func (s *Session) Spend(n int64) error {
+	s.expanded += n
+	l := &s.Options.Limits
+	if s.expanded > l.Expanded {
+		return fmt.Errorf("more than %d bytes expanded: %w", l.Expanded, ErrLimit)
+	}
+	if s.expanded > l.RatioFloor && s.expanded/max(s.stored, 1) > l.Ratio {
+		return fmt.Errorf("expands more than %d:1: %w", l.Ratio, ErrLimit)
+	}
+	return nil
+}
+
+// SpendPixels charges the pixels of one picture, before it is decoded.
+func (s *Session) SpendPixels(width, height int) error {
+	if width <= 0 || height <= 0 {
+		return fmt.Errorf("picture of %d x %d: %w", width, height, ErrMalformed)
+	}
+	n := int64(width) * int64(height) // both are bounded by the decoders' 32 bits
+	l := &s.Options.Limits
+	if n > l.PicturePixels {
+		return fmt.Errorf("picture of %d pixels: %w", n, ErrLimit)
+	}
+	if s.pixels += n; s.pixels > l.Pixels {
+		return fmt.Errorf("pictures of more than %d pixels: %w", l.Pixels, ErrLimit)
+	}
+	return nil
+}
+
+// Meter charges every byte that is read from r, which is what a decoder gives.
+func (s *Session) Meter(r io.Reader) io.Reader { return &meter{s: s, r: r} }
+
+type meter struct {
+	s *Session
+	r io.Reader
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if e := m.s.Spend(int64(n)); e != nil {
+		return 0, e
+	}
+	return n, err
+}
+
+// Nested treats an object found inside another: detected, judged by the
+// profile, sanitized under the same budget one level deeper, and recorded as a
+// part. On error nothing that reached out may be used. The error says why:
+// ErrWithheld when the profile keeps this class back, another when it could
+// not be made harmless; the part recorded last carries the fate.
+func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	p := Part{Path: in.Path, Name: in.Name, Declared: in.Declared, Size: in.Size, Kind: KindUnknown, Class: ClassUnknown, Outcome: Refused}
+	s.found = append(s.found, nil)
+	before := len(s.parts)
+	res, err := s.nested(ctx, &p, in, out)
+	p.Findings = append(p.Findings, s.found[len(s.found)-1]...)
+	s.found = s.found[:len(s.found)-1]
+	if err != nil {
+		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
+		p.Err = bounded(err.Error(), 300)
+		p.Fate = KeptBack
+		if s.Options.Rule(p.Class).Drop {
+			p.Fate = Dropped
+		}
+	}
+	// Children were recorded while their host was treated; the host stands
+	// before them, as a reader expects.
+	s.parts = append(s.parts, Part{})
+	copy(s.parts[before+1:], s.parts[before:])
+	s.parts[before] = p
+	return res, err
+}
+
+func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer) (Result, error) {
+	if s.depth >= s.Options.Limits.Depth {
+		return Result{}, fmt.Errorf("nested more than %d deep: %w", s.Options.Limits.Depth, ErrLimit)
+	}
+	s.depth++
+	defer func() { s.depth-- }()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, in.Reader()); err != nil {
+		return Result{}, fmt.Errorf("read %s: %w", in.Path, err)
+	}
+	sum.Sum(p.In[:0])
+	d, err := s.Detect(in)
+	if err != nil {
+		return Result{}, fmt.Errorf("detect: %w", err)
+	}
+	p.Kind, p.Class, p.Inside = d.Kind, d.Kind.Class(), d.Inside
+	p.Findings = append(p.Findings, d.Findings...)
+	in.Kind = d.Kind
+	if s.Options.KeepAll {
+		return Result{}, fmt.Errorf("second run: %w", ErrWithheld)
+	}
+	if !s.Options.Rule(p.Class).Allows(Rebuild) {
+		return Result{}, ErrWithheld
+	}
+	sanitizer, ok := s.Table[d.Kind]
+	if !ok {
+		return Result{}, ErrUnsupported
+	}
+	w := &digestWriter{w: out, h: sha256.New()}
+	res, err := sanitizer.Sanitize(ctx, s, in, w)
+	if err != nil {
+		return Result{}, err
+	}
+	if res.Outcome != Clean && res.Outcome != Disarmed {
+		return Result{}, fmt.Errorf("sanitizer of %s gave no answer: %w", d.Kind, ErrUnsupported)
+	}
+	for _, f := range s.found[len(s.found)-1] {
+		if f.Changed() {
+			res.Outcome = Disarmed
+		}
+	}
+	w.h.Sum(p.Out[:0])
+	p.OutKind, p.Mode, p.Outcome, p.Fate = res.Kind, res.Mode, res.Outcome, Delivered
+	return res, nil
+}
+
+// Deeper counts one level of containers for an object that is not treated by
+// Nested, such as a forwarded message walked in place; undo it with the
+// returned function.
+func (s *Session) Deeper() (func(), error) {
+	if s.depth >= s.Options.Limits.Depth {
+		return nil, fmt.Errorf("nested more than %d deep: %w", s.Options.Limits.Depth, ErrLimit)
+	}
+	s.depth++
+	return func() { s.depth-- }, nil
+}
+
+// Report sums the session up.
+func (s *Session) Report(engine string) *Report {
+	r := &Report{Engine: engine, Outcome: Clean, Header: s.header, Parts: s.parts, Holds: s.holds, Preview: string(s.preview)}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		if p.Fate != Delivered || p.Outcome != Clean {
+			r.Changed, r.Outcome = true, Disarmed
+		}
+	}
+	if len(r.Holds) > 0 {
+		r.Outcome = Refused
+	}
+	return r
+}
+
+type digestWriter struct {
+	w io.Writer
+	h hash.Hash
+}
+
+func (d *digestWriter) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	d.h.Write(p[:n])
+	return n, err
+}
+
+// bounded cuts s to n bytes between characters, so that no report grows with
+// what a sender writes.
+func bounded(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xC0 == 0x80 {
+		n--
+	}
+	return s[:n]
+}

@@ -1,0 +1,93 @@
+// Package tenant knows which body a domain belongs to, which recipients that
+// body has and which profile applies to them. It is an immutable value, built
+// from the configuration and swapped whole.
+package tenant
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"sekisho/envelope"
+)
+
+// Tenant is one of the bodies the gateway serves.
+type Tenant struct {
+	ID             envelope.TenantID
+	Name           string
+	Domains        []string
+	Profile        envelope.ProfileID
+	Administrators []envelope.Address // empty: postmaster@ the first domain
+	Recipients     map[string]bool    // envelope.Address.Key of all; nil: any
+	TrustedSenders []netip.Prefix
+}
+
+// Directory finds tenants.
+type Directory struct {
+	tenants  []Tenant
+	byDomain map[string]int
+	byID     map[envelope.TenantID]int
+}
+
+// New checks and builds a directory.
+func New(ts []Tenant) (*Directory, error) {
+	d := &Directory{tenants: ts, byDomain: map[string]int{}, byID: map[envelope.TenantID]int{}}
+	if len(ts) == 0 {
+		return nil, fmt.Errorf("no tenant")
+	}
+	for i, t := range ts {
+		if t.ID == "" || len(t.Domains) == 0 {
+			return nil, fmt.Errorf("tenant %q needs an id and at least one domain", t.ID)
+		}
+		if _, ok := d.byID[t.ID]; ok {
+			return nil, fmt.Errorf("tenant %q stands twice", t.ID)
+		}
+		d.byID[t.ID] = i
+		for _, dom := range t.Domains {
+			dom = strings.ToLower(dom)
+			if j, ok := d.byDomain[dom]; ok {
+				return nil, fmt.Errorf("domain %q belongs to tenants %q and %q", dom, ts[j].ID, t.ID)
+			}
+			d.byDomain[dom] = i
+		}
+	}
+	return d, nil
+}
+
+// All returns every tenant.
+func (d *Directory) All() []Tenant { return d.tenants }
+
+// Get returns a tenant by id.
+func (d *Directory) Get(id envelope.TenantID) (*Tenant, bool) {
+	i, ok := d.byID[id]
+	if !ok {
+		return nil, false
+	}
+	return &d.tenants[i], true
+}
+
+// Owner returns the tenant whose domain this is.
+func (d *Directory) Owner(domain string) (*Tenant, bool) {
+	i, ok := d.byDomain[strings.TrimSuffix(strings.ToLower(domain), ".")]
+	if !ok {
+		return nil, false
+	}
+	return &d.tenants[i], true
+}
+
+// Has reports whether the tenant has this recipient. postmaster always exists
+// (RFC 5321, 4.5.1).
+func (t *Tenant) Has(a envelope.Address) bool {
+	if t.Recipients == nil || strings.EqualFold(a.Local, "postmaster") {
+		return true
+	}
+	return t.Recipients[a.Key()]
+}
+
+// Postmaster returns the addresses that alarms and failures go to.
+func (t *Tenant) Postmaster() []envelope.Address {
+	if len(t.Administrators) > 0 {
+		return t.Administrators
+	}
+	return []envelope.Address{{Local: "postmaster", Domain: strings.ToLower(t.Domains[0])}}
+}
