@@ -1,0 +1,24 @@
+package sandbox
+
+import "os"
+
+// A Command is a confined process about to be started.
+type Command struct {
+	// Path is the binary, one of ours, built without cgo, whose main calls
+	// Enter first. It must be executable by everybody: the child is not root.
+	Path string
+
+	// Args are what the program itself is told; Enter returns them.
+	Args []string
+
+	// Files become descriptors 0, 1, 2, ...; nil means /dev/null, and 0 to 2
+	// that are not listed are /dev/null too. Nothing else is inherited.
+	// Directories are refused. As with os/exec, a file handed over is put
+	// into blocking mode: give one end of a pipe and keep the other.
+	Files []*os.File
+
+	// Profile is the limits; there is no default.
+	Profile Profile
+
+	probe string // set by SelfTest
+}

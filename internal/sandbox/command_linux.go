@@ -1,0 +1,321 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// nobody is the user and group a child has inside its namespaces, and, where
+// the parent is root, on the host as well.
+const nobody = 65534
+
+// binaryFD is the lowest number for the descriptor of the binary in the
+// child. It must lie above every descriptor the child is given, or it would
+// be overwritten on the way to exec.
+const binaryFD = 100
+
+const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID |
+	unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+
+// A Process is a running confined process. Its methods may be called from
+// any goroutine.
+type Process struct {
+	process *os.Process
+	killed  atomic.Bool
+	done    chan struct{}
+	state   State
+	err     error
+}
+
+// Start starts the command. When ctx is done, the process is killed.
+//
+// Whoever starts must Wait, or at least Kill: the process itself is reaped in
+// any case. If the parent dies, in whatever way, the kernel kills the child.
+func (c *Command) Start(ctx context.Context) (*Process, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
+	}
+	p, err := c.start()
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
+	}
+	stop := context.AfterFunc(ctx, p.Kill)
+	go func() {
+		<-p.done
+		stop()
+	}()
+	return p, nil
+}
+
+func (c *Command) start() (*Process, error) {
+	if err := c.Profile.check(); err != nil {
+		return nil, err
+	}
+	if len(c.Files) > maxGiven {
+		return nil, fmt.Errorf("%d files given, at most %d", len(c.Files), maxGiven)
+	}
+	for _, a := range c.Args {
+		if strings.IndexByte(a, 0) >= 0 {
+			return nil, errors.New("argument with a NUL")
+		}
+	}
+
+	binary, path, err := openBinary(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	defer binary.Close()
+
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer null.Close()
+
+	files := make([]*os.File, max(3, len(c.Files)), maxGiven+4)
+	for i := range files {
+		files[i] = null
+		if i >= len(c.Files) || c.Files[i] == nil {
+			continue
+		}
+		files[i] = c.Files[i]
+		// A directory in the hands of the child would be a hole in its
+		// empty root.
+		st, err := files[i].Stat()
+		if err != nil {
+			return nil, fmt.Errorf("descriptor %d: %w", i, err)
+		}
+		if st.IsDir() {
+			return nil, fmt.Errorf("descriptor %d is a directory", i)
+		}
+	}
+	o := order{Profile: c.Profile, given: len(files), probe: c.probe}
+
+	// The lifeline closes the one moment the death signal does not cover:
+	// the parent dying before the child has asked for it. The child looks
+	// at it once, after it has the signal.
+	lifeline, held, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer lifeline.Close()
+	files = append(files, lifeline)
+
+	attr := &os.ProcAttr{
+		Dir:   "/",
+		Env:   []string{}, // empty, not nil: nil would be ours
+		Files: files,
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: namespaces | unix.CLONE_NEWCGROUP,
+			Setsid:     true, // no terminal, and a process group of its own
+			Pdeathsig:  syscall.SIGKILL,
+			// The mount and pivot_root of the child need this one, within
+			// its own user namespace; an exec as an ordinary user keeps only
+			// ambient ones. Enter gives it up.
+			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
+		},
+	}
+	mapIDs(attr.Sys)
+	argv := append([]string{c.Path, o.String()}, c.Args...)
+
+	p := &Process{done: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		// The death signal is sent when the thread that forked ends, not
+		// when the process does. This goroutine keeps its thread until the
+		// child is gone; it has to block in wait anyway.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		begin := time.Now()
+		var err error
+		p.process, err = os.StartProcess(path, argv, attr)
+		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
+			// A cgroup namespace is an extra: a unit's RestrictNamespaces
+			// or an old kernel may refuse just this one.
+			attr.Sys.Cloneflags = namespaces
+			p.process, err = os.StartProcess(path, argv, attr)
+		}
+		if err != nil {
+			held.Close()
+			started <- explain(err)
+			return
+		}
+		started <- nil
+		ps, err := p.process.Wait()
+		held.Close()
+		p.finish(ps, err, time.Since(begin), c.Profile.CPU)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Process) finish(ps *os.ProcessState, err error, wall, cpu time.Duration) {
+	defer close(p.done)
+	p.state = State{Exit: -1, Signal: "unknown", Killed: p.killed.Load(), Wall: wall, cpu: cpu}
+	if err != nil {
+		p.err = fmt.Errorf("wait: %w", err)
+		return
+	}
+	p.state.User, p.state.System = ps.UserTime(), ps.SystemTime()
+	if ru, ok := ps.SysUsage().(*syscall.Rusage); ok {
+		p.state.MaxRSS = ru.Maxrss << 10
+	}
+	switch ws, ok := ps.Sys().(syscall.WaitStatus); {
+	case ok && ws.Exited():
+		p.state.Exit, p.state.Signal = ws.ExitStatus(), ""
+	case ok && ws.Signaled():
+		p.state.Signal = unix.SignalName(ws.Signal())
+	}
+}
+
+// Pid is the process id as the parent sees it, for the log.
+func (p *Process) Pid() int { return p.process.Pid }
+
+// Kill ends the process and everything in its pid namespace at once. It does
+// not wait, and does nothing to a process that has ended.
+func (p *Process) Kill() {
+	select {
+	case <-p.done:
+		return
+	default:
+	}
+	p.killed.Store(true)
+	// An error means that it has ended in the meantime. os.Process holds a
+	// pidfd, so the signal never reaches a stranger with the same number.
+	_ = p.process.Kill()
+}
+
+// Done is closed when the process has ended and was reaped.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Wait waits for the end. The error says that waiting itself failed; how the
+// process ended is State.Err.
+func (p *Process) Wait() (State, error) {
+	<-p.done
+	return p.state, p.err
+}
+
+// openBinary opens the binary and returns the path to execute it by. The
+// child is another user and may not be able to walk to the binary, so it goes
+// by the descriptor; this also means that what was looked at is what runs.
+func openBinary(name string) (*os.File, string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, "", err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, "", fmt.Errorf("%s is not a regular file", name)
+	}
+	if os.Geteuid() == 0 && st.Mode().Perm()&0o001 == 0 {
+		return nil, "", fmt.Errorf("%s must be executable by everybody, because the child is not root (chmod 755)", name)
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, binaryFD)
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", name, err)
+	}
+	high := os.NewFile(uintptr(fd), name)
+	path := fmt.Sprintf("/proc/self/fd/%d", fd)
+	if _, err := os.Stat(path); err != nil {
+		// No /proc here; then the plain path has to do.
+		if path, err = filepath.Abs(name); err != nil {
+			high.Close()
+			return nil, "", err
+		}
+	}
+	return high, path, nil
+}
+
+// mapIDs makes the child nobody inside, and outside whoever has least: root
+// can give it the host's nobody, others can give it only themselves.
+func mapIDs(sys *syscall.SysProcAttr) {
+	if os.Geteuid() != 0 {
+		sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Geteuid(), Size: 1}}
+		sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getegid(), Size: 1}}
+		sys.GidMappingsEnableSetgroups = false
+		return
+	}
+	sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: nobody, Size: 1}}
+	sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: nobody, Size: 1}}
+	// Allowed for the one call that drops root's supplementary groups; the
+	// child has no capability to call it again.
+	sys.GidMappingsEnableSetgroups = true
+	sys.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+}
+
+// explain adds to a failed start what an administrator can do about it.
+func explain(err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return err
+	}
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		err = errno // the path is a descriptor and says nothing
+	}
+	switch errno {
+	case syscall.EPERM, syscall.ENOSPC, syscall.EINVAL, syscall.EUSERS:
+		return fmt.Errorf("user namespaces are not allowed here: %w%s", err, hint(os.ReadFile))
+	case syscall.EACCES:
+		return fmt.Errorf("the binary cannot be executed by the unprivileged child (permissions, noexec mount, or a security module): %w%s", err, hint(os.ReadFile))
+	default:
+		return err
+	}
+}
+
+// hint looks for the settings known to forbid user namespaces.
+func hint(read func(string) ([]byte, error)) string {
+	is := func(name, value string) bool {
+		b, err := read(name)
+		return err == nil && strings.TrimSpace(string(b)) == value
+	}
+	var found []string
+	if is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1") {
+		found = append(found, "AppArmor restricts them (Ubuntu 23.10 and newer): install an AppArmor profile with \"userns,\" for this binary, or set kernel.apparmor_restrict_unprivileged_userns=0")
+	}
+	if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+		found = append(found, "set kernel.unprivileged_userns_clone=1")
+	}
+	if is("/proc/sys/user/max_user_namespaces", "0") {
+		found = append(found, "set user.max_user_namespaces to a number above 0")
+	}
+	if b, err := read("/proc/self/mountinfo"); err == nil && chrooted(string(b)) {
+		found = append(found, "this process runs under chroot, where the kernel forbids them: use pivot_root or a container instead")
+	}
+	if b, err := read("/proc/self/status"); err == nil && strings.Contains(string(b), "\nSeccomp:\t2") {
+		found = append(found, "a seccomp filter is active (a container's default profile or the unit's RestrictNamespaces or SystemCallFilter): allow clone with namespaces, mount, pivot_root, umount2, seccomp and landlock_*")
+	}
+	if len(found) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(found, "; ")
+}
+
+// chrooted reports whether a mountinfo shows no mount at the process's root,
+// which is what the kernel means by being under chroot.
+func chrooted(mountinfo string) bool {
+	for line := range strings.Lines(mountinfo) {
+		// proc(5): the fifth field is the mount point, relative to the
+		// process's root.
+		if f := strings.Fields(line); len(f) > 4 && f[4] == "/" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,42 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+)
+
+// Elsewhere nothing of this exists, so nothing hostile is read.
+
+// Enter refuses.
+func Enter([]string) (args []string, r Report, err error) { return nil, Report{}, ErrUnsupported }
+
+// LandlockVersion is 0.
+func LandlockVersion() int { return 0 }
+
+// A Process cannot exist here.
+type Process struct{}
+
+// Start refuses.
+func (c *Command) Start(context.Context) (*Process, error) { return nil, ErrUnsupported }
+
+// Pid is 0.
+func (p *Process) Pid() int { return 0 }
+
+// Kill does nothing.
+func (p *Process) Kill() {}
+
+// Done is closed.
+func (p *Process) Done() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}
+
+// Wait refuses.
+func (p *Process) Wait() (State, error) { return State{Exit: -1}, ErrUnsupported }
+
+// SelfTest refuses.
+func SelfTest(context.Context, string, Profile) (Findings, error) {
+	return Findings{}, ErrUnsupported
+}

@@ -1,0 +1,185 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// What a system call outside the list gets.
+const (
+	allow uint32 = 0x7fff0000 // SECCOMP_RET_ALLOW
+	kill  uint32 = 0x80000000 // SECCOMP_RET_KILL_PROCESS, which is also the default
+)
+
+func fail(errno unix.Errno) uint32 { return 0x00050000 | uint32(errno) } // SECCOMP_RET_ERRNO
+
+// A call is one system call of the list.
+type call struct {
+	nr        uint32
+	when      []argument // all must hold, else it ends as otherwise says
+	otherwise uint32
+	result    uint32
+}
+
+// An argument holds if its upper half is zero and its lower half, with the
+// bits of free taken out, equals one of the values.
+type argument struct {
+	index  uint32
+	free   uint32
+	values []uint32
+}
+
+func allowed(nrs ...uint32) []call {
+	return all(allow, nrs...)
+}
+
+func all(result uint32, nrs ...uint32) []call {
+	calls := make([]call, len(nrs))
+	for i, nr := range nrs {
+		calls[i] = call{nr: nr, result: result}
+	}
+	return calls
+}
+
+// calls is the whole list: what the Go runtime and reading and writing of the
+// descriptors at hand need, and nothing that makes a new one of another kind.
+func calls(pid int) []call {
+	list := allowed(
+		unix.SYS_READ, unix.SYS_PREAD64, unix.SYS_WRITE, unix.SYS_PWRITE64,
+		unix.SYS_CLOSE, unix.SYS_FSTAT, unix.SYS_LSEEK, unix.SYS_FTRUNCATE,
+		unix.SYS_MUNMAP, unix.SYS_MADVISE,
+		unix.SYS_RT_SIGACTION, unix.SYS_RT_SIGPROCMASK, unix.SYS_RT_SIGRETURN, unix.SYS_SIGALTSTACK,
+		unix.SYS_SCHED_YIELD, unix.SYS_SCHED_GETAFFINITY, unix.SYS_NANOSLEEP, unix.SYS_CLOCK_NANOSLEEP,
+		unix.SYS_CLOCK_GETTIME, unix.SYS_GETTIMEOFDAY, unix.SYS_RESTART_SYSCALL,
+		unix.SYS_GETPID, unix.SYS_GETPPID, unix.SYS_GETTID, unix.SYS_GETUID, unix.SYS_GETEUID, unix.SYS_GETGID, unix.SYS_GETEGID,
+		unix.SYS_GETRUSAGE, unix.SYS_GETRANDOM,
+		unix.SYS_EPOLL_CREATE1, unix.SYS_EPOLL_CTL, unix.SYS_EPOLL_PWAIT, unix.SYS_EVENTFD2,
+		unix.SYS_EXIT, unix.SYS_EXIT_GROUP,
+	)
+	list = append(list,
+		// Private anonymous or private file memory, never executable. What
+		// is shared, or grows as a stack, is not counted by RLIMIT_DATA.
+		call{nr: unix.SYS_MMAP, result: allow, otherwise: kill, when: []argument{
+			{index: 2, free: unix.PROT_READ | unix.PROT_WRITE, values: []uint32{unix.PROT_NONE}},
+			{index: 3, free: unix.MAP_ANONYMOUS | unix.MAP_FIXED | unix.MAP_NORESERVE, values: []uint32{unix.MAP_PRIVATE}},
+		}},
+		// A thread, with the very flags of the Go runtime (os_linux.go,
+		// cloneFlags): no process, no namespace.
+		call{nr: unix.SYS_CLONE, result: allow, otherwise: kill, when: []argument{
+			{index: 0, free: unix.CLONE_SETTLS, values: []uint32{unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD}},
+		}},
+		// Its flags lie in memory, where a filter cannot look.
+		call{nr: unix.SYS_CLONE3, result: fail(unix.ENOSYS)},
+		// FUTEX_WAIT and FUTEX_WAKE, private; the requeueing and
+		// priority-inheriting ones have been a way into the kernel.
+		call{nr: unix.SYS_FUTEX, result: allow, otherwise: kill, when: []argument{
+			{index: 1, values: []uint32{futexWait | futexPrivate, futexWake | futexPrivate}},
+		}},
+		call{nr: unix.SYS_TGKILL, result: allow, otherwise: fail(unix.EPERM), when: []argument{
+			{index: 0, values: []uint32{uint32(pid)}},
+		}},
+		// The Go runtime names its memory.
+		call{nr: unix.SYS_PRCTL, result: allow, otherwise: fail(unix.EPERM), when: []argument{
+			{index: 0, values: []uint32{unix.PR_SET_VMA}},
+		}},
+		call{nr: unix.SYS_FCNTL, result: allow, otherwise: fail(unix.EPERM), when: []argument{
+			{index: 1, values: []uint32{unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC, unix.F_ADD_SEALS, unix.F_GET_SEALS}},
+		}},
+	)
+	// What the Go library tries in good faith is refused in a way that it
+	// understands; it then does without, or goes another way.
+	list = append(list, all(fail(unix.EPERM),
+		unix.SYS_OPENAT, unix.SYS_OPENAT2, unix.SYS_NEWFSTATAT, unix.SYS_STATX,
+		unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_READLINKAT, unix.SYS_GETCWD, unix.SYS_GETDENTS64,
+		unix.SYS_IOCTL, unix.SYS_UNAME, unix.SYS_SYSINFO, unix.SYS_PRLIMIT64, unix.SYS_GETRLIMIT,
+		unix.SYS_MPROTECT, unix.SYS_MREMAP, unix.SYS_MINCORE, unix.SYS_BRK, unix.SYS_MEMBARRIER,
+		unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_FALLOCATE, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2,
+		unix.SYS_TIMER_CREATE, unix.SYS_SETITIMER, unix.SYS_KILL, unix.SYS_TKILL,
+		unix.SYS_SET_ROBUST_LIST, unix.SYS_RSEQ, unix.SYS_PIDFD_OPEN, unix.SYS_WAITID, unix.SYS_WAIT4,
+	)...)
+	list = append(list, all(fail(unix.ENOSYS), unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE)...)
+	list = append(list, call{nr: unix.SYS_SPLICE, result: fail(unix.EINVAL)}) // the one errno after which io.Copy falls back
+	return append(list, all(fail(unix.EPERM), legacyCalls...)...)
+}
+
+// linux/futex.h.
+const (
+	futexWait    = 0
+	futexWake    = 1
+	futexPrivate = 128
+)
+
+// Offsets in struct seccomp_data; both architectures are little endian.
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16
+)
+
+// filter is the program: first the architecture, since a number means another
+// call on another one, then call by call, and death for the rest.
+func filter(list []call) []bpf.Instruction {
+	prog := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: offArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
+		bpf.RetConstant{Val: kill},
+		bpf.LoadAbsolute{Off: offNumber, Size: 4},
+		// The x32 numbers of amd64; on others there are none so high.
+		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: 0x40000000, SkipFalse: 1},
+		bpf.RetConstant{Val: kill},
+	}
+	for _, c := range list {
+		if len(c.when) == 0 {
+			prog = append(prog,
+				bpf.JumpIf{Cond: bpf.JumpEqual, Val: c.nr, SkipFalse: 1},
+				bpf.RetConstant{Val: c.result})
+			continue
+		}
+		var body []bpf.Instruction
+		for _, a := range c.when {
+			off := offArgs + 8*a.index
+			body = append(body,
+				bpf.LoadAbsolute{Off: off + 4, Size: 4},
+				bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+				bpf.RetConstant{Val: c.otherwise},
+				bpf.LoadAbsolute{Off: off, Size: 4},
+				bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ^a.free})
+			for i, v := range a.values {
+				body = append(body, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(a.values) - i)})
+			}
+			body = append(body, bpf.RetConstant{Val: c.otherwise})
+		}
+		body = append(body, bpf.RetConstant{Val: c.result})
+		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: c.nr, SkipFalse: uint8(len(body))})
+		prog = append(prog, body...)
+	}
+	return append(prog, bpf.RetConstant{Val: kill})
+}
+
+// installFilter puts the filter on every thread of the process at once.
+func installFilter() error {
+	raw, err := bpf.Assemble(filter(calls(os.Getpid())))
+	if err != nil {
+		return fmt.Errorf("assemble the system call filter: %w", err)
+	}
+	insns := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		insns[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	prog := unix.SockFprog{Len: uint16(len(insns)), Filter: &insns[0]}
+	tid, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return fmt.Errorf("install the system call filter: %w", errno)
+	}
+	if tid != 0 {
+		return fmt.Errorf("install the system call filter: thread %d refused it", tid)
+	}
+	return nil
+}
