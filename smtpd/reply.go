@@ -1,0 +1,101 @@
+package smtpd
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/emersion/go-smtp"
+)
+
+// The one place that makes SMTP replies. The peer gets a bland sentence and an
+// enhanced code (RFC 2034, RFC 3463); everything else is for the log. The
+// session must return the bare *smtp.SMTPError: the library does not unwrap,
+// and prints any other error to the peer.
+
+func reply(code, class, subject, detail int, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{class, subject, detail}, Message: text}
+}
+
+// A refusal is a reply and the name of its reason in log and metrics.
+type refusal struct {
+	rule string
+	*smtp.SMTPError
+}
+
+// Refusals of the guard and the session. They never change; each is made once.
+var (
+	// Connections.
+	refuseEarlyTalk    = refusal{"smtp.early_talk", reply(554, 5, 5, 1, "Wait for the greeting")}
+	refuseTooMany      = refusal{"smtp.connections", reply(421, 4, 7, 0, "Too many connections, try again later")}
+	refuseTooManyPeer  = refusal{"smtp.connections_per_address", reply(421, 4, 7, 0, "Too many connections from your address, try again later")}
+	refuseTooManyNet   = refusal{"smtp.connections_per_network", reply(421, 4, 7, 0, "Too many connections from your network, try again later")}
+	refuseNetwork      = refusal{"smtp.network", reply(554, 5, 7, 1, "Access denied")}
+	closeShutdown      = refusal{"smtp.shutdown", reply(421, 4, 3, 2, "Shutting down, try again later")}
+	closeTimeout       = refusal{"smtp.timeout", reply(421, 4, 4, 2, "Timeout, closing connection")}
+	closeTooSlow       = refusal{"smtp.too_slow", reply(421, 4, 4, 2, "Too slow, closing connection")}
+	closeErrors        = refusal{"smtp.errors", reply(421, 4, 7, 0, "Too many errors, closing connection")}
+	closeJunk          = refusal{"smtp.junk", reply(421, 4, 7, 0, "Too many commands without a message, closing connection")}
+	closeInternal      = refusal{"smtp.internal", reply(421, 4, 3, 0, "Internal error, try again later")}
+	refuseEarlyTLSData = refusal{"smtp.starttls_injection", reply(554, 5, 5, 1, "Nothing may follow STARTTLS")}
+	refuseNoTLS        = refusal{"smtp.no_tls", reply(502, 5, 5, 1, "STARTTLS is not available")}
+	refuseTLSTwice     = refusal{"smtp.tls_twice", reply(503, 5, 5, 1, "TLS is already in use")}
+
+	// Command lines.
+	refuseLongLine    = refusal{"smtp.command_line", reply(500, 5, 5, 2, "Line too long")}
+	refuseBareLF      = refusal{"smtp.bare_lf_command", reply(500, 5, 5, 2, "Commands end in CRLF")}
+	refuseControl     = refusal{"smtp.control_character", reply(500, 5, 5, 2, "Control characters are not allowed")}
+	refuseEightBit    = refusal{"smtp.eight_bit_command", reply(500, 5, 5, 2, "Only ASCII is allowed here")}
+	refuseHTTP        = refusal{"smtp.http", reply(554, 5, 5, 1, "This is no HTTP server")}
+	refuseUnknown     = refusal{"smtp.unknown_command", reply(500, 5, 5, 1, "Command not recognized")}
+	refuseNotHere     = refusal{"smtp.not_implemented", reply(502, 5, 5, 1, "Command not implemented")}
+	refuseBDAT        = refusal{"smtp.bdat", reply(502, 5, 5, 1, "BDAT is not offered, closing connection")}
+	refusePipelining  = refusal{"smtp.pipelining", reply(503, 5, 5, 0, "Improper use of command pipelining")}
+	refuseArguments   = refusal{"smtp.arguments", reply(501, 5, 5, 4, "No arguments allowed")}
+	refuseHelo        = refusal{"smtp.helo", reply(501, 5, 5, 2, "Host name required")}
+	refuseNoHelo      = refusal{"smtp.sequence", reply(503, 5, 5, 1, "Send EHLO first")}
+	refuseNoMail      = refusal{"smtp.sequence", reply(503, 5, 5, 1, "Send MAIL first")}
+	refuseSecondMail  = refusal{"smtp.second_mail", reply(503, 5, 5, 1, "Sender already given")}
+	refuseNoRcpt      = refusal{"smtp.sequence", reply(554, 5, 5, 1, "No valid recipients")}
+	refuseTransaction = refusal{"smtp.sequence", reply(503, 5, 5, 1, "Not during a mail transaction")}
+
+	// Addresses and parameters.
+	refuseMailSyntax     = refusal{"smtp.mail_syntax", reply(501, 5, 5, 4, "Syntax: MAIL FROM:<address>")}
+	refuseRcptSyntax     = refusal{"smtp.rcpt_syntax", reply(501, 5, 5, 4, "Syntax: RCPT TO:<address>")}
+	refuseSender         = refusal{"smtp.sender_address", reply(501, 5, 1, 7, "Bad sender address")}
+	refuseRecipient      = refusal{"smtp.recipient_address", reply(501, 5, 1, 3, "Bad recipient address")}
+	refuseRouted         = refusal{"smtp.routed_address", reply(553, 5, 1, 3, "Routed addresses are not accepted")}
+	refuseLiteral        = refusal{"smtp.address_literal", reply(553, 5, 1, 3, "Address literals are not accepted")}
+	refuseUTF8Address    = refusal{"smtp.utf8_address", reply(553, 5, 6, 7, "Address needs SMTPUTF8")}
+	refuseParameter      = refusal{"smtp.parameter", reply(555, 5, 5, 4, "Parameter not recognized")}
+	refuseParameterValue = refusal{"smtp.parameter_value", reply(501, 5, 5, 4, "Bad parameter")}
+
+	// Messages.
+	refuseSize     = refusal{"smtp.size", reply(552, 5, 3, 4, "Message too big")}
+	refuseBareCR   = refusal{"smtp.bare_cr", reply(550, 5, 6, 11, "Message has a CR that ends no line")}
+	refuseDataLine = refusal{"smtp.data_line", reply(550, 5, 6, 0, "Message has a line that is too long")}
+)
+
+// Answers that are no refusal.
+var (
+	answerNoop     = reply(250, 2, 0, 0, "OK")
+	answerReset    = reply(250, 2, 0, 0, "OK")
+	answerSender   = reply(250, 2, 1, 0, "Sender OK")
+	answerRcpt     = reply(250, 2, 1, 5, "Recipient OK")
+	answerVerify   = reply(252, 2, 5, 0, "Send some mail and see")
+	answerStartTLS = reply(220, 2, 0, 0, "Ready to start TLS")
+	answerQuit     = reply(221, 2, 0, 0, "Bye")
+)
+
+// wire is a reply as it is sent.
+func wire(r *smtp.SMTPError) []byte {
+	return fmt.Appendf(nil, "%d %d.%d.%d %s\r\n", r.Code, r.EnhancedCode[0], r.EnhancedCode[1], r.EnhancedCode[2], r.Message)
+}
+
+// asReply returns the reply that err carries, bare, or nil.
+func asReply(err error) *smtp.SMTPError {
+	var r *smtp.SMTPError
+	if errors.As(err, &r) {
+		return r
+	}
+	return nil
+}
