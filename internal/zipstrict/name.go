@@ -142,14 +142,7 @@ func trickOf(name string) Trick {
 // end of a segment, no empty segments.
 func Key(name string) string {
 	name = strings.ReplaceAll(name, `\`, "/")
-	ascii := true
-	for i := 0; i < len(name); i++ {
-		if name[i] >= 0x80 {
-			ascii = false
-			break
-		}
-	}
-	if ascii {
+	if isASCII([]byte(name)) {
 		name = strings.ToLower(name)
 	} else {
 		name = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
@@ -161,6 +154,15 @@ func Key(name string) string {
 		}
 	}
 	return strings.Join(out, "/")
+}
+
+func isASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // checkNames refuses names that collide, and files that are also directories.

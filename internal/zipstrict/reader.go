@@ -101,6 +101,7 @@ const (
 	lenLocator   = 20
 
 	flagEncrypted  = 1 << 0
+	flagEffort     = 3 << 1
 	flagDescriptor = 1 << 3
 	flagPatch      = 1 << 5
 	flagStrong     = 1 << 6
@@ -393,8 +394,11 @@ func apply64(extra []byte, v []uint64, local, streamed bool) error {
 				break
 			}
 			x := le.Uint64(field[8*i:])
-			if v[i] != 0xFFFFFFFF && v[i] != x && !(streamed && v[i] == 0) {
+			if v[i] != 0xFFFFFFFF && v[i] != x && !(streamed && v[i] == 0) && !(local && x == 0) {
 				return fmt.Errorf("ZIP64 field contradicts the header: %w", ErrAmbiguous)
+			}
+			if x == 0 && v[i] != 0xFFFFFFFF {
+				continue // QUIRK: room kept for a size that then did not need it
 			}
 			v[i] = x
 		}
@@ -527,7 +531,13 @@ func (f *File) checkLocal(r io.ReaderAt, next int64, buf []byte) (int64, error) 
 	if !bytes.Equal(b[lenLocal:lenLocal+nameLen], f.RawName) {
 		return 0, fmt.Errorf("%q has another name in its own header: %w", f.Name, ErrAmbiguous)
 	}
-	if le.Uint16(b[6:]) != f.Flags || le.Uint16(b[8:]) != f.Method {
+	// Flags that change nothing may differ: how hard the packer tried, and the
+	// encoding of a name that is the same in all.
+	passive := uint16(flagEffort)
+	if isASCII(f.RawName) {
+		passive |= flagUTF8
+	}
+	if (le.Uint16(b[6:])^f.Flags)&^passive != 0 || le.Uint16(b[8:]) != f.Method {
 		return 0, fmt.Errorf("%q has other flags or another method in its own header: %w", f.Name, ErrAmbiguous)
 	}
 	extra := b[lenLocal+nameLen : head]
@@ -554,10 +564,34 @@ func (f *File) checkLocal(r io.ReaderAt, next int64, buf []byte) (int64, error) 
 		return end, nil
 	}
 	if f.Method == methodStore && v[1] != uint64(f.Packed) && f.Packed > 0 && !f.Encrypted() {
-		// Whoever reads from the front cannot know where such a member ends.
-		return 0, fmt.Errorf("%q stored without a size before it: %w", f.Name, ErrAmbiguous)
+		// Whoever reads from the front looks for the signature that ends it.
+		if found, err := f.holdsSignature(r); err != nil {
+			return 0, err
+		} else if found {
+			return 0, fmt.Errorf("%q stored without a size before it: %w", f.Name, ErrAmbiguous)
+		}
 	}
 	return f.checkDescriptor(r, end, next)
+}
+
+// holdsSignature reports whether a ZIP signature stands in the packed bytes.
+func (f *File) holdsSignature(r io.ReaderAt) (bool, error) {
+	br := bufio.NewReader(io.NewSectionReader(r, f.data, f.Packed))
+	var last uint32
+	for {
+		b, err := br.ReadByte()
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("read %q: %w", f.Name, err)
+		}
+		last = last>>8 | uint32(b)<<24
+		switch last {
+		case sigLocal, sigDirectory, sigDescriptor, sigEnd, sigEnd64:
+			return true, nil
+		}
+	}
 }
 
 // checkDescriptor compares the descriptor after the data, in its four forms.

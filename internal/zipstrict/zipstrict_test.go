@@ -28,6 +28,7 @@ type entry struct {
 	madeBy          uint16
 	localCRC        *uint32
 	localSize       *uint32
+	localPacked     *uint32
 	size            *uint32 // of the directory
 	descriptor      []byte
 	hidden          bool // not in the directory
@@ -72,6 +73,10 @@ func archive(entries []entry, comment string) []byte {
 		if e.localSize != nil {
 			ls = *e.localSize
 		}
+		lp := uint32(len(packed))
+		if e.localPacked != nil {
+			lp = *e.localPacked
+		}
 		ds := size
 		if e.size != nil {
 			ds = *e.size
@@ -81,7 +86,7 @@ func archive(entries []entry, comment string) []byte {
 				binary.Write(w, binary.LittleEndian, v)
 			}
 		}
-		put(&b, uint32(sigLocal), uint16(20), lf, lm, uint32(0), lc, uint32(len(packed)), ls, uint16(len(e.localName)), uint16(len(e.localX)))
+		put(&b, uint32(sigLocal), uint16(20), lf, lm, uint32(0), lc, lp, ls, uint16(len(e.localName)), uint16(len(e.localX)))
 		b.WriteString(e.localName)
 		b.Write(e.localX)
 		b.Write(packed)
@@ -110,16 +115,17 @@ func open(b []byte) (*Reader, error) {
 
 func TestWhatOneReaderOnlyCanSeeIsRead(t *testing.T) {
 	ok := map[string][]byte{
-		"stored":              archive([]entry{{name: "a.txt", content: "hello"}}, ""),
-		"deflated":            archive([]entry{{name: "a.txt", content: strings.Repeat("x", 4000), method: 8}}, ""),
-		"empty archive":       archive(nil, ""),
-		"comment":             archive([]entry{{name: "a.txt", content: "hello"}}, "made by hand, PK and all"),
-		"directory":           archive([]entry{{name: "d/"}, {name: "d/a.txt", content: "x"}}, ""),
-		"descriptor 16":       archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, localCRC: ptr(uint32(0)), localSize: ptr(uint32(0)), descriptor: desc(true, "hello")}}, ""),
-		"descriptor 12":       archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(false, "hello")}, {name: "b", content: "x"}}, ""),
-		"empty in the old":    archive([]entry{{name: "a", content: "", method: 8}}, ""),
-		"name in CP932":       archive([]entry{{name: "\x95\x5c.txt", content: "x"}}, ""), // 表, whose second byte is a backslash
-		"name without a flag": archive([]entry{{name: "表.txt", content: "x"}}, ""),
+		"stored":                  archive([]entry{{name: "a.txt", content: "hello"}}, ""),
+		"deflated":                archive([]entry{{name: "a.txt", content: strings.Repeat("x", 4000), method: 8}}, ""),
+		"empty archive":           archive(nil, ""),
+		"comment":                 archive([]entry{{name: "a.txt", content: "hello"}}, "made by hand, PK and all"),
+		"directory":               archive([]entry{{name: "d/"}, {name: "d/a.txt", content: "x"}}, ""),
+		"descriptor 16":           archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, localCRC: ptr(uint32(0)), localSize: ptr(uint32(0)), descriptor: desc(true, "hello")}}, ""),
+		"descriptor 12":           archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(false, "hello")}, {name: "b", content: "x"}}, ""),
+		"flags that mean nothing": archive([]entry{{name: "a", content: "hello", localFlags: ptr(uint16(0x806))}}, ""),
+		"empty in the old":        archive([]entry{{name: "a", content: "", method: 8}}, ""),
+		"name in CP932":           archive([]entry{{name: "\x95\x5c.txt", content: "x"}}, ""), // 表, whose second byte is a backslash
+		"name without a flag":     archive([]entry{{name: "表.txt", content: "x"}}, ""),
 	}
 	for name, b := range ok {
 		z, err := open(b)
@@ -193,7 +199,8 @@ func TestWhatTwoReadersCouldSeeDifferentlyIsRefused(t *testing.T) {
 		{"other local size", archive([]entry{{name: "a", content: "hello", localSize: ptr(uint32(4))}}, ""), ErrAmbiguous},
 		{"other local checksum", archive([]entry{{name: "a", content: "hello", localCRC: ptr(uint32(4))}}, ""), ErrAmbiguous},
 		{"other local method", archive([]entry{{name: "a", content: "hello", localMethod: ptr(uint16(8))}}, ""), ErrAmbiguous},
-		{"other local flags", archive([]entry{{name: "a", content: "hello", localFlags: ptr(uint16(0x800))}}, ""), ErrAmbiguous},
+		{"other local encoding", archive([]entry{{name: "表", content: "hello", localFlags: ptr(uint16(0x800))}}, ""), ErrAmbiguous},
+		{"encrypted in front only", archive([]entry{{name: "a", content: "hello", localFlags: ptr(uint16(1))}}, ""), ErrAmbiguous},
 		{"same name", archive([]entry{{name: "a", content: "x"}, {name: "a", content: "y"}}, ""), ErrAmbiguous},
 		{"name in other case", archive([]entry{{name: "word/a", content: "x"}, {name: "WORD/A", content: "y"}}, ""), ErrAmbiguous},
 		{"name in other slashes", archive([]entry{{name: "word/a", content: "x"}, {name: `word\a`, content: "y"}}, ""), ErrAmbiguous},
@@ -211,7 +218,7 @@ func TestWhatTwoReadersCouldSeeDifferentlyIsRefused(t *testing.T) {
 		{"ZIP64 missing", archive([]entry{{name: "a", content: "hello", size: ptr(uint32(0xFFFFFFFF))}}, ""), ErrMalformed},
 		{"descriptor says otherwise", archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(true, "jello")}}, ""), ErrAmbiguous},
 		{"descriptor missing", archive([]entry{{name: "a", content: "hello", method: 8, flags: 8}}, ""), ErrAmbiguous},
-		{"stored without a size", archive([]entry{{name: "a", content: "hello", flags: 8, localSize: ptr(uint32(0)), descriptor: make([]byte, 16)}}, ""), ErrAmbiguous},
+		{"stored without a size", archive([]entry{{name: "a", content: "PK\x07\x08 and more", flags: 8, localPacked: ptr(uint32(0)), descriptor: make([]byte, 16)}}, ""), ErrAmbiguous},
 		{"stored of two sizes", archive([]entry{{name: "a", content: "hello", size: ptr(uint32(6)), localSize: ptr(uint32(6))}}, ""), ErrAmbiguous},
 		{"deflated beyond DEFLATE", archive([]entry{{name: "a", content: "hello", method: 8, size: ptr(uint32(1 << 30)), localSize: ptr(uint32(1 << 30))}}, ""), ErrMalformed},
 		{"LZMA", archive([]entry{{name: "a", content: "hello", method: 14}}, ""), ErrUnsupported},
