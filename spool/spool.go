@@ -90,9 +90,17 @@ type Change struct {
 type Filter struct {
 	Tenant envelope.TenantID // empty: all the caller may see
 	State  State
-	Before time.Time
-	Limit  int
+	Parent envelope.ID // entries spawned from this one
+	Before time.Time   // Received, Queued: due before; Held, Done: expiring before
+	Limit  int         // zero: 1,000
 	After  envelope.ID // for paging: entries with a greater id
+}
+
+// An Account is a person who may act on the gateway from the command line.
+type Account struct {
+	Name    string    `json:"name"`
+	UID     int64     `json:"uid"`
+	Created time.Time `json:"created"`
 }
 
 // Journal is the durable list of entries. All methods may be used by many
@@ -101,25 +109,31 @@ type Journal interface {
 	// Insert adds new entries with their events, all or none.
 	Insert(ctx context.Context, es []Entry, events []audit.Event) error
 	// Claim leases up to n entries of state s that are due at now and in
-	// nobody's hand, oldest first. An entry whose lease ran out counts a death.
+	// nobody's hand, oldest first, every tenant with work getting its turn. For
+	// Held it is Expires that must be past, and zero never is. An entry whose
+	// lease ran out counts a death; of entries with deaths only one at a time is
+	// in hand, so that the one that kills the daemon takes no other with it.
 	Claim(ctx context.Context, s State, now time.Time, n int) ([]Entry, error)
 	// Take leases one entry for a person's act. ErrNotFound also for another
-	// tenant's; ErrState when it is not in s or in somebody's hand.
+	// tenant's, and for no tenant; ErrState when it is not in s or in somebody's
+	// hand.
 	Take(ctx context.Context, t envelope.TenantID, id envelope.ID, s State) (Entry, error)
 	// Renew prolongs the lease of e. ErrLost if it is gone.
 	Renew(ctx context.Context, e Entry) error
 	// Settle commits a change and gives the lease up. ErrLost if it is gone.
+	// Update gets a copy of e; the envelope it cannot change.
 	Settle(ctx context.Context, e Entry, c Change) error
 	// Get reads one entry without leasing it. Empty tenant: any tenant's.
 	Get(ctx context.Context, t envelope.TenantID, id envelope.ID) (Entry, error)
-	// List reads entries without leasing them, oldest first.
+	// List reads entries without leasing them, by id, which is oldest first.
 	List(ctx context.Context, f Filter) ([]Entry, error)
 	// Referenced reports whether a row still names the blob.
 	Referenced(ctx context.Context, id blob.ID) (bool, error)
 	// Purge deletes Done entries whose Expires is past and returns the blobs
 	// that no row names any more; the caller deletes them.
 	Purge(ctx context.Context, now time.Time, n int) ([]blob.ID, error)
-	// Count returns the number of entries by state and, for Queued, the age of the oldest.
+	// Count returns the number of entries by state and when the oldest Queued
+	// one was received; zero when there is none.
 	Count(ctx context.Context) (map[State]int64, time.Time, error)
 	// Audit reads records after seq, at most n. Empty tenant: all.
 	Audit(ctx context.Context, t envelope.TenantID, seq int64, n int) ([]audit.Record, error)

@@ -21,6 +21,20 @@ var ErrNotFound = errors.New("blob not found")
 // ID names a blob: 32 hexadecimal characters, random.
 type ID string
 
+// Valid reports whether id has the form of one. Ids come from rows, and a row
+// may have been changed to name any file.
+func (id ID) Valid() bool {
+	if len(id) != 32 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
+}
+
 // Key is a blob's own key. It prints as nothing.
 type Key [32]byte
 

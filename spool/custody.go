@@ -1,0 +1,551 @@
+package spool
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/blob"
+	"sekisho/internal/seal"
+	"sekisho/policy"
+)
+
+// Times and counts of limits.md that every user of the spool shares.
+const (
+	// LeaseTime is how long an entry stays in a daemon's hand unless renewed:
+	// another takes over within a minute.
+	LeaseTime = 45 * time.Second
+	// RenewEvery leaves two chances before a lease runs out.
+	RenewEvery = 15 * time.Second
+	// PoisonDeaths is the number of deaths after which an entry is held as
+	// poison instead of being tried again.
+	PoisonDeaths = 3
+	// orphanAge is how long a blob may be without a row. It is written before
+	// its row, and no step between the two takes a day.
+	orphanAge = 24 * time.Hour
+	// DefaultMaxMessage is the message limit: the Ministry asks for a cap.
+	DefaultMaxMessage = 20 << 20
+	// reserve is what must stay free beside one and a half messages, so that
+	// what is queued can still be settled.
+	reserve = 200 << 20
+	// minInodesPercent is what must stay free of the inodes.
+	minInodesPercent = 1
+)
+
+// Errors that callers branch on.
+var (
+	// ErrTampered says that something stored is not what the gateway wrote.
+	ErrTampered = errors.New("tampered")
+	// ErrUncertain says that a change may or may not have become durable: the
+	// disk failed during the commit. The journal takes no more changes until
+	// the daemon is started again.
+	ErrUncertain = errors.New("commit failed, its outcome is not known")
+	// ErrExists says that there is one of that name already.
+	ErrExists = errors.New("exists already")
+)
+
+// Spool is durable custody as the rooms use it: the journal, the bytes, and
+// the keys and seals that bind them together. Its fields are set once, before
+// it is used; all methods may be used by many goroutines.
+type Spool struct {
+	Journal
+	Blobs blob.Store
+	Keys  *blob.Keyring
+	Seal  *seal.Signer
+	Now   func() time.Time // nil: time.Now
+	Log   *slog.Logger     // alarms about damaged blobs; nil: slog.Default
+	// MaxMessage is the message limit; zero is DefaultMaxMessage. It counts
+	// here only for the disk space that must be free.
+	MaxMessage int64
+	// MinFree is the disk space that must be free; zero is 1.5 times
+	// MaxMessage and 200 MiB.
+	MinFree int64
+}
+
+// A Notifier is a journal that can say when there is something to claim.
+type Notifier interface {
+	// Changed returns a channel that receives after entries came into state s
+	// and may be claimed at once. It holds one token, for one reader; who
+	// reads it must poll as well, for what falls due later.
+	Changed(s State) <-chan struct{}
+}
+
+// Changed is the journal's Changed, or a channel that never receives.
+func (s *Spool) Changed(st State) <-chan struct{} {
+	if n, ok := s.Journal.(Notifier); ok {
+		return n.Changed(st)
+	}
+	return nil
+}
+
+func (s *Spool) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+func (s *Spool) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
+
+// Nearly fails with ErrFull when the disk is so nearly full that no further
+// message may be begun. It is cheap enough for every MAIL command.
+func (s *Spool) Nearly(ctx context.Context) error {
+	free, inodes, err := s.Blobs.Free(ctx)
+	if err != nil {
+		return err
+	}
+	need := s.MinFree
+	if need == 0 {
+		limit := s.MaxMessage
+		if limit == 0 {
+			limit = DefaultMaxMessage
+		}
+		need = limit + limit/2 + reserve
+	}
+	if free < need {
+		return fmt.Errorf("%w: %d MiB free, %d MiB needed", ErrFull, free>>20, need>>20)
+	}
+	if inodes < minInodesPercent {
+		return fmt.Errorf("%w: less than %d %% of the inodes are free", ErrFull, minInodesPercent)
+	}
+	return nil
+}
+
+// A Draft is a message that is being received. It is a writer for one
+// goroutine, and ends in Accept or Abort.
+type Draft struct {
+	w    blob.Writer
+	hash hash.Hash
+}
+
+// NewDraft begins a message, or fails with ErrFull.
+func (s *Spool) NewDraft(ctx context.Context) (*Draft, error) {
+	if err := s.Nearly(ctx); err != nil {
+		return nil, err
+	}
+	return s.draft(ctx)
+}
+
+// draft begins a blob without asking for free space: what was accepted must be
+// finished as long as a byte is left.
+func (s *Spool) draft(ctx context.Context) (*Draft, error) {
+	w, err := s.Blobs.Create(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Draft{w: w, hash: sha256.New()}, nil
+}
+
+// Write adds bytes to the message.
+func (d *Draft) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	d.hash.Write(p[:n])
+	return n, err
+}
+
+// Size returns how many bytes were written.
+func (d *Draft) Size() int64 { return d.w.Size() }
+
+// Digest returns the SHA-256 of the bytes written.
+func (d *Draft) Digest() envelope.Digest { return envelope.Digest(d.hash.Sum(nil)) }
+
+// Abort throws the draft away. After Accept it does nothing.
+func (d *Draft) Abort() { d.w.Abort() }
+
+// Accept makes the draft durable as one entry in state Received per envelope,
+// fills their Size and Digest, and returns nil only when bytes, rows and audit
+// are on disk: only then may a peer read 250. On an error nothing is visible.
+func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) error {
+	if len(envs) == 0 {
+		d.Abort()
+		return errors.New("accept: no envelope")
+	}
+	digest := d.Digest()
+	if err := d.w.Commit(); err != nil {
+		return fmt.Errorf("accept: %w", err)
+	}
+	now := s.now()
+	es := make([]Entry, len(envs))
+	events := make([]audit.Event, len(envs))
+	for i := range envs {
+		env := &envs[i]
+		env.Size, env.Digest = d.Size(), digest
+		ref, err := s.ref(ctx, env.Tenant, d.w)
+		if err != nil {
+			s.discard(ctx, d.w.ID())
+			return fmt.Errorf("accept: %w", err)
+		}
+		es[i] = Entry{
+			Envelope: *env,
+			State:    Received,
+			Pending:  slices.Clone(env.To),
+			Original: ref,
+			Intake:   s.Seal.SealIntake(intake(env)),
+			Due:      now,
+		}
+		events[i] = audit.Event{
+			Time: now, Tenant: string(env.Tenant), Actor: "gateway", Act: "received", ID: string(env.ID),
+			Detail: fmt.Sprintf("zone %s, %d recipients, %d bytes, sha256 %s", env.Zone, len(env.To), env.Size, env.Digest),
+		}
+	}
+	if err := s.Insert(ctx, es, events); err != nil {
+		// Whether a commit that failed on the disk comes back at the next start
+		// is not known: such a row must find its bytes. The sweep takes them if
+		// there is none.
+		if !errors.Is(err, ErrUncertain) {
+			s.discard(ctx, d.w.ID())
+		}
+		return fmt.Errorf("accept: %w", err)
+	}
+	return nil
+}
+
+// discard removes a blob that no row names. What fails here is left to the
+// sweep.
+func (s *Spool) discard(ctx context.Context, id blob.ID) {
+	_ = s.Blobs.Delete(context.WithoutCancel(ctx), id)
+}
+
+// ref names a committed blob in a row of this tenant.
+func (s *Spool) ref(ctx context.Context, t envelope.TenantID, w blob.Writer) (blob.Ref, error) {
+	wrapped, err := s.Keys.Wrap(ctx, string(t), w.Key(), w.ID())
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	return blob.Ref{ID: w.ID(), Size: w.Size(), Wrapped: wrapped}, nil
+}
+
+// WriteBlob makes a blob of this tenant from what write writes, durable when it
+// returns. A Settle has to name it within a day, or the sweep takes it.
+func (s *Spool) WriteBlob(ctx context.Context, t envelope.TenantID, write func(io.Writer) error) (blob.Ref, envelope.Digest, error) {
+	d, err := s.draft(ctx)
+	if err != nil {
+		return blob.Ref{}, envelope.Digest{}, err
+	}
+	if err := write(d); err != nil {
+		d.Abort()
+		return blob.Ref{}, envelope.Digest{}, err
+	}
+	if err := d.w.Commit(); err != nil {
+		return blob.Ref{}, envelope.Digest{}, err
+	}
+	ref, err := s.ref(ctx, t, d.w)
+	if err != nil {
+		s.discard(ctx, d.w.ID())
+		return blob.Ref{}, envelope.Digest{}, err
+	}
+	return ref, d.Digest(), nil
+}
+
+// Open opens a blob that a row of this tenant names. It fails with ErrTampered
+// when the row's key is not this tenant's key for this blob, and with
+// blob.ErrDamaged when the bytes are not those that were written; then the blob
+// is moved aside, with an alarm. The same may come later from the reader.
+func (s *Spool) Open(ctx context.Context, t envelope.TenantID, ref blob.Ref) (blob.Reader, error) {
+	key, err := s.Keys.Unwrap(ctx, string(t), ref.Wrapped, ref.ID)
+	if errors.Is(err, blob.ErrUnwrap) {
+		return nil, fmt.Errorf("%w: %w", ErrTampered, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.Blobs.Open(ctx, ref.ID, key)
+	if err != nil {
+		s.aside(ctx, ref.ID, err)
+		return nil, err
+	}
+	return &watched{Reader: r, spool: s, ctx: context.WithoutCancel(ctx), id: ref.ID}, nil
+}
+
+// aside moves a blob out of the way if err says that it is damaged. Its key was
+// the right one: it is the bytes that changed, not the row.
+func (s *Spool) aside(ctx context.Context, id blob.ID, err error) {
+	if !errors.Is(err, blob.ErrDamaged) {
+		return
+	}
+	merr := s.Blobs.Aside(context.WithoutCancel(ctx), id)
+	if errors.Is(merr, blob.ErrNotFound) {
+		merr = nil // another reader was quicker
+	}
+	s.log().Error("damaged blob moved aside", "blob", string(id), "err", errors.Join(err, merr))
+}
+
+// watched moves a blob aside that turns out damaged while it is read.
+type watched struct {
+	blob.Reader
+	spool *Spool
+	ctx   context.Context
+	id    blob.ID
+}
+
+func (w *watched) ReadAt(p []byte, off int64) (int, error) {
+	n, err := w.Reader.ReadAt(p, off)
+	if err != nil && err != io.EOF {
+		w.spool.aside(w.ctx, w.id, err)
+	}
+	return n, err
+}
+
+// CheckIntake fails with ErrTampered unless the entry's envelope is the one
+// that was sealed when the message was accepted. It says nothing of the bytes:
+// CopyChecked does.
+func (s *Spool) CheckIntake(e Entry) error {
+	if err := s.Seal.Verifier().CheckIntake(intake(&e.Envelope), e.Intake); err != nil {
+		return fmt.Errorf("%w: intake: %w", ErrTampered, err)
+	}
+	return nil
+}
+
+// CopyChecked writes the entry's original bytes to w and fails with ErrTampered
+// unless they are those of the envelope. The envelope itself is CheckIntake's.
+// After any error w holds bytes that must not be used.
+func (s *Spool) CopyChecked(ctx context.Context, e Entry, w io.Writer) error {
+	r, err := s.Open(ctx, e.Envelope.Tenant, e.Original)
+	if err != nil {
+		return fmt.Errorf("copy original of %s: %w", e.Envelope.ID, err)
+	}
+	defer r.Close()
+	if r.Size() != e.Envelope.Size {
+		return fmt.Errorf("%w: original of %s has %d bytes, not %d", ErrTampered, e.Envelope.ID, r.Size(), e.Envelope.Size)
+	}
+	h := sha256.New()
+	in := io.NewSectionReader(&cancelled{r, ctx}, 0, r.Size())
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, in, make([]byte, 64<<10)); err != nil {
+		return fmt.Errorf("copy original of %s: %w", e.Envelope.ID, err)
+	}
+	if envelope.Digest(h.Sum(nil)) != e.Envelope.Digest {
+		return fmt.Errorf("%w: original of %s does not have the digest of its intake seal", ErrTampered, e.Envelope.ID)
+	}
+	return nil
+}
+
+// cancelled stops a long copy between two chunks.
+type cancelled struct {
+	io.ReaderAt
+	ctx context.Context
+}
+
+func (c *cancelled) ReadAt(p []byte, off int64) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.ReaderAt.ReadAt(p, off)
+}
+
+// OurMail is a mail that the gateway writes itself: a bounce, a notice, an
+// alarm to administrators.
+type OurMail struct {
+	Tenant  envelope.TenantID
+	Profile envelope.ProfileID
+	Zone    envelope.Zone // where routing shall think it comes from; zero is internet, which reaches no internet hop
+	From    envelope.Address
+	To      []envelope.Address
+	Parent  envelope.ID           // the message it is about, if any
+	UTF8    bool                  // an address or header needs SMTPUTF8
+	Write   func(io.Writer) error // the whole message, lines ending in CRLF
+}
+
+// NewOurs writes the bytes of a mail of the gateway's own and returns its entry,
+// in state Received with treatment Ours and an intake seal, for Change.Spawn or
+// Insert. Its bytes are durable; if no row names them they are swept away.
+func (s *Spool) NewOurs(ctx context.Context, m OurMail) (Entry, error) {
+	if len(m.To) == 0 {
+		return Entry{}, errors.New("new mail of our own: no recipient")
+	}
+	ref, digest, err := s.WriteBlob(ctx, m.Tenant, m.Write)
+	if err != nil {
+		return Entry{}, fmt.Errorf("new mail of our own: %w", err)
+	}
+	now := s.now()
+	e := Entry{
+		Envelope: envelope.Envelope{
+			ID:        envelope.NewID(now),
+			Tenant:    m.Tenant,
+			Profile:   m.Profile,
+			Zone:      m.Zone,
+			Treatment: envelope.Ours,
+			From:      m.From,
+			To:        slices.Clone(m.To),
+			UTF8:      m.UTF8,
+			Body8Bit:  m.UTF8,
+			Size:      ref.Size,
+			Digest:    digest,
+			Received:  now,
+		},
+		State:    Received,
+		Parent:   m.Parent,
+		Pending:  slices.Clone(m.To),
+		Original: ref,
+		Due:      now,
+	}
+	e.Intake = s.Seal.SealIntake(intake(&e.Envelope))
+	return e, nil
+}
+
+// SpawnPart derives the entry in state Held for parts kept back from parent:
+// the same original and envelope under an id of its own, sealed anew. The
+// caller sets Verdict, Report and Expires. It fails with ErrTampered when the
+// parent's own intake seal does not match: a derived seal must not make good
+// what was changed.
+func (s *Spool) SpawnPart(parent Entry, id envelope.ID, paths []string) (Entry, error) {
+	if len(paths) == 0 {
+		return Entry{}, errors.New("spawn part: no path")
+	}
+	e, err := s.spawn(parent, id)
+	if err != nil {
+		return Entry{}, fmt.Errorf("spawn part of %s: %w", parent.Envelope.ID, err)
+	}
+	e.State = Held
+	e.Part = slices.Clone(paths)
+	return e, nil
+}
+
+// SpawnRelease derives the entry in state Received for a release that leaves
+// parent where it is: some of its parts (paths; empty: what parent itself is
+// about), to some of its recipients. It fails with ErrTampered as SpawnPart
+// does.
+func (s *Spool) SpawnRelease(parent Entry, id envelope.ID, paths []string, r policy.Release) (Entry, error) {
+	e, err := s.spawn(parent, id)
+	if err != nil {
+		return Entry{}, fmt.Errorf("spawn release of %s: %w", parent.Envelope.ID, err)
+	}
+	e.State = Received
+	e.Part = slices.Clone(paths)
+	if len(paths) == 0 {
+		e.Part = slices.Clone(parent.Part)
+	}
+	e.Release = &r
+	if len(r.To) > 0 {
+		e.Pending = slices.Clone(r.To)
+	}
+	return e, nil
+}
+
+func (s *Spool) spawn(parent Entry, id envelope.ID) (Entry, error) {
+	if !id.Valid() || id == parent.Envelope.ID {
+		return Entry{}, fmt.Errorf("id %q cannot be its own", id)
+	}
+	if err := s.CheckIntake(parent); err != nil {
+		return Entry{}, err
+	}
+	env := parent.Envelope
+	env.ID = id
+	env.To = slices.Clone(env.To)
+	return Entry{
+		Envelope: env,
+		Parent:   parent.Envelope.ID,
+		Pending:  slices.Clone(env.To),
+		Original: parent.Original,
+		Intake:   s.Seal.SealIntake(intake(&env)),
+		Due:      s.now(),
+	}, nil
+}
+
+func intake(e *envelope.Envelope) seal.Intake {
+	i := seal.Intake{
+		Tenant:    string(e.Tenant),
+		ID:        string(e.ID),
+		Profile:   string(e.Profile),
+		Zone:      uint8(e.Zone),
+		Treatment: uint8(e.Treatment),
+		From:      e.From.String(),
+		Digest:    e.Digest,
+	}
+	for _, a := range e.To {
+		i.To = append(i.To, a.String())
+	}
+	return i
+}
+
+// KeepLease renews the entry's lease until stop is called. The context it
+// returns ends when the lease is lost: from then on somebody else may have the
+// entry, and the work on it must stop. stop waits for the goroutine.
+func (s *Spool) KeepLease(ctx context.Context, e Entry) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t := time.NewTicker(RenewEvery)
+		defer t.Stop()
+		failures := 0
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-t.C:
+			}
+			err := s.Renew(ctx, e)
+			switch {
+			case err == nil:
+				failures = 0
+			case ctx.Err() != nil:
+				return
+			default:
+				// A disk that stumbles once must not cost the work done so far,
+				// but two misses leave no time.
+				failures++
+				if errors.Is(err, ErrLost) || failures > 1 {
+					cancel(fmt.Errorf("renew %s: %w", e.Envelope.ID, err))
+					return
+				}
+			}
+		}
+	}()
+	return ctx, func() {
+		cancel(context.Canceled)
+		<-done
+	}
+}
+
+// Sweep deletes Done entries whose Expires is past with the bytes that only
+// they named, and blobs older than a day that no row names: those of messages
+// whose acceptance failed. It returns the number of blobs deleted.
+func (s *Spool) Sweep(ctx context.Context) (int, error) {
+	const portion = 500 // short enough not to keep the mail waiting
+	n := 0
+	for {
+		ids, err := s.Purge(ctx, s.now(), portion)
+		if err != nil {
+			return n, fmt.Errorf("sweep: %w", err)
+		}
+		for _, id := range ids {
+			if err := s.Blobs.Delete(ctx, id); err != nil {
+				return n, fmt.Errorf("sweep: %w", err)
+			}
+			n++
+		}
+		// Entries whose bytes others still name give no id; what is left then
+		// is left to the next sweep.
+		if len(ids) == 0 {
+			break
+		}
+	}
+	err := s.Blobs.Walk(ctx, func(id blob.ID, age int64) error {
+		if age < int64(orphanAge/time.Second) {
+			return nil
+		}
+		named, err := s.Referenced(ctx, id)
+		if err != nil || named {
+			return err
+		}
+		n++
+		return s.Blobs.Delete(ctx, id)
+	})
+	if err != nil {
+		return n, fmt.Errorf("sweep: %w", err)
+	}
+	return n, nil
+}
