@@ -53,7 +53,7 @@ type Act struct {
 	Hang  bool          // never answers
 	Reset bool          // RST instead of the answer
 	Close bool          // FIN after the answer; with Reply "-" instead of it
-	After int           // StageBody: reset or hang after this many octets; StageFinal: nothing
+	After int           // StageBody: reset, hang or close after this many octets
 }
 
 // Taken is one message that a Sink took, or as much of it as came.
@@ -233,7 +233,11 @@ type sinkSession struct {
 // do asks the script and acts; usual is the answer of a good server. It
 // returns the answer that went out.
 func (ss *sinkSession) do(stage Stage, line, address, usual string) (string, error) {
-	act := ss.ask(stage, line, address)
+	return ss.perform(ss.ask(stage, line, address), usual)
+}
+
+// perform does what the script said.
+func (ss *sinkSession) perform(act Act, usual string) (string, error) {
 	if act.Delay > 0 {
 		select {
 		case <-time.After(act.Delay):
@@ -504,6 +508,6 @@ func (ss *sinkSession) data(line string) error {
 		}
 	}
 	record()
-	_, err = ss.do(StageFinal, "", "", "250 2.0.0 taken")
+	_, err = ss.perform(act, "250 2.0.0 taken")
 	return err
 }
