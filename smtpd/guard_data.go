@@ -318,7 +318,7 @@ const paceSlots = 60
 
 func newPace(window time.Duration, rate int64) *pace {
 	return &pace{
-		slot: max(window/paceSlots, 1),
+		slot: (window + paceSlots - 1) / paceSlots,
 		need: int64(window.Seconds() * float64(rate)),
 	}
 }
