@@ -1,0 +1,49 @@
+# Sekisho. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The worker changes its credentials on all threads at once, which only a
+# program without cgo can do; and what runs anywhere needs no C library.
+export CGO_ENABLED := 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X sekisho/internal/version.Version=$(VERSION) -X sekisho/internal/version.Commit=$(COMMIT)
+GOFLAGS_BUILD := -trimpath -mod=readonly -ldflags '$(LDFLAGS)'
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: build
+build: ## the three binaries, in bin/
+	go build $(GOFLAGS_BUILD) -o bin/ ./cmd/sekishod ./cmd/sekisho ./cmd/sekisho-sanitizer
+
+.PHONY: deps
+deps: ## install what the tests need and the machine lacks
+	bash scripts/deps.sh
+
+.PHONY: vet
+vet: ## go vet and gofmt
+	go vet ./...
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$bad" ]; then echo "not gofmt'ed: $$bad" >&2; exit 1; fi
+
+.PHONY: test
+test: deps build vet ## every test
+	bash scripts/test.sh
+
+.PHONY: demo
+demo: build ## real mails through a gateway of its own on loopback
+	bash scripts/demo.sh
+
+.PHONY: bench
+bench: deps build ## figures of this machine
+	bash scripts/bench.sh
+
+.PHONY: faults
+faults: build ## long fault runs: 200 kill -9 under load
+	SEKISHO_KILLS=200 go test -count=1 -timeout 60m -run 'TestKill' -v ./cmd/sekishod/
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (default 1m each)
+	bash scripts/fuzz.sh $(or $(FUZZTIME),1m)

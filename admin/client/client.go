@@ -1,0 +1,249 @@
+// Package client speaks the administrators' API: the types that cross the unix
+// socket, and a caller. The command line uses it; so may other programs of the
+// host. Who calls is told by the kernel, never by the caller.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Errors of acts, by what they mean for the exit status.
+var (
+	ErrNotFound   = errors.New("not found")
+	ErrNotAllowed = errors.New("not allowed")
+	ErrUsage      = errors.New("wrong usage")
+	ErrRunning    = errors.New("the gateway does not answer")
+)
+
+// Held is one entry of the quarantine, as lists show it.
+type Held struct {
+	ID      string    `json:"id"`
+	Time    time.Time `json:"time"`
+	Tenant  string    `json:"tenant"`
+	From    string    `json:"from"`
+	To      []string  `json:"to"`
+	Subject string    `json:"subject"`
+	Class   string    `json:"class"`
+	Rule    string    `json:"rule"`
+	Reasons []string  `json:"reasons"`
+	Parts   []string  `json:"parts"` // names of the parts; empty: the whole message
+	Size    int64     `json:"size"`
+	Expires time.Time `json:"expires"`
+}
+
+// Finding, Part and Field mirror what the report says.
+type (
+	// Finding is one thing found in a part.
+	Finding struct {
+		Rule   string `json:"rule"`
+		Where  string `json:"where"`
+		Action string `json:"action"`
+		Detail string `json:"detail"`
+	}
+	// Part is one part of a message.
+	Part struct {
+		Path     string    `json:"path"`
+		Name     string    `json:"name"`
+		Kind     string    `json:"kind"`
+		OutKind  string    `json:"out_kind,omitempty"`
+		Class    string    `json:"class"`
+		Outcome  string    `json:"outcome"`
+		Fate     string    `json:"fate"`
+		Size     int64     `json:"size"`
+		SHA256   string    `json:"sha256_in"`
+		SHA256O  string    `json:"sha256_out,omitempty"`
+		Findings []Finding `json:"findings"`
+		Error    string    `json:"error,omitempty"`
+	}
+	// Field is one decoded header field.
+	Field struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+)
+
+// Shown is a held entry whole.
+type Shown struct {
+	Held
+	Parent   string  `json:"parent,omitempty"`
+	Zone     string  `json:"zone"`
+	Peer     string  `json:"peer"`
+	Helo     string  `json:"helo"`
+	TLS      string  `json:"tls,omitempty"`
+	SHA256   string  `json:"sha256"`
+	Header   []Field `json:"header"`
+	Detail   []Part  `json:"report"`
+	Text     string  `json:"text"`                // treated text, as today's engine makes it
+	TextNote string  `json:"text_note,omitempty"` // why there is none
+}
+
+// Queued is one entry of the queue.
+type Queued struct {
+	ID       string    `json:"id"`
+	Time     time.Time `json:"time"`
+	Tenant   string    `json:"tenant"`
+	From     string    `json:"from"`
+	To       []string  `json:"to"`
+	Hop      string    `json:"hop"`
+	Attempts int       `json:"attempts"`
+	Due      time.Time `json:"due"`
+	Err      string    `json:"err"`
+	State    string    `json:"state"`
+}
+
+// Released says what became of a release.
+type Released struct {
+	ID      string   `json:"id"`
+	State   string   `json:"state"` // delivered, queued, held, examining
+	Reasons []string `json:"reasons,omitempty"`
+}
+
+// Route says where an address would be sent.
+type Route struct {
+	Address    string `json:"address"`
+	Zone       string `json:"zone"`
+	Hop        string `json:"hop"`
+	Network    string `json:"network"`
+	Route      string `json:"route"` // the rule that said so
+	Subdomains bool   `json:"subdomains"`
+	Treatment  string `json:"treatment"`
+}
+
+// Account is a named person of the host.
+type Account struct {
+	Name    string    `json:"name"`
+	UID     int       `json:"uid"`
+	Created time.Time `json:"created"`
+}
+
+// Record is one record of the audit.
+type Record struct {
+	Seq    int64     `json:"seq"`
+	Time   time.Time `json:"time"`
+	Tenant string    `json:"tenant"`
+	Actor  string    `json:"actor"`
+	Act    string    `json:"act"`
+	ID     string    `json:"id"`
+	Detail string    `json:"detail"`
+	Prev   string    `json:"prev"`
+	Hash   string    `json:"hash"`
+}
+
+// Verified says whether the audit is whole.
+type Verified struct {
+	Records int64  `json:"records"`
+	Intact  bool   `json:"intact"`
+	Broken  int64  `json:"broken,omitempty"` // sequence number of the first record that does not fit
+	Last    string `json:"last"`             // hash of the last record, to be noted elsewhere
+}
+
+// Check is one line of doctor.
+type Check struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // pass, warn, fail
+	Detail string `json:"detail"`
+}
+
+// Version says what runs.
+type Version struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Engine  string `json:"engine"`
+	Go      string `json:"go"`
+}
+
+// Request carries the arguments of every act; each reads the fields it needs.
+type Request struct {
+	Tenant  string   `json:"tenant,omitempty"`
+	ID      string   `json:"id,omitempty"`
+	After   string   `json:"after,omitempty"`
+	Limit   int      `json:"limit,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
+	To      []string `json:"to,omitempty"`
+	Address string   `json:"address,omitempty"`
+	Zone    string   `json:"zone,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	UID     int      `json:"uid,omitempty"`
+	Seq     int64    `json:"seq,omitempty"`
+}
+
+// Failure is the body of an answer that is no success.
+type Failure struct {
+	Code  string `json:"code"` // not-found, not-allowed, usage, failed
+	Error string `json:"error"`
+}
+
+// Client calls a running gateway.
+type Client struct {
+	Socket string
+	http   *http.Client
+}
+
+// New returns a client for the socket.
+func New(socket string) *Client {
+	return &Client{Socket: socket, http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+// Call carries out act with the arguments req and decodes the answer into out,
+// which may be nil.
+func (c *Client) Call(ctx context.Context, act string, req Request, out any) error {
+	body, err := json.Marshal(req)
+	if err != nil {
+		return fmt.Errorf("%s: %w", act, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://sekisho/v1/"+act, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%s: %w", act, err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := c.http.Do(r)
+	if err != nil {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("%s: %w", act, err)
+		}
+		return fmt.Errorf("%w on %s: is sekishod running, and may you use the socket?", ErrRunning, c.Socket)
+	}
+	defer res.Body.Close()
+	// Answers are lists of entries; one of more than this is no answer.
+	const most = 256 << 20
+	raw, err := io.ReadAll(io.LimitReader(res.Body, most))
+	if err != nil {
+		return fmt.Errorf("%s: %w", act, err)
+	}
+	if res.StatusCode != http.StatusOK {
+		var f Failure
+		if err := json.Unmarshal(raw, &f); err != nil {
+			return fmt.Errorf("%s: status %s", act, res.Status)
+		}
+		switch f.Code {
+		case "not-found":
+			return fmt.Errorf("%s: %w", f.Error, ErrNotFound)
+		case "not-allowed":
+			return fmt.Errorf("%s: %w", f.Error, ErrNotAllowed)
+		case "usage":
+			return fmt.Errorf("%s: %w", f.Error, ErrUsage)
+		default:
+			return errors.New(f.Error)
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(raw, out); err != nil {
+		return fmt.Errorf("%s: answer: %w", act, err)
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+// Package deptest holds the house rules of imports as a test: who may link
+// what, and in which direction. It runs `go list`, so it must be run with
+// -count=1: a cached answer does not see an import made since.
+package deptest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func list(t *testing.T) map[string]pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps", "sekisho/...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		var e *exec.ExitError
+		if errors.As(err, &e) {
+			t.Fatalf("go list: %v\n%s", err, e.Stderr)
+		}
+		t.Fatal(err)
+	}
+	pkgs := map[string]pkg{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs[p.ImportPath] = p
+	}
+	return pkgs
+}
+
+// rows are the storeys of the house: a package imports only from storeys below
+// its own.
+var rows = []struct {
+	row   int
+	paths []string
+}{
+	{0, []string{"internal/header", "internal/charset", "internal/cfb", "internal/zipstrict", "internal/seal", "internal/audit",
+		"internal/atomicfile", "internal/version", "internal/sandbox"}},
+	{1, []string{"envelope", "sanitize", "internal/notice", "internal/blob", "admin/client"}},
+	{2, []string{"policy", "routing", "tenant", "internal/dsn", "internal/blob/dir", "sanitize/worker", "sanitize/detect", "sanitize/verify",
+		"sanitize/message", "sanitize/ooxml", "sanitize/html", "sanitize/image", "sanitize/text"}},
+	{3, []string{"spool", "sanitize/all"}},
+	{4, []string{"smtpd", "pipeline", "delivery", "quarantine"}},
+	{5, []string{"admin"}},
+	{6, []string{"internal/store/sqlite"}},
+	{7, []string{"cmd/sekishod", "cmd/sekisho", "cmd/sekisho-sanitizer"}},
+}
+
+// helpers of tests stand outside the house; nothing that ships links them.
+var testOnly = []string{"internal/smtptest", "internal/deptest", "internal/blob/blobtest", "spool/spooltest", "internal/corpus"}
+
+func storey(path string) (int, bool) {
+	for _, r := range rows {
+		if slices.Contains(r.paths, path) {
+			return r.row, true
+		}
+	}
+	return 0, false
+}
+
+func TestPackagesImportOnlyFromBelow(t *testing.T) {
+	for path, p := range list(t) {
+		name, ours := strings.CutPrefix(path, "sekisho/")
+		if !ours || slices.Contains(testOnly, name) {
+			continue
+		}
+		row, ok := storey(name)
+		if !ok {
+			t.Errorf("%s has no storey: give it one in this test and in docs/architecture.md", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			dep, ours := strings.CutPrefix(imp, "sekisho/")
+			if !ours {
+				continue
+			}
+			if slices.Contains(testOnly, dep) {
+				t.Errorf("%s imports %s, which is for tests only", name, dep)
+				continue
+			}
+			if r, ok := storey(dep); ok && r >= row {
+				t.Errorf("%s (storey %d) imports %s (storey %d)", name, row, dep, r)
+			}
+		}
+	}
+}
+
+// TestWhatMayNotBeLinked is the isolation boundary as a fact of the build.
+func TestWhatMayNotBeLinked(t *testing.T) {
+	parsers := []string{"sekisho/sanitize/message", "sekisho/sanitize/ooxml", "sekisho/sanitize/html", "sekisho/sanitize/image",
+		"sekisho/sanitize/text", "sekisho/sanitize/detect", "sekisho/sanitize/verify", "sekisho/sanitize/all", "sekisho/internal/zipstrict",
+		"sekisho/internal/charset", "github.com/richardlehane/mscfb", "golang.org/x/net/html", "archive/zip", "image/png", "image/jpeg",
+		"mime/multipart", "golang.org/x/image/tiff"}
+	for _, c := range []struct {
+		pkg, why string
+		not      []string
+	}{
+		{"sekisho/cmd/sekishod", "the daemon holds the keys and parses no document", parsers},
+		{"sekisho/cmd/sekisho", "the command line starts the worker for files, it does not parse them", parsers},
+		{"sekisho/cmd/sekisho-sanitizer", "the worker has nothing to reach out with",
+			[]string{"os/exec", "net", "net/http", "database/sql", "modernc.org/sqlite", "sekisho/spool", "sekisho/smtpd", "sekisho/delivery", "sekisho/policy", "sekisho/internal/seal", "sekisho/internal/blob"}},
+		{"sekisho/policy", "decisions are pure", []string{"net", "os/exec", "database/sql"}},
+		{"sekisho/routing", "routing is pure and knows no DNS", []string{"net", "os/exec", "database/sql"}},
+	} {
+		p, ok := list(t)[c.pkg]
+		if !ok {
+			t.Errorf("%s does not exist", c.pkg)
+			continue
+		}
+		for _, n := range c.not {
+			if slices.Contains(p.Deps, n) {
+				t.Errorf("%s links %s: %s", c.pkg, n, c.why)
+			}
+		}
+	}
+}

@@ -1,0 +1,307 @@
+// Package pipeline moves messages from Received to Queued or Held. For each it
+// checks the intake seal, has the message examined by a confined worker and
+// the result verified by a second, composes the header block, asks policy, and
+// seals exactly the bytes that may be delivered to exactly these recipients.
+// It parses nothing itself, sends nothing, and never passes what it could not
+// examine: a crash costs the attachment, a second crash holds the message.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/seal"
+	"sekisho/policy"
+	"sekisho/routing"
+	"sekisho/sanitize"
+	"sekisho/sanitize/worker"
+	"sekisho/spool"
+)
+
+// Examiner runs a worker over a sealed memory file. *worker.Runner is the one
+// the gateway uses; another stands in tests of workers that lie.
+type Examiner interface {
+	Run(ctx context.Context, o sanitize.Options, in *os.File) (*worker.Result, error)
+}
+
+// Pipeline examines what was received.
+type Pipeline struct {
+	Spool     *spool.Spool
+	Examiner  Examiner
+	Rules     func() *policy.Rules // the current ones; swapped on reload
+	Table     func() *routing.Table
+	Hostname  string
+	Retention time.Duration // of what is held
+	// Originals is how long the bytes of delivered mail are kept.
+	Originals time.Duration
+	Log       *slog.Logger
+	Now       func() time.Time
+	Workers   int // messages examined at once; zero: 1
+	// Held is told of every whole message held, so that a peer that fills the
+	// quarantine is slowed; may be nil.
+	Held func(e *envelope.Envelope)
+	// Alarm is told of what somebody must look at; may be nil.
+	Alarm func(kind string, id envelope.ID)
+	// Examined is told of every run, for the metrics; may be nil.
+	Examined func(r Run)
+}
+
+// Run is what the metrics count.
+type Run struct {
+	Action policy.Action
+	Class  sanitize.Class
+	Took   time.Duration
+	Failed bool // a run of the worker failed
+}
+
+// window is how many entries are claimed at a time. The rest waits in the
+// journal, not in memory.
+const window = 16
+
+// poll is how long the pipeline sleeps when nothing wakes it: leases that ran
+// out come back by themselves.
+const poll = time.Second
+
+// Run works until ctx is done, then finishes what it has in hand.
+func (p *Pipeline) Run(ctx context.Context) {
+	workers := max(p.Workers, 1)
+	slots := make(chan struct{}, workers)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for {
+		// One slot must be free before anything is claimed: a lease taken while
+		// nobody can work runs out.
+		select {
+		case slots <- struct{}{}:
+			<-slots
+		case <-ctx.Done():
+			return
+		}
+		free := workers - len(slots)
+		entries, err := p.Spool.Claim(ctx, spool.Received, p.Now(), min(free, window))
+		if err != nil && ctx.Err() == nil {
+			p.Log.Error("claim", "err", err)
+		}
+		for _, e := range entries {
+			slots <- struct{}{}
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				defer func() { <-slots }()
+				// What is in hand is finished even when the gateway stops: the
+				// limit of a run bounds it.
+				p.step(context.WithoutCancel(ctx), e)
+			}()
+		}
+		if len(entries) > 0 {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.Spool.Changed(spool.Received):
+		case <-time.After(poll):
+		}
+	}
+}
+
+// step takes one entry to its next state, keeping its lease alive meanwhile.
+func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
+	start := p.Now()
+	ctx, stop := p.Spool.KeepLease(ctx, e)
+	defer stop()
+	defer func() {
+		// The daemon must not die of one message, and the message must not be
+		// lost: its lease runs out, and the third time it is held as poison.
+		if r := recover(); r != nil {
+			p.Log.Error("examine", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", fmt.Sprint("panic: ", r))
+		}
+	}()
+	c, run := p.examine(ctx, &e)
+	run.Took = p.Now().Sub(start)
+	if err := p.Spool.Settle(ctx, e, c); err != nil {
+		p.Log.Error("settle", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", err)
+		return
+	}
+	if p.Examined != nil {
+		p.Examined(run)
+	}
+}
+
+// examine decides what becomes of e and returns the change that makes it so.
+func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, Run) {
+	rules := p.Rules()
+	facts := policy.Facts{Envelope: &e.Envelope, Release: e.Release, Poison: e.Deaths >= spool.PoisonDeaths}
+	var t treated
+	switch {
+	case e.Tampered != "":
+		facts.Tampered = "the journal row is not as the gateway wrote it: " + e.Tampered
+	default:
+		if err := p.Spool.CheckIntake(*e); err != nil {
+			facts.Tampered = "intake seal: " + err.Error()
+		}
+	}
+	if facts.Tampered == "" && !facts.Poison {
+		var err error
+		t, err = p.treat(ctx, e, rules)
+		defer t.close()
+		switch {
+		case errors.Is(err, spool.ErrTampered):
+			facts.Tampered = "stored bytes: " + err.Error()
+		case err != nil:
+			facts.Failure = err
+		}
+		facts.Report = t.report
+	}
+	v := rules.Decide(facts)
+	if v.Action == policy.Deliver && len(e.Part) > 0 && t.nothingTreated() {
+		// A release of parts of which none could be treated delivers nothing.
+		v = policy.Verdict{Action: policy.Hold, Class: e.Verdict.Class, Rule: "release",
+			Reasons: []string{"no harmless form of it can be made: " + t.why()}}
+	}
+	run := Run{Action: v.Action, Class: v.Class, Failed: facts.Failure != nil}
+	if v.Action == policy.Deliver {
+		c, err := p.queue(ctx, e, &t, v)
+		if err == nil {
+			return c, run
+		}
+		// Routes or the disk failed after the decision; the message waits for a
+		// person rather than for ever.
+		v = policy.Verdict{Action: policy.Hold, Class: sanitize.ClassFailed, Rule: "queue", Reasons: []string{err.Error()}}
+		run.Action, run.Class = v.Action, v.Class
+	}
+	return p.hold(e, t.report, v), run
+}
+
+// hold makes the change to Held.
+func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdict) spool.Change {
+	now := p.Now()
+	again := e.Release != nil
+	if len(e.Part) == 0 && !again && p.Held != nil {
+		p.Held(&e.Envelope)
+	}
+	alarm := v.Class == sanitize.ClassTampered || v.Class == sanitize.ClassPoison
+	if alarm && p.Alarm != nil {
+		p.Alarm(string(v.Class), e.Envelope.ID)
+	}
+	level := slog.LevelInfo
+	if alarm {
+		level = slog.LevelError
+	}
+	p.Log.Log(context.Background(), level, "held", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant,
+		"from", e.Envelope.From.String(), "rule", v.Rule, "kind", v.Class, "err", strings.Join(v.Reasons, "; "))
+	return spool.Change{
+		To: spool.Held,
+		Update: func(e *spool.Entry) {
+			e.Verdict = v
+			if report != nil {
+				e.Report = report
+			}
+			e.Release = nil
+			if e.Expires.IsZero() || !again {
+				e.Expires = now.Add(p.Retention)
+			}
+		},
+		Events: []audit.Event{p.event(e, "held", fmt.Sprintf("class %s, rule %s: %s", v.Class, v.Rule, strings.Join(v.Reasons, "; ")))},
+	}
+}
+
+// queue stores the bytes to send, seals them and makes the change to Queued,
+// with an entry of its own for the parts kept back.
+func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v policy.Verdict) (spool.Change, error) {
+	to := e.Envelope.To
+	legs, err := p.Table().Legs(e.Envelope.Zone, to)
+	if e.Envelope.Treatment == envelope.Ours {
+		legs, err = p.oursLegs(to)
+	}
+	if err != nil {
+		return spool.Change{}, fmt.Errorf("route: %w", err)
+	}
+	networks := map[envelope.Network]bool{}
+	var list []envelope.Network
+	var numbers []uint8
+	for _, l := range legs {
+		if !networks[l.Hop.Network] {
+			networks[l.Hop.Network] = true
+			list = append(list, l.Hop.Network)
+			numbers = append(numbers, uint8(l.Hop.Network))
+		}
+	}
+	out := seal.Outgoing{Tenant: string(e.Envelope.Tenant), ID: string(e.Envelope.ID), Kind: t.kind, Networks: numbers,
+		Header: t.header, Body: t.body}
+	for _, a := range to {
+		out.To = append(out.To, a.String())
+	}
+	now := p.Now()
+	c := spool.Change{To: spool.Queued}
+	sanitized := e.Sanitized
+	if t.message != nil {
+		ref, _, err := p.Spool.WriteBlob(ctx, e.Envelope.Tenant, func(w io.Writer) error {
+			_, err := io.Copy(w, io.NewSectionReader(t.message, 0, t.size))
+			return err
+		})
+		if err != nil {
+			return spool.Change{}, fmt.Errorf("store the treated message: %w", err)
+		}
+		sanitized = ref
+	}
+	sig := p.Spool.Seal.SealOutgoing(out)
+	headerLen, report := t.headerLen, t.report
+	p.Log.Info("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", v.Rule, "kind", string(t.kind))
+	p.Log.Info("queued", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "from", e.Envelope.From.String(), "hop", legNames(legs))
+	c.Update = func(e *spool.Entry) {
+		e.Verdict, e.Report = v, report
+		e.Sanitized, e.HeaderLen = sanitized, headerLen
+		e.Seal, e.Networks, e.Kind = sig, list, string(out.Kind)
+		e.Pending = to
+		e.Attempts, e.Err = 0, ""
+		e.Due = now
+	}
+	c.Events = []audit.Event{p.event(e, "queued", fmt.Sprintf("%s, %s", t.kind, t.summary()))}
+	if paths := t.keptBack(); len(paths) > 0 {
+		part, err := p.Spool.SpawnPart(*e, envelope.ID(t.partID), paths)
+		if err != nil {
+			return spool.Change{}, fmt.Errorf("entry of the parts kept back: %w", err)
+		}
+		class, reasons := t.partReasons()
+		part.Report = t.report
+		part.Verdict = policy.Verdict{Action: policy.Hold, Class: class, Rule: "kept-back", Reasons: reasons}
+		part.Expires, part.Due = t.expires, now
+		c.Spawn = append(c.Spawn, part)
+		ev := p.event(&part, "held", fmt.Sprintf("kept back from %s: %s", e.Envelope.ID, strings.Join(reasons, "; ")))
+		c.Events = append(c.Events, ev)
+		p.Log.Info("held", "id", part.Envelope.ID, "tenant", part.Envelope.Tenant, "rule", "kept-back", "kind", class)
+	}
+	return c, nil
+}
+
+// oursLegs routes mail the gateway wrote itself: to wherever the route leads,
+// zone or not, since it is neither relayed nor anybody else's.
+func (p *Pipeline) oursLegs(to []envelope.Address) ([]routing.Leg, error) {
+	return p.Table().Legs(envelope.LGWAN, to)
+}
+
+func legNames(legs []routing.Leg) string {
+	var names []string
+	for _, l := range legs {
+		names = append(names, l.Hop.Name)
+	}
+	return strings.Join(names, ",")
+}
+
+func (p *Pipeline) event(e *spool.Entry, act, detail string) audit.Event {
+	actor := "gateway"
+	if e.Release != nil {
+		actor = e.Release.By
+	}
+	return audit.Event{Time: p.Now(), Tenant: string(e.Envelope.Tenant), Actor: actor, Act: act, ID: string(e.Envelope.ID), Detail: detail}
+}

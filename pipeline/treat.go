@@ -1,0 +1,309 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/seal"
+	"sekisho/policy"
+	"sekisho/sanitize"
+	"sekisho/sanitize/worker"
+	"sekisho/spool"
+)
+
+// treated is a message as it may go on, and what was found on the way. The
+// zero value is nothing.
+type treated struct {
+	report    *sanitize.Report
+	kind      seal.Kind
+	message   *os.File // header block and body, sealed memory; nil when the original's bytes go on
+	size      int64
+	headerLen int64
+	header    [32]byte
+	body      [32]byte
+	partID    string
+	expires   time.Time
+	released  []string // the paths a release asked for
+}
+
+func (t *treated) close() {
+	if t.message != nil {
+		t.message.Close()
+	}
+}
+
+// keptBack lists the paths of the parts that wait in an entry of their own.
+func (t *treated) keptBack() []string {
+	if t.report == nil || t.kind != seal.Treated {
+		return nil
+	}
+	var paths []string
+	for i := range t.report.Parts {
+		// What lies inside a part that is kept back waits with it.
+		p := &t.report.Parts[i]
+		if p.Fate == sanitize.KeptBack && !slices.ContainsFunc(paths, func(q string) bool { return strings.HasPrefix(p.Path, q+"/") }) {
+			paths = append(paths, p.Path)
+		}
+	}
+	return paths
+}
+
+// nothingTreated reports whether a release of parts has nothing to deliver.
+func (t *treated) nothingTreated() bool {
+	if t.report == nil {
+		return true
+	}
+	for i := range t.report.Parts {
+		p := &t.report.Parts[i]
+		if p.Fate == sanitize.Delivered && slices.Contains(t.released, p.Path) {
+			return false
+		}
+	}
+	return true
+}
+
+// why says why the parts are kept back.
+func (t *treated) why() string {
+	_, reasons := t.partReasons()
+	return strings.Join(reasons, "; ")
+}
+
+// partReasons gives the class of an entry of parts kept back (of the first
+// that has one of its own) and a reason for each.
+func (t *treated) partReasons() (sanitize.Class, []string) {
+	var class sanitize.Class
+	var reasons []string
+	if t.report == nil {
+		return sanitize.ClassFailed, nil
+	}
+	for i := range t.report.Parts {
+		p := &t.report.Parts[i]
+		if p.Fate != sanitize.KeptBack {
+			continue
+		}
+		// Of several classes the most telling one names the entry.
+		if class == "" || p.Class == sanitize.ClassExecutable || p.Class == sanitize.ClassEncrypted && class != sanitize.ClassExecutable {
+			class = p.Class
+		}
+		reasons = append(reasons, fmt.Sprintf("%s: %s: %s", p.Path, p.Kind, p.Err))
+	}
+	return class, reasons
+}
+
+// summary is a line for the audit: what was taken, no content.
+func (t *treated) summary() string {
+	if t.report == nil {
+		return "as received"
+	}
+	n := map[string]int{}
+	for i := range t.report.Parts {
+		p := &t.report.Parts[i]
+		if p.Fate == sanitize.Delivered {
+			n[p.Outcome.String()]++
+		} else {
+			n[p.Fate.String()]++
+		}
+	}
+	var words []string
+	for _, w := range []string{"clean", "disarmed", "removed", "kept back"} {
+		if n[w] > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n[w], w))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// treat examines the bytes of e. Its error says why nothing is known of the
+// message; the report may still be there when the message itself was refused.
+func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rules) (treated, error) {
+	switch e.Envelope.Treatment {
+	case envelope.Pass:
+		return p.asReceived(ctx, e, seal.Passed)
+	case envelope.Ours:
+		return p.asReceived(ctx, e, seal.Ours)
+	}
+	in, err := worker.Memory("message")
+	if err != nil {
+		return treated{}, err
+	}
+	defer in.Close()
+	if err := p.Spool.CopyChecked(ctx, *e, in); err != nil {
+		return treated{}, err
+	}
+	if err := worker.Seal(in); err != nil {
+		return treated{}, err
+	}
+	now := p.Now()
+	o := rules.Options(e.Envelope.Profile)
+	o.Task = sanitize.TaskMail
+	o.ID = string(e.Envelope.ID)
+	o.PartID = string(envelope.NewID(now))
+	o.Now, o.Expires = now, now.Add(p.Retention)
+	o.Hostname = p.Hostname
+	o.Only = e.Part
+	t, err := p.run(ctx, e, o, in)
+	if err == nil || len(e.Part) > 0 {
+		return t, err
+	}
+	// The second run keeps every attachment back, so that a file nobody can
+	// treat costs the attachment and not the mail.
+	t.close()
+	first := err
+	p.Log.Warn("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "second-run", "err", first)
+	o.KeepAll = true
+	t, err = p.run(ctx, e, o, in)
+	if err != nil {
+		return t, fmt.Errorf("first run: %w; second run: %w", first, err)
+	}
+	return t, nil
+}
+
+// run is one look and a second: treat, compose, verify.
+func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, in *os.File) (treated, error) {
+	res, err := p.Examiner.Run(ctx, o, in)
+	if err != nil {
+		return treated{}, err
+	}
+	t := treated{report: res.Report, kind: seal.Treated, partID: o.PartID, expires: o.Expires, released: o.Only}
+	t.report.Preview = "" // content of mail never reaches the journal
+	if res.Output == nil {
+		if len(res.Report.Holds) > 0 {
+			return t, nil // Decide holds it, with the reasons
+		}
+		return t, fmt.Errorf("no harmless form: %s", res.Refusal)
+	}
+	defer res.Output.Close()
+	if err := p.compose(e, &t, res.Output, res.Size); err != nil {
+		return t, fmt.Errorf("compose: %w", err)
+	}
+	v := o
+	v.Task = sanitize.TaskVerifyMail
+	second, err := p.Examiner.Run(ctx, v, t.message)
+	if err != nil {
+		return t, fmt.Errorf("verify: %w", err)
+	}
+	if second.Output != nil {
+		second.Output.Close()
+	}
+	if second.Report.Outcome != sanitize.Clean || second.Refusal != "" || len(second.Report.Holds) > 0 {
+		return t, fmt.Errorf("verify: %w: %s", errVerify, verifyReason(second))
+	}
+	return t, nil
+}
+
+var errVerify = errors.New("the treated message is not on the allow-list")
+
+func verifyReason(r *worker.Result) string {
+	var words []string
+	for _, h := range r.Report.Holds {
+		words = append(words, h.Code+": "+h.Detail)
+	}
+	if r.Refusal != "" {
+		words = append(words, r.Refusal)
+	}
+	return strings.Join(words, "; ")
+}
+
+// asReceived hashes the original's own bytes, header block and rest apart.
+func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kind) (treated, error) {
+	s := newSplitter(nil)
+	if err := p.Spool.CopyChecked(ctx, *e, s); err != nil {
+		return treated{}, err
+	}
+	t := treated{kind: kind}
+	s.sum(&t)
+	return t, nil
+}
+
+// compose writes the message that will be delivered: the header block from the
+// report's decoded fields, written by us, then what the worker wrote.
+func (p *Pipeline) compose(e *spool.Entry, t *treated, out *os.File, size int64) error {
+	r := io.NewSectionReader(out, 0, size)
+	entity, err := readEntityHeader(r)
+	if err != nil {
+		return err
+	}
+	m, err := worker.Memory("treated")
+	if err != nil {
+		return err
+	}
+	var head bytes.Buffer
+	if err := p.writeHeader(&head, e, t, entity); err != nil {
+		m.Close()
+		return err
+	}
+	s := newSplitter(m)
+	if _, err := s.Write(head.Bytes()); err != nil {
+		m.Close()
+		return err
+	}
+	if _, err := io.Copy(s, r); err != nil {
+		m.Close()
+		return fmt.Errorf("copy the body: %w", err)
+	}
+	if err := worker.Seal(m); err != nil {
+		m.Close()
+		return err
+	}
+	t.message = m
+	s.sum(t)
+	return nil
+}
+
+// A splitter hashes a message's header block, up to and with the empty line,
+// and its body apart, as both are sealed.
+type splitter struct {
+	w         io.Writer
+	head      hash.Hash
+	body      hash.Hash
+	n         int64
+	headerLen int64
+	inBody    bool
+	tail      [4]byte // last octets seen of the header block
+}
+
+func newSplitter(w io.Writer) *splitter {
+	return &splitter{w: w, head: sha256.New(), body: sha256.New(), tail: [4]byte{0, 0, '\r', '\n'}}
+}
+
+func (s *splitter) Write(b []byte) (int, error) {
+	if s.w != nil {
+		if n, err := s.w.Write(b); err != nil {
+			return n, err
+		}
+	}
+	s.n += int64(len(b))
+	rest := b
+	if !s.inBody {
+		end := len(b)
+		for i, c := range b {
+			copy(s.tail[:], s.tail[1:])
+			s.tail[3] = c
+			if s.tail == [4]byte{'\r', '\n', '\r', '\n'} {
+				s.inBody, end = true, i+1
+				break
+			}
+		}
+		s.head.Write(b[:end])
+		s.headerLen += int64(end)
+		rest = b[end:]
+	}
+	s.body.Write(rest)
+	return len(b), nil
+}
+
+func (s *splitter) sum(t *treated) {
+	s.head.Sum(t.header[:0])
+	s.body.Sum(t.body[:0])
+	t.headerLen, t.size = s.headerLen, s.n
+}

@@ -1,0 +1,254 @@
+// Package worker is the parent's side of the isolation boundary. It starts a
+// fresh confined process for one message, hands it the bytes and the options,
+// and believes nothing that comes back before it has checked it: the process
+// is dead and reaped before the output is hashed, and everybody downstream
+// reads this one copy.
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+)
+
+// RunTime is how long one run may take. Two minutes is what one mail may cost
+// the others.
+const RunTime = 120 * time.Second
+
+// Errors of a run, beside those of the sandbox.
+var (
+	// ErrLied says that the worker's reply does not fit what it wrote.
+	ErrLied = errors.New("the worker's answer does not fit its output")
+	// ErrNoAnswer says that the worker ended without an answer.
+	ErrNoAnswer = errors.New("the worker gave no answer")
+)
+
+// Runner starts workers.
+type Runner struct {
+	Binary  string          // path of sekisho-sanitizer
+	Profile sandbox.Profile // limits of a run
+	Time    time.Duration   // zero: RunTime
+}
+
+// Result is the outcome of one run. Output is sealed and positioned at its
+// beginning; the caller closes it.
+type Result struct {
+	Report *sanitize.Report
+	Output *os.File // nil when the task writes nothing or there is no output
+	Size   int64
+	Digest sanitize.Digest
+	State  sandbox.State
+	// Refusal is why the worker itself found no harmless form, "" when it did.
+	Refusal string
+}
+
+// Memory makes an anonymous file in memory, for messages on their way. Nothing
+// of a message is ever in clear on the disk.
+func Memory(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	if err != nil {
+		return nil, fmt.Errorf("memory file: %w", err)
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// Seal makes a memory file unchangeable for everybody, for good.
+func Seal(f *os.File) error {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
+	if err != nil {
+		return fmt.Errorf("seal memory file: %w", err)
+	}
+	return nil
+}
+
+// Run treats or verifies in, a sealed memory file. An error means that the
+// run failed: nothing is known about the message, and nothing may pass.
+func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Result, error) {
+	limit := r.Time
+	if limit == 0 {
+		limit = RunTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+
+	out, err := Memory("output")
+	if err != nil {
+		return nil, err
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			out.Close()
+		}
+	}()
+	options, err := Memory("options")
+	if err != nil {
+		return nil, err
+	}
+	defer options.Close()
+	if err := sanitize.WriteFrame(options, &o); err != nil {
+		return nil, err
+	}
+	if _, err := options.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("options: %w", err)
+	}
+	// Two runs may read the same file at once; each has its own position only
+	// when each has its own description.
+	input, err := reopen(in)
+	if err != nil {
+		return nil, err
+	}
+	defer input.Close()
+	output, err := reopenRW(out)
+	if err != nil {
+		return nil, err
+	}
+	replyR, replyW, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("reply pipe: %w", err)
+	}
+	defer replyR.Close()
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		replyW.Close()
+		output.Close()
+		return nil, fmt.Errorf("error pipe: %w", err)
+	}
+	defer errR.Close()
+
+	cmd := sandbox.Command{Path: r.Binary, Files: []*os.File{input, output, errW, options, replyW}, Profile: r.Profile}
+	p, err := cmd.Start(ctx)
+	replyW.Close()
+	errW.Close()
+	output.Close()
+	if err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
+	// Both pipes are drained while it runs, bounded, so that a worker that
+	// floods one of them waits for its own death and not for us.
+	var untrusted bytes.Buffer
+	var complaint bytes.Buffer
+	done := make(chan struct{}, 2)
+	go func() {
+		io.Copy(&untrusted, io.LimitReader(replyR, sanitize.MaxReply+8))
+		io.Copy(io.Discard, replyR)
+		done <- struct{}{}
+	}()
+	go func() {
+		io.Copy(&complaint, io.LimitReader(errR, 4<<10))
+		io.Copy(io.Discard, errR)
+		done <- struct{}{}
+	}()
+	state, err := p.Wait()
+	<-done
+	<-done
+	if err == nil {
+		err = state.Err()
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		return nil, fmt.Errorf("worker: %w%s", err, printable(complaint.String()))
+	}
+	// The process is dead and reaped; from here on the bytes cannot change.
+	var untrustedReply sanitize.Reply
+	if err := sanitize.ReadFrame(&untrusted, &untrustedReply, sanitize.MaxReply); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	if err := Seal(out); err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	size, err := io.Copy(sum, io.NewSectionReader(out, 0, 1<<62))
+	if err != nil {
+		return nil, fmt.Errorf("read output: %w", err)
+	}
+	res := &Result{Report: &untrustedReply.Report, Size: size, State: state, Refusal: untrustedReply.Err}
+	sum.Sum(res.Digest[:0])
+	if size != untrustedReply.Size || res.Digest != untrustedReply.Digest {
+		return nil, ErrLied
+	}
+	if err := checkReport(res.Report); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLied, err)
+	}
+	switch o.Task {
+	case sanitize.TaskMail, sanitize.TaskFile:
+		if res.Refusal == "" && len(res.Report.Holds) == 0 && res.Report.Outcome != sanitize.Refused {
+			keep = true
+			res.Output = out
+		}
+	default:
+		if size != 0 {
+			return nil, fmt.Errorf("%w: a task that writes nothing wrote %d octets", ErrLied, size)
+		}
+	}
+	return res, nil
+}
+
+// checkReport refuses a report whose numbers are none of ours: whoever reads
+// it later switches on them.
+func checkReport(r *sanitize.Report) error {
+	outcome := func(o sanitize.Outcome) bool { return o >= sanitize.Clean && o <= sanitize.Refused }
+	if !outcome(r.Outcome) {
+		return fmt.Errorf("outcome %d", r.Outcome)
+	}
+	if len(r.Parts) > 20000 {
+		return fmt.Errorf("%d parts", len(r.Parts))
+	}
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		if !outcome(p.Outcome) || p.Fate > sanitize.Dropped || p.Mode > sanitize.Text {
+			return fmt.Errorf("part %d: outcome %d, fate %d, mode %d", i, p.Outcome, p.Fate, p.Mode)
+		}
+		// A class decides what is held: it follows from the kind, whatever the
+		// worker says.
+		p.Class = p.Kind.Class()
+	}
+	return nil
+}
+
+// reopen gives f a description of its own, read-only.
+func reopen(f *os.File) (*os.File, error) {
+	g, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+	if err != nil {
+		return nil, fmt.Errorf("reopen message: %w", err)
+	}
+	return g, nil
+}
+
+func reopenRW(f *os.File) (*os.File, error) {
+	g, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reopen output: %w", err)
+	}
+	return g, nil
+}
+
+// printable makes what a dead worker said fit for a log line.
+func printable(s string) string {
+	s = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e {
+			return ' '
+		}
+		return r
+	}, s))
+	if s == "" {
+		return ""
+	}
+	if len(s) > 500 {
+		s = s[:500]
+	}
+	return " (" + s + ")"
+}
