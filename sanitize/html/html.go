@@ -505,6 +505,7 @@ func (c *converter) cell(r *row, header bool) {
 	}
 	switch {
 	case r.cells == 0:
+		c.w.fresh = true // the row has begun its line
 	case r.broken:
 		c.w.block(1)
 		c.w.fresh = true
