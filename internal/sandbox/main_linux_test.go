@@ -31,7 +31,13 @@ func TestMain(m *testing.M) {
 	case len(os.Args) > 1 && os.Args[1] == middleFlag:
 		middle(os.Args[2])
 	default:
-		os.Exit(m.Run())
+		code := m.Run()
+		// Every confined process must be gone and reaped by now.
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+			fmt.Fprintf(os.Stderr, "a process is left over (wait: %d, %v)\n", pid, err)
+			code = 1
+		}
+		os.Exit(code)
 	}
 }
 
