@@ -53,7 +53,7 @@ func (r Record) hash() string {
 	}
 	binary.BigEndian.PutUint64(n[:], uint64(r.Seq))
 	h.Write(n[:])
-	put(r.Time.Format(time.RFC3339Nano))
+	put(r.Time.UTC().Format(time.RFC3339Nano))
 	for _, s := range []string{r.Tenant, r.Actor, r.Act, r.ID, r.Detail, r.Prev} {
 		put(s)
 	}

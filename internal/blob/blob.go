@@ -8,6 +8,7 @@ package blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 )
 
@@ -38,8 +39,8 @@ func (id ID) Valid() bool {
 // Key is a blob's own key. It prints as nothing.
 type Key [32]byte
 
-// String keeps keys out of logs.
-func (Key) String() string { return "(key)" }
+// Format keeps keys out of logs, whatever the verb.
+func (Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(key)") }
 
 // Ref names a blob in a row. The zero Ref names none.
 type Ref struct {

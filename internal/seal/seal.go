@@ -9,9 +9,14 @@ package seal
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
 	"slices"
 )
 
@@ -48,10 +53,16 @@ type Outgoing struct {
 	Body       [32]byte // SHA-256 of the rest
 }
 
-// Signer makes seals.
-type Signer struct{ key ed25519.PrivateKey }
+// Signer makes seals. Its zero value is of no use: take NewSigner's.
+type Signer struct {
+	key ed25519.PrivateKey
+	row []byte // key of the row seals
+}
 
-// Verifier checks them.
+// Format keeps the key out of logs, whatever the verb.
+func (Signer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "(key)") }
+
+// Verifier checks the seals of messages.
 type Verifier struct{ key ed25519.PublicKey }
 
 // NewSigner returns a signer for a private key's 32-byte seed.
@@ -59,7 +70,11 @@ func NewSigner(seed []byte) (*Signer, error) {
 	if len(seed) != ed25519.SeedSize {
 		return nil, errors.New("seal: the key must have 32 bytes")
 	}
-	return &Signer{key: ed25519.NewKeyFromSeed(seed)}, nil
+	row, err := hkdf.Expand(sha256.New, seed, "sekisho row 1", sha256.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{key: ed25519.NewKeyFromSeed(seed), row: row}, nil
 }
 
 // NewSeed makes the seed of a new private key.
@@ -89,14 +104,22 @@ func (v Verifier) CheckIntake(i Intake, sig []byte) error { return v.check(i.can
 func (v Verifier) CheckOutgoing(o Outgoing, sig []byte) error { return v.check(o.canonical(), sig) }
 
 // SealRow seals the facts of a journal row, so that a row that was changed
-// outside the gateway is seen when it is next claimed.
+// outside the gateway is seen when it is next read. Unlike the two seals of a
+// message it is a keyed hash: whoever checks a row may also write one, so a
+// signature would prove no more, and a row is sealed at every step and checked
+// in every list (measured: 1 µs against 60).
 func (s *Signer) SealRow(row []byte) []byte {
-	return ed25519.Sign(s.key, append([]byte("sekisho row 1\x00"), row...))
+	m := hmac.New(sha256.New, s.row)
+	m.Write(row)
+	return m.Sum(nil)
 }
 
-// CheckRow fails with ErrMismatch unless sig is the seal of row.
-func (v Verifier) CheckRow(row, sig []byte) error {
-	return v.check(append([]byte("sekisho row 1\x00"), row...), sig)
+// CheckRow fails with ErrMismatch unless sum is the seal of row.
+func (s *Signer) CheckRow(row, sum []byte) error {
+	if !hmac.Equal(s.SealRow(row), sum) {
+		return ErrMismatch
+	}
+	return nil
 }
 
 func (v Verifier) check(msg, sig []byte) error {
