@@ -288,3 +288,18 @@ func (k Kind) Facts() KindFacts {
 
 // Class returns the class whose rule applies to k.
 func (k Kind) Class() Class { return k.Facts().Class }
+
+// Extensions returns the extensions that a file of kind k may keep; the first
+// is the one it is given when its own is none of them.
+func (k Kind) Extensions() []string {
+	switch k {
+	case KindText:
+		return []string{".txt", ".text", ".log", ".md"}
+	case KindJPEG:
+		return []string{".jpg", ".jpeg", ".jpe"}
+	case KindTSV:
+		return []string{".tsv", ".tab"}
+	default:
+		return []string{k.Facts().Ext}
+	}
+}

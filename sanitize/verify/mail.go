@@ -1,0 +1,264 @@
+package verify
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"sekisho/sanitize"
+)
+
+// headerFields are the fields a treated message may have, and whether more
+// than one of a name may stand there.
+var headerFields = map[string]bool{
+	"Received": true, "Date": false, "From": false, "Sender": false, "Reply-To": false, "To": false, "Cc": false,
+	"Subject": false, "Message-Id": false, "In-Reply-To": false, "References": false, "Mime-Version": false,
+	"Content-Type": false, "Content-Transfer-Encoding": false, "Content-Language": false, "Content-Disposition": false,
+	"Authentication-Results": true, "X-Sekisho-Id": false, "X-Sekisho-Result": false,
+	"List-Id": false, "List-Unsubscribe": false, "Auto-Submitted": false, "Precedence": false, "Importance": false,
+	"X-Priority": false, "Priority": false, "Resent-From": true, "Resent-To": true, "Resent-Date": true, "Comments": false, "Keywords": false,
+	"Organization": false,
+}
+
+// partFields are the fields a part of a treated message may have.
+var partFields = []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-Description", "Content-Id", "Content-Language"}
+
+// Mail looks at a whole treated message.
+func Mail(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) error {
+	if err := lines(io.NewSectionReader(r, 0, size)); err != nil {
+		return err
+	}
+	m, err := mail.ReadMessage(bufio.NewReader(io.NewSectionReader(r, 0, size)))
+	if err != nil {
+		return notAllowed("header", "%v", err)
+	}
+	for name, values := range m.Header {
+		many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
+		if !ok {
+			return notAllowed("header", "field %s", name)
+		}
+		if len(values) > 1 && !many {
+			return notAllowed("header", "%d fields %s", len(values), name)
+		}
+	}
+	if m.Header.Get("From") == "" || m.Header.Get("Mime-Version") != "1.0" {
+		return notAllowed("header", "no From or no MIME-Version: 1.0")
+	}
+	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+}
+
+// lines allows only CRLF line ends, 998 octets a line and seven bits: what
+// every reader takes apart alike (RFC 5322, 2.1.1).
+func lines(r io.Reader) error {
+	br := bufio.NewReaderSize(r, 64<<10)
+	n, cr := 0, false
+	for at := int64(0); ; at++ {
+		c, err := br.ReadByte()
+		if errors.Is(err, io.EOF) {
+			if cr || n != 0 {
+				return notAllowed("message", "does not end with a line end")
+			}
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+		switch {
+		case c == '\n':
+			if !cr {
+				return notAllowed("message", "bare LF at octet %d", at)
+			}
+			n, cr = 0, false
+			continue
+		case cr:
+			return notAllowed("message", "bare CR before octet %d", at)
+		case c == '\r':
+			cr = true
+			continue
+		case c == 0 || c >= 0x80:
+			return notAllowed("message", "octet 0x%02x at %d", c, at)
+		}
+		if n++; n > 998 {
+			return notAllowed("message", "line of more than 998 octets before octet %d", at)
+		}
+	}
+}
+
+func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.MIMEHeader, body io.Reader, depth int) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	// A message inside a message is two levels of entities; the budget of the
+	// run bounds the containers, this bounds the walk itself.
+	if depth > 2*s.Options.Limits.MIMEDepth {
+		return fmt.Errorf("%s: nested too deep: %w", path, sanitize.ErrLimit)
+	}
+	media, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	if err != nil {
+		return notAllowed(path, "Content-Type: %v", err)
+	}
+	cte := strings.ToLower(h.Get("Content-Transfer-Encoding"))
+	if media == "multipart/mixed" {
+		if cte != "" && cte != "7bit" {
+			return notAllowed(path, "multipart encoded as %q", cte)
+		}
+		if params["boundary"] == "" || len(params) != 1 {
+			return notAllowed(path, "parameters of a multipart")
+		}
+		return parts(ctx, s, path, params["boundary"], body, depth)
+	}
+	decoded := body
+	switch cte {
+	case "base64":
+		decoded = base64.NewDecoder(base64.StdEncoding, body)
+	case "quoted-printable":
+		decoded = quotedprintable.NewReader(body)
+	case "7bit", "":
+	default:
+		return notAllowed(path, "transfer encoding %q", cte)
+	}
+	b, err := read(s, decoded)
+	if err != nil {
+		return notAllowed(path, "%v", err)
+	}
+	if err := names(path, media, h, params); err != nil {
+		return err
+	}
+	if media == "message/rfc822" {
+		if cte != "" && cte != "7bit" {
+			return notAllowed(path, "message encoded as %q", cte)
+		}
+		undo, err := s.Deeper()
+		if err != nil {
+			return err
+		}
+		defer undo()
+		// A forwarded message has the same allow-list, but for what it may lack.
+		m, err := mail.ReadMessage(bytes.NewReader(b))
+		if err != nil {
+			return notAllowed(path, "forwarded message: %v", err)
+		}
+		for name, values := range m.Header {
+			many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
+			if !ok || len(values) > 1 && !many {
+				return notAllowed(path, "forwarded message: %d fields %s", len(values), name)
+			}
+		}
+		return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1)
+	}
+	if media == "text/plain" && !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
+		return notAllowed(path, "charset %q", params["charset"])
+	}
+	k, err := sniff(media, b)
+	if err != nil {
+		return notAllowed(path, "%v", err)
+	}
+	return content(s, path, k, b)
+}
+
+// parts walks a multipart by the standard library's reader and, so that
+// nothing hides between, counts what it did not show.
+func parts(ctx context.Context, s *sanitize.Session, path, boundary string, body io.Reader, depth int) error {
+	raw, err := read(s, body)
+	if err != nil {
+		return err
+	}
+	delimiter := []byte("--" + boundary)
+	if !bytes.HasPrefix(raw, append(slices.Clone(delimiter), "\r\n"...)) {
+		return notAllowed(path, "a preamble")
+	}
+	closing := append([]byte("\r\n"), append(slices.Clone(delimiter), "--"...)...)
+	if i := bytes.Index(raw, closing); i < 0 || len(bytes.Trim(raw[i+len(closing):], "\r\n")) > 0 {
+		return notAllowed(path, "no closing boundary, or an epilogue")
+	}
+	mr := multipart.NewReader(bytes.NewReader(raw), boundary)
+	for n := 1; ; n++ {
+		p, err := mr.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			if n == 1 {
+				return notAllowed(path, "a multipart without parts")
+			}
+			return nil
+		}
+		if err != nil {
+			return notAllowed(path, "%v", err)
+		}
+		if n > s.Options.Limits.MIMEParts {
+			return fmt.Errorf("%s: more than %d parts: %w", path, s.Options.Limits.MIMEParts, sanitize.ErrLimit)
+		}
+		at := fmt.Sprintf("%s.%d", path, n)
+		for name, values := range p.Header {
+			if !slices.Contains(partFields, name) || len(values) != 1 {
+				return notAllowed(at, "%d fields %s", len(values), name)
+			}
+		}
+		if err := entity(ctx, s, at, p.Header, p, depth+1); err != nil {
+			return err
+		}
+	}
+}
+
+// names allows one extension, the one of the media type, in every form of the
+// name that a client could show.
+func names(path, media string, h textproto.MIMEHeader, typeParams map[string]string) error {
+	var all []string
+	if n := typeParams["name"]; n != "" {
+		all = append(all, n)
+	}
+	if cd := h.Get("Content-Disposition"); cd != "" {
+		disposition, params, err := mime.ParseMediaType(cd)
+		if err != nil {
+			return notAllowed(path, "Content-Disposition: %v", err)
+		}
+		if disposition != "attachment" && disposition != "inline" {
+			return notAllowed(path, "disposition %q", disposition)
+		}
+		for k := range params {
+			if k != "filename" {
+				return notAllowed(path, "parameter %s of Content-Disposition", k)
+			}
+		}
+		if n := params["filename"]; n != "" {
+			all = append(all, n)
+		}
+	}
+	for _, n := range all {
+		decoded, err := new(mime.WordDecoder).DecodeHeader(n)
+		if err != nil {
+			return notAllowed(path, "file name: %v", err)
+		}
+		if err := plain(nil, path, []byte(decoded)); err != nil || strings.ContainsAny(decoded, "/\\:\r\n\t") {
+			return notAllowed(path, "characters of a file name")
+		}
+		if len(decoded) > 255 {
+			return notAllowed(path, "file name of %d octets", len(decoded))
+		}
+		if !slices.Contains(extensions(media), extension(decoded)) {
+			return notAllowed(path, "extension %q of %s", extension(decoded), media)
+		}
+	}
+	return nil
+}
+
+// extensions are the extensions that an attachment of this media type may have.
+func extensions(media string) []string {
+	if media == "message/rfc822" {
+		return []string{".eml"}
+	}
+	k, err := sniff(media, nil)
+	if err != nil {
+		return nil
+	}
+	return k.Extensions()
+}

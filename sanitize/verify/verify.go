@@ -1,0 +1,231 @@
+// Package verify is the independent second look. It gets what the gateway is
+// about to deliver, reads it with other code than wrote it (the standard
+// library's readers, where the writers use our own), and finds nothing that is
+// not on its allow-list; else the message does not go. It runs in a fresh
+// worker, knows nothing of the first look, and changes nothing.
+package verify
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"sekisho/sanitize"
+)
+
+// ErrNotAllowed says that something is not on the allow-list.
+var ErrNotAllowed = errors.New("not on the allow-list")
+
+func notAllowed(where, format string, args ...any) error {
+	return fmt.Errorf("%s: %s: %w", where, fmt.Sprintf(format, args...), ErrNotAllowed)
+}
+
+// outputs are the kinds that the gateway writes, and how each is looked at.
+func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte) error, bool) {
+	switch k {
+	case sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV:
+		return plain, true
+	case sanitize.KindPNG:
+		return checkPNG, true
+	case sanitize.KindJPEG:
+		return checkJPEG, true
+	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX:
+		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
+	default:
+		return nil, false
+	}
+}
+
+// File looks at one output of kind k.
+func File(ctx context.Context, s *sanitize.Session, k sanitize.Kind, r io.ReaderAt, size int64) error {
+	if k == sanitize.KindMessage {
+		return Mail(ctx, s, r, size)
+	}
+	b, err := read(s, io.NewSectionReader(r, 0, size))
+	if err != nil {
+		return err
+	}
+	return content(s, "file", k, b)
+}
+
+func content(s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+	look, ok := outputs(k)
+	if !ok {
+		return notAllowed(where, "kind %s is never written", k)
+	}
+	return look(s, where, b)
+}
+
+// read reads all of r, charged to the budget of the run.
+func read(s *sanitize.Session, r io.Reader) ([]byte, error) {
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(s.Meter(io.LimitReader(r, s.Options.Limits.OutputBytes+1))); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if int64(b.Len()) > s.Options.Limits.OutputBytes {
+		return nil, fmt.Errorf("output of more than %d octets: %w", s.Options.Limits.OutputBytes, sanitize.ErrLimit)
+	}
+	return b.Bytes(), nil
+}
+
+// plain allows UTF-8 text with tabs, line ends and form feeds, nothing that
+// steers a terminal or turns the reading direction of a file name or line, and
+// nothing that a browser or an interpreter would take for its own.
+func plain(_ *sanitize.Session, where string, b []byte) error {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	for i := 0; i < len(b); {
+		r, n := utf8.DecodeRune(b[i:])
+		switch {
+		case r == utf8.RuneError && n <= 1:
+			return notAllowed(where, "octet %d is no UTF-8", i)
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r' && r != '\f', r == 0x7f, r >= 0x80 && r < 0xa0:
+			return notAllowed(where, "control character U+%04X at octet %d", r, i)
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return notAllowed(where, "bidirectional control U+%04X at octet %d", r, i)
+		}
+		i += n
+	}
+	// Signatures that are text themselves, at the very beginning.
+	for _, magic := range []string{"#!", "MZ", "%PDF-", "{\\rt", "%!PS", "ITSF", "ID;P"} {
+		if bytes.HasPrefix(b, []byte(magic)) && !proseAfter(b, magic) {
+			return notAllowed(where, "begins like %q", magic)
+		}
+	}
+	return nil
+}
+
+// proseAfter spares text that begins with the letters of a signature by
+// chance: "MZ" alone opens many a word.
+func proseAfter(b []byte, magic string) bool {
+	return magic == "MZ" && !bytes.ContainsRune(b[:min(len(b), 64)], 0)
+}
+
+// checkPNG decodes the picture and walks its chunks: only those that hold
+// pixels, nothing behind the end.
+func checkPNG(s *sanitize.Session, where string, b []byte) error {
+	c, err := png.DecodeConfig(bytes.NewReader(b))
+	if err != nil {
+		return notAllowed(where, "PNG: %v", err)
+	}
+	if err := s.SpendPixels(c.Width, c.Height); err != nil {
+		return err
+	}
+	if _, err := png.Decode(bytes.NewReader(b)); err != nil {
+		return notAllowed(where, "PNG: %v", err)
+	}
+	for i := 8; ; {
+		if i+12 > len(b) {
+			return notAllowed(where, "PNG: no IEND")
+		}
+		n := int(uint32(b[i])<<24 | uint32(b[i+1])<<16 | uint32(b[i+2])<<8 | uint32(b[i+3]))
+		if n < 0 || n > len(b)-i-12 {
+			return notAllowed(where, "PNG: chunk of %d octets", n)
+		}
+		kind := string(b[i+4 : i+8])
+		i += n + 12
+		switch kind {
+		case "IHDR", "PLTE", "IDAT", "tRNS", "pHYs", "sRGB", "gAMA", "cHRM":
+		case "IEND":
+			if i != len(b) {
+				return notAllowed(where, "PNG: %d octets behind its end", len(b)-i)
+			}
+			return nil
+		default:
+			return notAllowed(where, "PNG: chunk %q", kind)
+		}
+	}
+}
+
+// checkJPEG decodes the picture and walks its segments: no application data
+// but JFIF and Adobe's colour mark, no comment, nothing behind the end.
+func checkJPEG(s *sanitize.Session, where string, b []byte) error {
+	c, err := jpeg.DecodeConfig(bytes.NewReader(b))
+	if err != nil {
+		return notAllowed(where, "JPEG: %v", err)
+	}
+	if err := s.SpendPixels(c.Width, c.Height); err != nil {
+		return err
+	}
+	if _, err := jpeg.Decode(bytes.NewReader(b)); err != nil {
+		return notAllowed(where, "JPEG: %v", err)
+	}
+	for i := 2; ; {
+		if i+4 > len(b) || b[i] != 0xff {
+			return notAllowed(where, "JPEG: no marker at octet %d", i)
+		}
+		marker := b[i+1]
+		n := int(b[i+2])<<8 | int(b[i+3])
+		if n < 2 || n > len(b)-i-2 {
+			return notAllowed(where, "JPEG: segment of %d octets", n)
+		}
+		switch {
+		case marker == 0xe0 || marker == 0xee: // JFIF, Adobe
+			if n > 16 {
+				return notAllowed(where, "JPEG: application segment of %d octets", n)
+			}
+		case marker == 0xdb, marker == 0xc4, marker == 0xdd, marker == 0xc0, marker == 0xc1, marker == 0xc2:
+		case marker == 0xda:
+			// After the scans come entropy-coded data in which a 0xff is
+			// followed by 0x00 or a restart marker, further segments between
+			// scans, and the end. Behind the end there may be nothing.
+			end := bytes.LastIndex(b, []byte{0xff, 0xd9})
+			if end != len(b)-2 {
+				return notAllowed(where, "JPEG: octets behind its end")
+			}
+			return scans(where, b[i+2+n:end])
+		default:
+			return notAllowed(where, "JPEG: segment 0x%02x", marker)
+		}
+		i += 2 + n
+	}
+}
+
+func scans(where string, b []byte) error {
+	for i := 0; i+1 < len(b); i++ {
+		if b[i] != 0xff {
+			continue
+		}
+		m := b[i+1]
+		switch {
+		case m == 0, m >= 0xd0 && m <= 0xd7, m == 0xff:
+		case m == 0xda, m == 0xc4, m == 0xdb:
+			if i+4 > len(b) {
+				return notAllowed(where, "JPEG: segment cut short")
+			}
+			i += 1 + int(b[i+2])<<8 + int(b[i+3])
+			continue
+		default:
+			return notAllowed(where, "JPEG: marker 0x%02x between scans", m)
+		}
+		if m != 0xff {
+			i++
+		}
+	}
+	return nil
+}
+
+// sniff says what kind an attachment of this media type and content is. The
+// type must be one the gateway writes, and the content must begin like it.
+func sniff(media string, b []byte) (sanitize.Kind, error) {
+	for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindPNG, sanitize.KindJPEG,
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX} {
+		if k.Facts().Media == media {
+			return k, nil
+		}
+	}
+	return "", fmt.Errorf("media type %q is never written", media)
+}
+
+// extension is the last extension of a name, lower case.
+func extension(name string) string {
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		return strings.ToLower(name[i:])
+	}
+	return ""
+}
