@@ -19,11 +19,6 @@ import (
 // the parent is root, on the host as well.
 const nobody = 65534
 
-// binaryFD is the lowest number for the descriptor of the binary in the
-// child. It must lie above every descriptor the child is given, or it would
-// be overwritten on the way to exec.
-const binaryFD = 100
-
 const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID |
 	unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 
@@ -70,12 +65,6 @@ func (c *Command) start() (*Process, error) {
 		}
 	}
 
-	binary, path, err := openBinary(c.Path)
-	if err != nil {
-		return nil, err
-	}
-	defer binary.Close()
-
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -110,6 +99,13 @@ func (c *Command) start() (*Process, error) {
 	}
 	defer lifeline.Close()
 	files = append(files, lifeline)
+
+	binary, path, err := openBinary(c.Path, files)
+	if err != nil {
+		held.Close()
+		return nil, err
+	}
+	defer binary.Close()
 
 	attr := &os.ProcAttr{
 		Dir:   "/",
@@ -210,7 +206,11 @@ func (p *Process) Wait() (State, error) {
 // openBinary opens the binary and returns the path to execute it by. The
 // child is another user and may not be able to walk to the binary, so it goes
 // by the descriptor; this also means that what was looked at is what runs.
-func openBinary(name string) (*os.File, string, error) {
+//
+// The descriptor must survive until exec. On the way there the child moves
+// the files it is given to numbers above the highest of them (syscall,
+// forkAndExecInChild1), so the binary lies higher still.
+func openBinary(name string, files []*os.File) (*os.File, string, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, "", err
@@ -226,7 +226,11 @@ func openBinary(name string) (*os.File, string, error) {
 	if os.Geteuid() == 0 && st.Mode().Perm()&0o001 == 0 {
 		return nil, "", fmt.Errorf("%s must be executable by everybody, because the child is not root (chmod 755)", name)
 	}
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, binaryFD)
+	above := 0
+	for _, g := range files {
+		above = max(above, int(g.Fd()))
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, above+len(files)+8)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", name, err)
 	}

@@ -180,15 +180,14 @@ func closeFrom(low int) error {
 	return nil
 }
 
-// orphaned looks at the lifeline: if the parent died before the death signal
-// was set, its end of the pipe is closed.
+// orphaned makes sure that the parent's death is this process's. The launcher
+// asked for the signal before exec, but that request belongs to one thread
+// (copy_process clears it for others), and the parent may have died before
+// it. So all threads ask again, and then the lifeline is looked at: if the
+// parent died earlier, its end of the pipe is closed.
 func orphaned(lifeline int) error {
-	var sig int32
-	if err := unix.Prctl(unix.PR_GET_PDEATHSIG, uintptr(unsafe.Pointer(&sig)), 0, 0, 0); err != nil {
-		return fmt.Errorf("read the death signal: %w", err)
-	}
-	if sig != int32(unix.SIGKILL) {
-		return fmt.Errorf("the death signal is %d, not SIGKILL", sig)
+	if err := allThreads("ask for the death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0); err != nil {
+		return err
 	}
 	fds := []unix.PollFd{{Fd: int32(lifeline), Events: unix.POLLIN}}
 	for {

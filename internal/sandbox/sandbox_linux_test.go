@@ -652,7 +652,7 @@ func TestAllOfThisAsAnOrdinaryUserNeedsNamespaces(t *testing.T) {
 // be a user who cannot walk to the binary.
 func byHand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	binary, path, err := openBinary(program(t))
+	binary, path, err := openBinary(program(t), []*os.File{os.Stdin, os.Stdout, os.Stderr})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -673,7 +673,7 @@ func start(tb testing.TB, profile Profile, args ...string) (p *Process, in, out 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err = (&Command{Path: program(tb), Args: args, Files: []*os.File{r, w}, Profile: profile}).Start(context.Background())
+	p, err = (&Command{Path: program(tb), Args: args, Files: []*os.File{r, w, os.Stderr}, Profile: profile}).Start(context.Background())
 	r.Close()
 	w.Close()
 	if err != nil {
