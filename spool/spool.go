@@ -96,13 +96,6 @@ type Filter struct {
 	After  envelope.ID // for paging: entries with a greater id
 }
 
-// An Account is a person who may act on the gateway from the command line.
-type Account struct {
-	Name    string    `json:"name"`
-	UID     int64     `json:"uid"`
-	Created time.Time `json:"created"`
-}
-
 // Journal is the durable list of entries. All methods may be used by many
 // goroutines. A method that returns nil has made its change durable.
 type Journal interface {

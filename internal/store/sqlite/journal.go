@@ -1,0 +1,588 @@
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/blob"
+	"sekisho/spool"
+)
+
+// suspectTime is how long an entry with deaths is watched before the next one
+// is handed out. What kills the daemon does it when it is looked at; what has
+// gone on for ten seconds waits for a peer, and must not keep the others.
+const suspectTime = 10 * time.Second
+
+// deathPause puts an entry that died twice behind the others.
+const deathPause = 5 * time.Second
+
+// Insert is spool.Journal's.
+func (s *Store) Insert(ctx context.Context, es []spool.Entry, events []audit.Event) error {
+	rows := make([]row, len(es))
+	for i, e := range es {
+		e.Tampered = "" // a new entry is what its maker says
+		var err error
+		if rows[i], err = s.encode(e); err != nil {
+			return fmt.Errorf("insert: %w", err)
+		}
+	}
+	now := s.now().UnixMicro()
+	err := s.do(ctx, func(t *tx) error {
+		for i := range rows {
+			if err := t.insert(&rows[i], now); err != nil {
+				return err
+			}
+		}
+		return t.record(events)
+	})
+	if err != nil {
+		return fmt.Errorf("insert: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) insert(r *row, now int64) error {
+	_, err := t.exec("INSERT INTO entries (id, tenant, parent, state, due, expires, original, sanitized, facts, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		r.id, r.tenant, r.parent, r.state, r.due, r.expires, r.original, r.sanitized, r.facts, r.seal)
+	if duplicate(err) {
+		return fmt.Errorf("entry %s: %w", r.id, spool.ErrExists)
+	}
+	t.wake(r, now)
+	return err
+}
+
+func (t *tx) wake(r *row, now int64) {
+	if r.due <= now {
+		t.woken[r.state] = true
+	}
+}
+
+// Claim is spool.Journal's.
+func (s *Store) Claim(ctx context.Context, st spool.State, now time.Time, n int) ([]spool.Entry, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	lease := rand.Text()
+	var es []spool.Entry
+	err := s.do(ctx, func(t *tx) error {
+		for len(es) < n {
+			rows, err := t.due(st, now, n-len(es))
+			if err != nil {
+				return err
+			}
+			got := false
+			for i := range rows {
+				e, ok, err := t.lease(&rows[i], lease, now)
+				if err != nil {
+					return err
+				}
+				if ok {
+					es, got = append(es, e), true
+				}
+			}
+			// What was asked for and is not there does not come by asking
+			// again, unless all that came was moved out of the way.
+			if got || len(rows) == 0 {
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
+	}
+	return es, nil
+}
+
+// lease puts a row into the caller's hand. It returns false for a row that is
+// not for the caller: one that cannot be read is moved aside, a held one that
+// was tampered with goes back to be looked at instead of expiring.
+func (t *tx) lease(r *row, lease string, now time.Time) (spool.Entry, bool, error) {
+	e, err := t.s.decode(r)
+	if err != nil {
+		return e, false, t.damaged(r, err)
+	}
+	if e.Tampered != "" && (e.State == spool.Held || e.State == spool.Done) {
+		return e, false, t.lookAgain(r, now)
+	}
+	if r.lease != "" {
+		e.Deaths++ // it ran out
+	}
+	if e.Deaths > 0 {
+		t.s.suspect[e.State] = suspect{e.Envelope.ID, now}
+	}
+	return e, true, t.take(r, &e, lease, now)
+}
+
+// take writes the lease.
+func (t *tx) take(r *row, e *spool.Entry, lease string, now time.Time) error {
+	if e.Tampered != "" {
+		t.alarms = append(t.alarms, alarm{"a row of the journal is not as the gateway wrote it", r.id})
+	}
+	e.Lease = lease
+	_, err := t.exec("UPDATE entries SET lease = ?, lease_until = ?, deaths = ? WHERE seq = ?",
+		lease, now.Add(spool.LeaseTime).UnixMicro(), e.Deaths, r.seq)
+	return err
+}
+
+// lookAgain sends a tampered row that nobody works on to the pipeline, which
+// holds it. Its seal stays wrong, so that the pipeline sees what happened.
+func (t *tx) lookAgain(r *row, now time.Time) error {
+	_, err := t.exec("UPDATE entries SET state = ?, due = ?, lease = '', lease_until = 0 WHERE seq = ?", int64(spool.Received), now.UnixMicro(), r.seq)
+	if err != nil {
+		return err
+	}
+	t.woken[spool.Received] = true
+	t.alarms = append(t.alarms, alarm{"a row of the journal is not as the gateway wrote it", r.id})
+	return t.record([]audit.Event{{Time: now, Tenant: r.tenant, Actor: "gateway", Act: "tampered", ID: r.id,
+		Detail: "the row was changed outside of the gateway; it is examined again"}})
+}
+
+// damaged moves a row that cannot be read out of the way. Its blobs stay.
+func (t *tx) damaged(r *row, why error) error {
+	_, err := t.exec("INSERT INTO damaged (moved, reason, id, tenant, parent, state, due, expires, original, sanitized, facts, seal) "+
+		"SELECT ?, ?, id, tenant, parent, state, due, expires, original, sanitized, facts, seal FROM entries WHERE seq = ?",
+		t.s.now().UnixMicro(), why.Error(), r.seq)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec("DELETE FROM entries WHERE seq = ?", r.seq); err != nil {
+		return err
+	}
+	t.alarms = append(t.alarms, alarm{"a row of the journal cannot be read and was moved to the table damaged", r.id})
+	return t.record([]audit.Event{{Time: t.s.now(), Tenant: r.tenant, Actor: "gateway", Act: "damaged", ID: r.id,
+		Detail: "the row cannot be read and was moved aside"}})
+}
+
+// due picks the rows to lease, in the order in which they are due.
+func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
+	at := now.UnixMicro()
+	switch st {
+	case spool.Received, spool.Queued:
+	case spool.Held:
+		return t.rows("SELECT "+columns+" FROM entries WHERE state = 3 AND expires > 0 AND expires <= ? AND (lease = '' OR lease_until <= ?) ORDER BY expires, seq LIMIT ?", at, at, n)
+	default:
+		return nil, fmt.Errorf("state %s is not worked on: %w", st, spool.ErrState)
+	}
+	var picked []row
+	// Of entries that had deaths, or whose lease ran out, one at a time: the
+	// one that kills the daemon must not add to the deaths of the others.
+	if sus := t.s.suspect[st]; sus.id == "" || now.Sub(sus.since) >= suspectTime || now.Before(sus.since) {
+		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE state = ? AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1", int64(st), at, at)
+		if err != nil {
+			return nil, err
+		}
+		picked = append(picked, rows...)
+	}
+	rows, err := t.fair(st, at, n-len(picked))
+	if err != nil {
+		return nil, err
+	}
+	picked = append(picked, rows...)
+	slices.SortFunc(picked, func(a, b row) int { return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq)) })
+	return picked, nil
+}
+
+// The index of a state's work is used only when the state stands in the text.
+var (
+	nextTenant = map[spool.State]string{
+		spool.Received: "SELECT tenant FROM entries WHERE state = 1 AND tenant > ? ORDER BY tenant LIMIT 1",
+		spool.Queued:   "SELECT tenant FROM entries WHERE state = 2 AND tenant > ? ORDER BY tenant LIMIT 1",
+	}
+	dueOfTenant = map[spool.State]string{
+		spool.Received: "SELECT " + columns + " FROM entries WHERE state = 1 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
+		spool.Queued:   "SELECT " + columns + " FROM entries WHERE state = 2 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
+	}
+)
+
+// fair picks up to n rows, as many from every tenant that has work: fifty
+// thousand mails to one do not keep the mail of the others waiting. The turn
+// goes on where it ended the last time.
+func (t *tx) fair(st spool.State, at int64, n int) ([]row, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	tenants, err := t.tenants(st)
+	if err != nil || len(tenants) == 0 {
+		return nil, err
+	}
+	first, _ := slices.BinarySearch(tenants, t.s.turn[st]+"\x00") // the one after
+	tenants = slices.Concat(tenants[first:], tenants[:first])
+	share := max(1, n/len(tenants))
+	var picked []row
+	for round := 0; round < 2 && len(picked) < n; round++ {
+		seen := map[int64]bool{}
+		for i := range picked {
+			seen[picked[i].seq] = true
+		}
+		for _, tenant := range tenants {
+			want := min(share, n-len(picked))
+			if round == 1 {
+				want = n // what the others left over; those picked come again and are passed over
+			}
+			rows, err := t.rows(dueOfTenant[st], tenant, at, want)
+			if err != nil {
+				return nil, err
+			}
+			for i := range rows {
+				if !seen[rows[i].seq] && len(picked) < n {
+					picked = append(picked, rows[i])
+					t.s.turn[st] = tenant
+				}
+			}
+			if len(picked) == n {
+				break
+			}
+		}
+		if len(tenants) == 1 {
+			break
+		}
+	}
+	return picked, nil
+}
+
+// tenants lists the tenants that have entries in state st, one step in the
+// index for each.
+func (t *tx) tenants(st spool.State) ([]string, error) {
+	var ts []string
+	last := ""
+	for {
+		found := false
+		err := t.query(func(rows *sql.Rows) error {
+			found = true
+			return rows.Scan(&last)
+		}, nextTenant[st], last)
+		if err != nil || !found {
+			return ts, err
+		}
+		ts = append(ts, last)
+	}
+}
+
+func (t *tx) rows(query string, args ...any) ([]row, error) {
+	var rs []row
+	err := t.query(func(rows *sql.Rows) error {
+		r, err := scanRow(rows)
+		rs = append(rs, r)
+		return err
+	}, query, args...)
+	return rs, err
+}
+
+// Take is spool.Journal's.
+func (s *Store) Take(ctx context.Context, tenant envelope.TenantID, id envelope.ID, st spool.State) (spool.Entry, error) {
+	lease := rand.Text()
+	var e spool.Entry
+	gone := false
+	err := s.do(ctx, func(t *tx) error {
+		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE id = ? AND tenant = ? AND tenant <> ''", string(id), string(tenant))
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 {
+			return spool.ErrNotFound
+		}
+		r := &rows[0]
+		now := s.now()
+		if e, err = s.decode(r); err != nil {
+			gone = true
+			return t.damaged(r, err)
+		}
+		if e.State != st || (r.lease != "" && r.leaseUntil > now.UnixMicro()) {
+			return spool.ErrState
+		}
+		if r.lease != "" {
+			e.Deaths++
+		}
+		return t.take(r, &e, lease, now)
+	})
+	if err == nil && gone {
+		err = spool.ErrNotFound
+	}
+	if err != nil {
+		return spool.Entry{}, fmt.Errorf("take %s: %w", id, err)
+	}
+	return e, nil
+}
+
+// Renew is spool.Journal's.
+func (s *Store) Renew(ctx context.Context, e spool.Entry) error {
+	err := s.do(ctx, func(t *tx) error {
+		n, err := t.exec("UPDATE entries SET lease_until = ? WHERE id = ? AND lease = ? AND lease <> ''",
+			s.now().Add(spool.LeaseTime).UnixMicro(), string(e.Envelope.ID), e.Lease)
+		if err == nil && n == 0 {
+			err = spool.ErrLost
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("renew %s: %w", e.Envelope.ID, err)
+	}
+	return nil
+}
+
+// Settle is spool.Journal's.
+func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error {
+	id := e.Envelope.ID
+	next := e
+	if c.Update != nil {
+		c.Update(&next)
+	}
+	// These are not for a step to change: the envelope is under the intake
+	// seal, and whether the row was tampered with is the store's to say.
+	next.Envelope, next.Tampered, next.State = e.Envelope, e.Tampered, c.To
+	r, err := s.encode(next)
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	spawn := make([]row, len(c.Spawn))
+	for i, n := range c.Spawn {
+		if spawn[i], err = s.encode(n); err != nil {
+			return fmt.Errorf("settle %s: spawn: %w", id, err)
+		}
+	}
+	now := s.now().UnixMicro()
+	err = s.do(ctx, func(t *tx) error {
+		n, err := t.exec("UPDATE entries SET parent = ?, state = ?, due = ?, expires = ?, original = ?, sanitized = ?, facts = ?, seal = ?, "+
+			"lease = '', lease_until = 0, deaths = 0 WHERE id = ? AND tenant = ? AND lease = ? AND lease <> ''",
+			r.parent, r.state, r.due, r.expires, r.original, r.sanitized, r.facts, r.seal, r.id, r.tenant, e.Lease)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return spool.ErrLost
+		}
+		t.wake(&r, now)
+		for i := range spawn {
+			if err := t.insert(&spawn[i], now); err != nil {
+				return fmt.Errorf("spawn: %w", err)
+			}
+		}
+		for st := range s.suspect {
+			if s.suspect[st].id == id {
+				s.suspect[st] = suspect{}
+				// The next one waits for this one's end.
+				t.woken[st] = true
+			}
+		}
+		return t.record(c.Events)
+	})
+	if err != nil {
+		return fmt.Errorf("settle %s: %w", id, err)
+	}
+	return nil
+}
+
+// Get is spool.Journal's.
+func (s *Store) Get(ctx context.Context, tenant envelope.TenantID, id envelope.ID) (spool.Entry, error) {
+	es, err := s.read(ctx, "SELECT "+columns+" FROM entries WHERE id = ? AND (tenant = ? OR ? = '')", string(id), string(tenant), string(tenant))
+	if err == nil && len(es) == 0 {
+		err = spool.ErrNotFound
+	}
+	if err != nil {
+		return spool.Entry{}, fmt.Errorf("get %s: %w", id, err)
+	}
+	return es[0], nil
+}
+
+// List is spool.Journal's.
+func (s *Store) List(ctx context.Context, f spool.Filter) ([]spool.Entry, error) {
+	where, args := []string{"id > ?"}, []any{string(f.After)}
+	and := func(cond string, arg any) { where, args = append(where, cond), append(args, arg) }
+	if f.Tenant != "" {
+		and("tenant = ?", string(f.Tenant))
+	}
+	if f.State != 0 {
+		and("state = ?", int64(f.State))
+	}
+	if f.Parent != "" {
+		and("parent = ? AND parent <> ''", string(f.Parent))
+	}
+	if !f.Before.IsZero() {
+		and("CASE WHEN state IN (1, 2) THEN due < ?1 ELSE expires > 0 AND expires < ?1 END", f.Before.UnixMicro())
+		where[len(where)-1] = strings.ReplaceAll(where[len(where)-1], "?1", fmt.Sprintf("?%d", len(args)))
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = 1000
+	}
+	es, err := s.read(ctx, "SELECT "+columns+" FROM entries WHERE "+strings.Join(where, " AND ")+" ORDER BY id LIMIT ?", append(args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	return es, nil
+}
+
+// read reads entries without leasing them. Rows that cannot be read are moved
+// aside, and the rest is returned.
+func (s *Store) read(ctx context.Context, query string, args ...any) ([]spool.Entry, error) {
+	rows, err := s.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	var es []spool.Entry
+	var bad []int64
+	err = each(rows, func(rows *sql.Rows) error {
+		r, err := scanRow(rows)
+		if err != nil {
+			return err
+		}
+		e, err := s.decode(&r)
+		if err != nil {
+			bad = append(bad, r.seq)
+			return nil
+		}
+		es = append(es, e)
+		return nil
+	})
+	if err != nil || len(bad) == 0 {
+		return es, err
+	}
+	return es, s.do(ctx, func(t *tx) error {
+		for _, seq := range bad {
+			rows, err := t.rows("SELECT "+columns+" FROM entries WHERE seq = ?", seq)
+			if err != nil {
+				return err
+			}
+			for i := range rows {
+				if _, err := s.decode(&rows[i]); err != nil {
+					if err := t.damaged(&rows[i], err); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// references counts the rows that name a blob, damaged ones too.
+const references = "SELECT (SELECT count(*) FROM (SELECT 1 FROM entries WHERE original = ?1 LIMIT 1)) + " +
+	"(SELECT count(*) FROM (SELECT 1 FROM entries WHERE sanitized = ?1 AND sanitized <> '' LIMIT 1)) + " +
+	"(SELECT count(*) FROM damaged WHERE original = ?1 OR sanitized = ?1)"
+
+// Referenced is spool.Journal's.
+func (s *Store) Referenced(ctx context.Context, id blob.ID) (bool, error) {
+	var n int
+	if err := s.readers.QueryRowContext(ctx, references, string(id)).Scan(&n); err != nil {
+		return false, fmt.Errorf("references of blob %s: %w", id, err)
+	}
+	return n > 0, nil
+}
+
+// Purge is spool.Journal's. A row that was tampered with is not deleted: who
+// can write "Done, expired" into a row could otherwise have its mail destroyed.
+func (s *Store) Purge(ctx context.Context, now time.Time, n int) ([]blob.ID, error) {
+	var free []blob.ID
+	err := s.do(ctx, func(t *tx) error {
+		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE state = 4 AND expires > 0 AND expires <= ? ORDER BY expires, seq LIMIT ?", now.UnixMicro(), n)
+		if err != nil {
+			return err
+		}
+		named := map[string]bool{}
+		for i := range rows {
+			r := &rows[i]
+			if _, err := s.decode(r); err != nil {
+				err = t.damaged(r, err)
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if !s.intact(r) {
+				if err := t.lookAgain(r, now); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := t.exec("DELETE FROM entries WHERE seq = ?", r.seq); err != nil {
+				return err
+			}
+			named[r.original], named[r.sanitized] = true, true
+		}
+		delete(named, "")
+		for id := range named {
+			still := 0
+			if err := t.query(func(rows *sql.Rows) error { return rows.Scan(&still) }, references, id); err != nil {
+				return err
+			}
+			if still == 0 {
+				free = append(free, blob.ID(id))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("purge: %w", err)
+	}
+	return free, nil
+}
+
+// Count is spool.Journal's.
+func (s *Store) Count(ctx context.Context) (map[spool.State]int64, time.Time, error) {
+	rows, err := s.readers.QueryContext(ctx, "SELECT state, count(*) FROM entries GROUP BY state")
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("count: %w", err)
+	}
+	n := map[spool.State]int64{}
+	err = each(rows, func(rows *sql.Rows) error {
+		var state, count int64
+		if err := rows.Scan(&state, &count); err != nil {
+			return err
+		}
+		if state >= int64(spool.Received) && state <= int64(spool.Done) {
+			n[spool.State(state)] = count
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("count: %w", err)
+	}
+	es, err := s.List(ctx, spool.Filter{State: spool.Queued, Limit: 1})
+	if err != nil || len(es) == 0 {
+		return n, time.Time{}, err
+	}
+	return n, es[0].Envelope.Received, nil
+}
+
+// Recover frees the leases that an earlier daemon left, which the lock has
+// shown to be dead, and counts a death for each of their entries. It is called
+// once, before anybody claims, and returns their number.
+func (s *Store) Recover(ctx context.Context) (int, error) {
+	var n int64
+	err := s.do(ctx, func(t *tx) error {
+		var err error
+		// Who died twice comes after those that did not: it may be the one.
+		n, err = t.exec("UPDATE entries SET deaths = deaths + 1, lease = '', lease_until = 0, "+
+			"due = CASE WHEN deaths > 0 THEN max(due, ?) ELSE due END WHERE lease <> ''",
+			s.now().Add(deathPause).UnixMicro())
+		if err == nil && n > 0 {
+			t.woken[spool.Received], t.woken[spool.Queued] = true, true
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("recover: %w", err)
+	}
+	return int(n), nil
+}
+
+// Damaged returns how many rows were moved aside because they could not be
+// read.
+func (s *Store) Damaged(ctx context.Context) (int64, error) {
+	var n int64
+	err := s.readers.QueryRowContext(ctx, "SELECT count(*) FROM damaged").Scan(&n)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("count damaged rows: %w", err)
+	}
+	return n, nil
+}
