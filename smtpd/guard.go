@@ -80,6 +80,7 @@ type guardConfig struct {
 	log      *slog.Logger
 	greeted  func(bool) // told whether the peer waited for the greeting
 	closing  func(*Guard)
+	refused  func(rule string) // may be nil
 	named    bool
 }
 
@@ -466,6 +467,9 @@ func (g *Guard) die(r *refusal) {
 }
 
 func (g *Guard) note(rule string) {
+	if g.cfg.refused != nil {
+		g.cfg.refused(rule)
+	}
 	g.cfg.log.LogAttrs(context.Background(), slog.LevelDebug, "refused",
 		slog.String("peer", g.peer.String()), slog.String("rule", rule))
 }
@@ -481,6 +485,9 @@ func (g *Guard) hangUp(rule string) {
 	g.state = stateDead
 	g.dropBig()
 	if rule != "" {
+		if g.cfg.refused != nil {
+			g.cfg.refused(rule)
+		}
 		g.cfg.log.LogAttrs(context.Background(), slog.LevelInfo, "closed",
 			slog.String("peer", g.peer.String()), slog.String("rule", rule))
 	}

@@ -180,7 +180,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := DefaultLimits()
 		limits.GreetingPause = 0
-		limits.PerAddress, limits.Connections, limits.NearCap, limits.PerNetwork = 2, 8, 5, 3
+		limits.ConnectionsPerAddress, limits.Connections, limits.NearCap, limits.ConnectionsPerNetwork = 2, 8, 5, 3
 		r := newRig(t, limits, nil)
 		defer r.close()
 		var open []*talk

@@ -57,6 +57,20 @@ func (t *Gate) Stop() {
 	}
 }
 
+// closeAll closes every connection, whatever it has in hand.
+func (t *Gate) closeAll() {
+	t.mu.Lock()
+	var gs []*Guard
+	for g := range t.guards {
+		gs = append(gs, g)
+	}
+	t.mu.Unlock()
+	// Closing counts the connection out, which takes the lock.
+	for _, g := range gs {
+		g.Close()
+	}
+}
+
 // peerKey is what counts as one address. One host has a whole /64 of IPv6.
 func peerKey(a netip.Addr) netip.Prefix {
 	bits := 32
@@ -87,9 +101,9 @@ func (t *Gate) enter(g *Guard) *refusal {
 		return &closeShutdown
 	case n >= t.limits.Connections:
 		return &refuseTooMany
-	case !g.cfg.named && t.byPeer[peer] >= t.limits.PerAddress:
+	case !g.cfg.named && t.byPeer[peer] >= t.limits.ConnectionsPerAddress:
 		return &refuseTooManyPeer
-	case !g.cfg.named && n >= t.limits.NearCap && t.byNet[network] >= t.limits.PerNetwork:
+	case !g.cfg.named && n >= t.limits.NearCap && t.byNet[network] >= t.limits.ConnectionsPerNetwork:
 		return &refuseTooManyNet
 	}
 	t.guards[g] = struct{}{}
@@ -168,11 +182,12 @@ type Listener struct {
 	net.Listener
 	Gate     *Gate
 	Hostname string
-	TLS      *tls.Config      // nil: STARTTLS is not offered
-	Networks []netip.Prefix   // who may connect; empty: everybody
-	Named    []netip.Prefix   // peers without per-address rates and pauses, beside Networks
-	Log      *slog.Logger     // required
-	Now      func() time.Time // nil: time.Now
+	TLS      *tls.Config       // nil: STARTTLS is not offered
+	Networks []netip.Prefix    // who may connect; empty: everybody
+	Named    []netip.Prefix    // peers without per-address rates and pauses, beside Networks
+	Log      *slog.Logger      // required
+	Now      func() time.Time  // nil: time.Now
+	Refused  func(rule string) // told every refusal of listener and guard; may be nil
 }
 
 // Accept returns the next connection that may stay, as a *Guard.
@@ -206,6 +221,7 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		log:      l.Log,
 		named:    len(l.Networks) > 0 || contains(l.Named, peer),
 		closing:  l.Gate.leave,
+		refused:  l.Refused,
 	}
 	if !cfg.named {
 		if cfg.pause = l.Gate.pauseFor(peer, now()); cfg.pause > 0 {
@@ -223,6 +239,9 @@ func (l *Listener) admit(c net.Conn) *Guard {
 // turnAway tells why and closes. The loop of Accept must not wait for anybody:
 // a few bytes always fit into the buffer of a fresh socket.
 func (l *Listener) turnAway(c net.Conn, peer netip.Addr, r *refusal) {
+	if l.Refused != nil {
+		l.Refused(r.rule)
+	}
 	l.Log.Info("refused", "peer", peer.String(), "rule", r.rule)
 	c.SetWriteDeadline(time.Now().Add(time.Second))
 	c.Write(wire(r.SMTPError))

@@ -69,9 +69,21 @@ var (
 	refuseParameter      = refusal{"smtp.parameter", reply(555, 5, 5, 4, "Parameter not recognized")}
 	refuseParameterValue = refusal{"smtp.parameter_value", reply(501, 5, 5, 4, "Bad parameter")}
 
+	// Who may send what to whom.
+	refuseNoSuchRecipient = refusal{"smtp.unknown_recipient", reply(550, 5, 1, 1, "No such recipient here")}
+	refuseRelay           = refusal{"smtp.relay", reply(550, 5, 7, 1, "Relaying denied")}
+	refuseNoRoute         = refusal{"smtp.no_route", reply(550, 5, 1, 2, "Recipient cannot be reached from here")}
+	refuseForeignSender   = refusal{"smtp.foreign_sender", reply(550, 5, 7, 1, "Sender is not allowed here")}
+	refusePeerRate        = refusal{"smtp.messages_per_address", reply(452, 4, 7, 0, "Too many messages, try again later")}
+	refuseTenantRate      = refusal{"smtp.messages_per_tenant", reply(452, 4, 7, 0, "Too many messages, try again later")}
+	refuseHeldBytes       = refusal{"smtp.held_bytes", reply(452, 4, 7, 0, "Too much mail from you is held, try again later")}
+
 	// Messages.
 	refuseSize     = refusal{"smtp.size", reply(552, 5, 3, 4, "Message too big")}
 	refuseBareCR   = refusal{"smtp.bare_cr", reply(550, 5, 6, 11, "Message has a CR that ends no line")}
+	refuseLoop     = refusal{"smtp.loop", reply(554, 5, 4, 6, "Message has passed here too often")}
+	refuseStorage  = refusal{"smtp.storage", reply(451, 4, 3, 0, "Temporary failure, try again later")}
+	refuseFull     = refusal{"smtp.disk_full", reply(452, 4, 3, 1, "Insufficient storage, try again later")}
 	refuseDataLine = refusal{"smtp.data_line", reply(550, 5, 6, 0, "Message has a line that is too long")}
 )
 
@@ -85,6 +97,20 @@ var (
 	answerStartTLS = reply(220, 2, 0, 0, "Ready to start TLS")
 	answerQuit     = reply(221, 2, 0, 0, "Bye")
 )
+
+// answerAccepted is the answer to a message in our custody: the peer's log gets
+// the ids, by which an administrator here finds it. A line has 512 octets
+// (RFC 5321, 4.5.3.1.5), so of many ids it gets the first ones.
+func answerAccepted(ids []string) *smtp.SMTPError {
+	text := "OK id=" + ids[0]
+	for _, id := range ids[1:] {
+		if len(text) > 400 {
+			break
+		}
+		text += "," + id
+	}
+	return reply(250, 2, 0, 0, text)
+}
 
 // wire is a reply as it is sent.
 func wire(r *smtp.SMTPError) []byte {
