@@ -151,9 +151,10 @@ func (f *file) content() (found, error) {
 		return f.second(found{kind: f.textKind(), text: true}, zip), nil
 	}
 	if zip != nil {
-		// Something stands before an archive that readers from the end open.
+		// Something without a name of its own stands before an archive.
 		r := f.zipKind(zip)
-		return found{kind: sanitize.KindPolyglot, inside: r.inside}, nil
+		r.note("detect.prefix", "data before the ZIP archive")
+		return r, nil
 	}
 	return found{kind: opinion(f)}, nil
 }

@@ -46,6 +46,7 @@ var signatures = [...]signature{
 	{0, "Rar!\x1a\x07\x00", sanitize.KindRAR},
 	{0, "Rar!\x1a\x07\x01\x00", sanitize.KindRAR},
 	{0, "MSCF\x00\x00\x00\x00", sanitize.KindCAB},
+	{0, "ISc(", sanitize.KindCAB}, // InstallShield
 	{0, "\xfd7zXZ\x00", sanitize.KindXZ},
 	{0, "\x28\xb5\x2f\xfd", sanitize.KindZSTD},
 	{0, "\x1f\x9d", sanitize.KindZ},
@@ -54,6 +55,7 @@ var signatures = [...]signature{
 	{0, "EGGA\x00\x01", sanitize.KindEGG},
 	{0, "ALZ\x01", sanitize.KindEGG},
 
+	{0, "!<arch>\n", sanitize.KindUnknown},
 	{0, "\x78\x9f\x3e\x22", sanitize.KindTNEF},
 	{0, "\x00\x01\x00\x00Standard Jet DB", sanitize.KindMDB},
 	{0, "\x00\x01\x00\x00Standard ACE DB", sanitize.KindMDB},
@@ -103,7 +105,7 @@ func executable(h []byte) (sanitize.Kind, bool) {
 	case hasPrefix(h, "MZ") || hasPrefix(h, "ZM"):
 		// A letter to Mr. M. Z. is text; a program has binary bytes in its
 		// header. DOS runs without the pointer to a PE header.
-		if bytes.IndexByte(h[:min(len(h), 512)], 0) >= 0 {
+		if hasNUL(h) {
 			return sanitize.KindExecutable, true
 		}
 	case hasPrefix(h, "\x7fELF"),
@@ -113,14 +115,14 @@ func executable(h []byte) (sanitize.Kind, bool) {
 		hasPrefix(h, "\xca\xfe\xba\xbf"), hasPrefix(h, "\xca\xfe\xd0\x0d"),
 		hasPrefix(h, "dex\n0"), hasPrefix(h, "\x00asm"),
 		hasPrefix(h, "!<arch>\ndebian-binary"), hasPrefix(h, "\xed\xab\xee\xdb"), // deb, rpm
-		hasPrefix(h, "\x1bLua"), hasPrefix(h, "Cr24"), hasPrefix(h, "regf\x00"), hasPrefix(h, "\x3f\x5f\x03\x00"): // hlp
+		hasPrefix(h, "\x1bLua"), hasPrefix(h, "Cr24") && hasNUL(h), hasPrefix(h, "regf\x00"), hasPrefix(h, "\x3f\x5f\x03\x00"): // hlp
 		return sanitize.KindExecutable, true
 	case hasPrefix(h, "\x4c\x00\x00\x00\x01\x14\x02\x00"): // [MS-SHLLINK] 2.1
 		return sanitize.KindShortcut, true
-	case hasPrefix(h, "ITSF"), hasPrefix(h, "ITOLITLS"):
+	case hasPrefix(h, "ITSF") && hasNUL(h), hasPrefix(h, "ITOLITLS") && hasNUL(h):
 		return sanitize.KindCHM, true
 	case len(h) > 8 && (h[0] == 'F' || h[0] == 'C' || h[0] == 'Z') && h[1] == 'W' && h[2] == 'S' && h[3] > 0 && h[3] < 64 &&
-		bytes.IndexByte(h[:min(len(h), 64)], 0) >= 0:
+		hasNUL(h):
 		return sanitize.KindSWF, true
 	case hasPrefix(h, "\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d\xae\xb1\x53\x78\xd0\x29\x96\xd3"), // [MS-ONESTORE] 2.3.1
 		hasPrefix(h, "\x43\xff\x2f\xa1\xef\xd9\x4c\x76\x9e\xe2\x10\xea\x57\x22\x76\x5f"):
@@ -128,6 +130,10 @@ func executable(h []byte) (sanitize.Kind, bool) {
 	}
 	return "", false
 }
+
+// hasNUL reports whether a magic that is made of letters is followed by what
+// no text has.
+func hasNUL(h []byte) bool { return bytes.IndexByte(h[:min(len(h), 512)], 0) >= 0 }
 
 // disk reports whether f is an image of a disk, which Windows mounts without
 // marking what comes from it as foreign.
@@ -143,7 +149,7 @@ func (f *file) diskKind() sanitize.Kind {
 	}
 	end := len(f.tail) - 512
 	switch {
-	case hasPrefix(h, "conectix"), hasPrefix(h, "vhdxfile"), hasPrefix(h, "KDMV"), hasPrefix(h, "# Disk DescriptorFile"),
+	case hasNUL(h) && (hasPrefix(h, "conectix") || hasPrefix(h, "vhdxfile") || hasPrefix(h, "KDMV")), hasPrefix(h, "# Disk DescriptorFile"),
 		hasPrefix(h, "MSWIM\x00\x00\x00"), hasPrefix(h, "QFI\xfb"), at(f.tail, end, "conectix"), at(f.tail, end, "koly\x00\x00\x00\x04"):
 		return sanitize.KindVHD
 	case at(h, 510, "\x55\xaa") && len(h) > 64 && h[2] == 0x90 && h[0] == 0xeb &&
@@ -211,10 +217,12 @@ func magic(f *file) (sanitize.Kind, bool) {
 		return sanitize.KindARJ, true
 	case len(h) >= 22 && h[2] == '-' && (h[3] == 'l' || h[3] == 'p') && (h[4] == 'h' || h[4] == 'z' || h[4] == 'm') && h[6] == '-':
 		return sanitize.KindLZH, true
-	case tarHeader(h):
+	case len(h) >= 36 && hasPrefix(h, "MSCF") && h[24] == 3 && h[25] == 1:
+		return sanitize.KindCAB, true
+	case tarHeader(h), at(h, 257, "ustar\x00"), at(h, 257, "ustar  \x00"):
 		return sanitize.KindTAR, true
-	case len(h) >= 6 && hasPrefix(h, "AC10") && h[4] >= '0' && h[4] <= '9' && h[5] >= '0' && h[5] <= '9' && bytes.IndexByte(h[:min(len(h), 64)], 0) >= 0,
-		hasPrefix(h, "AC1.") && bytes.IndexByte(h[:min(len(h), 64)], 0) >= 0:
+	case len(h) >= 6 && hasPrefix(h, "AC10") && h[4] >= '0' && h[4] <= '9' && h[5] >= '0' && h[5] <= '9' && hasNUL(h),
+		hasPrefix(h, "AC1.") && hasNUL(h):
 		return sanitize.KindDWG, true
 	case len(h) >= 12 && (hasPrefix(h, "\x00\x01\x00\x00\x00") || hasPrefix(h, "true\x00")) && letters(h[12:min(len(h), 16)]):
 		return sanitize.KindFont, true
@@ -298,7 +306,8 @@ func pdfHeader(h []byte) int {
 			return -1
 		}
 		i += j
-		opensLine := i == 0 || h[i-1] == '\n' || h[i-1] == '\r' || h[i-1] < ' ' || h[i-1] >= 0x80
+		before := bytes.TrimRight(h[:i], " \t")
+		opensLine := len(before) == 0 || before[len(before)-1] < ' ' || before[len(before)-1] >= 0x80
 		if opensLine && i+5 < len(h) && h[i+5] >= '0' && h[i+5] <= '9' {
 			return i
 		}

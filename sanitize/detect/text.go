@@ -80,7 +80,7 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 		return sanitize.KindEPS, true
 	case strings.HasPrefix(h, "%!"), strings.HasPrefix(h, "\x04%!"):
 		return sanitize.KindPS, true
-	case strings.HasPrefix(upper, "BEGIN:VCALENDAR"):
+	case strings.HasPrefix(upper, "BEGIN:VCALENDAR"), strings.HasPrefix(upper, "BEGIN:V") && f.hasExt("ics", "vcs"):
 		return sanitize.KindICS, true
 	case strings.HasPrefix(upper, "BEGIN:VCARD"):
 		return sanitize.KindVCF, true
@@ -108,7 +108,7 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 var (
 	base64Signed = regexp.MustCompile(`^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcC|^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcD`)
 	dxf          = regexp.MustCompile(`^(999[ \t]*\r?\n[^\n]*\n)*[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n`)
-	sylkRecord   = regexp.MustCompile(`(?m)^(P|F|B|C|O|W|NN|NU|NE)(;[A-Z]|$)|^E\r?$`)
+	sylkRecord   = regexp.MustCompile(`(?m)^(?:(?:P|F|B|C|O|W|NN|NU|NE)(?:;[A-Z]|$)|E$)`)
 )
 
 // sylk tells a SYLK file from a table whose first column is called ID.
@@ -116,7 +116,9 @@ func sylk(h string) bool {
 	if !strings.HasPrefix(h, "ID;P") {
 		return false
 	}
-	_, rest, _ := strings.Cut(h[:min(len(h), 4096)], "\n")
+	// Files of old Macs end their lines with CR alone.
+	lines := strings.ReplaceAll(h[:min(len(h), 4096)], "\r", "\n")
+	_, rest, _ := strings.Cut(lines, "\n")
 	return sylkRecord.MatchString(rest)
 }
 
@@ -186,14 +188,27 @@ var htmlTags = map[string]bool{
 	"canvas": true, "math": true, "blink": true, "layer": true, "bgsound": true, "basefont": true, "strong": true, "em": true,
 }
 
-// rootScripts are elements of files that run or change settings when opened.
-var rootScripts = map[string]sanitize.Kind{
-	"scriptlet": sanitize.KindScript, "component": sanitize.KindScript, "job": sanitize.KindScript, "package": sanitize.KindScript,
-	"pcsettings": sanitize.KindScript, "registration": sanitize.KindScript, "wsf": sanitize.KindScript,
-	"librarydescription": sanitize.KindShortcut, "searchconnectordescription": sanitize.KindShortcut,
-	"mmc_consolefile": sanitize.KindScript, "jnlp": sanitize.KindScript, "hta:application": sanitize.KindScript,
-	"persistedquery": sanitize.KindShortcut, "project": sanitize.KindXML, "rdp": sanitize.KindScript,
-	"task": sanitize.KindScript, "assembly": sanitize.KindScript, "deployment": sanitize.KindScript,
+// rootScripts are root elements of files that run or change settings when they
+// are opened. Those with a word of every day count only without a namespace,
+// as script hosts write them, or with the one given.
+var rootScripts = map[string]struct {
+	kind      sanitize.Kind
+	namespace string
+}{
+	"scriptlet":                  {sanitize.KindScript, ""},
+	"component":                  {sanitize.KindScript, "-"},
+	"registration":               {sanitize.KindScript, "-"},
+	"job":                        {sanitize.KindScript, "-"},
+	"package":                    {sanitize.KindScript, "-"},
+	"task":                       {sanitize.KindScript, "schemas.microsoft.com/windows/2004/02/mit/task"},
+	"assembly":                   {sanitize.KindScript, "urn:schemas-microsoft-com:asm"},
+	"pcsettings":                 {sanitize.KindScript, ""},
+	"mmc_consolefile":            {sanitize.KindScript, ""},
+	"jnlp":                       {sanitize.KindScript, ""},
+	"hta:application":            {sanitize.KindScript, ""},
+	"librarydescription":         {sanitize.KindShortcut, ""},
+	"searchconnectordescription": {sanitize.KindShortcut, ""},
+	"persistedquery":             {sanitize.KindShortcut, ""},
 }
 
 // markup reads the prolog of XML or HTML and says what the root element makes
@@ -286,8 +301,11 @@ func markup(h string, f *file) (sanitize.Kind, bool) {
 	case local == "document" && strings.Contains(attrs, "urn:oasis:names:tc:opendocument"):
 		return sanitize.KindODF, true
 	}
-	if k, ok := rootScripts[name]; ok && k != sanitize.KindXML && (prefix != "" || isXML || name != "package" && name != "task") {
-		return k, true
+	if r, ok := rootScripts[name]; ok {
+		space := strings.Contains(attrs, "xmlns")
+		if r.namespace == "" || r.namespace == "-" && !space || r.namespace != "-" && strings.Contains(attrs, r.namespace) {
+			return r.kind, true
+		}
 	}
 	if strings.Contains(strings.ToLower(s[:min(len(s), 2048)]), "<hta:application") {
 		return sanitize.KindScript, true
@@ -346,7 +364,10 @@ var mailFields = map[string]bool{
 // mail recognises a message by its header. It works on bytes, since bodies may
 // be in any charset and hold anything.
 func mail(f *file) (sanitize.Kind, bool) {
-	b := bytes.TrimLeft(f.head, "\xef\xbb\xbf\r\n")
+	b := bytes.TrimLeft(f.head, "\xef\xbb\xbf\r\n \t")
+	if i := bytes.IndexByte(b, '\r'); i >= 0 && bytes.IndexByte(b, '\n') < 0 {
+		b = bytes.ReplaceAll(b, []byte("\r"), []byte("\n"))
+	}
 	if bytes.HasPrefix(b, []byte("From ")) || bytes.HasPrefix(b, []byte(">From ")) {
 		_, b, _ = bytes.Cut(b, []byte("\n"))
 	}

@@ -1,0 +1,99 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
+	"unicode/utf16"
+)
+
+// compoundFile writes a small compound file: one storage level, every stream
+// padded to 4,096 bytes so that no mini stream is needed.
+func compoundFile(class string, streams map[string][]byte, order ...string) []byte {
+	const sector = 512
+	le := binary.LittleEndian
+	var data bytes.Buffer // sectors from 0 on: FAT, directory, streams
+	per := 8
+	entries := len(order) + 1
+	dirSectors := (entries + 3) / 4
+	fat := make([]uint32, 128)
+	for i := range fat {
+		fat[i] = 0xffffffff
+	}
+	fat[0] = 0xfffffffd
+	for i := range dirSectors {
+		fat[1+i] = uint32(2 + i)
+	}
+	fat[dirSectors] = 0xfffffffe
+	next := 1 + dirSectors
+	dir := make([]byte, dirSectors*sector)
+	entry := func(i int, name string, kind byte, right, child, start uint32, size uint64) {
+		e := dir[i*128:]
+		u := utf16.Encode([]rune(name))
+		for j, c := range u {
+			le.PutUint16(e[2*j:], c)
+		}
+		le.PutUint16(e[64:], uint16(2*len(u)+2))
+		e[66], e[67] = kind, 1
+		le.PutUint32(e[68:], 0xffffffff)
+		le.PutUint32(e[72:], right)
+		le.PutUint32(e[76:], child)
+		le.PutUint32(e[116:], start)
+		le.PutUint64(e[120:], size)
+	}
+	child := uint32(0xffffffff)
+	if len(order) > 0 {
+		child = 1
+	}
+	entry(0, "Root Entry", 5, 0xffffffff, child, 0xfffffffe, 0)
+	copy(dir[80:], classID(class))
+	var body bytes.Buffer
+	for i, name := range order {
+		right := uint32(0xffffffff)
+		if i+1 < len(order) {
+			right = uint32(i + 2)
+		}
+		b := make([]byte, per*sector)
+		copy(b, streams[name])
+		body.Write(b)
+		entry(i+1, name, 2, right, 0xffffffff, uint32(next), uint64(len(b)))
+		for range per {
+			fat[next] = uint32(next + 1)
+			next++
+		}
+		fat[next-1] = 0xfffffffe
+	}
+	h := make([]byte, sector)
+	copy(h, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+	le.PutUint16(h[24:], 0x3e)
+	le.PutUint16(h[26:], 3)
+	le.PutUint16(h[28:], 0xfffe)
+	le.PutUint16(h[30:], 9)
+	le.PutUint16(h[32:], 6)
+	le.PutUint32(h[44:], 1)
+	le.PutUint32(h[48:], 1)
+	le.PutUint32(h[56:], 4096)
+	le.PutUint32(h[60:], 0xfffffffe)
+	le.PutUint32(h[68:], 0xfffffffe)
+	for i := 76; i < sector; i += 4 {
+		le.PutUint32(h[i:], 0xffffffff)
+	}
+	le.PutUint32(h[76:], 0)
+	data.Write(h)
+	for _, v := range fat {
+		data.Write(le.AppendUint32(nil, v))
+	}
+	data.Write(dir)
+	data.Write(body.Bytes())
+	return data.Bytes()
+}
+
+// classID lays a class identifier out as files store it.
+func classID(s string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
+	if err != nil || len(b) != 16 {
+		return make([]byte, 16)
+	}
+	return []byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]}
+}
