@@ -95,7 +95,6 @@ func ours(h *mail.Header, hostname string, id envelope.ID, now time.Time) {
 	h.Set("Message-Id", "<"+string(id)+"@"+hostname+">")
 	// RFC 3834, 5: nothing may answer this by itself.
 	h.Set("Auto-Submitted", "auto-replied")
-	h.Set("X-Sekisho-Id", string(id))
 }
 
 // addressees sets To. An address that is not ASCII stays out of it, since the

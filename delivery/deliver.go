@@ -1,0 +1,332 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/routing"
+	"sekisho/sanitize"
+	"sekisho/spool"
+)
+
+// errRerouted says that a route now leads to a network that the seal does not
+// name: what was made for one network is examined anew for the other.
+var errRerouted = errors.New("the route leads to a network outside the seal")
+
+// atOnce bounds the destinations of one message that are served at the same
+// time: one with a thousand recipients in as many domains is one of many.
+const atOnce = 20
+
+// progress is how long results may wait for slower destinations of the same
+// message before they are committed by themselves.
+const progress = time.Second
+
+// deliver takes one entry as far as it gets. run ends when nothing new is to be
+// begun, work when what is under way has to end.
+func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
+	ctx, cancel := context.WithCancelCause(work)
+	defer cancel(nil)
+	j := &job{d: d, e: e, work: work, cancel: cancel}
+	j.keep()
+	defer j.letGo()
+	defer func() {
+		// One message must not end the daemon. Its lease runs out, and after
+		// three such deaths it is held.
+		if r := recover(); r != nil {
+			d.Log.Error("deliver", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", fmt.Sprint("panic: ", r))
+		}
+	}()
+	if e.Deaths >= spool.PoisonDeaths {
+		j.hold(sanitize.ClassPoison, "poison", errors.New("the gateway stopped several times while it had this message in hand"))
+		return
+	}
+	m, err := d.open(ctx, &e)
+	if err != nil {
+		j.refuse(ctx, err)
+		return
+	}
+	defer m.close()
+	if m.strayEnd {
+		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
+		return
+	}
+	stops, results, err := d.stops(&e)
+	if err != nil {
+		j.refuse(ctx, err)
+		return
+	}
+	d.visit(run, ctx, j, &e, m, stops, results)
+	j.finish(m)
+}
+
+// stop is one destination and the recipients it is to get.
+type stop struct {
+	to destination
+	as []envelope.Address
+}
+
+// stops asks the table where the recipients go now. Those that go nowhere get
+// their result here. No stop leads to a network outside the seal.
+func (d *Delivery) stops(e *spool.Entry) ([]stop, []result, error) {
+	var (
+		stops   []stop
+		results []result
+		at      = map[string]int{}
+		table   = d.Table()
+	)
+	for _, a := range e.Pending {
+		hop, _, err := table.Find(zone(e), a)
+		fail := func(o outcome, status string, why error) {
+			results = append(results, result{to: a, hop: hop, outcome: o, status: status, answer: bound(why.Error())})
+		}
+		switch {
+		case errors.Is(err, routing.ErrLeak):
+			// Not even until somebody corrects the table: a name of LGWAN that
+			// waits to leave by the internet is an accident waiting.
+			fail(failed, "5.7.1", err)
+			d.Log.Error("leak refused", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "to", quoted(a.String()), "err", err)
+			continue
+		case err != nil:
+			// There was a route when it was accepted. Whoever took it away may
+			// put it back before the life is over.
+			fail(deferred, "4.4.4", err)
+			continue
+		case !sendable(a):
+			fail(failed, "5.1.3", errors.New("the address cannot be sent on as it is"))
+			continue
+		case hop.MX && a.Domain[0] == '[':
+			fail(failed, "5.1.2", errors.New("mail to an address literal is not sent to the internet"))
+			continue
+		}
+		if !slices.Contains(e.Networks, hop.Network) {
+			return nil, nil, fmt.Errorf("%w: %s by hop %s", errRerouted, hop.Network, hop.Name)
+		}
+		if !mayGo(e, hop.Network) {
+			return nil, nil, fmt.Errorf("%w: received bytes for a hop of network %s", errMismatch, hop.Network)
+		}
+		to := destination{hop: hop}
+		if hop.MX {
+			to.domain = a.Domain
+		}
+		i, ok := at[to.key()]
+		if !ok {
+			i = len(stops)
+			at[to.key()] = i
+			stops = append(stops, stop{to: to})
+		}
+		stops[i].as = append(stops[i].as, a)
+	}
+	if from := e.Envelope.From; !from.IsNull() && !sendable(from) {
+		return nil, nil, fmt.Errorf("%w: a sender that cannot be sent on", errMismatch)
+	}
+	return stops, results, nil
+}
+
+// visit serves the stops side by side, so that none waits for another, and
+// commits what is done while slower ones go on.
+func (d *Delivery) visit(run, ctx context.Context, j *job, e *spool.Entry, m *message, stops []stop, results []result) {
+	j.results = results
+	done := make(chan []result)
+	room := make(chan struct{}, atOnce)
+	go func() {
+		for _, s := range stops {
+			room <- struct{}{}
+			go func() {
+				defer func() { <-room }()
+				done <- d.call(run, ctx, e, m, s)
+			}()
+		}
+	}()
+	var late <-chan time.Time
+	for left := len(stops); left > 0; {
+		select {
+		case rs := <-done:
+			left--
+			j.results = append(j.results, rs...)
+			if late == nil && left > 0 && slices.ContainsFunc(rs, func(r result) bool { return r.outcome == sent }) {
+				late = time.After(progress)
+			}
+		case <-late:
+			late = nil
+			j.commit()
+		}
+	}
+}
+
+// call delivers to one destination and returns a result for each recipient.
+func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s stop) (rs []result) {
+	v := &calling{d: d, e: e, m: m, to: s.to, key: s.to.key(), waiting: s.as, said: map[envelope.Address]result{}}
+	defer func() {
+		// As in deliver. Nobody knows what became of these recipients, so they
+		// are tried again.
+		if r := recover(); r != nil {
+			d.Log.Error("deliver", "id", string(e.Envelope.ID), "hop", s.to.hop.Name, "err", fmt.Sprint("panic: ", r))
+			rs = v.end(&trouble{answer: "internal error"})
+		}
+	}()
+	if t := v.down(); t != nil {
+		return v.end(t)
+	}
+	l, comeAgain, err := d.lanes.slot(run, v.key, d.slotsOf(s.to.hop))
+	switch {
+	case err != nil:
+		return v.end(&trouble{outcome: interrupted, answer: "cut off while waiting for a slot"})
+	case l == nil:
+		return v.end(&trouble{outcome: parked, answer: "waiting for a slot", due: d.now().Add(comeAgain)})
+	}
+	defer d.lanes.release(v.key, l)
+	// It may have gone down while this one waited.
+	if t := v.down(); t != nil {
+		return v.end(t)
+	}
+	v.lane = l
+	start := time.Now()
+	v.hosts(ctx)
+	if d.Metrics.Attempt != nil {
+		d.Metrics.Attempt(s.to.hop.Name, time.Since(start))
+	}
+	return v.end(v.last)
+}
+
+// calling is one message on its way to one destination.
+type calling struct {
+	d       *Delivery
+	e       *spool.Entry
+	m       *message
+	to      destination
+	key     string
+	lane    *lane
+	waiting []envelope.Address          // without an answer that ends it
+	said    map[envelope.Address]result // the last answer that does not
+	done    []result
+	last    *trouble // why the last host was not reached
+}
+
+func (v *calling) down() *trouble {
+	if why := v.d.hops.isDown(v.key); why != "" {
+		return &trouble{status: "4.4.1", answer: "hop is down: " + why}
+	}
+	return nil
+}
+
+// end gives everybody a result that has none yet: what a server said to it, or
+// else why none was reached.
+func (v *calling) end(t *trouble) []result {
+	if t == nil {
+		t = &trouble{status: "4.4.1", answer: "no host to try"}
+	}
+	for _, a := range v.waiting {
+		r, ok := v.said[a]
+		if !ok || t.outcome == interrupted {
+			r = t.result(v.to.hop, a)
+		}
+		v.done = append(v.done, r)
+	}
+	v.waiting = nil
+	return v.done
+}
+
+// hosts offers the message to one host after the other, in their order, until
+// nobody waits. A host that answers "not now" leaves the recipient to the next.
+func (v *calling) hosts(ctx context.Context) {
+	d := v.d
+	asked := ""
+	if c := d.lanes.take(v.lane); c != nil {
+		c.attach(ctx)
+		// When a connection that had been lying there breaks, that proves
+		// nothing about its host, which then has its turn in the list.
+		if v.offer(ctx, c) {
+			asked = c.host.addr
+		}
+	}
+	if len(v.waiting) == 0 {
+		return
+	}
+	entries, t := d.hosts(ctx, v.to)
+	if t != nil {
+		v.last = t
+		return
+	}
+	tried, reached := 0, asked != ""
+	for _, entry := range entries {
+		hs, err := d.addresses(ctx, v.to.hop, entry)
+		if err != nil {
+			v.last = milder(v.last, &trouble{status: "4.4.3", answer: bound(err.Error())})
+		}
+		for _, h := range hs {
+			switch {
+			case len(v.waiting) == 0:
+				return
+			case ctx.Err() != nil:
+				v.last = &trouble{outcome: interrupted, answer: "cut off"}
+				return
+			case h.addr == asked:
+				continue
+			case v.to.hop.MX && tried >= maxAddresses:
+				return
+			}
+			tried++
+			c, t := d.connect(ctx, v.to.hop, h)
+			if t != nil {
+				v.last = milder(v.last, t)
+				continue
+			}
+			reached = true
+			v.offer(ctx, c)
+		}
+	}
+	if !reached && v.last != nil && v.last.outcome == deferred {
+		d.fell(v.to, v.last.answer)
+	}
+}
+
+// offer sends the message over c and sorts the answers. It reports whether the
+// connection came through it.
+func (v *calling) offer(ctx context.Context, c *session) bool {
+	d := v.d
+	d.lanes.serve(v.lane, 1)
+	field := receivedField(&v.e.Envelope, v.to.hop.Network, d.Hostname)
+	rs, usable := c.send(ctx, v.to.hop, v.m, field, v.e, v.waiting)
+	v.waiting = nil
+	for _, r := range rs {
+		// Who may have it already is not offered it again now: that is the
+		// copy that can be avoided.
+		if r.outcome == deferred && !r.twice {
+			v.waiting = append(v.waiting, r.to)
+			v.said[r.to] = r
+		} else {
+			v.done = append(v.done, r)
+		}
+	}
+	d.lanes.serve(v.lane, -1)
+	if c.detach() && usable {
+		d.lanes.keep(v.key, v.lane, c, d.Times.Idle, &d.bg)
+		return true
+	}
+	c.close()
+	return false
+}
+
+// milder keeps the trouble that leaves more hope: a destination has failed for
+// good only when each of its hosts says so.
+func milder(a, b *trouble) *trouble {
+	if a != nil && a.outcome != failed && b.outcome == failed {
+		return a
+	}
+	return b
+}
+
+func (d *Delivery) slotsOf(hop routing.Hop) int {
+	switch {
+	case hop.Slots > 0:
+		return hop.Slots
+	case hop.MX:
+		return d.SlotsMX
+	default:
+		return slotsNamed
+	}
+}

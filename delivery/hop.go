@@ -1,0 +1,179 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/routing"
+	"sekisho/spool"
+)
+
+// hopStates knows which hops of named hosts are down. It is a memory of this
+// process only: a daemon that starts finds out anew.
+type hopStates struct {
+	mu   sync.Mutex
+	down map[string]*downHop // by destination key
+}
+
+type downHop struct {
+	hop     routing.Hop
+	why     string
+	probed  time.Time
+	probing bool
+}
+
+// isDown returns why a hop is not dialled now, or "".
+func (h *hopStates) isDown(key string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s := h.down[key]; s != nil {
+		return s.why
+	}
+	return ""
+}
+
+// fell notes that no host of a hop could be reached. It reports whether that
+// is news.
+func (h *hopStates) fell(key string, hop routing.Hop, why string, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down == nil {
+		h.down = map[string]*downHop{}
+	}
+	if h.down[key] != nil {
+		return false
+	}
+	h.down[key] = &downHop{hop: hop, why: why, probed: now}
+	return true
+}
+
+// due returns the hops that are to be probed now, and marks them.
+func (h *hopStates) due(now time.Time, every time.Duration) []routing.Hop {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var hops []routing.Hop
+	for _, s := range h.down {
+		if !s.probing && now.Sub(s.probed) >= every {
+			s.probing, s.probed = true, now
+			hops = append(hops, s.hop)
+		}
+	}
+	return hops
+}
+
+// probed ends a probe: up forgets the hop.
+func (h *hopStates) ended(key string, up bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if up {
+		delete(h.down, key)
+	} else if s := h.down[key]; s != nil {
+		s.probing = false
+	}
+}
+
+// fell notes that nothing of a hop answers. Where another message is being
+// served just now it is not down, only short of connections.
+func (d *Delivery) fell(to destination, why string) {
+	if to.hop.MX || d.lanes.open(to.key()) > 0 {
+		return
+	}
+	if d.hops.fell(to.key(), to.hop, why, time.Now()) {
+		d.Log.Warn("hop down", "hop", to.hop.Name, "err", why)
+		if d.Metrics.Down != nil {
+			d.Metrics.Down(to.hop.Name, true)
+		}
+	}
+}
+
+// probe asks a hop whether it is back, without a message. When it is, all that
+// waits for it is due at once: the next hourly try would keep it another hour.
+func (d *Delivery) probe(ctx context.Context, hop routing.Hop) {
+	to := destination{hop: hop}
+	up := false
+	defer func() { d.hops.ended(to.key(), up) }()
+	// A reload may have taken the hop away, or changed where it leads.
+	current := false
+	for _, h := range d.Table().Hops() {
+		current = current || destination{hop: h}.key() == to.key()
+	}
+	if !current {
+		up = true
+		return
+	}
+	for _, entry := range hop.Hosts {
+		hs, err := d.addresses(ctx, hop, entry)
+		if err != nil {
+			continue
+		}
+		for _, h := range hs {
+			if s, t := d.connect(ctx, hop, h); t == nil {
+				s.quit()
+				up = true
+				break
+			}
+		}
+		if up {
+			break
+		}
+	}
+	if !up {
+		return
+	}
+	d.Log.Info("hop back", "hop", hop.Name)
+	if d.Metrics.Down != nil {
+		d.Metrics.Down(hop.Name, false)
+	}
+	// First the hop counts as up again, or what is woken would be turned away.
+	d.hops.ended(to.key(), true)
+	d.wake(ctx, hop.Name)
+}
+
+// wake makes all that waits for a hop due now.
+func (d *Delivery) wake(ctx context.Context, hop string) {
+	var after envelope.ID
+	for ctx.Err() == nil {
+		const page = 500
+		es, err := d.Spool.List(ctx, spool.Filter{State: spool.Queued, Limit: page, After: after})
+		if err != nil {
+			d.Log.Error("wake", "hop", hop, "err", err)
+			return
+		}
+		for _, e := range es {
+			after = e.Envelope.ID
+			if d.waitsFor(&e, hop) {
+				d.makeDue(ctx, &e)
+			}
+		}
+		if len(es) < page {
+			return
+		}
+	}
+}
+
+func (d *Delivery) waitsFor(e *spool.Entry, hop string) bool {
+	if !e.Due.After(d.now()) {
+		return false
+	}
+	for _, a := range e.Pending {
+		if h, _, err := d.Table().Find(zone(e), a); err == nil && h.Name == hop {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Delivery) makeDue(ctx context.Context, e *spool.Entry) {
+	// Whoever has it in hand just now will see for himself.
+	t, err := d.Spool.Take(ctx, e.Envelope.Tenant, e.Envelope.ID, spool.Queued)
+	if err != nil {
+		return
+	}
+	now := d.now()
+	err = d.Spool.Settle(context.WithoutCancel(ctx), t, spool.Change{To: spool.Queued, Update: func(e *spool.Entry) { e.Due = now }})
+	if err != nil {
+		d.Log.Error("wake", "id", string(e.Envelope.ID), "err", err)
+	}
+}

@@ -1,0 +1,183 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sekisho/routing"
+)
+
+const (
+	// slotsNamed is the number of connections to a hop of named hosts: our own
+	// servers, which know us. limits.md.
+	slotsNamed = 20
+	// parkStep spreads entries for which no slot is free: twenty a second come
+	// back to ask.
+	parkStep = 50 * time.Millisecond
+	// parkMost bounds how long an entry is sent away for. A hop that becomes
+	// quick again waits no longer than that for its queue.
+	parkMost = time.Minute
+)
+
+// destination is where connections are counted and kept: a hop of named hosts,
+// or one domain behind a hop with MX.
+type destination struct {
+	hop    routing.Hop
+	domain string // of MX hops only
+}
+
+// key tells destinations apart. A hop that a reload has changed is another one,
+// so that no connection of before is used for it.
+func (to destination) key() string {
+	k := to.hop.Name + "\x00" + to.domain + "\x00" + to.hop.TLS
+	for _, h := range to.hop.Hosts {
+		k += "\x00" + h
+	}
+	return k
+}
+
+// lane is the slots of one destination and its connections that wait for a
+// next message.
+type lane struct {
+	slots   chan struct{}
+	users   int // messages that hold or want a slot
+	serving int // of these, the ones that have a connection
+	idle    []*session
+	lastDue time.Time // of the entry parked last
+}
+
+// lanes are all destinations that somebody uses just now.
+type lanes struct {
+	mu     sync.Mutex
+	m      map[string]*lane
+	closed bool
+}
+
+// slot waits for a connection's worth of room at a destination. Where as many
+// messages wait as have a slot, the next is told when to come again instead:
+// the window is for all hops, and a slow one must not fill it.
+func (ls *lanes) slot(ctx context.Context, key string, slots int) (_ *lane, comeAgain time.Duration, err error) {
+	ls.mu.Lock()
+	if ls.m == nil {
+		ls.m = map[string]*lane{}
+	}
+	l := ls.m[key]
+	if l == nil {
+		l = &lane{slots: make(chan struct{}, slots)}
+		ls.m[key] = l
+	}
+	if l.users >= 2*cap(l.slots) {
+		now := time.Now()
+		if l.lastDue.Before(now) {
+			l.lastDue = now
+		}
+		l.lastDue = l.lastDue.Add(parkStep)
+		if l.lastDue.Sub(now) > parkMost {
+			l.lastDue = now.Add(parkMost)
+		}
+		wait := l.lastDue.Sub(now)
+		ls.mu.Unlock()
+		return nil, wait, nil
+	}
+	l.users++
+	ls.mu.Unlock()
+	select {
+	case l.slots <- struct{}{}:
+		return l, 0, nil
+	case <-ctx.Done():
+		ls.leave(key, l)
+		return nil, 0, ctx.Err()
+	}
+}
+
+// release gives a slot back.
+func (ls *lanes) release(key string, l *lane) {
+	<-l.slots
+	ls.leave(key, l)
+}
+
+func (ls *lanes) leave(key string, l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.users--
+	ls.forget(key, l)
+}
+
+// forget drops a destination that nobody uses; inner users write to any number
+// of domains.
+func (ls *lanes) forget(key string, l *lane) {
+	if l.users == 0 && len(l.idle) == 0 && ls.m[key] == l {
+		delete(ls.m, key)
+	}
+}
+
+// take returns a connection that is open already.
+func (ls *lanes) take(l *lane) *session {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	n := len(l.idle)
+	if n == 0 {
+		return nil
+	}
+	s := l.idle[n-1]
+	l.idle = l.idle[:n-1]
+	return s
+}
+
+// keep puts a connection by for the next message, for a moment.
+func (ls *lanes) keep(key string, l *lane, s *session, t time.Duration, bg *sync.WaitGroup) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.closed || s.sent >= maxPerConnection {
+		bg.Go(s.quit)
+		return
+	}
+	l.idle = append(l.idle, s)
+	time.AfterFunc(t, func() { ls.expire(key, l, s, bg) })
+}
+
+// expire says good-bye on a connection that nobody took.
+func (ls *lanes) expire(key string, l *lane, s *session, bg *sync.WaitGroup) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for i, o := range l.idle {
+		if o == s {
+			l.idle = append(l.idle[:i], l.idle[i+1:]...)
+			bg.Go(s.quit)
+			break
+		}
+	}
+	ls.forget(key, l)
+}
+
+// close says good-bye on all connections that wait.
+func (ls *lanes) close(bg *sync.WaitGroup) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.closed = true
+	for key, l := range ls.m {
+		for _, s := range l.idle {
+			bg.Go(s.quit)
+		}
+		l.idle = nil
+		ls.forget(key, l)
+	}
+}
+
+// open is the number of connections that serve a message, or wait for one.
+func (ls *lanes) open(key string) int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.m[key]; l != nil {
+		return l.serving + len(l.idle)
+	}
+	return 0
+}
+
+// serve counts a connection that came about, or its end.
+func (ls *lanes) serve(l *lane, delta int) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.serving += delta
+}

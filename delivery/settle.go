@@ -1,0 +1,369 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/blob"
+	"sekisho/policy"
+	"sekisho/sanitize"
+	"sekisho/spool"
+)
+
+// job is one entry in our hand, from its claim to its settling.
+type job struct {
+	d       *Delivery
+	e       spool.Entry // with the lease that is ours now
+	work    context.Context
+	cancel  context.CancelCauseFunc // ends what is under way for it
+	release func()
+	results []result
+}
+
+// keep renews the lease until letGo. When it is lost somebody else may have the
+// entry, and everything under way for it ends.
+func (j *job) keep() {
+	lease, stop := j.d.Spool.KeepLease(j.work, j.e)
+	unhook := context.AfterFunc(lease, func() { j.cancel(context.Cause(lease)) })
+	j.release = func() { unhook(); stop() }
+}
+
+func (j *job) letGo() {
+	if j.release != nil {
+		j.release()
+		j.release = nil
+	}
+}
+
+// settle commits a change. A disk that stumbles is asked again while the lease
+// lasts: what was sent and is not written down is sent twice.
+func (j *job) settle(c spool.Change) error {
+	ctx := context.WithoutCancel(j.work)
+	for try := 1; ; try++ {
+		err := j.d.Spool.Settle(ctx, j.e, c)
+		if err == nil || errors.Is(err, spool.ErrLost) || errors.Is(err, spool.ErrUncertain) || errors.Is(err, spool.ErrNotFound) || try == 5 || j.work.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-j.work.Done():
+		}
+	}
+}
+
+// refuse does what belongs to an error that came before anything was sent.
+func (j *job) refuse(ctx context.Context, err error) {
+	switch {
+	case errors.Is(err, errMismatch):
+		j.hold(sanitize.ClassTampered, "seal", err)
+	case errors.Is(err, errRerouted):
+		j.reexamine(err)
+	default:
+		j.again(ctx, err)
+	}
+}
+
+// hold keeps the whole message back. Tampered is for good: no release leads out
+// of it.
+func (j *job) hold(class sanitize.Class, rule string, why error) {
+	d, e := j.d, &j.e
+	now := d.now()
+	reason := bound(why.Error())
+	err := j.settle(spool.Change{
+		To: spool.Held,
+		Update: func(e *spool.Entry) {
+			e.Verdict = policy.Verdict{Action: policy.Hold, Class: class, Rule: rule, Reasons: []string{reason}}
+			e.Release = nil
+			e.Err = reason
+			e.Expires = now.Add(d.Retention)
+		},
+		Events: []audit.Event{j.event("held", fmt.Sprintf("class %s, rule %s: %s", class, rule, reason))},
+	})
+	if err != nil {
+		d.Log.Error("settle", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
+		return
+	}
+	// The alarm: nothing of this level is written for mail that goes its way.
+	d.Log.Error("held", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "from", quoted(e.Envelope.From.String()),
+		"rule", rule, "kind", string(class), "err", reason)
+	if d.Metrics.Held != nil {
+		d.Metrics.Held(string(class))
+	}
+}
+
+// reexamine gives the message back to be treated for where it goes now.
+func (j *job) reexamine(why error) {
+	d, e := j.d, &j.e
+	now := d.now()
+	err := j.settle(spool.Change{
+		To: spool.Received,
+		Update: func(e *spool.Entry) {
+			e.Seal, e.Networks, e.Kind, e.HeaderLen = nil, nil, "", 0
+			e.Sanitized = blob.Ref{}
+			e.Err = bound(why.Error())
+			e.Due = now
+		},
+		Events: []audit.Event{j.event("rerouted", bound(why.Error()))},
+	})
+	if err != nil {
+		d.Log.Error("settle", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
+		return
+	}
+	d.Log.Warn("received", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "rule", "rerouted", "err", why)
+}
+
+// again puts the message back because our own side did not work.
+func (j *job) again(ctx context.Context, why error) {
+	d, e := j.d, &j.e
+	now := d.now()
+	cut := ctx.Err() != nil
+	err := j.settle(spool.Change{
+		To: spool.Queued,
+		Update: func(e *spool.Entry) {
+			e.Due = now
+			if !cut {
+				e.Attempts++
+				e.Err = bound(why.Error())
+				e.Due = now.Add(wait(e.Attempts))
+			}
+		},
+	})
+	if err == nil && !cut {
+		err = why
+	}
+	if err != nil {
+		d.Log.Error("deferred", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
+	}
+}
+
+// commit writes down what is done while other destinations of the message are
+// still under way: a daemon that dies now repeats only those.
+func (j *job) commit() {
+	done := slices.DeleteFunc(slices.Clone(j.results), func(r result) bool { return r.outcome != sent })
+	if len(done) == 0 {
+		return
+	}
+	now := j.d.now()
+	c := spool.Change{
+		To: spool.Queued,
+		Update: func(e *spool.Entry) {
+			e.Pending = without(e.Pending, done)
+			// Nobody is to claim it in the moment before it is taken again.
+			e.Due = now.Add(spool.LeaseTime)
+		},
+		Events: j.events(done, ""),
+	}
+	j.letGo()
+	err := j.settle(c)
+	if err != nil {
+		// It is still ours, or lost; the next renewal shows which.
+		j.d.Log.Error("settle", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+		j.keep()
+		return
+	}
+	j.log(done)
+	j.results = slices.DeleteFunc(j.results, func(r result) bool { return r.outcome == sent })
+	e, err := j.d.Spool.Take(context.WithoutCancel(j.work), j.e.Envelope.Tenant, j.e.Envelope.ID, spool.Queued)
+	if err != nil {
+		j.cancel(fmt.Errorf("take it again: %w", err))
+		return
+	}
+	j.e = e
+	j.keep()
+}
+
+// finish settles what the try came to.
+func (j *job) finish(m *message) {
+	d := j.d
+	now := d.now()
+	over := now.Sub(born(&j.e)) >= d.Life
+	for i := range j.results {
+		r := &j.results[i]
+		if r.twice {
+			d.Log.Warn("may be delivered twice", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant),
+				"to", quoted(r.to.String()), "hop", r.hop.Name, "err", r.answer)
+		}
+		if over && r.outcome == deferred {
+			// RFC 3463, X.4.7.
+			r.outcome, r.status = failed, "5.4.7"
+			r.answer = bound("given up after " + d.Life.String() + "; last: " + r.answer)
+			r.host = ""
+		}
+	}
+	failures := slices.DeleteFunc(slices.Clone(j.results), func(r result) bool { return r.outcome != failed })
+	told := telling{}
+	if len(failures) > 0 {
+		var err error
+		if told, err = d.tell(j.work, &j.e, m, failures); err != nil {
+			// Whoever is to be told cannot be written to now. The recipients
+			// stay, so that nobody's mail is lost without a word.
+			d.Log.Error("bounce", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+			for i := range j.results {
+				if r := &j.results[i]; r.outcome == failed {
+					r.outcome = deferred
+				}
+			}
+		}
+	}
+	c := j.change(now, told)
+	if err := j.settle(c); err != nil {
+		d.Log.Error("settle", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+		for _, r := range j.results {
+			if r.outcome == sent {
+				d.Log.Warn("may be delivered twice", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant),
+					"to", quoted(r.to.String()), "hop", r.hop.Name, "err", err)
+			}
+		}
+		return
+	}
+	told.count()
+	j.log(j.results)
+}
+
+// change is everything that follows from the results.
+func (j *job) change(now time.Time, told telling) spool.Change {
+	ended := slices.DeleteFunc(slices.Clone(j.results), func(r result) bool { return r.outcome != sent && r.outcome != failed })
+	c := spool.Change{To: spool.Queued, Spawn: told.spawn, Events: j.events(ended, told.how)}
+	if len(without(j.e.Pending, ended)) == 0 {
+		c.To = spool.Done
+		c.Update = func(e *spool.Entry) {
+			e.Pending, e.Err = nil, ""
+			if i := slices.IndexFunc(ended, func(r result) bool { return r.outcome == failed }); i >= 0 {
+				e.Err = summary(ended[i])
+			}
+			e.Expires = now.Add(j.d.Originals)
+		}
+		return c
+	}
+	attempts, due, err := j.e.Attempts, time.Time{}, j.e.Err
+	counted := false
+	for _, r := range j.results {
+		at := now
+		switch r.outcome {
+		case sent, failed:
+			continue
+		case parked:
+			at = r.due
+		case interrupted:
+		default:
+			if !counted {
+				counted = true
+				attempts++
+				err = summary(r)
+			}
+			at = now.Add(wait(attempts))
+		}
+		if due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	if due.IsZero() {
+		due = now.Add(wait(attempts + 1))
+	}
+	c.Update = func(e *spool.Entry) {
+		e.Pending = without(e.Pending, ended)
+		e.Attempts, e.Due, e.Err = attempts, due, err
+	}
+	return c
+}
+
+func summary(r result) string {
+	s := r.hop.Name + ": "
+	if r.host != "" {
+		s += r.host + ": "
+	}
+	return bound(s + r.answer)
+}
+
+func without(as []envelope.Address, rs []result) []envelope.Address {
+	return slices.DeleteFunc(slices.Clone(as), func(a envelope.Address) bool {
+		return slices.ContainsFunc(rs, func(r result) bool { return r.to == a })
+	})
+}
+
+// born is when the life of a message in the queue began. One that was held for
+// a week has not been tried for a week.
+func born(e *spool.Entry) time.Time {
+	if e.Release != nil && e.Release.At.After(e.Envelope.Received) {
+		return e.Release.At
+	}
+	return e.Envelope.Received
+}
+
+// wait is the time to the next try after the n-th. RFC 5321, 4.5.4.1 wants half
+// an hour in general and allows for a shorter time at first: most failures are
+// over in minutes. A tenth either way keeps a queue from coming back all at
+// once.
+func wait(n int) time.Duration {
+	schedule := []time.Duration{1, 5, 15, 30, 60}
+	t := schedule[min(max(n, 1), len(schedule))-1] * time.Minute
+	return time.Duration(float64(t) * (0.9 + 0.2*rand.Float64()))
+}
+
+// events writes the audit: one for all recipients that got the same answer from
+// the same host.
+func (j *job) events(rs []result, how string) []audit.Event {
+	var evs []audit.Event
+	type same struct {
+		o                 outcome
+		hop, host, answer string
+	}
+	var order []same
+	to := map[same][]string{}
+	for _, r := range rs {
+		k := same{r.outcome, r.hop.Name, r.host, r.answer}
+		if to[k] == nil {
+			order = append(order, k)
+		}
+		to[k] = append(to[k], r.to.String())
+	}
+	for _, k := range order {
+		detail := fmt.Sprintf("to %s, hop %s, host %s: %s", strings.Join(to[k], " "), k.hop, k.host, k.answer)
+		if k.o == failed && how != "" {
+			detail += "; " + how
+		}
+		evs = append(evs, j.event(k.o.String(), detail))
+	}
+	return evs
+}
+
+func (j *job) event(act, detail string) audit.Event {
+	return audit.Event{Time: j.d.now(), Tenant: string(j.e.Envelope.Tenant), Actor: "gateway", Act: act, ID: string(j.e.Envelope.ID), Detail: detail}
+}
+
+// log writes a line for each recipient, and counts it.
+func (j *job) log(rs []result) {
+	e := &j.e.Envelope
+	for _, r := range rs {
+		switch r.outcome {
+		case parked, interrupted:
+			continue
+		}
+		level, text := slog.LevelInfo, r.answer
+		if r.host != "" {
+			text = r.host + ": " + text
+		}
+		if r.outcome == failed {
+			level = slog.LevelWarn
+		}
+		j.d.Log.Log(context.Background(), level, r.outcome.String(), "id", string(e.ID), "tenant", string(e.Tenant),
+			"from", quoted(e.From.String()), "to", quoted(r.to.String()), "hop", r.hop.Name, "err", text)
+		if j.d.Metrics.Recipient != nil {
+			j.d.Metrics.Recipient(r.hop.Name, r.outcome.String())
+		}
+	}
+}
+
+// quoted is text that a peer controls, in a log line.
+type quoted string
+
+// LogValue bounds it and leaves nothing that a terminal would act upon.
+func (q quoted) LogValue() slog.Value { return slog.StringValue(bound(string(q))) }
