@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,9 @@ func TestMain(m *testing.M) {
 		middle(os.Args[2])
 	default:
 		code := m.Run()
+		if built != "" {
+			os.RemoveAll(built)
+		}
 		// Every confined process must be gone and reaped by now.
 		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
 			fmt.Fprintf(os.Stderr, "a process is left over (wait: %d, %v)\n", pid, err)
@@ -283,21 +287,33 @@ func small() Profile {
 // built with cgo or the race detector, one built without.
 func program(tb testing.TB) string {
 	tb.Helper()
-	self, err := os.Executable()
+	path, err := programPath()
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return path
+}
+
+var programPath = sync.OnceValues(func() (string, error) {
 	if !raceEnabled && !cgoEnabled() {
-		return self
+		return os.Executable()
 	}
-	out := filepath.Join(tb.TempDir(), "confined")
+	dir, err := os.MkdirTemp("", "sandbox-test-")
+	if err != nil {
+		return "", err
+	}
+	out := filepath.Join(dir, "confined")
 	build := exec.Command("go", "test", "-c", "-o", out, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if b, err := build.CombinedOutput(); err != nil {
-		tb.Fatalf("build the confined program without cgo: %v\n%s", err, b)
+		return "", fmt.Errorf("build the confined program without cgo: %v\n%s", err, b)
 	}
-	return out
-}
+	built = dir
+	return out, nil
+})
+
+// built is where programPath put its result, for TestMain to remove.
+var built string
 
 // cgoEnabled reports whether this binary was linked with cgo.
 func cgoEnabled() bool {

@@ -476,12 +476,12 @@ func TestKillEndsItNeedsNamespaces(t *testing.T) {
 }
 
 func TestContextEndsItNeedsNamespaces(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
+	ctx, cancel := context.WithCancel(t.Context())
 	p, err := (&Command{Path: program(t), Args: []string{"spin"}, Profile: small()}).Start(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	cancel()
 	st, err := p.Wait()
 	if err != nil || st.Err() != ErrKilled || !st.Killed {
 		t.Errorf("ended with %v, %+v", err, st)
