@@ -67,6 +67,22 @@ func DecodeString(label, b string) Result {
 	return Decode(label, []byte(b))
 }
 
+// DecodeAs decodes b in the charset name, a canonical one, whatever its bytes
+// look like. It is for callers that compare several readings of the same
+// bytes; an unknown name falls back to Decode.
+func DecodeAs(name string, b []byte) Result {
+	e := lookup(name)
+	if e == nil {
+		return Decode("", b)
+	}
+	s := &stream{label: e, started: true}
+	s.use(e)
+	out := s.feed(make([]byte, 0, len(b)+len(b)/2+16), b, true)
+	r := s.result()
+	r.Text = string(out)
+	return r
+}
+
 // Detect names the charset that b seems to be written in, judged by the bytes
 // alone. Text of nothing but ASCII is us-ascii.
 func Detect(b []byte) string {

@@ -451,6 +451,16 @@ func TestSanitize(t *testing.T) {
 	}
 }
 
+func TestDecodeAsBelievesItsCaller(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"cp932", "\xe3\x81\x82\xe3", "縺ゅ"}, {"utf-8", "\xe3\x81\x82", "あ"}, {"windows-1252", "\xe9", "é"}, {"euc-jp", "abc", "abc"}, {"no such", "\xe3\x81\x82", "あ"},
+	} {
+		if r := DecodeAs(c.name, []byte(c.in)); r.Text != c.want {
+			t.Errorf("%s %q: got %+v, want %q", c.name, c.in, r, c.want)
+		}
+	}
+}
+
 func TestReaderEqualsDecode(t *testing.T) {
 	long := strings.Repeat("ASCII only so far.\r\n", 4000) + strings.Repeat(letter, 3000)
 	for _, label := range []string{"", "iso-2022-jp", "shift_jis", "euc-jp", "utf-8", "utf-7", "gb18030"} {
