@@ -169,7 +169,7 @@ func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
 	switch st {
 	case spool.Received, spool.Queued:
 	case spool.Held:
-		return t.rows("SELECT "+columns+" FROM entries WHERE state = 3 AND expires > 0 AND expires <= ? AND (lease = '' OR lease_until <= ?) ORDER BY expires, seq LIMIT ?", at, at, n)
+		return t.rows(heldDue, at, at, n)
 	default:
 		return nil, fmt.Errorf("state %s is not worked on: %w", st, spool.ErrState)
 	}
@@ -177,7 +177,7 @@ func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
 	// Of entries that had deaths, or whose lease ran out, one at a time: the
 	// one that kills the daemon must not add to the deaths of the others.
 	if sus := t.s.suspect[st]; sus.id == "" || now.Sub(sus.since) >= suspectTime || now.Before(sus.since) {
-		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE state = ? AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1", int64(st), at, at)
+		rows, err := t.rows(suspectDue, int64(st), at, at)
 		if err != nil {
 			return nil, err
 		}
@@ -192,15 +192,22 @@ func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
 	return picked, nil
 }
 
-// The index of a state's work is used only when the state stands in the text.
+// A partial index is used only when its condition stands in the text; SQLite,
+// which has no statistics of our tables, would rather search by state and sort.
+const (
+	heldDue    = "SELECT " + columns + " FROM entries INDEXED BY entries_held WHERE state = 3 AND expires > 0 AND expires <= ? AND (lease = '' OR lease_until <= ?) ORDER BY expires, seq LIMIT ?"
+	doneDue    = "SELECT " + columns + " FROM entries INDEXED BY entries_done WHERE state = 4 AND expires > 0 AND expires <= ? ORDER BY expires, seq LIMIT ?"
+	suspectDue = "SELECT " + columns + " FROM entries INDEXED BY entries_suspect WHERE state = ? AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1"
+)
+
 var (
 	nextTenant = map[spool.State]string{
-		spool.Received: "SELECT tenant FROM entries WHERE state = 1 AND tenant > ? ORDER BY tenant LIMIT 1",
-		spool.Queued:   "SELECT tenant FROM entries WHERE state = 2 AND tenant > ? ORDER BY tenant LIMIT 1",
+		spool.Received: "SELECT tenant FROM entries INDEXED BY entries_received WHERE state = 1 AND tenant > ? ORDER BY tenant LIMIT 1",
+		spool.Queued:   "SELECT tenant FROM entries INDEXED BY entries_queued WHERE state = 2 AND tenant > ? ORDER BY tenant LIMIT 1",
 	}
 	dueOfTenant = map[spool.State]string{
-		spool.Received: "SELECT " + columns + " FROM entries WHERE state = 1 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
-		spool.Queued:   "SELECT " + columns + " FROM entries WHERE state = 2 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
+		spool.Received: "SELECT " + columns + " FROM entries INDEXED BY entries_received WHERE state = 1 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
+		spool.Queued:   "SELECT " + columns + " FROM entries INDEXED BY entries_queued WHERE state = 2 AND tenant = ? AND due <= ? AND lease = '' AND deaths = 0 ORDER BY due, seq LIMIT ?",
 	}
 )
 
@@ -484,7 +491,7 @@ func (s *Store) Referenced(ctx context.Context, id blob.ID) (bool, error) {
 func (s *Store) Purge(ctx context.Context, now time.Time, n int) ([]blob.ID, error) {
 	var free []blob.ID
 	err := s.do(ctx, func(t *tx) error {
-		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE state = 4 AND expires > 0 AND expires <= ? ORDER BY expires, seq LIMIT ?", now.UnixMicro(), n)
+		rows, err := t.rows(doneDue, now.UnixMicro(), n)
 		if err != nil {
 			return err
 		}
@@ -527,9 +534,11 @@ func (s *Store) Purge(ctx context.Context, now time.Time, n int) ([]blob.ID, err
 	return free, nil
 }
 
+const countStates = "SELECT state, count(*) FROM entries GROUP BY state"
+
 // Count is spool.Journal's.
 func (s *Store) Count(ctx context.Context) (map[spool.State]int64, time.Time, error) {
-	rows, err := s.readers.QueryContext(ctx, "SELECT state, count(*) FROM entries GROUP BY state")
+	rows, err := s.readers.QueryContext(ctx, countStates)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("count: %w", err)
 	}
@@ -554,6 +563,9 @@ func (s *Store) Count(ctx context.Context) (map[spool.State]int64, time.Time, er
 	return n, es[0].Envelope.Received, nil
 }
 
+const recoverLeases = "UPDATE entries INDEXED BY entries_suspect SET deaths = deaths + 1, lease = '', lease_until = 0, " +
+	"due = CASE WHEN deaths > 0 THEN max(due, ?) ELSE due END WHERE (lease <> '' OR deaths > 0) AND lease <> ''"
+
 // Recover frees the leases that an earlier daemon left, which the lock has
 // shown to be dead, and counts a death for each of their entries. It is called
 // once, before anybody claims, and returns their number.
@@ -562,9 +574,7 @@ func (s *Store) Recover(ctx context.Context) (int, error) {
 	err := s.do(ctx, func(t *tx) error {
 		var err error
 		// Who died twice comes after those that did not: it may be the one.
-		n, err = t.exec("UPDATE entries SET deaths = deaths + 1, lease = '', lease_until = 0, "+
-			"due = CASE WHEN deaths > 0 THEN max(due, ?) ELSE due END WHERE lease <> ''",
-			s.now().Add(deathPause).UnixMicro())
+		n, err = t.exec(recoverLeases, s.now().Add(deathPause).UnixMicro())
 		if err == nil && n > 0 {
 			t.woken[spool.Received], t.woken[spool.Queued] = true, true
 		}
