@@ -169,11 +169,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.gate.Stop()
-	var errs []error
-	for _, o := range s.open {
-		// The library only waits, and it is the guard that sends the 421.
-		errs = append(errs, o.library.Shutdown(ctx))
+	errs := make([]error, len(s.open))
+	var waits sync.WaitGroup
+	for i, o := range s.open {
+		waits.Add(1)
+		go func() {
+			defer waits.Done()
+			// The library only waits, and it is the guard that sends the 421.
+			if err := o.library.Shutdown(ctx); !errors.Is(err, smtp.ErrServerClosed) {
+				errs[i] = err
+			}
+		}()
 	}
+	waits.Wait()
 	if ctx.Err() != nil {
 		s.gate.closeAll()
 	}

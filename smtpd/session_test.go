@@ -1,0 +1,559 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/blob"
+	"sekisho/internal/blob/dir"
+	"sekisho/internal/seal"
+	"sekisho/internal/smtptest"
+	"sekisho/internal/store/sqlite"
+	"sekisho/routing"
+	"sekisho/spool"
+	"sekisho/tenant"
+)
+
+// tightBlobs is a store whose disk can be told to be full, or to fail.
+type tightBlobs struct {
+	blob.Store
+	full, broken atomic.Bool
+}
+
+func (b *tightBlobs) Free(ctx context.Context) (int64, int64, error) {
+	if b.full.Load() {
+		return 100 << 20, 50, nil
+	}
+	return b.Store.Free(ctx)
+}
+
+func (b *tightBlobs) Create(ctx context.Context) (blob.Writer, error) {
+	w, err := b.Store.Create(ctx)
+	if err == nil && b.broken.Load() {
+		w = brokenWriter{w}
+	}
+	return w, err
+}
+
+type brokenWriter struct{ blob.Writer }
+
+func (brokenWriter) Commit() error { return errors.New("input/output error") }
+
+// gateway is a whole receiving side: real sockets, real custody.
+type gateway struct {
+	*Server
+	spool *spool.Spool
+	blobs *tightBlobs
+	log   *syncBuffer
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func openSpool(t testing.TB) (*spool.Spool, *tightBlobs) {
+	t.Helper()
+	folder := t.TempDir()
+	ctx := context.Background()
+	signer, err := seal.NewSigner(seal.NewSeed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal, err := sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(folder, "journal.db"), Seal: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { journal.Close() })
+	files, err := dir.Open(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := blob.OpenKeyring(ctx, filepath.Join(folder, "site.key"), journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs := &tightBlobs{Store: files}
+	return &spool.Spool{Journal: journal, Blobs: blobs, Keys: keys, Seal: signer, MinFree: 200 << 20}, blobs
+}
+
+func testDirectory(t testing.TB, one bool) (*tenant.Directory, *routing.Table) {
+	t.Helper()
+	listed := map[string]bool{"soumu@town.example": true, "kikaku@town.example": true, "tanaka@town.example": true}
+	ts := []tenant.Tenant{{
+		ID: "town", Domains: []string{"town.example"}, Profile: "default", Recipients: listed,
+		Administrators: []envelope.Address{{Local: "admin", Domain: "town.example"}},
+	}}
+	domains := []string{"town.example"}
+	if !one {
+		ts = append(ts, tenant.Tenant{ID: "village", Domains: []string{"village.example"}, Profile: "strict"})
+		domains = append(domains, "village.example")
+	}
+	d, err := tenant.New(ts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := routing.New([]routing.Hop{
+		{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{"127.0.0.1:1"}},
+		{Name: "relay", Network: envelope.NetworkLGWAN, Hosts: []string{"127.0.0.1:2"}},
+		{Name: "internet", Network: envelope.NetworkInternet, MX: true},
+	}, []routing.Route{
+		{Domain: "town.example", Hop: "town-mail"},
+		{Domain: "village.example", Hop: "town-mail"},
+		{Domain: "lg.jp", Subdomains: true, Hop: "relay"},
+		{Domain: "*", Hop: "internet"},
+	}, []string{"lg.jp"}, nil, domains)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, table
+}
+
+// newGateway starts a server with one listener per zone on loopback.
+func newGateway(t testing.TB, cert *tls.Certificate, change func(*Server)) *gateway {
+	t.Helper()
+	d, table := testDirectory(t, false)
+	sp, blobs := openSpool(t)
+	g := &gateway{spool: sp, blobs: blobs, log: new(syncBuffer)}
+	var crt *tls.Config
+	if cert != nil {
+		crt = &tls.Config{Certificates: []tls.Certificate{*cert}}
+	}
+	limits := DefaultLimits()
+	limits.GreetingPause = 0
+	any := []string{"127.0.0.1:0"}
+	g.Server = &Server{
+		Hostname: "mx.town.example",
+		Listeners: []ListenerConfig{
+			{Name: "mx", Zone: envelope.Internet, Listen: any, TLS: crt},
+			{Name: "inside", Zone: envelope.LGWAN, Listen: any, TLS: crt, Networks: loopback},
+			{Name: "lgwan-ss", Zone: envelope.LGWAN, Listen: any, TLS: crt, Networks: loopback, TenantsOnly: true},
+			{Name: "office", Zone: envelope.InternetSegment, Listen: any, TLS: crt, Networks: loopback},
+		},
+		Limits:  limits,
+		Spool:   sp,
+		Tenants: func() *tenant.Directory { return d },
+		Table:   func() *routing.Table { return table },
+		Log:     slog.New(slog.NewJSONHandler(g.log, nil)),
+	}
+	if change != nil {
+		change(g.Server)
+	}
+	if err := g.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- g.Serve() }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := g.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	return g
+}
+
+func (g *gateway) dial(t testing.TB, listener string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", g.Addrs(listener)[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func (g *gateway) entries(t testing.TB) []spool.Entry {
+	t.Helper()
+	es, err := g.spool.List(context.Background(), spool.Filter{Limit: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return es
+}
+
+func (g *gateway) messages(t testing.TB) []smtptest.Message {
+	t.Helper()
+	var ms []smtptest.Message
+	for _, e := range g.entries(t) {
+		m := smtptest.Message{From: e.Envelope.From.String()}
+		for _, a := range e.Envelope.To {
+			m.To = append(m.To, a.String())
+		}
+		var b bytes.Buffer
+		if err := g.spool.CheckIntake(e); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.spool.CopyChecked(context.Background(), e, &b); err != nil {
+			t.Fatal(err)
+		}
+		m.Data = b.Bytes()
+		ms = append(ms, m)
+	}
+	return ms
+}
+
+func TestSessionDialogues(t *testing.T) {
+	scripts, err := smtptest.Load("../testdata/dialog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := testCertificate(t)
+	for _, s := range scripts {
+		if _, session := s.Options["session"]; !session {
+			continue
+		}
+		for _, side := range []string{"clear", "tls"} {
+			t.Run(s.Name+"/"+side, func(t *testing.T) {
+				g := newGateway(t, &cert, nil)
+				err := s.Play(smtptest.Player{
+					Conn: g.dial(t, s.Options["listener"]), TLS: side == "tls", Patience: 10 * time.Second,
+					Messages: func() []smtptest.Message { return g.messages(t) },
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// speak sends commands one by one and returns the answers' first lines.
+func speak(t testing.TB, c net.Conn, cmds ...string) []string {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	k := &reader{t: t, c: c}
+	answers := []string{k.answer()}
+	for _, cmd := range cmds {
+		if _, err := fmt.Fprintf(c, "%s\r\n", cmd); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, k.answer())
+	}
+	return answers
+}
+
+type reader struct {
+	t   testing.TB
+	c   net.Conn
+	buf []byte
+}
+
+func (r *reader) answer() string {
+	r.t.Helper()
+	for {
+		for {
+			i := bytes.IndexByte(r.buf, '\n')
+			if i < 0 {
+				break
+			}
+			l := string(r.buf[:i-1])
+			r.buf = r.buf[i+1:]
+			if l[3] == ' ' {
+				return l
+			}
+		}
+		b := make([]byte, 4096)
+		n, err := r.c.Read(b)
+		r.buf = append(r.buf, b[:n]...)
+		if n == 0 && err != nil {
+			return err.Error()
+		}
+	}
+}
+
+const oneMessage = "Subject: secret subject\r\nFrom: <a@partner.example>\r\nMessage-ID: <1@partner.example>\r\n\r\nsecret body\r\n."
+
+func TestOneTransactionIsSplit(t *testing.T) {
+	type group struct {
+		tenant, profile string
+		treatment       envelope.Treatment
+		to              string
+	}
+	for _, c := range []struct {
+		name, listener, from string
+		one                  bool // a single tenant
+		to                   []string
+		want                 []group
+	}{
+		{"from the internet to two tenants", "mx", "a@partner.example", false,
+			[]string{"soumu@town.example", "x@village.example", "kikaku@town.example"},
+			[]group{{"town", "default", envelope.Rebuild, "soumu@town.example kikaku@town.example"}, {"village", "strict", envelope.Rebuild, "x@village.example"}}},
+		{"one recipient twice", "mx", "a@partner.example", false,
+			[]string{"soumu@town.example", "soumu@TOWN.example"},
+			[]group{{"town", "default", envelope.Rebuild, "soumu@town.example"}}},
+		{"from the internet segment", "office", "tanaka@town.example", false,
+			[]string{"soumu@town.example", "x@outside.example", "y@other.lg.jp"},
+			[]group{{"town", "default", envelope.Rebuild, "soumu@town.example y@other.lg.jp"}, {"town", "default", envelope.Pass, "x@outside.example"}}},
+		{"from inside to everybody", "inside", "soumu@town.example", false,
+			[]string{"x@outside.example", "y@other.lg.jp", "z@village.example"},
+			[]group{{"town", "default", envelope.Pass, "x@outside.example y@other.lg.jp"}, {"village", "strict", envelope.Rebuild, "z@village.example"}}},
+		{"from inside to itself, several tenants: the sender proves nothing", "inside", "soumu@town.example", false,
+			[]string{"kikaku@town.example"},
+			[]group{{"town", "default", envelope.Rebuild, "kikaku@town.example"}}},
+		{"from inside to itself, a sole tenant", "inside", "soumu@town.example", true,
+			[]string{"kikaku@town.example"},
+			[]group{{"town", "default", envelope.Pass, "kikaku@town.example"}}},
+		{"between LGWAN bodies", "lgwan-ss", "a@city.other.lg.jp", false,
+			[]string{"soumu@town.example", "x@village.example"},
+			[]group{{"town", "default", envelope.Pass, "soumu@town.example"}, {"village", "strict", envelope.Pass, "x@village.example"}}},
+		{"one tenant's name by way of LGWAN to another", "lgwan-ss", "a@village.example", false,
+			[]string{"soumu@town.example"},
+			[]group{{"town", "default", envelope.Rebuild, "soumu@town.example"}}},
+		{"a report from inside is the tenant's whose server it is", "inside", "", false,
+			[]string{"x@outside.example"},
+			[]group{{"village", "strict", envelope.Pass, "x@outside.example"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := newGateway(t, nil, func(s *Server) {
+				if c.one {
+					d, table := testDirectory(t, true)
+					s.Tenants = func() *tenant.Directory { return d }
+					s.Table = func() *routing.Table { return table }
+				}
+			})
+			cmds := []string{"EHLO mail.village.example", "MAIL FROM:<" + c.from + ">"}
+			for _, to := range c.to {
+				cmds = append(cmds, "RCPT TO:<"+to+">")
+			}
+			answers := speak(t, g.dial(t, c.listener), append(cmds, "DATA", oneMessage)...)
+			if last := answers[len(answers)-1]; !strings.HasPrefix(last, "250 2.0.0 OK id=") {
+				t.Fatalf("answers %q", answers)
+			}
+			es := g.entries(t)
+			if len(es) != len(c.want) {
+				t.Fatalf("%d entries, wanted %d: %+v", len(es), len(c.want), es)
+			}
+			for _, w := range c.want {
+				found := false
+				for _, e := range es {
+					v := e.Envelope
+					got := group{string(v.Tenant), string(v.Profile), v.Treatment, ""}
+					var to []string
+					for _, a := range v.To {
+						to = append(to, a.String())
+					}
+					got.to = strings.Join(to, " ")
+					found = found || got == w
+					if v.Subject != "secret subject" || v.HeaderFrom != "<a@partner.example>" || v.MessageID != "<1@partner.example>" {
+						t.Errorf("header values %q, %q, %q", v.Subject, v.HeaderFrom, v.MessageID)
+					}
+					if e.State != spool.Received || v.Peer.Listener != c.listener || v.Peer.Addr != netip.MustParseAddr("127.0.0.1") || v.Peer.Protocol != "ESMTP" {
+						t.Errorf("state %s, peer %+v", e.State, v.Peer)
+					}
+				}
+				if !found {
+					t.Errorf("no entry %+v among %+v", w, es)
+				}
+			}
+		})
+	}
+}
+
+func TestStorageTroubleIsTemporary(t *testing.T) {
+	tx := []string{"EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<soumu@town.example>", "DATA", oneMessage}
+	g := newGateway(t, nil, nil)
+	g.blobs.broken.Store(true)
+	a := speak(t, g.dial(t, "mx"), tx...)
+	if got := a[len(a)-1]; !strings.HasPrefix(got, "451 4.3.0 ") || strings.Contains(got, "input/output") {
+		t.Errorf("commit failed: answer %q, wanted a bland 451", got)
+	}
+	if n := len(g.entries(t)); n != 0 {
+		t.Errorf("commit failed: %d entries", n)
+	}
+	if !strings.Contains(g.log.String(), "input/output error") {
+		t.Error("commit failed: the log does not say why")
+	}
+	g.blobs.broken.Store(false)
+	g.blobs.full.Store(true)
+	a = speak(t, g.dial(t, "mx"), tx[:2]...)
+	if got := a[2]; !strings.HasPrefix(got, "452 4.3.1 ") {
+		t.Errorf("disk nearly full: answer to MAIL %q, wanted 452", got)
+	}
+	g.blobs.full.Store(false)
+	a = speak(t, g.dial(t, "mx"), tx...)
+	if got := a[len(a)-1]; !strings.HasPrefix(got, "250 ") {
+		t.Errorf("after it: answer %q, wanted 250", got)
+	}
+}
+
+func TestMessagesAMinuteAreBounded(t *testing.T) {
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	var mu sync.Mutex
+	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	g := newGateway(t, nil, func(s *Server) {
+		s.Limits.MessagesPerMinutePerAddress = 3
+		s.Limits.MessagesPerMinutePerTenant = 4
+		s.Now = clock
+	})
+	mail := func(listener string) []string {
+		return speak(t, g.dial(t, listener), "EHLO c.example", "MAIL FROM:<soumu@town.example>", "RCPT TO:<soumu@town.example>")
+	}
+	for range 3 {
+		if a := mail("mx"); !strings.HasPrefix(a[2], "250") || !strings.HasPrefix(a[3], "250") {
+			t.Fatalf("answers %q", a)
+		}
+	}
+	if a := mail("mx"); !strings.HasPrefix(a[2], "452 4.7.0") {
+		t.Errorf("fourth message of an address: %q, wanted 452", a[2])
+	}
+	// A named peer has no rate of its own, but its tenant has.
+	if a := mail("inside"); !strings.HasPrefix(a[3], "250") {
+		t.Errorf("named peer: %q", a)
+	}
+	if a := mail("inside"); !strings.HasPrefix(a[3], "452 4.7.0") {
+		t.Errorf("fifth message to a tenant: %q, wanted 452", a[3])
+	}
+	mu.Lock()
+	now = now.Add(time.Minute)
+	mu.Unlock()
+	if a := mail("mx"); !strings.HasPrefix(a[3], "250") {
+		t.Errorf("a minute later: %q", a)
+	}
+}
+
+func TestPeerThatFillsTheQuarantineWaits(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	e := &envelope.Envelope{Peer: envelope.Peer{Addr: netip.MustParseAddr("127.0.0.1")}, Size: 20 << 20}
+	for range 9 {
+		g.Held(e)
+	}
+	if a := speak(t, g.dial(t, "mx"), "EHLO c.example", "MAIL FROM:<>"); !strings.HasPrefix(a[2], "250") {
+		t.Errorf("180 MiB held: %q, wanted 250", a[2])
+	}
+	g.Held(e)
+	if a := speak(t, g.dial(t, "mx"), "EHLO c.example", "MAIL FROM:<>"); !strings.HasPrefix(a[2], "452 4.7.0") {
+		t.Errorf("200 MiB held: %q, wanted 452", a[2])
+	}
+}
+
+func TestLogHasNoSubjectNoBodyAndNoControlCharacters(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	speak(t, g.dial(t, "mx"), "EHLO c.example", "MAIL FROM:<"+strings.Repeat("a", 200)+"@partner.example>", "RCPT TO:<nosuch@town.example>",
+		"RCPT TO:<soumu@town.example>", "DATA", oneMessage)
+	log := g.log.String()
+	if strings.Contains(log, "secret") {
+		t.Errorf("subject or body in the log: %s", log)
+	}
+	for _, want := range []string{`"msg":"received"`, `"rule":"smtp.unknown_recipient"`, `"to":"soumu@town.example"`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("log has no %s: %s", want, log)
+		}
+	}
+	if got := untrusted("a\r\nb\x1b[2J\u202e").LogValue().String(); strings.ContainsAny(got, "\r\n\x1b\u202e") {
+		t.Errorf("untrusted text logged as %q", got)
+	}
+}
+
+func TestListenersThatWouldTrustEverybodyAreRefused(t *testing.T) {
+	d, table := testDirectory(t, false)
+	sp, _ := openSpool(t)
+	for _, c := range []struct {
+		name string
+		cfg  ListenerConfig
+	}{
+		{"zone lgwan without networks", ListenerConfig{Name: "x", Zone: envelope.LGWAN, Listen: []string{"127.0.0.1:0"}}},
+		{"zone internet-segment without networks", ListenerConfig{Name: "x", Zone: envelope.InternetSegment, Listen: []string{"127.0.0.1:0"}}},
+		{"unknown zone", ListenerConfig{Name: "x", Zone: 9, Listen: []string{"127.0.0.1:0"}}},
+	} {
+		s := &Server{Hostname: "mx.town.example", Listeners: []ListenerConfig{c.cfg}, Limits: DefaultLimits(), Spool: sp,
+			Tenants: func() *tenant.Directory { return d }, Table: func() *routing.Table { return table }, Log: discard}
+		if err := s.Listen(); err == nil {
+			t.Errorf("%s: accepted", c.name)
+			s.closeSockets()
+		}
+	}
+}
+
+func TestShutdownLetsTheMessageInHandEnd(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	c := g.dial(t, "mx")
+	defer c.Close()
+	if a := speak(t, c, "EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<soumu@town.example>", "DATA"); !strings.HasPrefix(a[4], "354") {
+		t.Fatalf("answers %q", a)
+	}
+	io.WriteString(c, "Subject: t\r\n\r\nhalf")
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.Shutdown(t.Context()) }()
+	for {
+		// No connection is taken any more once the shutdown has begun.
+		late, err := net.Dial("tcp", g.Addrs("mx")[0].String())
+		if err != nil {
+			break
+		}
+		late.Close()
+	}
+	io.WriteString(c, " and the rest\r\n.\r\n")
+	b, _ := io.ReadAll(c)
+	c.Close()
+	if got := string(b); !strings.HasPrefix(got, "250 2.0.0 OK id=") || !strings.Contains(got, "\r\n421 4.3.2 ") {
+		t.Errorf("answers %q, wanted 250 and 421", got)
+	}
+	if err := <-stopped; err != nil {
+		t.Errorf("shutdown: %v", err)
+	}
+	if n := len(g.entries(t)); n != 1 {
+		t.Errorf("%d entries, wanted 1", n)
+	}
+}
+
+func TestTopBlock(t *testing.T) {
+	for _, c := range []struct {
+		name, in                 string
+		received, own            int
+		from, messageID, subject string
+	}{
+		{"usual", "Received: from a by b;\r\n c\r\nFrom: a@b\r\nSubject: one\r\n two\r\nMESSAGE-ID : <1>\r\n\r\nFrom: body\r\n", 1, 0, "a@b", "<1>", "one two"},
+		{"first counts", "From: a\r\nFrom: b\r\n\r\n", 0, 0, "a", "", ""},
+		{"ours", "Received: by MX.town.example; x\r\nReceived: from mx.town.example\r\nReceived: x (by mx.town.example.evil)\r\n\tby mx.town.example\r\n\r\n", 3, 2, "", "", ""},
+		{"no end", "Received: a\r\nSubject: x", 1, 0, "", "", "x"},
+		{"no header", "\r\nReceived: a\r\n", 0, 0, "", "", ""},
+		{"cut", "Subject: " + strings.Repeat("s", 5000) + "\r\n\r\n", 0, 0, "", "", strings.Repeat("s", 998)},
+		{"too big", strings.Repeat("X: y\r\n", 3000) + "Received: a\r\n\r\n", 0, 0, "", "", ""},
+	} {
+		for _, chunk := range []int{1, 2, 7, 1 << 20} {
+			top := newTopBlock("mx.town.example")
+			for b := []byte(c.in); len(b) > 0; {
+				n := min(chunk, len(b))
+				top.Write(b[:n])
+				b = b[n:]
+			}
+			top.end()
+			if top.received != c.received || top.own != c.own || top.from != c.from || top.messageID != c.messageID || top.subject != c.subject {
+				t.Errorf("%s, chunks of %d: got %d, %d, %q, %q, %q", c.name, chunk, top.received, top.own, top.from, top.messageID, top.subject)
+			}
+		}
+	}
+}
