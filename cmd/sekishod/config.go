@@ -86,7 +86,8 @@ type tlsConfig struct {
 	Key  string `mapstructure:"key"`
 }
 
-// limitsConfig holds the limits that may be set. Zero keeps the default.
+// limitsConfig holds the limits that may be set; smtpd gives the defaults and
+// the reasons for them.
 type limitsConfig struct {
 	Connections                 int      `mapstructure:"connections"`
 	ConnectionsPerAddress       int      `mapstructure:"connections_per_address"`
@@ -170,6 +171,12 @@ func defaults() *config {
 	c.Metrics.Listen = "127.0.0.1:9090"
 	c.Log.Format, c.Log.Level = "json", "info"
 	c.LGWAN.Domains = []string{"lg.jp"}
+	l := smtpd.DefaultLimits()
+	c.Limits = limitsConfig{
+		Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, GreetingPause: duration(l.GreetingPause),
+		MessagesPerMinutePerAddress: l.MessagesPerMinutePerAddress, MessagesPerMinutePerTenant: l.MessagesPerMinutePerTenant,
+		RecipientsPerMessage: l.Recipients, HeldBytesPerPeerHour: byteSize(l.HeldBytesPerPeerHour),
+	}
 	return c
 }
 
@@ -488,9 +495,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		{"connections", c.Limits.Connections}, {"connections_per_address", c.Limits.ConnectionsPerAddress},
 		{"messages_per_minute_per_address", c.Limits.MessagesPerMinutePerAddress},
 		{"messages_per_minute_per_tenant", c.Limits.MessagesPerMinutePerTenant},
-		{"recipients_per_message", c.Limits.RecipientsPerMessage},
+		{"recipients_per_message", c.Limits.RecipientsPerMessage}, {"held_bytes_per_peer_hour", int(c.Limits.HeldBytesPerPeerHour)},
 	} {
-		if l.n < 0 {
+		if l.n <= 0 {
 			return nil, f.errorf("limits."+l.key, "want a number above zero")
 		}
 	}
@@ -886,15 +893,14 @@ func (c *config) table(f *configFile) (*routing.Table, error) {
 func (c *config) limits() smtpd.Limits {
 	l := smtpd.DefaultLimits()
 	l.MessageSize = int64(c.MaxMessageSize)
-	set := func(to *int, v int) {
-		if v > 0 {
-			*to = v
-		}
-	}
-	set(&l.Connections, c.Limits.Connections)
-	set(&l.ConnectionsPerAddress, c.Limits.ConnectionsPerAddress)
-	set(&l.MessagesPerMinutePerAddress, c.Limits.MessagesPerMinutePerAddress)
-	set(&l.MessagesPerMinutePerTenant, c.Limits.MessagesPerMinutePerTenant)
-	set(&l.Recipients, c.Limits.RecipientsPerMessage)
+	l.Connections, l.ConnectionsPerAddress = c.Limits.Connections, c.Limits.ConnectionsPerAddress
+	// The thresholds near the cap keep their distance from it: 95, 90 and 10 %.
+	l.NearCap, l.StressAt = l.Connections*95/100, l.Connections*90/100
+	l.ConnectionsPerNetwork = max(l.Connections/10, 1)
+	l.GreetingPause = time.Duration(c.Limits.GreetingPause)
+	l.MessagesPerMinutePerAddress = c.Limits.MessagesPerMinutePerAddress
+	l.MessagesPerMinutePerTenant = c.Limits.MessagesPerMinutePerTenant
+	l.Recipients = c.Limits.RecipientsPerMessage
+	l.HeldBytesPerPeerHour = int64(c.Limits.HeldBytesPerPeerHour)
 	return l
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sekisho/admin/client"
+	"sekisho/sanitize"
+	"sekisho/spool"
+)
+
+type sanitizeOptions = sanitize.Options
+
+// doctor says what the running gateway knows of its own health. The isolation
+// self-test is the one made at start, inside this service.
+func (g *gateway) doctor(ctx context.Context) []client.Check {
+	var cs []client.Check
+	add := func(name string, ok bool, detail string) {
+		c := client.Check{Name: name, Status: "pass", Detail: detail}
+		if !ok {
+			c.Status = "fail"
+		}
+		cs = append(cs, c)
+	}
+	warn := func(name, detail string) { cs = append(cs, client.Check{Name: name, Status: "warn", Detail: detail}) }
+
+	detail := g.findings.Report.String()
+	if g.confined != nil {
+		detail = g.confined.Error()
+	}
+	add("isolation in the service", g.confined == nil, detail)
+	if os.Getuid() == 0 {
+		warn("user", "sekishod runs as root")
+	}
+	err := g.spool.Nearly(ctx)
+	free, inodes, freeErr := g.spool.Blobs.Free(ctx)
+	switch {
+	case err != nil:
+		add("disk", false, err.Error())
+	case freeErr == nil:
+		add("disk", true, fmt.Sprintf("%d MiB and %d %% of the inodes are free", free>>20, inodes))
+	}
+	if g.config.Store.KeyFile == "" {
+		warn("site key", "it lies in data_dir with what it protects: keep a copy elsewhere and off the backup; a lost key file is lost mail")
+	}
+	for _, name := range []string{"site.key", "seal.key"} {
+		if st, err := os.Stat(filepath.Join(g.config.DataDir, name)); err == nil && st.Mode().Perm()&0o077 != 0 {
+			add("key file "+name, false, "others may read it: chmod 600")
+		}
+	}
+	for _, c := range g.certs {
+		left := time.Until(c.loaded.Load().Leaf.NotAfter)
+		d := fmt.Sprintf("%s: valid for %d days", c.certFile, int(left.Hours()/24))
+		switch {
+		case left <= 24*time.Hour:
+			add("certificate", false, d)
+		case left <= 21*24*time.Hour:
+			warn("certificate", d)
+		default:
+			add("certificate", true, d)
+		}
+	}
+	n, oldest, err := g.store.Count(ctx)
+	if err != nil {
+		add("store", false, err.Error())
+	} else {
+		add("store", true, fmt.Sprintf("%d received, %d queued, %d held, %d done", n[spool.Received], n[spool.Queued], n[spool.Held], n[spool.Done]))
+		if !oldest.IsZero() && time.Since(oldest) > 5*time.Minute {
+			warn("queue", fmt.Sprintf("the oldest message waits since %s", oldest.Local().Format("2006-01-02 15:04")))
+		}
+	}
+	if d, err := g.store.Damaged(ctx); err == nil && d > 0 {
+		add("damaged rows", false, fmt.Sprintf("%d rows could not be read and were moved aside", d))
+	}
+	if y := time.Now().Year(); y < 2026 {
+		add("clock", false, fmt.Sprintf("the year is %d", y))
+	}
+	for _, w := range g.current.Load().warnings {
+		warn("configuration", w)
+	}
+	return cs
+}

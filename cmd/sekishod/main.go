@@ -1,0 +1,159 @@
+// Sekishod is the gateway daemon. It accepts mail, keeps it safe, has it made
+// harmless by confined workers, and passes on what is clean. It holds the keys,
+// the store and the network, and parses nothing but SMTP commands and the top
+// header block.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"sekisho/internal/version"
+)
+
+// Exit statuses, contract.md.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+const usage = `usage: sekishod --config FILE [--check]
+
+  --config FILE   the configuration, YAML
+  --check         say what would be said at start, and end
+  --version       print version and commit
+
+SIGHUP reads certificates, routes, tenants and profiles again and keeps the old
+ones when the new are wrong. SIGTERM ends the gateway after what is in hand.
+設定の再読込は SIGHUP、終了は SIGTERM です。
+
+EXIT STATUS
+  0  done              完了
+  1  failed            失敗
+  2  wrong usage or configuration  使い方または設定の誤り
+`
+
+func run(args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("sekishod", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	file := fs.String("config", "", "")
+	check := fs.Bool("check", false, "")
+	ver := fs.Bool("version", false, "")
+	say := func(format string, a ...any) { fmt.Fprintf(stderr, "sekishod: "+format+"\n", a...) }
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprint(stdout, usage)
+			return exitDone
+		}
+		say("%v", err)
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	if *ver {
+		fmt.Fprintf(stdout, "sekishod %s (%s), engine %s, %s\n", version.Version, version.Commit, version.Engine, runtime.Version())
+		return exitDone
+	}
+	if *file == "" || fs.NArg() > 0 {
+		say("--config FILE is needed, and nothing else")
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	c, f, err := loadConfig(*file)
+	var s *settings
+	if err == nil {
+		s, err = c.settings(f)
+	}
+	if err == nil {
+		err = checkCertificates(c, f)
+	}
+	if err != nil {
+		say("%v", err)
+		return exitUsage
+	}
+	if *check {
+		for _, w := range s.warnings {
+			say("%s", w)
+		}
+		return exitDone
+	}
+	log := newLog(stderr, c)
+	for _, w := range s.warnings {
+		log.Warn("configuration", "err", w)
+	}
+	if os.Getuid() == 0 {
+		log.Warn("configuration", "err", "sekishod runs as root: give it a user of its own; workers run as nobody in any case")
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	g, err := start(ctx, c, f, s, log)
+	if err != nil {
+		say("%v", err)
+		return exitFailed
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	code := exitDone
+wait:
+	for {
+		select {
+		case <-ctx.Done():
+			break wait
+		case <-hup:
+			g.reload(*file)
+		case err := <-g.broken:
+			log.Error("stopped", "err", err)
+			code = exitFailed
+			break wait
+		}
+	}
+	stop() // a second signal ends at once
+	g.stop()
+	return code
+}
+
+// newLog writes one line per event to standard error. Times carry their zone.
+func newLog(w io.Writer, c *config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(strings.ToUpper(c.Log.Level))) // checked by settings
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		switch v := a.Value.Any().(type) {
+		case time.Time:
+			if a.Key == slog.TimeKey && len(groups) == 0 {
+				return slog.String(slog.TimeKey, v.Format(time.RFC3339Nano))
+			}
+		case error:
+			return slog.String(a.Key, bounded(v.Error()))
+		case string:
+			return slog.String(a.Key, bounded(v))
+		}
+		return a
+	}}
+	if c.Log.Format == "text" {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
+
+// bounded keeps what a sender controls from filling the log: no value is longer
+// than an SMTP reply could be useful.
+func bounded(s string) string {
+	const most = 1000
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

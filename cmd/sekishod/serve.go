@@ -1,0 +1,397 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sekisho/admin"
+	"sekisho/admin/client"
+	"sekisho/delivery"
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/blob"
+	"sekisho/internal/blob/dir"
+	"sekisho/internal/sandbox"
+	"sekisho/internal/seal"
+	"sekisho/internal/store/sqlite"
+	"sekisho/internal/version"
+	"sekisho/pipeline"
+	"sekisho/policy"
+	"sekisho/quarantine"
+	"sekisho/routing"
+	"sekisho/sanitize/worker"
+	"sekisho/smtpd"
+	"sekisho/spool"
+	"sekisho/tenant"
+)
+
+// gateway is the running daemon: the rooms, wired top to bottom.
+type gateway struct {
+	config  *config
+	current atomic.Pointer[settings]
+	certs   []*certificate
+	log     *slog.Logger
+	store   *sqlite.Store
+	spool   *spool.Spool
+	server  *smtpd.Server
+	metrics *metrics
+	broken  chan error
+	// confined is why no worker can be confined here, nil when one can.
+	confined error
+	findings sandbox.Findings
+
+	cancelWork context.CancelFunc
+	work       sync.WaitGroup
+	cancelFace context.CancelFunc
+	face       sync.WaitGroup
+}
+
+// grace is how long an SMTP session may go on after SIGTERM.
+const grace = 20 * time.Second
+
+func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog.Logger) (*gateway, error) {
+	g := &gateway{config: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
+	g.current.Store(s)
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+
+	// Isolation first: a gateway that cannot confine a worker still takes mail
+	// in and keeps it, but treats none.
+	bin, err := sanitizer()
+	if err == nil {
+		g.findings, err = sandbox.SelfTest(ctx, bin, sandbox.Worker())
+	}
+	if err == nil {
+		err = g.findings.Err()
+	}
+	if err != nil {
+		g.confined = err
+		log.Error("isolation", "err", err)
+		g.metrics.alarms.WithLabelValues("isolation").Inc()
+	}
+
+	// Custody: keys, journal, bytes.
+	seed, _, err := blob.LoadOrCreateKeyFile(filepath.Join(c.DataDir, "seal.key"))
+	if err != nil {
+		return nil, err
+	}
+	signer, err := seal.NewSigner(seed[:])
+	if err != nil {
+		return nil, err
+	}
+	alarm := func(kind string, id envelope.ID) { g.metrics.alarms.WithLabelValues(kind).Inc() }
+	g.store, err = sqlite.Open(ctx, sqlite.Options{
+		Path: filepath.Join(c.DataDir, "sekisho.db"), Seal: signer,
+		Alarm: func(msg, id string) {
+			log.Error("alarm", "id", id, "err", msg)
+			alarm("store", "")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	ok := false
+	defer func() {
+		if !ok {
+			_ = g.store.Close()
+		}
+	}()
+	keyFile := c.Store.KeyFile
+	if keyFile == "" {
+		keyFile = filepath.Join(c.DataDir, "site.key")
+	}
+	keys, err := blob.OpenKeyring(ctx, keyFile, g.store)
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := dir.Open(c.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := g.store.Recover(ctx); err != nil {
+		return nil, fmt.Errorf("recover: %w", err)
+	} else if n > 0 {
+		log.Warn("recovered", "err", fmt.Sprintf("%d entries were in hand when the gateway stopped", n))
+	}
+	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log, MaxMessage: int64(c.MaxMessageSize)}
+	if err := g.firstAccount(ctx); err != nil {
+		return nil, err
+	}
+
+	table := func() *routing.Table { return g.current.Load().table }
+	tenants := func() *tenant.Directory { return g.current.Load().directory }
+	rules := func() *policy.Rules { return g.current.Load().rules }
+	retention, originals := time.Duration(c.Quarantine.Retention), time.Duration(c.Originals.Retention)
+
+	// The way in.
+	g.server = &smtpd.Server{
+		Hostname: c.Hostname, Limits: c.limits(), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
+		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
+		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
+	}
+	for _, l := range c.Listeners {
+		zone, err := envelope.ParseZone(l.Zone)
+		if err != nil {
+			return nil, err
+		}
+		lc := smtpd.ListenerConfig{Name: l.Name, Zone: zone, Listen: l.Listen, Networks: parsePrefixes(l.Networks),
+			Peers: parsePrefixes(l.Peers), TenantsOnly: l.Accepts == "tenants"}
+		if l.TLS.Cert != "" {
+			cert, err := newCertificate(f.path(l.TLS.Cert), f.path(l.TLS.Key))
+			if err != nil {
+				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+			}
+			g.certs = append(g.certs, cert)
+			lc.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
+		}
+		g.server.Listeners = append(g.server.Listeners, lc)
+	}
+	if err := g.server.Listen(); err != nil {
+		return nil, err
+	}
+
+	// The way through.
+	var examiner pipeline.Examiner = &worker.Runner{Binary: bin, Profile: sandbox.Worker()}
+	if g.confined != nil {
+		examiner = refuser{g.confined}
+	}
+	pipe := &pipeline.Pipeline{
+		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname, Retention: retention, Originals: originals,
+		Log: log, Now: time.Now, Workers: max(2, runtime.NumCPU()), Held: g.server.Held, Alarm: alarm,
+		Examined: g.metrics.examinedRun,
+	}
+
+	// The way out.
+	out := &delivery.Delivery{
+		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log,
+		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
+	}
+
+	// The people.
+	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Log: log, Originals: originals}
+	people := &admin.Admin{
+		Quarantine: quar, Journal: g.spool, Accounts: g.store, Table: table, Tenants: tenants,
+		Preview: pipe.Preview, Retry: g.retry, Doctor: g.doctor, Now: time.Now, Log: log,
+		About: client.Version{Version: version.Version, Commit: version.Commit, Engine: version.Engine, Go: runtime.Version()},
+	}
+	socket, err := admin.Listen(filepath.Join(c.DataDir, "admin.sock"), groupID("sekisho"))
+	if err != nil {
+		return nil, err
+	}
+
+	workCtx, cancel := context.WithCancel(context.Background())
+	g.cancelWork = cancel
+	faceCtx, cancelFace := context.WithCancel(context.Background())
+	g.cancelFace = cancelFace
+	g.run(&g.work, func() { pipe.Run(workCtx) })
+	g.run(&g.work, func() { out.Run(workCtx) })
+	g.run(&g.work, func() { g.maintain(workCtx, quar) })
+	g.run(&g.work, func() {
+		select {
+		case <-g.store.Failed():
+			g.broken <- errors.New("the store failed; see the log")
+		case <-workCtx.Done():
+		}
+	})
+	g.run(&g.face, func() {
+		if err := people.Serve(faceCtx, socket); err != nil {
+			g.broken <- err
+		}
+	})
+	if c.Metrics.Listen != "" {
+		if err := g.serveMetrics(faceCtx, c.Metrics.Listen); err != nil {
+			g.stop()
+			return nil, err
+		}
+	}
+	g.run(&g.face, func() {
+		if err := g.server.Serve(); err != nil {
+			g.broken <- err
+		}
+	})
+	for _, l := range c.Listeners {
+		for _, a := range g.server.Addrs(l.Name) {
+			log.Info("listening", "rule", l.Name, "kind", l.Zone, "hop", a.String())
+		}
+	}
+	log.Info("started", "kind", version.Version)
+	ok = true
+	return g, nil
+}
+
+func (g *gateway) run(wg *sync.WaitGroup, f func()) {
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		f()
+	}()
+}
+
+// stop drains: no new mail, then what is in hand, then the store.
+func (g *gateway) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	if err := g.server.Shutdown(ctx); err != nil {
+		g.log.Warn("shutdown", "err", err)
+	}
+	g.cancelWork()
+	g.work.Wait()
+	g.cancelFace()
+	g.face.Wait()
+	if err := g.store.Close(); err != nil {
+		g.log.Error("close store", "err", err)
+	}
+	g.log.Info("stopped")
+}
+
+// refuser is the examiner of a machine on which no worker can be confined: it
+// treats nothing.
+type refuser struct{ why error }
+
+func (r refuser) Run(context.Context, sanitizeOptions, *os.File) (*worker.Result, error) {
+	return nil, fmt.Errorf("no worker can be confined on this machine: %w", r.why)
+}
+
+// sanitizer finds the worker beside this binary or in libexec.
+func sanitizer() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the worker: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("find the worker: %w", err)
+	}
+	d := filepath.Dir(self)
+	for _, p := range []string{filepath.Join(d, "sekisho-sanitizer"), filepath.Join(d, "..", "libexec", "sekisho-sanitizer"), filepath.Join(d, "..", "libexec", "sekisho", "sekisho-sanitizer")} {
+		if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() {
+			return p, nil
+		}
+	}
+	return "", fmt.Errorf("sekisho-sanitizer is neither beside %s nor in libexec", self)
+}
+
+func groupID(name string) int {
+	gr, err := user.LookupGroup(name)
+	if err != nil {
+		return -1
+	}
+	id, err := strconv.Atoi(gr.Gid)
+	if err != nil {
+		return -1
+	}
+	return id
+}
+
+// firstAccount maps the uid that runs the gateway, when there is nobody yet.
+func (g *gateway) firstAccount(ctx context.Context) error {
+	as, err := g.store.Accounts(ctx)
+	if err != nil {
+		return fmt.Errorf("accounts: %w", err)
+	}
+	if len(as) > 0 {
+		return nil
+	}
+	name := "uid" + strconv.Itoa(os.Getuid())
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	now := time.Now()
+	return g.store.AddAccount(ctx, admin.Account{Name: name, UID: os.Getuid(), Created: now},
+		audit.Event{Time: now, Actor: "gateway", Act: "account-added", Detail: fmt.Sprintf("%s, uid %d, at first start", name, os.Getuid())})
+}
+
+// maintain expires what was held long enough and sweeps what nobody names.
+func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
+	t := time.NewTicker(time.Minute)
+	defer t.Stop()
+	certs := time.NewTicker(30 * time.Second) // a new file is in use within a minute
+	defer certs.Stop()
+	for {
+		if _, err := q.Expire(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("expire", "err", err)
+		}
+		if _, err := g.spool.Sweep(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("sweep", "err", err)
+		}
+		for again := true; again; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-certs.C:
+				g.renewCertificates()
+			case <-t.C:
+				again = false
+			}
+		}
+	}
+}
+
+// retry makes a queued entry due at once.
+func (g *gateway) retry(ctx context.Context, t envelope.TenantID, id envelope.ID, by string) error {
+	e, err := g.spool.Take(ctx, t, id, spool.Queued)
+	if err != nil {
+		return fmt.Errorf("retry %s: %w", id, err)
+	}
+	now := time.Now()
+	return g.spool.Settle(ctx, e, spool.Change{
+		To:     spool.Queued,
+		Update: func(e *spool.Entry) { e.Due = now },
+		Events: []audit.Event{{Time: now, Tenant: string(e.Envelope.Tenant), Actor: by, Act: "retried", ID: string(id)}},
+	})
+}
+
+func (g *gateway) serveMetrics(ctx context.Context, addr string) error {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	g.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sekisho_connections", Help: "SMTP connections open now."},
+		func() float64 { return float64(g.server.Connections()) }), &entries{store: g.store})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if g.confined != nil {
+			http.Error(w, "isolation self-test failed", http.StatusServiceUnavailable)
+			return
+		}
+		if err := g.spool.Nearly(r.Context()); err != nil {
+			http.Error(w, "disk nearly full", http.StatusServiceUnavailable)
+			return
+		}
+		if _, _, err := g.store.Count(r.Context()); err != nil {
+			http.Error(w, "store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
+	g.log.Info("listening", "rule", "metrics", "hop", l.Addr().String())
+	g.run(&g.face, func() {
+		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			g.broken <- fmt.Errorf("metrics: %w", err)
+		}
+	})
+	g.run(&g.face, func() {
+		<-ctx.Done()
+		_ = s.Close()
+	})
+	return nil
+}

@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/header"
+	"sekisho/sanitize"
+	"sekisho/spool"
+)
+
+// entityFields are the only fields that are taken from a worker's output.
+var entityFields = []string{"MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Content-Language"}
+
+// readEntityHeader reads the header block at the beginning of a worker's
+// output and leaves r at the first octet of the body. The worker may be
+// captured: whatever is not one of a few fields in plain ASCII is refused.
+func readEntityHeader(r *io.SectionReader) ([]byte, error) {
+	// Longer than any boundary and charset we write.
+	const most = 8 << 10
+	br := bufio.NewReader(io.LimitReader(r, most))
+	var block []byte
+	seen := map[string]bool{}
+	for {
+		untrusted, err := br.ReadSlice('\n')
+		if err != nil {
+			return nil, fmt.Errorf("header of the worker's output does not end: %w", err)
+		}
+		line, ok := strings.CutSuffix(string(untrusted), "\r\n")
+		if !ok || len(line) > 998 {
+			return nil, fmt.Errorf("header of the worker's output: a line without its end")
+		}
+		if line == "" {
+			break
+		}
+		for i := 0; i < len(line); i++ {
+			if c := line[i]; c < 0x20 && c != '\t' || c >= 0x7f {
+				return nil, fmt.Errorf("header of the worker's output: octet 0x%02x", c)
+			}
+		}
+		if line[0] != ' ' && line[0] != '\t' {
+			name, _, ok := strings.Cut(line, ":")
+			if !ok || !slices.Contains(entityFields, name) || seen[name] {
+				return nil, fmt.Errorf("header of the worker's output: a field it may not write")
+			}
+			seen[name] = true
+		} else if len(block) == 0 {
+			return nil, fmt.Errorf("header of the worker's output begins with a folded line")
+		}
+		block = append(append(block, line...), "\r\n"...)
+	}
+	if !seen["MIME-Version"] || !seen["Content-Type"] {
+		return nil, fmt.Errorf("header of the worker's output lacks MIME-Version or Content-Type")
+	}
+	if _, err := r.Seek(int64(len(block)+2), io.SeekStart); err != nil {
+		return nil, fmt.Errorf("worker's output: %w", err)
+	}
+	return block, nil
+}
+
+// fieldNames are the fields of a report that are written, in this order, and
+// how. A worker that reports another has it left out.
+var fieldNames = []struct {
+	name      string
+	mailboxes bool
+	many      bool
+}{
+	{"Received", false, true},
+	{"Resent-Date", false, true}, {"Resent-From", true, true}, {"Resent-To", true, true},
+	{"Date", false, false}, {"From", true, false}, {"Sender", true, false}, {"Reply-To", true, false}, {"To", true, false}, {"Cc", true, false},
+	{"Subject", false, false}, {"Message-ID", false, false}, {"In-Reply-To", false, false}, {"References", false, false},
+	{"Comments", false, false}, {"Keywords", false, false}, {"Organization", false, false},
+	{"List-Id", false, false}, {"List-Unsubscribe", false, false}, {"Auto-Submitted", false, false}, {"Precedence", false, false},
+	{"Importance", false, false}, {"Priority", false, false}, {"X-Priority", false, false},
+}
+
+// writeHeader writes the whole header block with its empty line.
+func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, entity []byte) error {
+	if err := header.WriteField(w, "X-Sekisho-Id", string(e.Envelope.ID)); err != nil {
+		return err
+	}
+	result := "clean"
+	if t.report.Changed {
+		result = "disarmed; " + t.summary()
+	}
+	if err := header.WriteField(w, "X-Sekisho-Result", result); err != nil {
+		return err
+	}
+	has := map[string]bool{}
+	for _, n := range fieldNames {
+		for i := range t.report.Header {
+			f := &t.report.Header[i]
+			if !strings.EqualFold(f.Name, n.name) || has[n.name] && !n.many {
+				continue
+			}
+			var err error
+			switch {
+			case n.mailboxes && len(f.Mailboxes) > 0:
+				err = header.WriteAddressList(w, n.name, mailboxes(f.Mailboxes))
+			case !n.mailboxes && f.Text != "":
+				err = header.WriteField(w, n.name, f.Text)
+			default:
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("field %s: %w", n.name, err)
+			}
+			has[n.name] = true
+		}
+	}
+	if err := p.missing(w, e, has); err != nil {
+		return err
+	}
+	w.Write(entity)
+	w.WriteString("\r\n")
+	return nil
+}
+
+// missing adds what RFC 5322, 3.6 requires and the sender left out.
+func (p *Pipeline) missing(w *bytes.Buffer, e *spool.Entry, has map[string]bool) error {
+	if !has["Date"] {
+		if err := header.WriteField(w, "Date", e.Envelope.Received.Format(time.RFC1123Z)); err != nil {
+			return err
+		}
+	}
+	if !has["From"] {
+		from := e.Envelope.From
+		if from.IsNull() {
+			from = envelope.Address{Local: "MAILER-DAEMON", Domain: p.Hostname}
+		}
+		if err := header.WriteAddressList(w, "From", []header.Mailbox{{Address: from.String()}}); err != nil {
+			return err
+		}
+	}
+	if !has["Message-ID"] {
+		// Stable: delivered twice, it is still one message.
+		return header.WriteField(w, "Message-ID", "<"+string(e.Envelope.ID)+"@"+p.Hostname+">")
+	}
+	return nil
+}
+
+func mailboxes(ms []sanitize.Mailbox) []header.Mailbox {
+	out := make([]header.Mailbox, len(ms))
+	for i, m := range ms {
+		out[i] = header.Mailbox{Name: m.Name, Address: m.Address}
+	}
+	return out
+}

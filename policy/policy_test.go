@@ -1,0 +1,71 @@
+package policy
+
+import (
+	"errors"
+	"testing"
+
+	"sekisho/envelope"
+	"sekisho/sanitize"
+)
+
+func rules() *Rules {
+	return &Rules{Limits: sanitize.DefaultLimits(), Profiles: map[envelope.ProfileID]Profile{"default": {
+		Name: "default", Rules: map[sanitize.Class]sanitize.Rule{sanitize.ClassText: {Steps: []sanitize.Mode{sanitize.Rebuild}}},
+		HoldMessage: map[sanitize.Class]bool{sanitize.ClassExecutable: true}, Language: "ja",
+	}}}
+}
+
+func TestDecide(t *testing.T) {
+	env := func(p envelope.ProfileID, tr envelope.Treatment) *envelope.Envelope {
+		return &envelope.Envelope{Profile: p, Treatment: tr}
+	}
+	report := func(ps ...sanitize.Part) *sanitize.Report {
+		return &sanitize.Report{Outcome: sanitize.Clean, Parts: ps}
+	}
+	exe := sanitize.Part{Path: "2", Kind: sanitize.KindScript}
+	zip := sanitize.Part{Path: "2", Kind: sanitize.KindZIP, Inside: []sanitize.Kind{sanitize.KindExecutable}}
+	doc := sanitize.Part{Path: "2", Kind: sanitize.KindDOC}
+	release := &Release{By: "a", Reason: "b"}
+	for _, c := range []struct {
+		name   string
+		facts  Facts
+		action Action
+		class  sanitize.Class
+	}{
+		{"nothing at all", Facts{}, Hold, sanitize.ClassFailed},
+		{"a clean report", Facts{Envelope: env("default", 0), Report: report()}, Deliver, ""},
+		{"a report without an outcome", Facts{Envelope: env("default", 0), Report: &sanitize.Report{}}, Hold, sanitize.ClassFailed},
+		{"a refused message", Facts{Envelope: env("default", 0), Report: &sanitize.Report{Outcome: sanitize.Refused}}, Hold, sanitize.ClassFailed},
+		{"no report", Facts{Envelope: env("default", 0)}, Hold, sanitize.ClassFailed},
+		{"a failure beside a report", Facts{Envelope: env("default", 0), Report: report(), Failure: errors.New("verify")}, Hold, sanitize.ClassFailed},
+		{"a profile that is gone", Facts{Envelope: env("gone", 0), Report: report()}, Hold, sanitize.ClassFailed},
+		{"an unknown treatment", Facts{Envelope: env("default", 7), Report: report()}, Hold, sanitize.ClassFailed},
+		{"a seal that does not match", Facts{Envelope: env("default", envelope.Pass), Tampered: "x"}, Hold, sanitize.ClassTampered},
+		{"tampered, though released", Facts{Envelope: env("default", 0), Report: report(), Tampered: "x", Release: release}, Hold, sanitize.ClassTampered},
+		{"poison", Facts{Envelope: env("default", 0), Report: report(), Poison: true}, Hold, sanitize.ClassPoison},
+		{"what passes as scanned", Facts{Envelope: env("gone", envelope.Pass)}, Deliver, ""},
+		{"ambiguous", Facts{Envelope: env("default", 0), Report: &sanitize.Report{Outcome: sanitize.Clean, Holds: []sanitize.Hold{{Class: sanitize.ClassAmbiguous, Code: "mime.x"}}}}, Hold, sanitize.ClassAmbiguous},
+		{"ambiguous, though released", Facts{Envelope: env("default", 0), Release: release, Report: &sanitize.Report{Outcome: sanitize.Clean, Holds: []sanitize.Hold{{Class: sanitize.ClassAmbiguous}}}}, Hold, sanitize.ClassAmbiguous},
+		{"a script", Facts{Envelope: env("default", 0), Report: report(exe)}, Hold, sanitize.ClassExecutable},
+		{"a program in an archive", Facts{Envelope: env("default", 0), Report: report(zip)}, Hold, sanitize.ClassExecutable},
+		{"a script, released", Facts{Envelope: env("default", 0), Report: report(exe), Release: release}, Deliver, ""},
+		{"a kind that is only kept back", Facts{Envelope: env("default", 0), Report: report(doc)}, Deliver, ""},
+	} {
+		v := rules().Decide(c.facts)
+		if v.Action != c.action || v.Class != c.class {
+			t.Errorf("%s: %s, class %q (%s), want %s, class %q", c.name, v.Action, v.Class, v.Rule, c.action, c.class)
+		}
+	}
+}
+
+func TestOptionsOfAProfileThatDoesNotExistTreatNothing(t *testing.T) {
+	o := rules().Options("gone")
+	for _, c := range []sanitize.Class{sanitize.ClassText, sanitize.ClassOffice, sanitize.ClassMessage, ""} {
+		if o.Rule(c).Allows(sanitize.Rebuild) {
+			t.Errorf("class %q may be rebuilt", c)
+		}
+	}
+	if known := rules().Options("default"); !known.Rule(sanitize.ClassText).Allows(sanitize.Rebuild) {
+		t.Error("a profile's own rule is not handed on")
+	}
+}
