@@ -20,5 +20,9 @@ type Command struct {
 	// Profile is the limits; there is no default.
 	Profile Profile
 
+	// Starter forks in place of this process, which pays off where this
+	// process is big; nil forks here.
+	Starter *Starter
+
 	probe string // set by SelfTest
 }

@@ -25,11 +25,12 @@ const namespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID |
 // A Process is a running confined process. Its methods may be called from
 // any goroutine.
 type Process struct {
-	process *os.Process
-	killed  atomic.Bool
-	done    chan struct{}
-	state   State
-	err     error
+	pid    int
+	signal func() // ends it at once; does nothing if it has ended
+	killed atomic.Bool
+	done   chan struct{}
+	state  State
+	err    error
 }
 
 // Start starts the command. When ctx is done, the process is killed.
@@ -40,7 +41,13 @@ func (c *Command) Start(ctx context.Context) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
 	}
-	p, err := c.start()
+	var p *Process
+	var err error
+	if c.Starter != nil {
+		p, err = c.Starter.start(c)
+	} else {
+		p, err = c.start()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
 	}
@@ -52,40 +59,51 @@ func (c *Command) Start(ctx context.Context) (*Process, error) {
 	return p, nil
 }
 
-func (c *Command) start() (*Process, error) {
+// check looks at what can be judged without starting anything.
+func (c *Command) check() error {
 	if err := c.Profile.check(); err != nil {
-		return nil, err
+		return err
 	}
 	if len(c.Files) > maxGiven {
-		return nil, fmt.Errorf("%d files given, at most %d", len(c.Files), maxGiven)
+		return fmt.Errorf("%d files given, at most %d", len(c.Files), maxGiven)
 	}
 	for _, a := range c.Args {
 		if strings.IndexByte(a, 0) >= 0 {
-			return nil, errors.New("argument with a NUL")
+			return errors.New("argument with a NUL")
 		}
 	}
+	for i, f := range c.Files {
+		if f == nil {
+			continue
+		}
+		// A directory in the hands of the child would be a hole in its
+		// empty root.
+		st, err := f.Stat()
+		if err != nil {
+			return fmt.Errorf("descriptor %d: %w", i, err)
+		}
+		if st.IsDir() {
+			return fmt.Errorf("descriptor %d is a directory", i)
+		}
+	}
+	return nil
+}
 
+// start forks from this process.
+func (c *Command) start() (*Process, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer null.Close()
-
 	files := make([]*os.File, max(3, len(c.Files)), maxGiven+4)
 	for i := range files {
 		files[i] = null
-		if i >= len(c.Files) || c.Files[i] == nil {
-			continue
-		}
-		files[i] = c.Files[i]
-		// A directory in the hands of the child would be a hole in its
-		// empty root.
-		st, err := files[i].Stat()
-		if err != nil {
-			return nil, fmt.Errorf("descriptor %d: %w", i, err)
-		}
-		if st.IsDir() {
-			return nil, fmt.Errorf("descriptor %d is a directory", i)
+		if i < len(c.Files) && c.Files[i] != nil {
+			files[i] = c.Files[i]
 		}
 	}
 	o := order{Profile: c.Profile, given: len(files), probe: c.probe}
@@ -133,21 +151,24 @@ func (c *Command) start() (*Process, error) {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		begin := time.Now()
-		var err error
-		p.process, err = os.StartProcess(path, argv, attr)
+		process, err := os.StartProcess(path, argv, attr)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
 			// A cgroup namespace is an extra: a unit's RestrictNamespaces
 			// or an old kernel may refuse just this one.
 			attr.Sys.Cloneflags = namespaces
-			p.process, err = os.StartProcess(path, argv, attr)
+			process, err = os.StartProcess(path, argv, attr)
 		}
 		if err != nil {
 			held.Close()
 			started <- explain(err)
 			return
 		}
+		p.pid = process.Pid
+		// An error means that it has ended in the meantime. os.Process holds
+		// a pidfd, so the signal never reaches a stranger with the number.
+		p.signal = func() { _ = process.Kill() }
 		started <- nil
-		ps, err := p.process.Wait()
+		ps, err := process.Wait()
 		held.Close()
 		p.finish(ps, err, time.Since(begin), c.Profile.CPU)
 	}()
@@ -177,7 +198,7 @@ func (p *Process) finish(ps *os.ProcessState, err error, wall, cpu time.Duration
 }
 
 // Pid is the process id as the parent sees it, for the log.
-func (p *Process) Pid() int { return p.process.Pid }
+func (p *Process) Pid() int { return p.pid }
 
 // Kill ends the process and everything in its pid namespace at once. It does
 // not wait, and does nothing to a process that has ended.
@@ -188,9 +209,7 @@ func (p *Process) Kill() {
 	default:
 	}
 	p.killed.Store(true)
-	// An error means that it has ended in the meantime. os.Process holds a
-	// pidfd, so the signal never reaches a stranger with the same number.
-	_ = p.process.Kill()
+	p.signal()
 }
 
 // Done is closed when the process has ended and was reaped.

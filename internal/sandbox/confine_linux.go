@@ -19,9 +19,12 @@ import (
 // nothing may have been read, no goroutine started and no file opened.
 //
 // On an error nothing is confined that can be relied on, and the program must
-// exit with ExitUnconfined. If the launcher asked for a self-test, Enter
-// carries it out and does not return.
+// exit with ExitUnconfined. If the process is a self-test or a Starter, Enter
+// does that work and does not return.
 func Enter(argv []string) (args []string, r Report, err error) {
+	if len(argv) == 2 && argv[1] == starterFlag {
+		serve()
+	}
 	if len(argv) < 2 {
 		return nil, Report{}, errors.New("not started by its launcher: this program is never run by hand")
 	}
@@ -61,9 +64,6 @@ func confine(o order, before func(Report)) (Report, error) {
 	} else {
 		r.EmptyRoot = true
 	}
-	if err := allThreads("no new privileges", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
-		return r, err
-	}
 	if err := landlock(o.Landlock, &r); err != nil {
 		return r, err
 	}
@@ -72,6 +72,10 @@ func confine(o order, before func(Report)) (Report, error) {
 	}
 	if err := dropCapabilities(); err != nil {
 		return r, err
+	}
+	// The filter brings this one to all other threads along with itself.
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return r, fmt.Errorf("no new privileges: %w", err)
 	}
 	// No core, no ptrace by others of the same uid.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -181,13 +185,13 @@ func closeFrom(low int) error {
 }
 
 // orphaned makes sure that the parent's death is this process's. The launcher
-// asked for the signal before exec, but that request belongs to one thread
-// (copy_process clears it for others), and the parent may have died before
-// it. So all threads ask again, and then the lifeline is looked at: if the
-// parent died earlier, its end of the pipe is closed.
+// asked for the signal before exec, but the parent may have died before that.
+// So it is asked for again, in case this is another thread (the request
+// belongs to one, and any of them will do), and then the lifeline is looked
+// at: if the parent died earlier, its end of the pipe is closed.
 func orphaned(lifeline int) error {
-	if err := allThreads("ask for the death signal", unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0); err != nil {
-		return err
+	if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+		return fmt.Errorf("ask for the death signal: %w", err)
 	}
 	fds := []unix.PollFd{{Fd: int32(lifeline), Events: unix.POLLIN}}
 	for {
@@ -341,9 +345,9 @@ func listRoot() ([]string, error) {
 	return names, nil
 }
 
-// allThreads makes a system call on every thread. Credentials, Landlock
-// domains and "no new privileges" belong to a thread, and the Go runtime has
-// several before main begins.
+// allThreads makes a system call on every thread. Capabilities and Landlock
+// domains belong to a thread, and the Go runtime has several before main
+// begins.
 func allThreads(what string, trap, a1, a2, a3 uintptr) error {
 	_, _, errno := syscall.AllThreadsSyscall(trap, a1, a2, a3)
 	if errno == syscall.ENOTSUP {
@@ -365,8 +369,8 @@ func capabilities() (uint64, error) {
 	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
 }
 
-// dropCapabilities gives up what was needed to build the root. With "no new
-// privileges" set there is no way back.
+// dropCapabilities gives up what was needed to build the root, and what lets
+// Landlock be installed before "no new privileges" is set.
 func dropCapabilities() error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

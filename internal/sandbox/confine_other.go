@@ -20,6 +20,12 @@ type Process struct{}
 // Start refuses.
 func (c *Command) Start(context.Context) (*Process, error) { return nil, ErrUnsupported }
 
+// A Starter starts nothing here.
+type Starter struct{ Path string }
+
+// Close does nothing.
+func (s *Starter) Close() error { return nil }
+
 // Pid is 0.
 func (p *Process) Pid() int { return 0 }
 

@@ -1,0 +1,342 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Starter is a small process that forks for a big one.
+//
+// A new user namespace forbids the cheap kind of fork: all page tables of the
+// parent are copied, some 4 ms of CPU time for every 100 MiB, and every page
+// it writes to afterwards is copied as well. So a daemon starts one Starter,
+// which is the same binary and reads nothing but orders of the daemon, and
+// lets it fork. Set Path and give it to Commands; the process is started when
+// it is first needed, and again if it was lost. It dies with its parent, and
+// its children die with it.
+type Starter struct {
+	Path string // the binary, as in Command
+
+	mu     sync.Mutex
+	orders *os.File // our end of the socket, nil if there is no process
+	ended  chan struct{}
+	closed bool
+}
+
+const (
+	starterFlag = "--starter"
+	starterFD   = 3
+	// maxOrder bounds path and arguments of a command.
+	maxOrder = 64 << 10
+)
+
+// start has the Starter start a command.
+//
+// An order is one packet: path, order and arguments, with the files attached
+// and, before them, a socket of its own. On that socket come one packet when
+// the process is started or not, and one when it has ended; closing it kills
+// the process.
+func (s *Starter) start(c *Command) (*Process, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	o := order{Profile: c.Profile, given: len(c.Files), probe: c.probe}
+	packet := strings.Join(append([]string{c.Path, o.String()}, c.Args...), "\x00")
+	if len(packet) > maxOrder || strings.IndexByte(c.Path, 0) >= 0 {
+		return nil, errors.New("path or arguments too long")
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	fds := []int{int(theirs.Fd())}
+	// SCM_RIGHTS has no "none": /dev/null stands for it.
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	defer null.Close()
+	for _, f := range c.Files {
+		if f == nil {
+			f = null
+		}
+		fds = append(fds, int(f.Fd()))
+	}
+	begin := time.Now()
+	if err := s.send([]byte(packet), unix.UnixRights(fds...)); err != nil {
+		ours.Close()
+		return nil, fmt.Errorf("starter: %w", err)
+	}
+	runtime.KeepAlive(c.Files)
+	theirs.Close()
+
+	buf := make([]byte, 4096)
+	n, err := ours.Read(buf)
+	if err != nil || n == 0 {
+		ours.Close()
+		return nil, fmt.Errorf("starter: no answer (%w)", orEOF(err))
+	}
+	p := &Process{done: make(chan struct{})}
+	if _, err := fmt.Sscanf(string(buf[:n]), "started %d", &p.pid); err != nil {
+		ours.Close()
+		return nil, errors.New(strings.TrimPrefix(string(buf[:n]), "refused "))
+	}
+	var once sync.Once
+	p.signal = func() {
+		once.Do(func() {
+			// An error means that the Starter is gone, and the process with it.
+			if raw, err := ours.SyscallConn(); err == nil {
+				_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_WR) })
+			}
+		})
+	}
+	go func() {
+		defer close(p.done)
+		defer ours.Close()
+		n, err := ours.Read(buf)
+		p.state = State{Exit: -1, Signal: "unknown", Killed: p.killed.Load(), Wall: time.Since(begin), cpu: c.Profile.CPU}
+		if err != nil || n == 0 {
+			p.err = fmt.Errorf("wait: the starter is gone (%w)", orEOF(err))
+			return
+		}
+		st, err := decodeState(string(buf[:n]))
+		if err != nil {
+			p.err = fmt.Errorf("wait: %w", err)
+			return
+		}
+		p.state.Exit, p.state.Signal = st.Exit, st.Signal
+		p.state.User, p.state.System, p.state.MaxRSS = st.User, st.System, st.MaxRSS
+	}()
+	return p, nil
+}
+
+func orEOF(err error) error {
+	if err == nil {
+		return io.EOF
+	}
+	return err
+}
+
+// send hands a packet to the process, which is started if there is none.
+func (s *Starter) send(packet, rights []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for attempt := 0; ; attempt++ {
+		if s.closed {
+			return os.ErrClosed
+		}
+		if s.orders == nil {
+			if err := s.launch(); err != nil {
+				return err
+			}
+		}
+		var err error
+		raw, err := s.orders.SyscallConn()
+		if err == nil {
+			werr := raw.Write(func(fd uintptr) bool {
+				_, err = unix.SendmsgN(int(fd), packet, rights, nil, unix.MSG_NOSIGNAL)
+				return !errors.Is(err, unix.EAGAIN)
+			})
+			if werr != nil {
+				err = werr
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		s.orders.Close()
+		s.orders = nil
+		// It was lost since the last time: once more with a new one.
+		if attempt > 0 {
+			return err
+		}
+	}
+}
+
+// launch starts the process. The caller holds the lock.
+func (s *Starter) launch() error {
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		ours.Close()
+		return err
+	}
+	defer null.Close()
+	started := make(chan error)
+	ended := make(chan struct{})
+	go func() {
+		// As in Command.start: the thread that forked must stay.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(ended)
+		p, err := os.StartProcess(s.Path, []string{s.Path, starterFlag}, &os.ProcAttr{
+			Dir: "/", Env: []string{},
+			Files: []*os.File{null, null, os.Stderr, theirs},
+			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+		})
+		started <- err
+		if err == nil {
+			// How it ended is of no use: whoever waits for one of its
+			// children is told by the socket.
+			_, _ = p.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		ours.Close()
+		return err
+	}
+	s.orders, s.ended = ours, ended
+	return nil
+}
+
+// Close ends the process and everything it started, and waits for its end.
+// A Starter that was closed starts nothing any more.
+func (s *Starter) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.orders == nil {
+		return nil
+	}
+	err := s.orders.Close()
+	s.orders = nil
+	<-s.ended
+	return err
+}
+
+// socketpair makes a pair that keeps packets apart. Our end waits without
+// holding a thread.
+func socketpair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "starter"), os.NewFile(uintptr(fds[1]), "orders"), nil
+}
+
+// serve is the main of the Starter. It takes orders until its parent closes
+// the socket, and exits; its children die with it.
+func serve() {
+	buf := make([]byte, maxOrder+1)
+	oob := make([]byte, unix.CmsgSpace(4*(maxGiven+1)))
+	for {
+		n, oobn, flags, _, err := unix.Recvmsg(starterFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			giveUp(fmt.Errorf("starter: %w", err))
+		}
+		if n == 0 {
+			os.Exit(0)
+		}
+		control, files, err := attached(oob[:oobn])
+		if err != nil || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+			giveUp(fmt.Errorf("starter: order with bad attachments (%v)", err))
+		}
+		packet := string(buf[:n])
+		go func() {
+			defer control.Close()
+			obey(packet, control, files)
+		}()
+	}
+}
+
+// attached takes the descriptors of a packet: the socket of the order, and
+// the files.
+func attached(oob []byte) (control *os.File, files []*os.File, err error) {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(messages) != 1 {
+		return nil, nil, fmt.Errorf("%d control messages", len(messages))
+	}
+	fds, err := unix.ParseUnixRights(&messages[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(fds) == 0 {
+		return nil, nil, errors.New("no descriptors")
+	}
+	if err := unix.SetNonblock(fds[0], true); err != nil {
+		return nil, nil, err
+	}
+	for i, fd := range fds[1:] {
+		files = append(files, os.NewFile(uintptr(fd), fmt.Sprint("file ", i)))
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), files, nil
+}
+
+// obey starts one process, says so, and says how it ended. Errors of writing
+// mean that nobody is interested any more; then the process is killed, too.
+func obey(packet string, control *os.File, files []*os.File) {
+	parts := strings.Split(packet, "\x00")
+	if len(parts) < 2 {
+		giveUp(errors.New("starter: short order"))
+	}
+	o, err := parseOrder(parts[1])
+	var p *Process
+	if err == nil {
+		c := &Command{Path: parts[0], Args: parts[2:], Files: files, Profile: o.Profile, probe: o.probe}
+		p, err = c.start()
+	}
+	for _, f := range files {
+		f.Close()
+	}
+	if err != nil {
+		fmt.Fprintf(control, "refused %s", err)
+		return
+	}
+	if _, err := fmt.Fprintf(control, "started %d", p.Pid()); err != nil {
+		p.Kill()
+	}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		// Nothing is ever sent: reading ends when the parent wants the
+		// process killed, or is gone, or when the process has ended.
+		var b [1]byte
+		_, _ = control.Read(b[:])
+		p.Kill()
+	}()
+	st, err := p.Wait()
+	if err == nil {
+		fmt.Fprint(control, encodeState(st))
+	}
+	control.Close()
+	<-watched
+}
+
+func encodeState(s State) string {
+	return fmt.Sprintf("ended %d %q %d %d %d", s.Exit, s.Signal, s.User, s.System, s.MaxRSS)
+}
+
+func decodeState(text string) (State, error) {
+	var s State
+	n, err := fmt.Sscanf(text, "ended %d %q %d %d %d", &s.Exit, &s.Signal, &s.User, &s.System, &s.MaxRSS)
+	if err != nil || n != 5 {
+		return State{}, fmt.Errorf("the starter said %q", text)
+	}
+	return s, nil
+}
