@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"strconv"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -236,14 +236,16 @@ func (s *session) classify(ctx context.Context, stage string, err error) *troubl
 
 // said writes down an answer, and its enhanced code if it has one.
 func said(e *smtp.SMTPError) (answer, status string) {
-	answer = fmt.Sprintf("%d", e.Code)
-	c := e.EnhancedCode
-	// A code whose class is not that of the reply says two things. RFC 2034, 4.
-	if c[0] > 0 && c[0] == e.Code/100 {
-		status = fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
-		answer += " " + status
-	} else {
-		status = fmt.Sprintf("%d.0.0", e.Code/100)
+	answer = strconv.Itoa(e.Code)
+	status = answer[:1] + ".0.0"
+	if c := e.EnhancedCode; c[0] > 0 {
+		code := fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
+		answer += " " + code
+		// A code whose class is not that of the reply says two things; the
+		// reply counts. RFC 2034, 4.
+		if c[0] == e.Code/100 {
+			status = code
+		}
 	}
 	return bound(answer + " " + e.Message), status
 }
@@ -425,5 +427,3 @@ func (d *Delivery) connections(hop routing.Hop, delta int) {
 		d.Metrics.Connections(hop.Name, delta)
 	}
 }
-
-var _ net.Conn = (*conn)(nil)
