@@ -102,7 +102,9 @@ func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, enti
 			var err error
 			switch {
 			case n.mailboxes && len(f.Mailboxes) > 0:
-				err = header.WriteAddressList(w, n.name, mailboxes(f.Mailboxes))
+				err = header.WriteAddresses(w, n.name, mailboxes(f.Mailboxes))
+			case n.name == "Message-ID" || n.name == "In-Reply-To" || n.name == "References":
+				err = header.WriteIDs(w, n.name, ids(f.Text))
 			case !n.mailboxes && f.Text != "":
 				err = header.WriteField(w, n.name, f.Text)
 			default:
@@ -134,7 +136,7 @@ func (p *Pipeline) missing(w *bytes.Buffer, e *spool.Entry, has map[string]bool)
 		if from.IsNull() {
 			from = envelope.Address{Local: "MAILER-DAEMON", Domain: p.Hostname}
 		}
-		if err := header.WriteAddressList(w, "From", []header.Mailbox{{Address: from.String()}}); err != nil {
+		if err := header.WriteAddresses(w, "From", []header.Mailbox{{Addr: from.String()}}); err != nil {
 			return err
 		}
 	}
@@ -145,10 +147,19 @@ func (p *Pipeline) missing(w *bytes.Buffer, e *spool.Entry, has map[string]bool)
 	return nil
 }
 
+// ids takes the message ids out of a field's text, without their brackets.
+func ids(text string) []string {
+	var out []string
+	for _, w := range strings.Fields(text) {
+		out = append(out, strings.TrimSuffix(strings.TrimPrefix(w, "<"), ">"))
+	}
+	return out
+}
+
 func mailboxes(ms []sanitize.Mailbox) []header.Mailbox {
 	out := make([]header.Mailbox, len(ms))
 	for i, m := range ms {
-		out[i] = header.Mailbox{Name: m.Name, Address: m.Address}
+		out[i] = header.Mailbox{Name: m.Name, Addr: m.Address}
 	}
 	return out
 }

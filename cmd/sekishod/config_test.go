@@ -1,0 +1,137 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/sanitize"
+)
+
+// minimal is the smallest configuration that starts.
+const minimal = `hostname: mx.town.example.lg.jp
+listeners:
+  - { name: mx, zone: internet, listen: ["127.0.0.1:0"] }
+tenants:
+  - id: town
+    domains: [town.example.lg.jp]
+hops:
+  - { name: town-mail, network: local, hosts: ["127.0.0.1:2600"] }
+routes:
+  - { domain: town.example.lg.jp, hop: town-mail }
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func load(t *testing.T, text string) (*config, *settings, error) {
+	t.Helper()
+	c, f, err := loadConfig(write(t, "sekisho.yaml", text))
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := c.settings(f)
+	return c, s, err
+}
+
+func TestDefaults(t *testing.T) {
+	c, s, err := load(t, minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.MaxMessageSize != 20<<20 || time.Duration(c.Quarantine.Retention) != 14*24*time.Hour || c.Metrics.Listen != "127.0.0.1:9090" || c.DataDir != "/var/lib/sekisho" {
+		t.Errorf("defaults: %+v", c)
+	}
+	p := s.rules.Profiles["default"]
+	if !p.Rules[sanitize.ClassOffice].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassPDF].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassEncrypted].Allows(sanitize.Rebuild) {
+		t.Errorf("rules of the default profile: %+v", p.Rules)
+	}
+	if !p.HoldMessage[sanitize.ClassExecutable] || p.HoldMessage[sanitize.ClassEncrypted] {
+		t.Errorf("hold_message of the default profile: %v", p.HoldMessage)
+	}
+	if _, _, err := s.table.Find(envelope.Internet, envelope.Address{Local: "a", Domain: "town.example.lg.jp"}); err != nil {
+		t.Errorf("route of the tenant's domain: %v", err)
+	}
+}
+
+// TestErrorsNameFileLineAndWhatToDo holds one wrong line each; the error must
+// name the line, the key and the way out.
+func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
+	replace := func(old, new string) string {
+		if !strings.Contains(minimal, old) {
+			t.Fatalf("%q is not in the minimal configuration", old)
+		}
+		return strings.Replace(minimal, old, new, 1)
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"an empty file", "", ":1: hostname: the file is empty"},
+		{"no host name", replace("hostname: mx.town.example.lg.jp", "data_dir: /tmp/x"), ": hostname: required"},
+		{"an unknown key", minimal + "quarantaine: { retention: 1d }\n", `:11: quarantaine: unknown key; did you mean "quarantine"?`},
+		{"an unknown key below", minimal + "quarantine: { retain: 1d }\n", `:11: quarantine.retain: unknown key; known here: retention`},
+		{"a key twice", minimal + "hops: []\n", `:11: `},
+		{"a wrong time", minimal + "quarantine: { retention: two weeks }\n", `:11: quarantine.retention: "two weeks" is no time; write for instance 14d`},
+		{"a wrong size", minimal + "max_message_size: 20 megs\n", `:11: max_message_size: "20 megs" is no size`},
+		{"a size out of bounds", minimal + "max_message_size: 1KiB\n", `:11: max_message_size: want between`},
+		{"a wrong zone", replace("zone: internet", "zone: intranet"), `:3: listeners[0].zone: `},
+		{"a zone without networks", replace("zone: internet", "zone: lgwan"), `:3: listeners[0].networks: `},
+		{"bits beyond a network", replace("zone: internet", "zone: lgwan, networks: [10.1.2.3/16]"), `did you mean 10.1.0.0/16?`},
+		{"a list where text is wanted", replace("id: town", "id: [town]"), `:5: tenants[0].id: want text`},
+		{"text where a list is wanted", replace("domains: [town.example.lg.jp]", "domains: town.example.lg.jp"), `:6: tenants[0].domains: want a list`},
+		{"a number where text is wanted", replace("name: town-mail, network", "name: 7, network"), `want text, got 7`},
+		{"a hop that does not exist", replace("hop: town-mail", "hop: twon-mail"), `:10: routes[0].hop: hop "twon-mail" does not exist; did you mean "town-mail"?`},
+		{"a kind that is not treated yet", minimal + "profiles: [ { name: default, pdf: rebuild } ]\n", `:11: profiles[0].pdf: PDF files are kept back`},
+		{"a step that is not built", minimal + "profiles: [ { name: default, office: flatten } ]\n", `:11: profiles[0].office: flatten is not built`},
+		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
+		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},
+		{"a class that cannot hold", minimal + "profiles: [ { name: default, hold_message: [pdf] } ]\n", `profiles[0].hold_message[0]: want executable`},
+		{"originals", minimal + "originals: { deliver: on }\n", `:11: originals.deliver: originals are never delivered so far`},
+		{"another store", minimal + "store: { database: postgres://x }\n", `:11: store.database: only the embedded store`},
+		{"a console", minimal + "console: { listen: ':8443' }\n", `:11: console.listen: there is no console yet`},
+		{"a tenant's domain to the internet", replace("network: local, hosts: [\"127.0.0.1:2600\"]", "network: internet, mx: true"), `may not leave`},
+		{"a profile that does not exist", replace("id: town\n", "id: town\n    profile: strict\n"), `profile "strict" does not exist`},
+		{"a recipients file that is not there", replace("id: town\n", "id: town\n    recipients: { file: nobody.csv }\n"), `tenants[0].recipients.file: open `},
+		{"a limit of zero", minimal + "limits: { connections_per_address: 0 }\n", `limits.connections_per_address: want a number above zero`},
+		{"a certificate without a key", replace(`listen: ["127.0.0.1:0"]`, `listen: ["127.0.0.1:0"], tls: { cert: a.pem }`), `cert and key go together`},
+		{"no YAML", "hostname: [\n", `: yaml: `},
+	} {
+		_, _, err := load(t, c.text)
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "sekisho.yaml:") {
+			t.Errorf("%s: error %v, want one that says %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestRecipientsFile(t *testing.T) {
+	dir := t.TempDir()
+	for name, c := range map[string]struct{ text, want string }{
+		"good.csv":    {"\ufeffname,address\n総務課,Soumu@town.example.lg.jp\n,\nx,.a..b.@town.example.lg.jp\n", ""},
+		"column.csv":  {"mail\nsoumu@town.example.lg.jp\n", "column.csv:1: no column address"},
+		"foreign.csv": {"address\nsoumu@elsewhere.example\n", "foreign.csv:2: soumu@elsewhere.example is in none"},
+		"broken.csv":  {"address\nsoumu\n", "broken.csv:2: address \"soumu\""},
+		"empty.csv":   {"", "empty.csv:1:"},
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list, err := readRecipients(file, []string{"town.example.lg.jp"})
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: error %v, want one that says %q", name, err, c.want)
+			}
+			continue
+		}
+		if err != nil || len(list) != 2 || !list["soumu@town.example.lg.jp"] || !list[".a..b.@town.example.lg.jp"] {
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}

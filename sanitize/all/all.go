@@ -1,0 +1,105 @@
+// Package all is the registry: one literal table of what treats which kind,
+// and the work of one worker run. Only the worker links it.
+package all
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"sekisho/internal/version"
+	"sekisho/sanitize"
+	"sekisho/sanitize/detect"
+	"sekisho/sanitize/html"
+	"sekisho/sanitize/image"
+	"sekisho/sanitize/message"
+	"sekisho/sanitize/ooxml"
+	"sekisho/sanitize/text"
+	"sekisho/sanitize/verify"
+)
+
+// Table says what treats which kind. A kind that is not here is kept back.
+func Table() map[sanitize.Kind]sanitize.Sanitizer {
+	return map[sanitize.Kind]sanitize.Sanitizer{
+		sanitize.KindText:    text.Plain{},
+		sanitize.KindEmpty:   text.Plain{},
+		sanitize.KindCSV:     text.Table{},
+		sanitize.KindTSV:     text.Table{},
+		sanitize.KindHTML:    html.Sanitizer{},
+		sanitize.KindMessage: message.Sanitizer{},
+
+		sanitize.KindPNG:  image.PNG{},
+		sanitize.KindJPEG: image.JPEG{},
+		// Treated inside documents only; attached to a mail they are kept back.
+		sanitize.KindGIF:  image.Foreign{},
+		sanitize.KindBMP:  image.Foreign{},
+		sanitize.KindTIFF: image.Foreign{},
+		sanitize.KindWebP: image.Foreign{},
+
+		sanitize.KindDOCX: ooxml.Sanitizer{},
+		sanitize.KindDOCM: ooxml.Sanitizer{},
+		sanitize.KindDOTX: ooxml.Sanitizer{},
+		sanitize.KindDOTM: ooxml.Sanitizer{},
+		sanitize.KindXLSX: ooxml.Sanitizer{},
+		sanitize.KindXLSM: ooxml.Sanitizer{},
+		sanitize.KindXLTX: ooxml.Sanitizer{},
+		sanitize.KindXLTM: ooxml.Sanitizer{},
+		sanitize.KindPPTX: ooxml.Sanitizer{},
+		sanitize.KindPPTM: ooxml.Sanitizer{},
+		sanitize.KindPPSX: ooxml.Sanitizer{},
+		sanitize.KindPPSM: ooxml.Sanitizer{},
+		sanitize.KindPOTX: ooxml.Sanitizer{},
+		sanitize.KindPOTM: ooxml.Sanitizer{},
+	}
+}
+
+// Run does what o asks for with the size bytes of in. The report is never nil;
+// an error says why there is no output, and then nothing written to out may be
+// used.
+func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
+	s := sanitize.NewSession(o, size, detect.Detect, Table())
+	err := run(ctx, o, s, in, size, out)
+	r := s.Report(version.Engine)
+	if err != nil {
+		r.Outcome = sanitize.Refused
+	}
+	return r, err
+}
+
+func run(ctx context.Context, o *sanitize.Options, s *sanitize.Session, in io.ReaderAt, size int64, out io.Writer) error {
+	switch o.Task {
+	case sanitize.TaskMail:
+		res, err := message.Sanitizer{}.Sanitize(ctx, s, sanitize.Object{ReaderAt: in, Size: size, Kind: sanitize.KindMessage}, out)
+		if err == nil && res.Outcome != sanitize.Clean && res.Outcome != sanitize.Disarmed {
+			err = errors.New("the message was not treated")
+		}
+		// A message that is ambiguous, or spends more than it may, waits whole:
+		// that is a fact about it and no failure of ours.
+		if err != nil && len(s.Report("").Holds) == 0 {
+			switch {
+			case errors.Is(err, sanitize.ErrLimit):
+				s.Hold(sanitize.Hold{Class: sanitize.ClassLimit, Code: "limit", Detail: err.Error()})
+			case errors.Is(err, sanitize.ErrAmbiguous), errors.Is(err, sanitize.ErrMalformed):
+				s.Hold(sanitize.Hold{Class: sanitize.ClassAmbiguous, Code: "mime.malformed", Detail: err.Error()})
+			}
+		}
+		return err
+	case sanitize.TaskFile:
+		_, err := s.Nested(ctx, sanitize.Object{ReaderAt: in, Size: size, Path: "1", Name: o.FileName, Names: []string{o.FileName}}, out)
+		return err
+	case sanitize.TaskDetect:
+		d, err := detect.Detect(sanitize.Object{ReaderAt: in, Size: size, Path: "1", Name: o.FileName, Names: []string{o.FileName}})
+		if err != nil {
+			return fmt.Errorf("detect: %w", err)
+		}
+		s.AddPart(sanitize.Part{Path: "1", Name: o.FileName, Kind: d.Kind, Class: d.Kind.Class(), Inside: d.Inside, Findings: d.Findings, Outcome: sanitize.Refused, Size: size})
+		return nil
+	case sanitize.TaskVerifyMail:
+		return verify.Mail(ctx, s, in, size)
+	case sanitize.TaskVerifyFile:
+		return verify.File(ctx, s, o.KindHint, in, size)
+	default:
+		return fmt.Errorf("task %d is none", o.Task)
+	}
+}
