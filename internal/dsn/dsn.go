@@ -121,14 +121,14 @@ func (r Report) text(mw *message.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s にお預かりしたメールを、次の宛先に配信できませんでした。再送は行いません。\r\n\r\n", japanTime(r.Arrived))
 	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "  宛先: %s\r\n  理由: %s\r\n%s\r\n", printable(f.To.String()), reasonJA(f.Status), answered("  相手の応答: ", f))
+		fmt.Fprintf(&b, "  宛先: %s\r\n  理由: %s\r\n%s\r\n", printable(f.To.String()), reasonJA(f.Status), answered("相手の応答", "詳細", f))
 	}
 	fmt.Fprintf(&b, "お問い合わせの際は、この番号をお伝えください: %s\r\n", r.ID)
 	fmt.Fprintf(&b, "このメールは自動で送られています。返信はできません。\r\n")
 	b.WriteString("\r\n----\r\n\r\n")
 	fmt.Fprintf(&b, "Your mail of %s could not be delivered to the recipients below.\r\nIt will not be tried again.\r\n\r\n", r.Arrived.UTC().Format("2006-01-02 15:04 MST"))
 	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "  To: %s\r\n  Reason: %s\r\n%s\r\n", printable(f.To.String()), reasonEN(f.Status), answered("  The server said: ", f))
+		fmt.Fprintf(&b, "  To: %s\r\n  Reason: %s\r\n%s\r\n", printable(f.To.String()), reasonEN(f.Status), answered("The server said", "Details", f))
 	}
 	fmt.Fprintf(&b, "If you ask for help, give this number: %s\r\n", r.ID)
 	return part(mw, "text/plain", map[string]string{"charset": "utf-8"}, "base64", []byte(b.String()))
@@ -226,7 +226,7 @@ func (n Notice) Write(w io.Writer) error {
 			from = printable(l.From.String())
 		}
 		fmt.Fprintf(&b, "  %s\r\n  差出人 From: %s\r\n  宛先 To: %s\r\n  理由 Reason: %s / %s\r\n%s\r\n",
-			l.ID, from, printable(l.To.String()), reasonJA(l.Status), reasonEN(l.Status), answered("  応答 Answer: ", l.Failure))
+			l.ID, from, printable(l.To.String()), reasonJA(l.Status), reasonEN(l.Status), answered("応答 Answer", "詳細 Details", l.Failure))
 	}
 	if omitted > 0 {
 		fmt.Fprintf(&b, "このほかに %d 件あります。sekisho audit list で確認できます。\r\nAnd %d more; see sekisho audit list.\r\n", omitted, omitted)

@@ -137,15 +137,16 @@ func messageID(s string) (string, bool) {
 	return s, true
 }
 
-func answered(label string, f Failure) string {
-	if f.Answer == "" {
+// answered quotes the server that refused, or our own reason where none did.
+func answered(server, ours string, f Failure) string {
+	switch a := printable(f.Answer); {
+	case a == "":
 		return ""
+	case f.Remote == "":
+		return "  " + ours + ": " + a + "\r\n"
+	default:
+		return "  " + server + ": " + a + " (" + token(f.Remote) + ")\r\n"
 	}
-	a := printable(f.Answer)
-	if f.Remote != "" {
-		a += " (" + token(f.Remote) + ")"
-	}
-	return label + a + "\r\n"
 }
 
 // reasonJA and reasonEN say a status code in words. The table is that of RFC
