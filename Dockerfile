@@ -24,5 +24,5 @@ COPY --from=build /src/bin/ /usr/bin/
 USER 65532:65532
 VOLUME /var/lib/sekisho
 EXPOSE 2525 10025
-HEALTHCHECK --interval=30s --timeout=10s CMD ["/usr/bin/sekisho", "version"]
+HEALTHCHECK --interval=30s --timeout=10s CMD ["/usr/bin/sekisho", "doctor"]
 ENTRYPOINT ["/usr/bin/sekishod", "--config", "/etc/sekisho/sekisho.yaml"]
