@@ -41,12 +41,13 @@ type Guard struct {
 	conn net.Conn // the socket or the TLS over it
 	peer netip.Addr
 
-	in   []byte // in[r:w] was read and not yet used
-	r, w int
-	big  *[]byte // the pooled buffer that in is, in and shortly after DATA
-	out  []byte  // answers not yet written; sent before the next read
-	resp []byte  // what the library wrote of its answer so far
-	give []byte  // a command line not yet fetched by the library
+	in    []byte // in[r:w] was read and not yet used
+	r, w  int
+	small []byte  // the session's own buffer, for commands
+	big   *[]byte // the pooled buffer that in is instead, in and shortly after DATA
+	out   []byte  // answers not yet written; sent before the next read
+	resp  []byte  // what the library wrote of its answer so far
+	give  []byte  // a command line not yet fetched by the library
 
 	state    guardState
 	verb     string // of the command that the library has in hand
@@ -514,9 +515,7 @@ func (g *Guard) linger() {
 		t.CloseWrite()
 	}
 	g.raw.SetReadDeadline(time.Now().Add(lingerTime))
-	if g.in == nil {
-		g.in = make([]byte, g.cfg.limits.CommandLine)
-	}
+	g.ownBuffer()
 	for n := 0; n < lingerBytes; {
 		k, err := g.raw.Read(g.in)
 		if err != nil {
@@ -558,9 +557,7 @@ func (g *Guard) receive() error {
 			g.dropBig()
 		}
 	}
-	if g.in == nil {
-		g.in = make([]byte, g.cfg.limits.CommandLine)
-	}
+	g.ownBuffer()
 	if g.r > 0 && g.w == len(g.in) {
 		g.w = copy(g.in, g.in[g.r:g.w])
 		g.r = 0
@@ -574,6 +571,15 @@ func (g *Guard) receive() error {
 		return io.ErrNoProgress
 	}
 	return err
+}
+
+// ownBuffer sees to it that there is a buffer to read into. It holds the longest
+// command line that is accepted.
+func (g *Guard) ownBuffer() {
+	if g.in == nil {
+		g.small = make([]byte, g.cfg.limits.CommandLine)
+		g.in = g.small
+	}
 }
 
 // bigBuffers holds buffers for messages: a session borrows one from 354 to the
@@ -594,5 +600,5 @@ func (g *Guard) dropBig() {
 		return
 	}
 	bigBuffers.Put(g.big)
-	g.big, g.in, g.r, g.w = nil, nil, 0, 0
+	g.big, g.in, g.r, g.w = nil, g.small, 0, 0
 }
