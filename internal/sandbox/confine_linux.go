@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -73,16 +74,20 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := dropCapabilities(); err != nil {
 		return r, err
 	}
-	// The filter brings this one to all other threads along with itself.
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return r, fmt.Errorf("no new privileges: %w", err)
-	}
 	// No core, no ptrace by others of the same uid.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return r, fmt.Errorf("forbid dumps: %w", err)
 	}
 	if before != nil {
 		before(r)
+	}
+	// The kernel lets only a thread with "no new privileges" install the
+	// filter, which then brings both to all others. So it must be the same
+	// thread that asks for one and the other.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return r, fmt.Errorf("no new privileges: %w", err)
 	}
 	if err := installFilter(); err != nil {
 		return r, err
