@@ -27,10 +27,10 @@ const middleFlag = "--middle"
 
 func TestMain(m *testing.M) {
 	switch {
-	case len(os.Args) > 1 && strings.HasPrefix(os.Args[1], orderFlag):
+	case len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], orderFlag) || os.Args[1] == starterFlag):
 		confined()
 	case len(os.Args) > 1 && os.Args[1] == middleFlag:
-		middle(os.Args[2])
+		middle(os.Args[2], len(os.Args) > 3)
 	default:
 		code := m.Run()
 		if built != "" {
@@ -258,7 +258,7 @@ func depth(n int) int {
 
 // middle is a parent: it starts a confined process that waits, prints its
 // pid, and then sits until it is killed.
-func middle(path string) {
+func middle(path string, byStarter bool) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		panic(err)
@@ -268,6 +268,9 @@ func middle(path string) {
 		panic(err)
 	}
 	c := &Command{Path: path, Args: []string{"wait"}, Files: []*os.File{r, ww}, Profile: small()}
+	if byStarter {
+		c.Starter = &Starter{Path: path}
+	}
 	p, err := c.Start(context.Background())
 	if err != nil {
 		panic(err)

@@ -537,7 +537,12 @@ func TestTheCallersThreadMayEndNeedsNamespaces(t *testing.T) {
 }
 
 func TestKillingTheParentKillsTheChildNeedsNamespaces(t *testing.T) {
-	cmd := exec.Command(program(t), middleFlag, program(t))
+	t.Run("direct", func(t *testing.T) { killTheParent(t) })
+	t.Run("by a starter", func(t *testing.T) { killTheParent(t, "starter") })
+}
+
+func killTheParent(t *testing.T, how ...string) {
+	cmd := exec.Command(program(t), append([]string{middleFlag, program(t)}, how...)...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,273 @@
+package sandbox
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func newStarter(tb testing.TB) *Starter {
+	tb.Helper()
+	s := &Starter{Path: program(tb)}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("close the starter: %v", err)
+		}
+	})
+	return s
+}
+
+// startBy is start by a Starter.
+func startBy(tb testing.TB, s *Starter, args ...string) (p *Process, in, out *os.File) {
+	tb.Helper()
+	r, in, err := os.Pipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out, w, err := os.Pipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p, err = (&Command{Path: program(tb), Args: args, Files: []*os.File{r, w}, Profile: small(), Starter: s}).Start(context.Background())
+	r.Close()
+	w.Close()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		in.Close()
+		out.Close()
+		p.Kill()
+		p.Wait()
+	})
+	return p, in, out
+}
+
+func TestAStarterStartsTheSameNeedsNamespaces(t *testing.T) {
+	s := newStarter(t)
+	want := bytes.Repeat([]byte("0123456789abcdef"), 200<<10/16)
+	p, in, out := startBy(t, s, "echo")
+	go func() {
+		in.Write(want)
+		in.Close()
+	}()
+	got, err := io.ReadAll(out)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes came back (%v), want %d", len(got), err, len(want))
+	}
+	st, err := p.Wait()
+	if err != nil || st.Err() != nil || st.User+st.System <= 0 || st.MaxRSS < 1<<20 || st.Wall <= 0 {
+		t.Errorf("ended with %v, %+v", err, st)
+	}
+
+	_, _, out = startBy(t, s, "environ", "a b", "")
+	if got, err := io.ReadAll(out); string(got) != "[] [\"a b\" \"\"]\n" || err != nil {
+		t.Errorf("environment and arguments are %q (%v)", got, err)
+	}
+	_, _, out = startBy(t, s, "descriptors")
+	if got, err := io.ReadAll(out); string(got) != "0 1 2 \n" || err != nil {
+		t.Errorf("inherited descriptors are %q (%v)", got, err)
+	}
+	for _, c := range []struct {
+		args []string
+		want error
+	}{
+		{[]string{"exit", "0"}, nil},
+		{[]string{"exit", "125"}, ErrUnconfined},
+		{[]string{"call", fmt.Sprint(unix.SYS_SOCKET)}, ErrForbidden},
+	} {
+		p, _, _ := startBy(t, s, c.args...)
+		if st, err := p.Wait(); err != nil || st.Err() != c.want {
+			t.Errorf("%q ended with %v, %v, want %v", c.args, st.Err(), err, c.want)
+		}
+	}
+	p, _, _ = startBy(t, s, "exit", "7")
+	if st, err := p.Wait(); err != nil || st.Exit != 7 {
+		t.Errorf("exit 7 is %+v, %v", st, err)
+	}
+}
+
+func TestAStarterKillsNeedsNamespaces(t *testing.T) {
+	s := newStarter(t)
+	p, _, out := startBy(t, s, "wait")
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "waiting\n" {
+		t.Fatalf("the program said %q, %v", line, err)
+	}
+	p.Kill()
+	p.Kill()
+	if st, err := p.Wait(); err != nil || st.Err() != ErrKilled || !st.Killed {
+		t.Errorf("ended with %v, %+v", err, st)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := (&Command{Path: program(t), Args: []string{"spin"}, Profile: small(), Starter: s}).Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if st, err := p.Wait(); err != nil || st.Err() != ErrKilled || !st.Killed {
+		t.Errorf("ended with %v, %+v", err, st)
+	}
+}
+
+func TestAStarterRefusesWhatStartRefuses(t *testing.T) {
+	s := newStarter(t)
+	dir, err := os.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	for _, c := range []struct {
+		name string
+		cmd  Command
+		want string
+	}{
+		{"zero profile", Command{Path: program(t)}, "limit"},
+		{"no binary", Command{Path: "/nonexistent", Profile: small()}, "no such file"},
+		{"a directory", Command{Path: program(t), Profile: small(), Files: []*os.File{dir}}, "directory"},
+		{"NUL", Command{Path: program(t), Profile: small(), Args: []string{"a\x00b"}}, "NUL"},
+		{"NUL in the path", Command{Path: program(t) + "\x00", Profile: small()}, "too long"},
+		{"too long", Command{Path: program(t), Profile: small(), Args: []string{strings.Repeat("x", maxOrder)}}, "too long"},
+	} {
+		c.cmd.Starter = s
+		p, err := c.cmd.Start(t.Context())
+		if err == nil {
+			p.Kill()
+			p.Wait()
+			t.Errorf("%s: it started", c.name)
+			continue
+		}
+		if !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %q does not mention %q", c.name, err, c.want)
+		}
+	}
+	bad := &Starter{Path: "/nonexistent"}
+	if _, err := (&Command{Path: program(t), Profile: small(), Starter: bad}).Start(t.Context()); err == nil {
+		t.Error("a starter that is not there started something")
+	}
+}
+
+// The kernel takes the children along with a Starter that is lost, the
+// waiting parent is told, and the next start has a new one.
+func TestALostStarterIsReplacedNeedsNamespaces(t *testing.T) {
+	s := newStarter(t)
+	p, _, out := startBy(t, s, "wait")
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "waiting\n" {
+		t.Fatalf("the program said %q, %v", line, err)
+	}
+	pidfd, err := unix.PidfdOpen(p.Pid(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pidfd)
+	var starter int
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		fmt.Sscanf(line, "PPid:\t%d", &starter)
+	}
+	if starter <= 1 || starter == os.Getpid() {
+		t.Fatalf("the child's parent is %d, not a starter", starter)
+	}
+	if err := unix.Kill(starter, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if !gone(t, pidfd) {
+		t.Error("the child outlived its starter")
+	}
+	if st, err := p.Wait(); err == nil || st.Err() == nil {
+		t.Errorf("a lost process ended with %v, %+v", err, st)
+	}
+	_, _, out = startBy(t, s, "environ")
+	if got, err := io.ReadAll(out); string(got) != "[] []\n" || err != nil {
+		t.Errorf("the next process said %q (%v)", got, err)
+	}
+}
+
+func TestAClosedStarterTakesItsChildrenAlongNeedsNamespaces(t *testing.T) {
+	s := &Starter{Path: program(t)}
+	p, _, out := startBy(t, s, "wait")
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "waiting\n" {
+		t.Fatalf("the program said %q, %v", line, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := p.Wait(); err == nil && st.Err() == nil {
+		t.Errorf("it ended with %+v", st)
+	}
+	if _, err := (&Command{Path: program(t), Profile: small(), Starter: s}).Start(t.Context()); err == nil {
+		t.Error("a closed starter started something")
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("a second close says %v", err)
+	}
+}
+
+func TestManyAtOnceByAStarterNeedsNamespaces(t *testing.T) {
+	s := newStarter(t)
+	var wg sync.WaitGroup
+	errs := make(chan error, 24)
+	for i := range 24 {
+		wg.Go(func() {
+			want := fmt.Sprintf("[] [\"%d\"]\n", i)
+			out, st, err := collect(context.Background(), &Command{Path: program(t), Args: []string{"environ", fmt.Sprint(i)}, Profile: small(), Starter: s})
+			if err != nil || st.Err() != nil || out != want {
+				errs <- fmt.Errorf("%d: %v, %v, %q", i, err, st.Err(), out)
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		t.Error(err)
+	}
+}
+
+// BenchmarkStartFromABigProcessNeedsNamespaces shows what a Starter is for: a
+// daemon of 100 MiB, forking itself and having it done.
+func BenchmarkStartFromABigProcessNeedsNamespaces(b *testing.B) {
+	ballast := make([]byte, 100<<20)
+	for i := 0; i < len(ballast); i += 4096 {
+		ballast[i] = 1
+	}
+	for _, c := range []struct {
+		name    string
+		starter *Starter
+	}{{"itself", nil}, {"starter", newStarter(b)}} {
+		b.Run(c.name, func(b *testing.B) {
+			before := ownCPU()
+			for b.Loop() {
+				p, err := (&Command{Path: program(b), Args: []string{"exit", "0"}, Profile: Worker(), Starter: c.starter}).Start(context.Background())
+				if err != nil {
+					b.Fatal(err)
+				}
+				if st, err := p.Wait(); err != nil || st.Err() != nil {
+					b.Fatal(err, st.Err())
+				}
+			}
+			b.ReportMetric(float64((ownCPU()-before).Microseconds())/float64(b.N), "own-cpu-us/op")
+		})
+	}
+	keep = append(keep, ballast)
+}
+
+// ownCPU is the CPU time of this process, without its children.
+func ownCPU() time.Duration {
+	var ru unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &ru); err != nil {
+		return 0
+	}
+	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+}
