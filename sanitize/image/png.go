@@ -1,0 +1,235 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+
+	"sekisho/sanitize"
+)
+
+const pngMagic = "\x89PNG\r\n\x1a\n"
+
+// bestBelow is how many pixels are compressed well. Above it time counts: at
+// level 1 a picture of 100 million pixels takes seconds, at level 6 many.
+const bestBelow = 16e6
+
+// Sanitize implements sanitize.Sanitizer.
+func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	p, err := walkPNG(in)
+	if err != nil {
+		return sanitize.Result{}, err
+	}
+	if err := s.SpendPixels(p.width, p.height); err != nil {
+		return sanitize.Result{}, err
+	}
+	if err := affordable(int64(p.width)*int64(p.height), p.bytesPerPixel()); err != nil {
+		return sanitize.Result{}, err
+	}
+	m, err := png.Decode(io.MultiReader(p.pieces...))
+	if err != nil {
+		return sanitize.Result{}, malformed("decode PNG", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return sanitize.Result{}, err
+	}
+	if p.animated {
+		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
+	}
+	dropped(s, p.dropped)
+	trailing(s, in, p.end)
+	if err := writePNG(out, p.shallow(m), p.density); err != nil {
+		return sanitize.Result{}, err
+	}
+	return clean(sanitize.KindPNG), nil
+}
+
+// chunks is what the walk over a PNG file found.
+type chunks struct {
+	width, height int
+	depth, colour byte
+	interlaced    bool
+	alpha         bool        // a tRNS chunk
+	pieces        []io.Reader // the chunks that hold pixels
+	density       []byte      // the content of pHYs
+	dropped       []string
+	animated      bool
+	end           int64
+}
+
+// maxChunks bounds the walk. Encoders write IDAT chunks of 8 KiB, of which a
+// message of 20 MiB holds 2,560; one of 1 octet each is a bomb for readers.
+const maxChunks = 100_000
+
+// walkPNG reads the chunk headers and keeps those that the pixels need. What
+// is not kept is not read: no library sees it.
+func walkPNG(in sanitize.Object) (*chunks, error) {
+	var h [33]byte
+	if _, err := in.ReadAt(h[:], 0); err != nil || string(h[:8]) != pngMagic || string(h[8:16]) != "\x00\x00\x00\x0dIHDR" {
+		return nil, fmt.Errorf("PNG without a header: %w", sanitize.ErrMalformed)
+	}
+	w, ht := binary.BigEndian.Uint32(h[16:]), binary.BigEndian.Uint32(h[20:])
+	if w > 1<<31-1 || ht > 1<<31-1 { // PNG 11.2.2
+		return nil, fmt.Errorf("PNG of %d x %d: %w", w, ht, sanitize.ErrMalformed)
+	}
+	p := &chunks{width: int(w), height: int(ht), depth: h[24], colour: h[25], interlaced: h[28] != 0}
+	p.pieces = append(p.pieces, bytes.NewReader(h[:]))
+	// Neighbouring chunks that stay are read in one piece.
+	from, to := int64(0), int64(0)
+	flush := func() {
+		if to > from {
+			p.pieces = append(p.pieces, io.NewSectionReader(in, from, to-from))
+		}
+		from, to = 0, 0
+	}
+	seen := map[string]bool{}
+	at := int64(len(h))
+	for range maxChunks {
+		var c [8]byte
+		if _, err := in.ReadAt(c[:], at); err != nil {
+			return nil, fmt.Errorf("PNG cut short at octet %d: %w", at, sanitize.ErrMalformed)
+		}
+		size := int64(binary.BigEndian.Uint32(c[:]))
+		next := at + 12 + size
+		if next > in.Size {
+			return nil, fmt.Errorf("PNG chunk of %d octets: %w", size, sanitize.ErrMalformed)
+		}
+		name := string(c[4:])
+		switch name {
+		case "PLTE", "tRNS", "IDAT", "IEND":
+			p.alpha = p.alpha || name == "tRNS"
+			if to != at {
+				flush()
+				from = at
+			}
+			to = next
+		case "acTL":
+			p.animated = true
+		case "fcTL", "fdAT":
+		case "pHYs":
+			b := make([]byte, 9)
+			if n, err := in.ReadAt(b, at+8); size == 9 && n == 9 && (err == nil || err == io.EOF) && b[8] <= 1 {
+				p.density = b
+			}
+		case "gAMA", "cHRM", "sRGB", "sBIT", "bKGD", "hIST", "tIME":
+			// How to show the pixels, in words that hide nothing.
+		default:
+			if c[4]&0x20 == 0 { // PNG 5.4: a critical chunk nobody knows
+				return nil, fmt.Errorf("PNG chunk %q: %w", name, sanitize.ErrMalformed)
+			}
+			if label := chunkNames[name]; label != "" {
+				name = label
+			} else {
+				name = "chunks without a known use"
+			}
+			if !seen[name] && len(p.dropped) < 10 {
+				seen[name] = true
+				p.dropped = append(p.dropped, name)
+			}
+		}
+		at = next
+		if name == "IEND" {
+			flush()
+			p.end = at
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("PNG of more than %d chunks: %w", maxChunks, sanitize.ErrLimit)
+}
+
+var chunkNames = map[string]string{"tEXt": "text", "zTXt": "text", "iTXt": "text", "eXIf": "Exif", "iCCP": "colour profile", "sPLT": "palettes"}
+
+func (p *chunks) bytesPerPixel() float64 {
+	n := 4.0
+	switch {
+	case p.depth == 16 && p.colour != 0:
+		n = 8
+	case p.depth == 16:
+		n = 2
+	case p.colour == 0 || p.colour == 3:
+		n = 1
+	}
+	if p.alpha && p.colour == 0 {
+		n *= 4
+	}
+	if p.interlaced {
+		n *= 1.5 // the last pass is half the picture, and held beside it
+	}
+	return n
+}
+
+// shallow gives grey pictures of 1, 2 and 4 bits back their depth. The decoder
+// spreads them over 8 bits, and a scanned page would come out twice as large;
+// the encoder writes few bits for small palettes only.
+func (p *chunks) shallow(m image.Image) image.Image {
+	g, ok := m.(*image.Gray)
+	if !ok || p.depth >= 8 || p.colour != 0 {
+		return m
+	}
+	levels := 1 << p.depth
+	step := 255 / (levels - 1)
+	palette := make(color.Palette, levels)
+	for i := range palette {
+		palette[i] = color.Gray{Y: uint8(i * step)}
+	}
+	for i, v := range g.Pix {
+		g.Pix[i] = v / uint8(step)
+	}
+	return &image.Paletted{Pix: g.Pix, Stride: g.Stride, Rect: g.Rect, Palette: palette}
+}
+
+// writePNG encodes m and puts its density, if there is one, behind the header.
+func writePNG(out io.Writer, m image.Image, density []byte) error {
+	b := m.Bounds()
+	e := png.Encoder{CompressionLevel: png.DefaultCompression}
+	if int64(b.Dx())*int64(b.Dy()) > bestBelow {
+		e.CompressionLevel = png.BestSpeed
+	}
+	w := out
+	if density != nil {
+		w = &inserter{w: out, after: 33, what: chunk("pHYs", density)}
+	}
+	if err := e.Encode(w, m); err != nil {
+		return fmt.Errorf("encode PNG: %w", err)
+	}
+	return nil
+}
+
+func chunk(name string, content []byte) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(content)))
+	b = append(append(b, name...), content...)
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
+}
+
+// inserter puts something into a stream after a number of octets.
+type inserter struct {
+	w     io.Writer
+	after int
+	what  []byte
+}
+
+func (i *inserter) Write(p []byte) (int, error) {
+	if i.what == nil {
+		return i.w.Write(p)
+	}
+	if len(p) < i.after {
+		i.after -= len(p)
+		return i.w.Write(p)
+	}
+	n, err := i.w.Write(p[:i.after])
+	if err != nil {
+		return n, err
+	}
+	if _, err := i.w.Write(i.what); err != nil {
+		return n, err
+	}
+	i.what = nil
+	m, err := i.w.Write(p[n:])
+	return n + m, err
+}
