@@ -34,7 +34,6 @@ const (
 	BoundaryUnused       Code = "mime.boundary-not-found"
 	BoundaryNested       Code = "mime.boundary-like-outer"
 	BoundaryJunk         Code = "mime.boundary-with-junk"
-	BoundaryInHeader     Code = "mime.boundary-in-header"
 	BoundaryUnclosed     Code = "mime.inner-boundary-unclosed"
 	TransferUnknown      Code = "mime.transfer-encoding-unknown"
 	TransferOnContainer  Code = "mime.transfer-encoding-on-container"

@@ -1,8 +1,13 @@
 package message
 
 import (
+	"bufio"
 	"bytes"
+	"errors"
 	"strings"
+
+	"sekisho/internal/header"
+	"sekisho/sanitize"
 )
 
 // field is one header field as it stands in the message.
@@ -12,87 +17,81 @@ type field struct {
 	off   int64
 }
 
-// splitFields cuts a header block into fields. What some program would take
-// for the end of the header, for another field or for none is a doubt.
-func splitFields(raw []byte, base int64, most int) (fs []field, ds []doubt) {
-	var cur *field
-	var value []byte
-	flush := func() {
-		if cur != nil {
-			cur.value = string(value)
-			fs = append(fs, *cur)
-			cur, value = nil, value[:0]
+// readFields reads the fields of a header block that begins at base. What some
+// program would take for the end of the header, for another field or for none
+// is a doubt when the structure of the message hangs on it. cut is where the
+// header ends before its empty line: at a line that is no field, when nothing
+// structural follows it, so that every program sees the same message; -1 when
+// it does not.
+func readFields(raw []byte, base int64, limits *sanitize.Limits) (fs []field, ds []doubt, cut int64) {
+	block, err := header.ReadBlock(bufio.NewReaderSize(bytes.NewReader(raw), min(max(len(raw), 16), 64<<10)), header.Limits{Bytes: limits.HeaderBytes, Fields: limits.HeaderFields})
+	switch {
+	case errors.Is(err, header.ErrTooManyFields):
+		return nil, []doubt{{HeaderFields, base, ""}}, -1
+	case err != nil:
+		return nil, []doubt{{HeaderBytes, base, ""}}, -1
+	}
+	cut = -1
+	var broken *doubt // the first place where the header could be said to end
+	note := func(off int64, detail string) {
+		if broken == nil {
+			broken = &doubt{NoColon, off, detail}
 		}
 	}
-	for at := 0; at < len(raw); {
-		end, next := len(raw), len(raw)
-		if i := bytes.IndexByte(raw[at:], '\n'); i >= 0 {
-			end, next = at+i, at+i+1
+	for _, h := range block.Fields {
+		off := base + h.Offset
+		key := strings.ToLower(h.Name)
+		if h.Flags.Has(header.NUL | header.BareCR) {
+			ds = append(ds, doubt{ControlInHeader, off, key})
 		}
-		ln := raw[at:end]
-		off := base + int64(at)
-		first := at == 0
-		at = next
-		if len(ln) > 0 && ln[len(ln)-1] == '\r' {
-			ln = ln[:len(ln)-1]
-		}
-		if len(ln) == 0 {
-			continue
-		}
-		if ln[0] == ' ' || ln[0] == '\t' {
-			if cur == nil {
-				ds = append(ds, doubt{NoColon, off, "a continuation of nothing"})
-				continue
-			}
-			value = append(value, ln...)
-			continue
-		}
-		flush()
-		if len(fs) >= most {
-			ds = append(ds, doubt{HeaderFields, off, ""})
-			return fs, ds
-		}
-		i := bytes.IndexByte(ln, ':')
-		if first && mboxLine(ln) {
+		switch {
+		case h.Flags.Has(header.MboxFrom):
 			// The line an mbox file separates mails by is no field, and every
 			// program that shows mail files knows it.
 			continue
-		}
-		if i <= 0 {
-			ds = append(ds, doubt{NoColon, off, ""})
+		case h.Flags.Has(header.FoldedFirst):
+			if len(bytes.TrimSpace(h.Raw)) > 0 {
+				note(off, "a continuation of nothing")
+			}
+			continue
+		case h.Flags.Has(header.NoColon), h.Flags.Has(header.EmptyName), h.Flags.Has(header.BadName) && strings.ContainsAny(h.Name, " \t"):
+			note(off, "")
+			if cut < 0 {
+				cut = off
+			}
 			continue
 		}
-		name := ln[:i]
-		trimmed := bytes.TrimRight(name, " \t")
-		key := strings.ToLower(string(trimmed))
-		if bytes.ContainsAny(trimmed, " \t") {
-			ds = append(ds, doubt{NoColon, off, "white space in a field name"})
-			continue
-		}
-		if len(trimmed) != len(name) && structural(key) {
-			// RFC 5322, 4.5: obsolete; RFC 7103, 7: some see a field, some do not.
-			ds = append(ds, doubt{SpaceBeforeColon, off, key})
-		}
-		for _, c := range trimmed {
-			if c <= ' ' || c >= 0x7f {
+		if structural(key) {
+			if broken != nil {
+				// Whoever ends the header there does not see this field.
+				ds = append(ds, *broken)
+				broken = nil
+			}
+			if h.Flags.Has(header.SpaceBeforeColon) {
+				// RFC 5322, 4.5: obsolete; RFC 7103, 7: some see a field, some do not.
+				ds = append(ds, doubt{SpaceBeforeColon, off, key})
+			}
+			if h.Flags.Has(header.BadName) {
 				ds = append(ds, doubt{ControlInHeader, off, "in a field name"})
-				break
 			}
 		}
-		cur = &field{key: key, off: off}
-		value = append(value[:0], ln[i+1:]...)
+		if h.Flags.Has(header.BlankFold) {
+			note(off, "a line of white space")
+		}
+		fs = append(fs, field{key: key, value: header.Unfold(h.Value()), off: off})
 	}
-	flush()
-	return fs, ds
+	if len(fs) == 0 && cut >= 0 {
+		ds = append(ds, doubt{NoColon, cut, "no header at all"})
+	}
+	if len(ds) > 0 {
+		cut = -1
+	}
+	return fs, ds, cut
 }
 
 // structural reports whether a field decides what the message is.
 func structural(key string) bool {
 	return strings.HasPrefix(key, "content-") || key == "from" || key == "mime-version"
-}
-
-func mboxLine(ln []byte) bool {
-	return bytes.HasPrefix(ln, []byte("From ")) || bytes.HasPrefix(ln, []byte(">From "))
 }
 
 // param is one parameter of a structured field, section by section.

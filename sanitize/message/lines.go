@@ -41,6 +41,11 @@ func newLineReader(r io.ReaderAt, size int64) *lineReader {
 // offset is where the next line begins.
 func (l *lineReader) offset() int64 { return l.off + int64(l.pos) }
 
+// seek goes back to off, where a line begins.
+func (l *lineReader) seek(off int64) {
+	l.off, l.buf, l.pos = off, l.buf[:0], 0
+}
+
 // fill reads the next block. It reports false at the end.
 func (l *lineReader) fill() bool {
 	at := l.off + int64(len(l.buf))

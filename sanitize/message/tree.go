@@ -2,8 +2,10 @@ package message
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +64,10 @@ type parser struct {
 	stack  []string // boundaries of the open multiparts
 	parts  int
 	seen   map[Code]int
+	// Lines of "--" since skip began that were no delimiters.
+	dashes int
+	// Set while a message/rfc822 is skipped.
+	inMessage bool
 }
 
 // parse reads the MIME structure of r. It returns an error only when r cannot
@@ -125,7 +131,11 @@ func (p *parser) entity(path, defaultMedia string) (*node, hit) {
 	case n.multi:
 		return n, p.multipart(n)
 	}
+	if n.media == "message/rfc822" {
+		p.inMessage = true
+	}
 	end, h := p.skip()
+	p.inMessage = false
 	n.body.end = max(end, n.body.start)
 	return n, h
 }
@@ -140,22 +150,11 @@ func (p *parser) header(n *node) (h hit, stopped bool) {
 			break
 		}
 		if hit, ok := p.delimiter(ln); ok {
-			if end > start {
-				p.doubt(BoundaryInHeader, ln.start, "")
-			}
 			h, stopped = hit, true
 			break
 		}
 		if ln.end == ln.start {
 			break
-		}
-		if len(bytes.TrimLeft(ln.prefix, " \t")) == 0 && ln.whole() {
-			// RFC 5322, 4.2: a folded line of nothing but white space. Programs
-			// take it for the end of the header, or do not; so does the one
-			// that reads the next line as text.
-			if p.blankEndsHeader(ln) {
-				break
-			}
 		}
 		end = ln.next
 		if end-start > int64(p.limits.HeaderBytes) {
@@ -172,18 +171,18 @@ func (p *parser) header(n *node) (h hit, stopped bool) {
 		p.lines.err = err
 		return h, stopped
 	}
-	fs, ds := splitFields(raw, start, p.limits.HeaderFields)
+	fs, ds, cut := readFields(raw, start, p.limits)
 	n.fields = fs
 	for _, d := range ds {
 		p.doubt(d.code, d.off, d.detail)
 	}
+	if cut >= 0 {
+		// The text began without an empty line; none of it is lost.
+		n.head.end = cut
+		p.lines.seek(cut)
+		return hit{}, false
+	}
 	return h, stopped
-}
-
-// blankEndsHeader decides about a line of white space in a header.
-func (p *parser) blankEndsHeader(ln line) bool {
-	p.doubt(NoColon, ln.start, "a line of white space")
-	return false
 }
 
 // classify reads the structural fields of an entity.
@@ -317,8 +316,9 @@ func (n *node) transfer(p *parser, f *field) {
 		p.doubt(TransferUnknown, f.off, bounded(v, 60))
 	}
 	// RFC 2045, 6.4: nothing else is allowed on containers; some programs
-	// decode it nevertheless.
-	if n.encoding != identity && (n.multi || n.media == "message/rfc822" || n.media == "message/partial" || n.media == "message/external-body") {
+	// decode it nevertheless, and others see one text without parts. A
+	// message/rfc822 is read by decoding it: what others see then is nothing.
+	if n.encoding != identity && n.multi {
 		p.doubt(TransferOnContainer, f.off, v+" on "+n.media)
 	}
 }
@@ -349,7 +349,9 @@ func (n *node) openBoundary(p *parser) {
 		return
 	}
 	for _, outer := range p.stack {
-		if strings.HasPrefix(outer, b.value) || strings.HasPrefix(b.value, outer) {
+		// A boundary that only begins like an outer one is told from it by the
+		// whole line, and mail programs in use write such boundaries.
+		if outer == b.value || strings.HasPrefix(outer, b.value) {
 			p.doubt(BoundaryNested, off, "")
 		}
 	}
@@ -386,7 +388,19 @@ func (p *parser) multipart(n *node) hit {
 	end, h := p.skip()
 	n.preamble = span{n.body.start, max(end, n.body.start)}
 	if h.level != level || h.final {
-		p.doubt(BoundaryUnused, n.body.start, "")
+		if p.dashes > 0 {
+			p.doubt(BoundaryUnused, n.body.start, "")
+		} else {
+			// No line of it could be a delimiter to anybody: a text whose
+			// sender promised parts and wrote none.
+			n.multi, n.media, n.charset = false, "text/plain", ""
+			n.body = n.preamble
+			for h.level == level {
+				_, h = p.skip()
+			}
+			p.stack = p.stack[:level]
+			return h
+		}
 	}
 	childMedia := "text/plain"
 	if n.media == "multipart/digest" {
@@ -437,6 +451,7 @@ func (p *parser) multipart(n *node) hit {
 // skip reads to the next delimiter and returns where the text before it ends.
 func (p *parser) skip() (end int64, h hit) {
 	end = p.lines.offset()
+	p.dashes = 0
 	for {
 		ln, ok := p.lines.next()
 		if !ok {
@@ -455,6 +470,7 @@ func (p *parser) delimiter(ln line) (hit, bool) {
 	if len(ln.prefix) < 3 || ln.prefix[0] != '-' || ln.prefix[1] != '-' {
 		return hit{}, false
 	}
+	p.dashes++
 	rest := ln.prefix[2:]
 	for level := len(p.stack) - 1; level >= 0; level-- {
 		tail, ok := bytes.CutPrefix(rest, []byte(p.stack[level]))
@@ -464,12 +480,16 @@ func (p *parser) delimiter(ln line) (hit, bool) {
 		// RFC 2046, 5.1.1: white space behind a boundary was added on the way.
 		tail = bytes.TrimRight(tail, " \t")
 		if ln.whole() && (len(tail) == 0 || string(tail) == "--") {
+			p.dashes--
 			p.tree.delimiters = append(p.tree.delimiters, span{ln.start, ln.next})
 			return hit{level: level, final: len(tail) > 0, start: ln.start}, true
 		}
 		// The same section has the beginning of the line compared: programs
-		// that obey it see a delimiter here.
-		p.doubt(BoundaryJunk, ln.start, "")
+		// that obey it see a delimiter here. In a forwarded message it may well
+		// be a delimiter of its own.
+		if !p.inMessage {
+			p.doubt(BoundaryJunk, ln.start, "")
+		}
 	}
 	return hit{}, false
 }
@@ -503,4 +523,50 @@ func bounded(s string, n int) string {
 		n--
 	}
 	return s[:n]
+}
+
+// where is what the tree takes a stretch of the message for.
+type where uint8
+
+const (
+	inHeader where = iota + 1
+	inDelimiter
+	inLeaf
+	inPreamble
+	inEpilogue
+)
+
+// place is a stretch of the message that the tree accounts for.
+type place struct {
+	span
+	what   where
+	fields map[int64]bool // offsets of the fields of a header
+}
+
+// places lists what the tree accounts for, in order.
+func (t *tree) places() []place {
+	var ps []place
+	var walk func(n *node)
+	walk = func(n *node) {
+		h := place{span: n.head, what: inHeader, fields: map[int64]bool{}}
+		for _, f := range n.fields {
+			h.fields[f.off] = true
+		}
+		ps = append(ps, h)
+		if !n.multi {
+			ps = append(ps, place{span: n.body, what: inLeaf})
+			return
+		}
+		ps = append(ps, place{span: n.preamble, what: inPreamble})
+		for _, c := range n.children {
+			walk(c)
+		}
+		ps = append(ps, place{span: n.epilogue, what: inEpilogue})
+	}
+	walk(t.root)
+	for _, d := range t.delimiters {
+		ps = append(ps, place{span: d, what: inDelimiter})
+	}
+	slices.SortStableFunc(ps, func(a, b place) int { return cmp.Compare(a.start, b.start) })
+	return slices.DeleteFunc(ps, func(p place) bool { return p.size() == 0 })
 }

@@ -1,0 +1,251 @@
+package message
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"io"
+)
+
+// A cut is a stretch of a text that is not text: a file that programs take out
+// of it, or could. Offsets are those of the decoded text.
+type cut struct {
+	span
+	what sight
+	name string // as it stands in the text
+	data []byte // the file, when it could be decoded
+}
+
+// embedded finds the files inside a text: uuencoded and yEnc ones, which
+// Outlook and others show as attachments, and runs of base64 that open like a
+// file, which a text that quotes a whole mail has.
+func embedded(r io.Reader) ([]cut, error) {
+	e := &embedder{br: bufio.NewReaderSize(r, 64<<10)}
+	for {
+		b, start, err := e.line()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				return e.cuts, nil
+			}
+			return nil, err
+		}
+		if len(b) < 2 {
+			continue
+		}
+		switch {
+		case b[0] == 'b' && uuBegin(b):
+			e.uu(b, start)
+		case b[0] == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
+			e.yenc(b, start)
+		case b[0] == '(' && bytes.Contains(b, []byte("BinHex")):
+			e.cuts = append(e.cuts, cut{span: span{start, e.off}, what: sawBinHex})
+		case len(b) >= 16 && base64Line(b, false) && encodesFile(b):
+			e.run(start)
+		}
+	}
+}
+
+type embedder struct {
+	br     *bufio.Reader
+	off    int64 // behind what was read
+	unread []byte
+	back   bool
+	cuts   []cut
+}
+
+// line returns the next line without its end; of a very long one the
+// beginning. It is valid until the next call.
+func (e *embedder) line() ([]byte, int64, error) {
+	if e.back {
+		e.back = false
+		start := e.off
+		e.off += int64(len(e.unread))
+		return trimEnd(e.unread), start, nil
+	}
+	start := e.off
+	b, err := e.br.ReadSlice('\n')
+	e.off += int64(len(b))
+	for errors.Is(err, bufio.ErrBufferFull) {
+		// No file is encoded in lines of 64 KiB.
+		var more []byte
+		more, err = e.br.ReadSlice('\n')
+		e.off += int64(len(more))
+		b = b[:0]
+	}
+	if err != nil && (len(b) == 0 || !errors.Is(err, io.EOF)) {
+		return nil, start, err
+	}
+	e.unread = b
+	return trimEnd(b), start, nil
+}
+
+// putBack returns the line just read.
+func (e *embedder) putBack() {
+	e.unread = bytes.Clone(e.unread)
+	e.off -= int64(len(e.unread))
+	e.back = true
+}
+
+func trimEnd(b []byte) []byte { return bytes.TrimRight(b, "\r\n") }
+
+// uu takes a uuencoded file, whose first line has been read.
+func (e *embedder) uu(first []byte, start int64) {
+	f := bytes.SplitN(first, []byte(" "), 3)
+	c := cut{what: sawUU}
+	if len(f) == 3 {
+		c.name = string(bytes.TrimSpace(f[2]))
+	}
+	b64 := bytes.HasPrefix(first, []byte("begin-base64"))
+	lines := 0
+	end := e.off
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			break
+		}
+		if string(bytes.TrimSpace(b)) == "end" && !b64 || b64 && bytes.HasPrefix(b, []byte("====")) {
+			end = e.off
+			break
+		}
+		var ok bool
+		if b64 {
+			var out []byte
+			if ok = len(b) > 0 && base64Line(b, false); ok {
+				out, _ = base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(b, "= \t"))
+			}
+			c.data = append(c.data, out...)
+		} else {
+			c.data, ok = uuLine(c.data, b)
+		}
+		if !ok {
+			e.putBack()
+			break
+		}
+		lines++
+		end = e.off
+	}
+	if lines == 0 {
+		return // words that happen to begin like this
+	}
+	c.span = span{start, end}
+	e.cuts = append(e.cuts, c)
+}
+
+// uuLine decodes one line behind dst.
+func uuLine(dst, b []byte) ([]byte, bool) {
+	if len(b) == 0 {
+		return dst, true
+	}
+	n := int(b[0]-' ') & 63
+	if b[0] < ' ' || b[0] > '`' {
+		return dst, false
+	}
+	b = b[1:]
+	// Trailing spaces, which are zeros, are often lost on the way; a checksum
+	// character may follow.
+	want := (n + 2) / 3 * 4
+	if len(b) > want+4 || len(b) < want-3 && n > 0 && len(b) < n {
+		return dst, false
+	}
+	for _, c := range b {
+		if c < ' ' || c > '`' {
+			return dst, false
+		}
+	}
+	at := func(i int) byte {
+		if i < len(b) {
+			return (b[i] - ' ') & 63
+		}
+		return 0
+	}
+	for i := 0; n > 0; i += 4 {
+		q := [3]byte{at(i)<<2 | at(i+1)>>4, at(i+1)<<4 | at(i+2)>>2, at(i+2)<<6 | at(i+3)}
+		dst = append(dst, q[:min(n, 3)]...)
+		n -= 3
+	}
+	return dst, true
+}
+
+// yenc takes a yEnc file, whose first line has been read.
+func (e *embedder) yenc(first []byte, start int64) {
+	c := cut{what: sawYEnc}
+	if _, name, ok := bytes.Cut(first, []byte(" name=")); ok {
+		c.name = string(bytes.TrimSpace(name))
+	}
+	end := e.off
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			break
+		}
+		end = e.off
+		if bytes.HasPrefix(b, []byte("=yend")) {
+			break
+		}
+		if bytes.HasPrefix(b, []byte("=ypart ")) {
+			continue
+		}
+		for i := 0; i < len(b); i++ {
+			v := b[i]
+			if v == '=' && i+1 < len(b) {
+				i++
+				v = b[i] - 64
+			}
+			c.data = append(c.data, v-42)
+		}
+	}
+	c.span = span{start, end}
+	e.cuts = append(e.cuts, c)
+}
+
+// run takes a run of base64 lines, the first of which has been read.
+func (e *embedder) run(start int64) {
+	end := e.off
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			break
+		}
+		if len(b) == 0 || !base64Line(b, false) {
+			e.putBack()
+			break
+		}
+		end = e.off
+	}
+	e.cuts = append(e.cuts, cut{span: span{start, end}, what: sawBase64})
+}
+
+// without returns a reader over r that leaves the cuts out. They must be in
+// order.
+func without(r io.Reader, cuts []cut) io.Reader {
+	if len(cuts) == 0 {
+		return r
+	}
+	return &cutReader{r: r, cuts: cuts}
+}
+
+type cutReader struct {
+	r    io.Reader
+	off  int64
+	cuts []cut
+}
+
+func (c *cutReader) Read(p []byte) (int, error) {
+	for len(c.cuts) > 0 && c.off >= c.cuts[0].start {
+		n, err := io.CopyN(io.Discard, c.r, c.cuts[0].end-c.off)
+		c.off += n
+		if err != nil {
+			return 0, err
+		}
+		c.cuts = c.cuts[1:]
+	}
+	if len(c.cuts) > 0 {
+		if room := c.cuts[0].start - c.off; int64(len(p)) > room {
+			p = p[:room]
+		}
+	}
+	n, err := c.r.Read(p)
+	c.off += int64(n)
+	return n, err
+}

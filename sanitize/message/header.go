@@ -1,0 +1,209 @@
+package message
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sekisho/internal/header"
+	"sekisho/sanitize"
+)
+
+// The fields a rebuilt message keeps. Everything else a sender wrote is gone:
+// a header is where forged verdicts, other people's addresses and orders to
+// programs travel.
+const (
+	maxReceived   = 50  // limits.md: loops are counted by them
+	maxReferences = 100 // a thread longer than that hangs together without
+	maxShortValue = 200 // of fields that hold a word or two
+)
+
+// headerInfo is the decoded header of a message.
+type headerInfo struct {
+	list      []sanitize.Field
+	subject   string
+	messageID []string
+	refs      []string
+	language  string
+}
+
+// addresses are the fields of mailboxes.
+var addresses = map[string]string{"from": "From", "sender": "Sender", "reply-to": "Reply-To", "to": "To", "cc": "Cc"}
+
+// words are the fields of one or two plain words.
+var words = map[string]string{
+	"auto-submitted": "Auto-Submitted", "precedence": "Precedence", "importance": "Importance", "x-priority": "X-Priority", "priority": "Priority",
+}
+
+// readHeader decodes the allow-listed fields of the message. For the outermost
+// message it doubts a sender that two programs would name differently.
+func readHeader(root *node, w *work) headerInfo {
+	var h headerInfo
+	seen := map[string]bool{}
+	received := 0
+	for _, f := range root.fields {
+		if f.key == "from" && seen["from"] && w.outermost {
+			// RFC 5322, 3.6: once. Programs show the first or the last.
+			w.tree.doubts = append(w.tree.doubts, doubt{DuplicateFrom, f.off, ""})
+		}
+		if f.key != "received" {
+			// Of a field that may stand once, the first is what most show.
+			if seen[f.key] {
+				continue
+			}
+			seen[f.key] = true
+		}
+		switch name := addresses[f.key]; {
+		case name != "":
+			list, flags := header.ParseAddressList(f.value)
+			var ms []sanitize.Mailbox
+			domains := map[string]bool{}
+			for _, m := range list {
+				if m.Addr == "" && (m.Name == "" || f.key == "from") {
+					continue
+				}
+				ms = append(ms, sanitize.Mailbox{Name: straight(m.Name), Address: m.Addr})
+				if i := strings.LastIndexByte(m.Addr, '@'); i >= 0 {
+					domains[strings.ToLower(m.Addr[i+1:])] = true
+				}
+			}
+			if f.key == "from" && w.outermost && (len(domains) > 1 || flags.Has(header.DoubleAngle)) {
+				w.tree.doubts = append(w.tree.doubts, doubt{FromDomains, f.off, ""})
+			}
+			if len(ms) > 0 {
+				h.list = append(h.list, sanitize.Field{Name: name, Mailboxes: ms})
+			}
+			continue
+		case words[f.key] != "":
+			if v := strings.TrimSpace(f.value); ascii(v) && len(v) <= maxShortValue {
+				h.text(words[f.key], v)
+			}
+			continue
+		}
+		switch f.key {
+		case "received":
+			if received++; received <= maxReceived {
+				h.text("Received", bounded(header.DecodeText(f.value), 2000))
+			}
+		case "subject":
+			h.subject = straight(header.DecodeText(f.value))
+			h.text("Subject", h.subject)
+		case "date":
+			if t, err := header.ParseDate(f.value); err == nil {
+				h.text("Date", t.Format(time.RFC1123Z))
+			}
+		case "message-id":
+			if h.messageID = header.ParseMsgIDs(f.value); len(h.messageID) > 0 {
+				h.messageID = h.messageID[:1]
+				h.text("Message-ID", brackets(h.messageID))
+			}
+		case "in-reply-to":
+			h.text("In-Reply-To", brackets(shorten(header.ParseMsgIDs(f.value))))
+		case "references":
+			h.refs = shorten(header.ParseMsgIDs(f.value))
+			h.text("References", brackets(h.refs))
+		case "list-id":
+			h.text("List-Id", bounded(straight(header.DecodeText(f.value)), 500))
+		case "list-unsubscribe":
+			h.text("List-Unsubscribe", unsubscribe(f.value))
+		case "content-language":
+			if v := strings.TrimSpace(f.value); ascii(v) && len(v) <= maxShortValue && strings.Trim(v, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-, ") == "" {
+				h.language = v
+			}
+		}
+	}
+	return h
+}
+
+func (h *headerInfo) text(name, value string) {
+	if value != "" {
+		h.list = append(h.list, sanitize.Field{Name: name, Text: value})
+	}
+}
+
+// fields are what the parent writes. A mail that carries parts released later
+// is a new one, an answer in the thread of the first.
+func (h headerInfo) fields(release bool) []sanitize.Field {
+	if !release {
+		return h.list
+	}
+	var out []sanitize.Field
+	for _, f := range h.list {
+		switch f.Name {
+		case "From", "Sender", "Reply-To", "To", "Cc", "Subject":
+			out = append(out, f)
+		}
+	}
+	if len(h.messageID) > 0 {
+		out = append(out,
+			sanitize.Field{Name: "In-Reply-To", Text: brackets(h.messageID)},
+			sanitize.Field{Name: "References", Text: brackets(shorten(append(h.refs, h.messageID...)))})
+	}
+	return out
+}
+
+func brackets(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return "<" + strings.Join(ids, "> <") + ">"
+}
+
+// shorten keeps the first of a thread and the newest.
+func shorten(ids []string) []string {
+	if len(ids) > maxReferences {
+		ids = append(ids[:1:1], ids[len(ids)-maxReferences+1:]...)
+	}
+	return ids
+}
+
+// straight takes out of a text for one line what would turn its direction.
+func straight(s string) string {
+	return strings.Map(func(r rune) rune {
+		if turns(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// unsubscribe keeps the addresses of RFC 2369 that a person could follow.
+func unsubscribe(v string) string {
+	var out []string
+	for _, part := range strings.Split(v, "<")[1:] {
+		u, _, ok := strings.Cut(part, ">")
+		u = strings.TrimSpace(u)
+		lower := strings.ToLower(u)
+		if !ok || !ascii(u) || len(u) > 900 || strings.ContainsAny(u, " \t") || len(out) >= 3 {
+			continue
+		}
+		if strings.HasPrefix(lower, "http://") || strings.HasPrefix(lower, "https://") || strings.HasPrefix(lower, "mailto:") {
+			out = append(out, "<"+u+">")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// writeFields writes the header of a message that no parent composes.
+func (h headerInfo) writeFields(w io.Writer) error {
+	for _, f := range h.list {
+		var err error
+		switch {
+		case len(f.Mailboxes) > 0:
+			ms := make([]header.Mailbox, len(f.Mailboxes))
+			for i, m := range f.Mailboxes {
+				ms[i] = header.Mailbox{Name: m.Name, Addr: m.Address}
+			}
+			err = header.WriteAddresses(w, f.Name, ms)
+		case f.Name == "Message-ID" || f.Name == "In-Reply-To" || f.Name == "References":
+			err = header.WriteIDs(w, f.Name, header.ParseMsgIDs(f.Text))
+		default:
+			err = header.WriteField(w, f.Name, f.Text)
+		}
+		if err != nil {
+			return fmt.Errorf("field %s: %w", f.Name, err)
+		}
+	}
+	return nil
+}

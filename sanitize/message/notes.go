@@ -1,0 +1,142 @@
+package message
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"sekisho/internal/header"
+	"sekisho/internal/notice"
+	"sekisho/sanitize"
+)
+
+// keptBack puts a notice in the place of a part.
+func (w *work) keptBack(p sanitize.Part, r notice.Reason) {
+	o := w.s.Options
+	id := o.PartID
+	if id == "" {
+		id = o.ID
+	}
+	facts := p.Kind.Facts()
+	k := notice.Kept{
+		Name: p.Name, KindJA: facts.JA, KindEN: facts.EN, Reason: r,
+		Removed: p.Fate == sanitize.Dropped, ID: id, Expires: o.Expires,
+	}
+	w.changed = true
+	w.pieces = append(w.pieces, note(notice.Withheld(notice.Language(o.Language), k)))
+}
+
+// note is a text of our own.
+func note(text string) piece {
+	return piece{media: "text/plain", part: -1, data: []byte(strings.ReplaceAll(text, "\n", "\r\n"))}
+}
+
+// tell collects what a notice says of a file that went on: the part at index
+// and all that was inside it.
+func (w *work) tell(index int, o sanitize.Object) {
+	parts := w.s.Parts()[index:]
+	host := parts[0]
+	t := notice.Treated{Name: o.Name, OutName: host.OutName}
+	var kept int
+	for i, p := range parts {
+		if i > 0 && p.Fate != sanitize.Delivered && !slices.ContainsFunc(p.Findings, sanitize.Finding.Changed) {
+			kept++
+		}
+		if p.Fate == sanitize.KeptBack {
+			continue
+		}
+		for _, f := range p.Findings {
+			if f.Changed() {
+				t.Counts = count(t.Counts, f)
+			}
+		}
+	}
+	if kept > 0 {
+		t.Counts = append(t.Counts, notice.Count{Rule: "message.withheld", N: kept})
+	}
+	if len(t.Counts) > 0 || host.Outcome == sanitize.Disarmed {
+		w.changed = true
+	}
+	if len(t.Counts) == 0 && host.Kind == host.OutKind && host.Outcome == sanitize.Clean {
+		return
+	}
+	if t.Name == "" {
+		t.Name = host.OutName
+	}
+	w.treated = append(w.treated, t)
+}
+
+// count adds a finding to counts. A finding whose detail is a number stands
+// for that many.
+func count(cs []notice.Count, f sanitize.Finding) []notice.Count {
+	n, err := strconv.Atoi(f.Detail)
+	if err != nil || n < 1 || n > 1e6 {
+		n = 1
+	}
+	for i := range cs {
+		if cs[i].Rule == f.Rule {
+			cs[i].N += n
+			return cs
+		}
+	}
+	return append(cs, notice.Count{Rule: f.Rule, N: n})
+}
+
+// notes finishes the pieces: the notice of what was taken behind the text, our
+// own text in a release of parts, something at all in an empty mail.
+func (w *work) notes(h headerInfo) {
+	first := slices.IndexFunc(w.pieces, func(p piece) bool { return p.body })
+	for i := range w.pieces {
+		p := w.pieces[i]
+		if !p.body || p.part < 0 {
+			continue
+		}
+		r := &w.s.Parts()[p.part]
+		if i == first {
+			r.Findings = append(r.Findings, w.dropped...)
+			w.dropped = nil
+		}
+		var t notice.Treated
+		for _, f := range r.Findings {
+			if f.Changed() {
+				t.Counts = count(t.Counts, f)
+			}
+		}
+		if len(t.Counts) > 0 {
+			w.changed = true
+			w.treated = slices.Insert(w.treated, 0, t)
+		}
+	}
+	lang := notice.Language(w.s.Options.Language)
+	at := first + 1
+	if len(w.s.Options.Only) > 0 && w.outermost {
+		id := w.s.Options.PartID
+		if id == "" {
+			id = w.s.Options.ID
+		}
+		w.pieces = slices.Insert(w.pieces, 0, note(notice.Released(lang, h.subject, id)))
+		at = 1
+	}
+	if len(w.treated) > 0 {
+		w.pieces = slices.Insert(w.pieces, at, note(notice.Disarmed(lang, w.treated, w.s.Options.AuthLine)))
+	}
+	if len(w.pieces) == 0 {
+		w.pieces = append(w.pieces, note(""))
+	}
+}
+
+// outName is the name a file goes out with: cleaned, bounded, with one
+// extension that is of its kind. A message without a name keeps none: programs
+// show its subject.
+func outName(name string, k sanitize.Kind) string {
+	if name == "" && k == sanitize.KindMessage {
+		return ""
+	}
+	ext := k.Extensions()[0]
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) {
+			ext = own
+		}
+	}
+	return header.CleanName(name, ext)
+}

@@ -1,0 +1,643 @@
+package message
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"sekisho/internal/charset"
+	"sekisho/internal/header"
+	"sekisho/internal/notice"
+	"sekisho/sanitize"
+)
+
+// piece is one part of the new message.
+type piece struct {
+	media  string
+	name   string // of an attachment
+	body   bool   // text to be read, not a file
+	nested bool   // a message, written as it is: its own writer made it seven bits
+	data   []byte
+	again  func(io.Writer) error // writes the text once more, when it was too long to keep
+	weight int64                 // how much a body says
+	part   int                   // index of the report's part of a body, -1
+	files  []sanitize.Finding
+}
+
+// keepText is up to which length a text is kept in memory while the rest of
+// the mail is treated; a longer one is written twice.
+const keepText = 256 << 10
+
+// entity treats one entity and all below it.
+func (w *work) entity(n *node) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if !n.multi {
+		return w.leaf(n)
+	}
+	w.outside(n.preamble, "mime.preamble")
+	w.outside(n.epilogue, "mime.epilogue")
+	switch n.media {
+	case "multipart/alternative":
+		return w.alternative(n)
+	case "multipart/related":
+		return w.related(n)
+	case "multipart/signed":
+		return w.signed(n)
+	case "multipart/encrypted":
+		return w.withhold(n, sanitize.KindPGP, notice.Encrypted)
+	case "multipart/appledouble":
+		// RFC 1740: the first part holds what only a Macintosh knew of the file.
+		for i, c := range n.children {
+			if i == 0 && c.media == "application/applefile" {
+				w.dropped = append(w.dropped, sanitize.Finding{Rule: "mime.applefile", Where: w.path(c), Action: sanitize.Rewritten})
+				continue
+			}
+			if err := w.entity(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		for _, c := range n.children {
+			if err := w.entity(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// outside notes text before and after the parts of a multipart. The union
+// scanner has seen that it is nothing but text; half of all mail programs
+// write a sentence there, and no program has shown it since MIME began.
+func (w *work) outside(s span, rule string) {
+	var b [256]byte
+	n, _ := w.in.ReadAt(b[:min(s.size(), int64(len(b)))], s.start)
+	if len(bytes.TrimSpace(b[:n])) > 0 {
+		w.dropped = append(w.dropped, sanitize.Finding{Rule: rule, Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d octets", s.size())})
+	}
+}
+
+// alternative treats a multipart whose parts say the same. The plainest is
+// taken unless another says plainly more: phishing shows one text to filters
+// and another to readers.
+func (w *work) alternative(n *node) error {
+	before := w.pieces
+	var best []piece
+	bestWeight := int64(-1)
+	var rest []piece
+	var losers []piece
+	for _, c := range n.children {
+		if alternateForm(c.media) && len(n.children) > 1 {
+			w.dropped = append(w.dropped, sanitize.Finding{Rule: "mime.alternative", Where: w.path(c), Action: sanitize.Rewritten, Detail: c.media})
+			continue
+		}
+		w.pieces = nil
+		if err := w.entity(c); err != nil {
+			return err
+		}
+		var bodies []piece
+		weight := int64(0)
+		for _, p := range w.pieces {
+			if p.body {
+				bodies = append(bodies, p)
+				weight += p.weight
+			} else {
+				rest = append(rest, p)
+			}
+		}
+		switch {
+		case len(bodies) == 0:
+		case bestWeight < 0 || weight > bestWeight+bestWeight/3+40:
+			losers = append(losers, best...)
+			best, bestWeight = bodies, weight
+		default:
+			losers = append(losers, bodies...)
+		}
+	}
+	for _, p := range losers {
+		w.unchosen(p)
+	}
+	w.pieces = append(append(before, best...), rest...)
+	return nil
+}
+
+// alternateForm are other forms of the text of the same mail, which nothing is
+// lost without.
+func alternateForm(media string) bool {
+	switch media {
+	case "text/x-amp-html", "text/watch-html", "text/enriched", "text/richtext", "text/x-web-markdown":
+		return true
+	}
+	return false
+}
+
+// unchosen marks a body that says nothing the chosen one does not.
+func (w *work) unchosen(p piece) {
+	if p.part < 0 {
+		return
+	}
+	r := &w.s.Parts()[p.part]
+	r.Outcome = sanitize.Clean
+	for i := range r.Findings {
+		// Nobody reads it, so nobody misses what was taken out of it.
+		if r.Findings[i].Changed() {
+			r.Findings[i].Action = sanitize.Rewritten
+		}
+	}
+	r.OutKind = ""
+	r.Findings = append(r.Findings, sanitize.Finding{Rule: "mime.alternative", Action: sanitize.Reported, Detail: "the other text says as much or more"})
+}
+
+// related treats a text with what belongs to it: the root is the text, the
+// others are files.
+func (w *work) related(n *node) error {
+	root := 0
+	if v, _ := n.typ.plain("start"); len(v) > 0 {
+		// RFC 2387, 3.2.
+		for i, c := range n.children {
+			if id, ok := c.field("content-id"); ok && strings.TrimSpace(id) == strings.TrimSpace(v[0].value) {
+				root = i
+			}
+		}
+	}
+	if root < len(n.children) {
+		if err := w.entity(n.children[root]); err != nil {
+			return err
+		}
+	}
+	for i, c := range n.children {
+		if i == root {
+			continue
+		}
+		var err error
+		if c.multi {
+			err = w.entity(c)
+		} else {
+			err = w.attach(c)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signed treats the content of a clear-signed mail. The signature is over
+// octets that no longer exist.
+func (w *work) signed(n *node) error {
+	for i, c := range n.children {
+		if i > 0 && signature(c.media) {
+			if w.selected(w.path(c)) {
+				f := sanitize.Finding{Rule: "mime.signature", Action: sanitize.Removed, Detail: "1"}
+				w.s.AddPart(sanitize.Part{
+					Path: w.path(c), Declared: c.declared, Kind: sanitize.KindText, Class: sanitize.ClassText,
+					Outcome: sanitize.Disarmed, Fate: sanitize.Dropped, Size: c.body.size(), Findings: []sanitize.Finding{f},
+				})
+				w.changed = true
+				w.treated = append(w.treated, notice.Treated{Counts: []notice.Count{{Rule: f.Rule, N: 1}}})
+			}
+			continue
+		}
+		if err := w.entity(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func signature(media string) bool {
+	switch media {
+	case "application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature":
+		return true
+	}
+	return false
+}
+
+// selected reports whether a part is wanted. In a release of parts only those
+// named are, with all that is inside them, and what they are inside of.
+func (w *work) selected(path string) bool {
+	if len(w.s.Options.Only) == 0 {
+		return true
+	}
+	for _, o := range w.s.Options.Only {
+		if o == path || inside(path, o) || inside(o, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// inside reports whether path is below host.
+func inside(path, host string) bool {
+	return len(path) > len(host) && strings.HasPrefix(path, host) && (path[len(host)] == '.' || path[len(host)] == '/')
+}
+
+// leaf treats one part without parts.
+func (w *work) leaf(n *node) error {
+	switch {
+	case n.media == "message/external-body":
+		// RFC 2046, 5.2.3: what it names lies elsewhere and is never fetched.
+		return w.withhold(n, sanitize.KindUnknown, notice.External)
+	case n.media == "application/mac-binhex40":
+		return w.withhold(n, sanitize.KindUnknown, notice.Unknown)
+	case w.isBody(n):
+		return w.body(n)
+	default:
+		return w.attach(n)
+	}
+}
+
+// isBody reports whether a leaf is text to be read. Any name makes it a file:
+// half of the world's attachments have no Content-Disposition.
+func (w *work) isBody(n *node) bool {
+	switch n.media {
+	case "text/plain", "text/html", "text/enriched", "text/richtext", "text/rfc822-headers", "text/markdown",
+		"message/delivery-status", "message/disposition-notification", "message/feedback-report", "message/global-delivery-status":
+	default:
+		return false
+	}
+	if n.disp.word != "" && n.disp.word != "inline" {
+		return false
+	}
+	return len(w.names(n)) == 0
+}
+
+// names are all names that a client could show for a part.
+func (w *work) names(n *node) []header.Name {
+	ct, _ := n.field("content-type")
+	cd, _ := n.field("content-disposition")
+	if ct == "" && cd == "" {
+		return nil
+	}
+	return header.Names(ct, cd, "")
+}
+
+// open returns a fresh reader over the decoded content of a leaf.
+func (w *work) open(n *node) io.Reader {
+	return n.encoding.decoder(io.NewSectionReader(w.in, n.body.start, n.body.size()))
+}
+
+// broken turns an error of a transfer decoder into a doubt.
+func (w *work) broken(n *node, err error) error {
+	if c, ok := transferCode(err); ok {
+		return w.doubt(c, n.body.start, w.path(n))
+	}
+	return fmt.Errorf("read part %s: %w", w.path(n), err)
+}
+
+// body treats a text.
+func (w *work) body(n *node) error {
+	path := w.path(n)
+	head := make([]byte, min(n.body.size(), 64<<10))
+	m, err := io.ReadFull(w.open(n), head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return w.broken(n, err)
+	}
+	head = head[:m]
+	if w.notText(head, n) {
+		return w.attach(n)
+	}
+	if n.media == "text/html" {
+		if !w.selected(path) {
+			return nil
+		}
+		return w.html(n)
+	}
+	cuts, err := embedded(w.open(n))
+	if err != nil {
+		return w.broken(n, err)
+	}
+	for _, c := range cuts {
+		if c.what == sawBinHex {
+			return w.doubt(EncodedInText, n.body.start+c.start, c.what.String())
+		}
+	}
+	if w.selected(path) {
+		if err := w.text(n, cuts); err != nil {
+			return err
+		}
+	}
+	k := 0
+	for _, c := range cuts {
+		if c.what == sawBase64 {
+			continue
+		}
+		// What Outlook shows as an attachment is one.
+		k++
+		name := charset.DecodeString("", c.name).Text
+		o := sanitize.Object{
+			ReaderAt: bytes.NewReader(c.data), Size: int64(len(c.data)), Path: fmt.Sprintf("%s.u%d", path, k),
+			Name: name, Names: []string{name},
+		}
+		if err := w.s.Spend(o.Size); err != nil {
+			return err
+		}
+		if err := w.object(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notText reports whether what is labelled as text is none: a program, a
+// script, a file. It is a file then, whatever the label says.
+func (w *work) notText(head []byte, n *node) bool {
+	if w.s.Options.KeepAll || w.s.Detect == nil {
+		// The second run trusts no detection, since the first may have died of
+		// it. What no text begins like is kept back.
+		return fileSignature(head)
+	}
+	d, err := w.s.Detect(sanitize.Object{ReaderAt: bytes.NewReader(head), Size: int64(len(head)), Declared: n.declared, Charset: n.charset})
+	if err != nil {
+		return true
+	}
+	switch d.Kind {
+	case sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindMessage, sanitize.KindEmpty,
+		sanitize.KindICS, sanitize.KindVCF, sanitize.KindXML:
+		return false
+	case sanitize.KindUnknown:
+		// Text in a charset nobody labels is text to its sender.
+		return binary(head) && !bytes.ContainsRune(head, 0) || bytes.Count(head, []byte{0}) > len(head)*3/4
+	default:
+		return true
+	}
+}
+
+// capture keeps the beginning of what is written, and counts and hashes all.
+type capture struct {
+	buf []byte
+	n   int64
+	sum hash.Hash
+}
+
+func newCapture() *capture { return &capture{sum: sha256.New()} }
+
+func (c *capture) Write(p []byte) (int, error) {
+	if room := keepText - len(c.buf); room > 0 {
+		c.buf = append(c.buf, p[:min(room, len(p))]...)
+	}
+	c.n += int64(len(p))
+	c.sum.Write(p)
+	return len(p), nil
+}
+
+func (c *capture) all() bool { return c.n == int64(len(c.buf)) }
+
+// text writes a plain text anew.
+func (w *work) text(n *node, cuts []cut) error {
+	l := layout{urls: w.s.Options.URLs}
+	if v, _ := n.typ.plain("format"); len(v) > 0 && strings.EqualFold(v[0].value, "flowed") {
+		l.flowed = true
+		v, _ = n.typ.plain("delsp")
+		l.delsp = len(v) > 0 && strings.EqualFold(v[0].value, "yes")
+	}
+	in := sha256.New()
+	render := func(out io.Writer, sum bool) (told, error) {
+		src := w.open(n)
+		if sum {
+			src = io.TeeReader(src, in)
+		}
+		return rewriteText(without(w.s.Meter(src), cuts), n.charset, l, out)
+	}
+	c := newCapture()
+	told, err := render(c, true)
+	if err != nil {
+		return w.broken(n, err)
+	}
+	part := sanitize.Part{Kind: sanitize.KindText, Class: sanitize.ClassText, Mode: sanitize.Rebuild, Findings: told.findings()}
+	runs := 0
+	for _, c := range cuts {
+		if c.what == sawBase64 {
+			runs++
+		}
+	}
+	if runs > 0 {
+		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.encoded-run", Action: sanitize.Removed, Detail: fmt.Sprint(runs)})
+	}
+	p := piece{media: "text/plain", body: true, weight: told.weight, data: c.buf}
+	if !c.all() {
+		p.again = func(out io.Writer) error {
+			_, err := render(out, false)
+			return err
+		}
+	}
+	in.Sum(part.In[:0])
+	w.addBody(n, p, part, c)
+	return nil
+}
+
+// addBody records a body and its part of the report.
+func (w *work) addBody(n *node, p piece, part sanitize.Part, c *capture) {
+	part.Path, part.Declared, part.Size = w.path(n), n.declared, n.body.size()
+	part.OutKind, part.Fate, part.Outcome = sanitize.KindText, sanitize.Delivered, sanitize.Clean
+	c.sum.Sum(part.Out[:0])
+	for _, f := range part.Findings {
+		if f.Changed() {
+			part.Outcome = sanitize.Disarmed
+		}
+	}
+	p.part = len(w.s.Parts())
+	w.s.AddPart(part)
+	w.s.AddPreview(string(c.buf))
+	w.pieces = append(w.pieces, p)
+}
+
+func (t told) findings() []sanitize.Finding {
+	var fs []sanitize.Finding
+	add := func(rule string, a sanitize.Action, n int) {
+		if n > 0 {
+			fs = append(fs, sanitize.Finding{Rule: rule, Action: a, Detail: fmt.Sprint(n)})
+		}
+	}
+	add("text.user-defined", sanitize.Reported, t.UserDefined)
+	add("text.illegal-bytes", sanitize.Reported, t.Replaced)
+	add("text.control", sanitize.Rewritten, t.Dropped+t.turned)
+	add("html.url", sanitize.Rewritten, t.urls)
+	if t.Contradicted {
+		fs = append(fs, sanitize.Finding{Rule: "text.charset", Action: sanitize.Reported, Detail: t.Label + " is " + t.Charset})
+	}
+	return fs
+}
+
+// html has the HTML of a body written as text. It goes to the sanitizer of the
+// table in a session of its own, because the profile's rules about files do not
+// apply to what a person wrote: a body always arrives.
+func (w *work) html(n *node) error {
+	path := w.path(n)
+	o := *w.s.Options
+	o.KeepAll, o.Only, o.Preview = false, nil, false
+	o.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Rebuild, sanitize.Text}}}
+	content, err := w.content(n)
+	if err != nil {
+		return err
+	}
+	if err := w.s.Spend(content.Size); err != nil {
+		return err
+	}
+	own := sanitize.NewSession(&o, content.Size, func(sanitize.Object) (sanitize.Detection, error) {
+		return sanitize.Detection{Kind: sanitize.KindHTML}, nil
+	}, w.s.Table)
+	content.Charset = n.charset
+	var b bytes.Buffer
+	if _, err := own.Nested(w.ctx, content, &b); err != nil {
+		return fmt.Errorf("html of part %s: %w", path, err)
+	}
+	c := newCapture()
+	// Once more through the text writer, which knows what no text may hold.
+	t, err := rewriteText(&b, "utf-8", layout{urls: o.URLs}, c)
+	if err != nil {
+		return fmt.Errorf("html of part %s: %w", path, err)
+	}
+	part := own.Parts()[0]
+	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf}
+	if !c.all() {
+		text := b.Bytes()
+		p.again = func(out io.Writer) error {
+			_, err := rewriteText(bytes.NewReader(text), "utf-8", layout{urls: o.URLs}, out)
+			return err
+		}
+	}
+	w.addBody(n, p, sanitize.Part{Kind: sanitize.KindHTML, Class: sanitize.ClassText, Mode: sanitize.Text, In: part.In, Findings: append(part.Findings, t.findings()...)}, c)
+	return nil
+}
+
+// content gives the decoded content of a leaf. What is not encoded is read
+// where it stands.
+func (w *work) content(n *node) (sanitize.Object, error) {
+	o := sanitize.Object{Path: w.path(n), Declared: n.declared, Charset: n.charset, Size: n.body.size()}
+	if n.encoding == identity {
+		o.ReaderAt = io.NewSectionReader(w.in, n.body.start, n.body.size())
+		return o, nil
+	}
+	// What is decoded is shorter than what is there, so the size is no promise
+	// of the sender's.
+	b := bytes.NewBuffer(make([]byte, 0, n.body.size()*3/4+64))
+	if _, err := b.ReadFrom(w.s.Meter(w.open(n))); err != nil {
+		return o, w.broken(n, err)
+	}
+	o.ReaderAt, o.Size = bytes.NewReader(b.Bytes()), int64(b.Len())
+	return o, nil
+}
+
+// attach treats a leaf as a file.
+func (w *work) attach(n *node) error {
+	if !w.selected(w.path(n)) {
+		return nil
+	}
+	o, err := w.content(n)
+	if err != nil {
+		return err
+	}
+	for _, m := range w.names(n) {
+		o.Names = append(o.Names, m.Value)
+	}
+	if len(o.Names) > 0 {
+		o.Name = o.Names[0]
+	}
+	if o.Declared == "" {
+		o.Declared = n.media // of a digest
+	}
+	return w.object(o)
+}
+
+// object has a file treated and adds what became of it.
+func (w *work) object(o sanitize.Object) error {
+	if !w.selected(o.Path) {
+		return nil
+	}
+	before := len(w.s.Parts())
+	out := &boundedBuffer{most: w.s.Options.Limits.OutputBytes}
+	res, err := w.s.Nested(w.ctx, o, out)
+	if e := w.ctx.Err(); e != nil {
+		return e
+	}
+	if err != nil {
+		// Nested records the part whatever happens, but for the one case that
+		// the run itself has ended.
+		if len(w.s.Parts()) == before {
+			return err
+		}
+		p := w.s.Parts()[before]
+		w.keptBack(p, reason(p, err, w.s.Options.KeepAll))
+		return nil
+	}
+	p := &w.s.Parts()[before]
+	k := res.Kind
+	pc := piece{media: k.Facts().Media, name: outName(o.Name, k), data: out.Bytes(), part: before}
+	pc.nested = k == sanitize.KindMessage
+	p.OutName = pc.name
+	w.pieces = append(w.pieces, pc)
+	w.tell(before, o)
+	return nil
+}
+
+// boundedBuffer is memory for one output.
+type boundedBuffer struct {
+	bytes.Buffer
+	most int64
+}
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if int64(b.Len()+len(p)) > b.most {
+		return 0, fmt.Errorf("output of more than %d octets: %w", b.most, sanitize.ErrLimit)
+	}
+	return b.Buffer.Write(p)
+}
+
+// withhold keeps back a part that goes to no sanitizer.
+func (w *work) withhold(n *node, k sanitize.Kind, r notice.Reason) error {
+	path := w.path(n)
+	if !w.selected(path) {
+		return nil
+	}
+	p := sanitize.Part{
+		Path: path, Declared: n.declared, Kind: k, Class: k.Class(), Outcome: sanitize.Refused, Size: n.body.size(), Err: string(r),
+	}
+	if names := w.names(n); len(names) > 0 {
+		p.Name = names[0].Value
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(w.in, n.body.start, n.body.size())); err != nil {
+		return fmt.Errorf("read part %s: %w", path, err)
+	}
+	sum.Sum(p.In[:0])
+	if w.s.Options.Rule(p.Class).Drop {
+		p.Fate = sanitize.Dropped
+	}
+	w.s.AddPart(p)
+	w.keptBack(p, r)
+	return nil
+}
+
+// reason says why a part did not go on.
+func reason(p sanitize.Part, err error, keepAll bool) notice.Reason {
+	switch {
+	case errors.Is(err, sanitize.ErrEncrypted), p.Class == sanitize.ClassEncrypted:
+		return notice.Encrypted
+	case p.Class == sanitize.ClassExecutable:
+		return notice.Executable
+	case keepAll:
+		return notice.Failed
+	case p.Kind == sanitize.KindUnknown, p.Kind == sanitize.KindPolyglot:
+		return notice.Unknown
+	case errors.Is(err, sanitize.ErrWithheld):
+		return notice.Policy
+	case errors.Is(err, sanitize.ErrUnsupported):
+		return notice.Unsupported
+	case errors.Is(err, sanitize.ErrAmbiguous):
+		return notice.Ambiguous
+	case errors.Is(err, sanitize.ErrMalformed):
+		return notice.Malformed
+	case errors.Is(err, sanitize.ErrLimit):
+		return notice.Limit
+	default:
+		return notice.Failed
+	}
+}
