@@ -73,7 +73,7 @@ func TestTheFilterDecides(t *testing.T) {
 		{"tgkill itself", unix.SYS_TGKILL, []uint64{1, 5, 23}, allow},
 		{"tgkill another", unix.SYS_TGKILL, []uint64{2, 5, 9}, fail(unix.EPERM)},
 		{"fcntl F_GETFL", unix.SYS_FCNTL, []uint64{0, unix.F_GETFL}, allow},
-		{"fcntl F_ADD_SEALS", unix.SYS_FCNTL, []uint64{0, unix.F_ADD_SEALS}, allow},
+		{"fcntl F_ADD_SEALS", unix.SYS_FCNTL, []uint64{0, unix.F_ADD_SEALS}, fail(unix.EPERM)},
 		{"fcntl F_SETOWN", unix.SYS_FCNTL, []uint64{0, unix.F_SETOWN}, fail(unix.EPERM)},
 	} {
 		if got := decide(t, auditArch, c.nr, c.args...); got != c.want {

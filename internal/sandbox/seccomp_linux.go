@@ -89,7 +89,7 @@ func calls(pid int) []call {
 			{index: 0, values: []uint32{unix.PR_SET_VMA}},
 		}},
 		call{nr: unix.SYS_FCNTL, result: allow, otherwise: fail(unix.EPERM), when: []argument{
-			{index: 1, values: []uint32{unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC, unix.F_ADD_SEALS, unix.F_GET_SEALS}},
+			{index: 1, values: []uint32{unix.F_GETFD, unix.F_SETFD, unix.F_GETFL, unix.F_SETFL, unix.F_DUPFD_CLOEXEC}},
 		}},
 	)
 	// What the Go library tries in good faith is refused in a way that it

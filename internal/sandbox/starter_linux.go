@@ -21,8 +21,9 @@ import (
 // it writes to afterwards is copied as well. So a daemon starts one Starter,
 // which is the same binary and reads nothing but orders of the daemon, and
 // lets it fork. Set Path and give it to Commands; the process is started when
-// it is first needed, and again if it was lost. It dies with its parent, and
-// its children die with it.
+// it is first needed, and again if it was lost; a Start that is under way at
+// that moment fails, since its process may have run for a while. It dies with
+// its parent, and its children die with it.
 type Starter struct {
 	Path string // the binary, as in Command
 

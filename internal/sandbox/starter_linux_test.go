@@ -180,10 +180,15 @@ func TestALostStarterIsReplacedNeedsNamespaces(t *testing.T) {
 	if starter <= 1 || starter == os.Getpid() {
 		t.Fatalf("the child's parent is %d, not a starter", starter)
 	}
+	starterfd, err := unix.PidfdOpen(starter, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(starterfd)
 	if err := unix.Kill(starter, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if !gone(t, pidfd) {
+	if !gone(t, starterfd) || !gone(t, pidfd) {
 		t.Error("the child outlived its starter")
 	}
 	if st, err := p.Wait(); err == nil || st.Err() == nil {
