@@ -16,8 +16,9 @@ type encoder struct {
 	luma, chroma *[64]byte // in zig-zag order
 	density      [5]byte
 
-	bits  uint32 // not yet written, from the top
-	nbits uint
+	bits   uint32 // not yet written, from the top
+	nbits  uint
+	counts *[4][256]int // set while symbols are only counted
 }
 
 // zigzag gives the place in a block of the i-th coefficient (T.81 figure 5).
@@ -114,11 +115,33 @@ func (h *huffman) codes() *[256]code {
 }
 
 func (e *encoder) encode(r raster) error {
-	e.header(r)
-	var tables [4]*[256]code
-	for i := range standardHuffman {
-		tables[i] = standardHuffman[i].codes()
+	tables := standardHuffman
+	if int64(r.width)*int64(r.height) <= bestBelow {
+		// Pictures of few colours come with tables made for them, and would
+		// leave half as large again with the standard's. So the picture is
+		// gone through twice; that costs time but no memory.
+		e.counts = new([4][256]int)
+		e.scan(r, nil)
+		for i := range tables {
+			tables[i] = optimal(&e.counts[i])
+		}
+		e.counts = nil
 	}
+	e.header(r, &tables)
+	var codes [4]*[256]code
+	for i := range tables {
+		codes[i] = tables[i].codes()
+	}
+	e.scan(r, &codes)
+	e.emit(0x7f, 7) // T.81 F.1.2.3: filled up with ones
+	e.out.write(0xff, 0xd9)
+	e.out.flush()
+	return e.out.err
+}
+
+// scan goes through the picture in the order of the file, and writes with the
+// codes or, without, counts.
+func (e *encoder) scan(r raster, codes *[4]*[256]code) {
 	luma, chroma := divisors(e.luma), divisors(e.chroma)
 	var last [3]int
 	cols, rows := (r.width+8*r.h-1)/(8*r.h), (r.height+8*r.v-1)/(8*r.v)
@@ -129,9 +152,9 @@ func (e *encoder) encode(r raster) error {
 	for my := range rows {
 		for mx := range cols {
 			for i := range r.planes {
-				h, v, q, dc, ac := 1, 1, chroma, tables[2], tables[3]
+				h, v, q, t := 1, 1, chroma, 2
 				if i == 0 {
-					q, dc, ac = luma, tables[0], tables[1]
+					q, t = luma, 0
 					if len(r.planes) > 1 {
 						h, v = r.h, r.v
 					}
@@ -140,23 +163,94 @@ func (e *encoder) encode(r raster) error {
 					for bx := range h {
 						r.planes[i].block(&b, 8*(mx*h+bx), 8*(my*v+by))
 						transform(&b)
-						last[i] = e.block(&b, q, last[i], dc, ac)
+						last[i] = e.block(&b, q, last[i], t, codes)
 					}
 				}
 			}
 		}
 		if e.out.write(); e.out.err != nil {
-			return e.out.err
+			return
 		}
 	}
-	e.emit(0x7f, 7) // T.81 F.1.2.3: filled up with ones
-	e.out.write(0xff, 0xd9)
-	e.out.flush()
-	return e.out.err
+}
+
+// optimal makes the shortest codes for symbols that occur so often (T.81 K.2):
+// the two rarest are joined until one is left, and codes of more than 16 bits
+// are shortened at the cost of others.
+func optimal(counts *[256]int) huffman {
+	var freq, size, next [257]int
+	for i := range next {
+		next[i] = -1
+	}
+	copy(freq[:], counts[:])
+	freq[256] = 1 // so that no code is all ones
+	for {
+		a, b := -1, -1
+		for i, f := range freq {
+			switch {
+			case f == 0:
+			case a < 0 || f <= freq[a]:
+				a, b = i, a
+			case b < 0 || f <= freq[b]:
+				b = i
+			}
+		}
+		if b < 0 {
+			break
+		}
+		freq[a] += freq[b]
+		freq[b] = 0
+		size[a]++
+		last := a
+		for next[last] >= 0 {
+			last = next[last]
+			size[last]++
+		}
+		next[last] = b
+		for i := b; i >= 0; i = next[i] {
+			size[i]++
+		}
+	}
+	var lengths [258]int
+	for _, n := range size {
+		if n > 0 {
+			lengths[n]++
+		}
+	}
+	for i := len(lengths) - 1; i > 16; i-- {
+		for lengths[i] > 0 {
+			j := i - 2
+			for lengths[j] == 0 {
+				j--
+			}
+			lengths[i] -= 2
+			lengths[i-1]++
+			lengths[j+1] += 2
+			lengths[j]--
+		}
+	}
+	for i := 16; i > 0; i-- {
+		if lengths[i] > 0 {
+			lengths[i]-- // the reserved one is among the longest
+			break
+		}
+	}
+	var h huffman
+	for i := range h.counts {
+		h.counts[i] = byte(lengths[i+1])
+	}
+	for n := 1; n < len(lengths); n++ {
+		for i := range 256 {
+			if size[i] == n {
+				h.values = append(h.values, byte(i))
+			}
+		}
+	}
+	return h
 }
 
 // header writes everything before the entropy-coded data.
-func (e *encoder) header(r raster) {
+func (e *encoder) header(r raster, tables *[4]huffman) {
 	w := e.out
 	w.write(0xff, 0xd8)
 	w.write(0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1)
@@ -167,10 +261,10 @@ func (e *encoder) header(r raster) {
 	w.write(d[:]...)
 	w.write(0, 0)
 	n := len(r.planes)
-	tables := [...]*[64]byte{e.luma, e.chroma}
+	quant := [...]*[64]byte{e.luma, e.chroma}
 	for i := range min(n, 2) {
 		w.write(0xff, 0xdb, 0, 67, byte(i))
-		w.write(tables[i][:]...)
+		w.write(quant[i][:]...)
 	}
 	w.write(0xff, 0xc0, 0, byte(8+3*n), 8, byte(r.height>>8), byte(r.height), byte(r.width>>8), byte(r.width), byte(n))
 	for i := range n {
@@ -183,8 +277,8 @@ func (e *encoder) header(r raster) {
 		}
 		w.write(byte(i+1), s, t)
 	}
-	for i := range standardHuffman[:2*min(n, 2)] {
-		h := &standardHuffman[i]
+	for i := range 2 * min(n, 2) {
+		h := &tables[i]
 		w.write(0xff, 0xc4, 0, byte(19+len(h.values)), byte(i&1<<4|i>>1))
 		w.write(h.counts[:]...)
 		w.write(h.values...)
@@ -267,10 +361,11 @@ func divisors(t *[64]byte) *[64]float32 {
 	return &d
 }
 
-// block writes one block and returns its DC coefficient (T.81 F.1.2).
-func (e *encoder) block(b *[64]float32, q *[64]float32, last int, dc, ac *[256]code) int {
+// block writes one block with the DC table t and the AC table after it, and
+// returns its DC coefficient (T.81 F.1.2).
+func (e *encoder) block(b *[64]float32, q *[64]float32, last, t int, codes *[4]*[256]code) int {
 	level := round(b[0]*q[0], 1023)
-	e.number(dc, 0, level-last)
+	e.number(t, codes, 0, level-last)
 	run := 0
 	for k := 1; k < 64; k++ {
 		v := round(b[zigzag[k]]*q[k], 1023)
@@ -279,16 +374,14 @@ func (e *encoder) block(b *[64]float32, q *[64]float32, last int, dc, ac *[256]c
 			continue
 		}
 		for run > 15 {
-			c := ac[0xf0]
-			e.emit(uint32(c.bits), uint(c.n))
+			e.symbol(t+1, codes, 0xf0)
 			run -= 16
 		}
-		e.number(ac, run, v)
+		e.number(t+1, codes, run, v)
 		run = 0
 	}
 	if run > 0 {
-		c := ac[0]
-		e.emit(uint32(c.bits), uint(c.n))
+		e.symbol(t+1, codes, 0)
 	}
 	return level
 }
@@ -307,17 +400,25 @@ func round(f float32, most int) int {
 
 // number writes a run of zeros and a value: the code for the run and the size,
 // then the value in so many bits, one less when it is negative.
-func (e *encoder) number(t *[256]code, run, v int) {
+func (e *encoder) number(t int, codes *[4]*[256]code, run, v int) {
 	a := v
 	if v < 0 {
 		a, v = -v, v-1
 	}
 	n := uint(bits.Len(uint(a)))
-	c := t[run<<4|int(n)]
-	e.emit(uint32(c.bits), uint(c.n))
-	if n > 0 {
+	e.symbol(t, codes, run<<4|int(n))
+	if n > 0 && e.counts == nil {
 		e.emit(uint32(v)&(1<<n-1), n)
 	}
+}
+
+func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) {
+	if e.counts != nil {
+		e.counts[t][s]++
+		return
+	}
+	c := codes[t][s]
+	e.emit(uint32(c.bits), uint(c.n))
 }
 
 // emit writes n bits. A byte of ones is followed by a zero byte, so that no

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"image/draw"
@@ -42,6 +43,9 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		return sanitize.Result{}, fmt.Errorf("%s: %w", in.Kind, sanitize.ErrUnsupported)
 	}
 	c, err := config(in.Reader())
+	if unsupported(err) {
+		return sanitize.Result{}, fmt.Errorf("read the size of the %s: %w: %w", in.Kind, err, sanitize.ErrUnsupported)
+	}
 	if err != nil {
 		return sanitize.Result{}, malformed("read the size of the "+string(in.Kind), err)
 	}
@@ -57,6 +61,9 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		m, err = decode(in.Reader())
 	} else {
 		m, err = decode(bufio.NewReader(in.Reader()))
+	}
+	if unsupported(err) {
+		return sanitize.Result{}, fmt.Errorf("decode %s: %w: %w", in.Kind, err, sanitize.ErrUnsupported)
 	}
 	if err != nil {
 		return sanitize.Result{}, malformed("decode "+string(in.Kind), err)
@@ -77,6 +84,12 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		return sanitize.Result{}, err
 	}
 	return clean(sanitize.KindPNG), nil
+}
+
+// unsupported reports whether a library knows a format and not this shape of it.
+func unsupported(err error) bool {
+	var t tiff.UnsupportedError
+	return errors.As(err, &t) || errors.Is(err, bmp.ErrUnsupported)
 }
 
 // moreGIF reports whether a second image descriptor follows the first.

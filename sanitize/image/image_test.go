@@ -400,6 +400,40 @@ func TestGreyJPEGStaysGrey(t *testing.T) {
 	}
 }
 
+func TestCodesAreBuiltForAnyCounts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for n := range 300 {
+		var counts [256]int
+		f := 1
+		for i := range counts {
+			switch {
+			case n < 100 && r.IntN(100) < n:
+				counts[i] = r.IntN(1 << 20)
+			case n >= 100 && n < 200 && i < n-100 && f < 1<<50:
+				counts[i] = f // Fibonacci's numbers make the longest codes
+				f += f/2 + 1
+			case n >= 200:
+				counts[i] = 1
+			}
+		}
+		h := optimal(&counts)
+		sum, total := 0, 0
+		for l, c := range h.counts {
+			sum += int(c) << (15 - l)
+			total += int(c)
+		}
+		used := 0
+		for _, c := range counts {
+			if c > 0 {
+				used++
+			}
+		}
+		if total != used || len(h.values) != used || sum >= 1<<16 {
+			t.Fatalf("case %d: %d codes and %d values for %d symbols, %d of %d", n, total, len(h.values), used, sum, 1<<16)
+		}
+	}
+}
+
 func TestFourColoursBecomeThree(t *testing.T) {
 	m := image.NewCMYK(image.Rect(0, 0, 40, 40))
 	for i := range m.Pix {
