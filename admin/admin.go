@@ -268,7 +268,11 @@ func (a *Admin) release(ctx context.Context, by Account, q client.Request) (any,
 		}
 		r.To = append(r.To, addr)
 	}
-	id, err := a.Quarantine.Release(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID), r)
+	t, err := a.tenantOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.Quarantine.Release(ctx, t, envelope.ID(q.ID), r)
 	if err != nil {
 		return nil, err
 	}
@@ -304,8 +308,25 @@ func (a *Admin) releaseStatus(ctx context.Context, _ Account, q client.Request) 
 	return out, nil
 }
 
+// tenantOf says whose entry an act is about. Accounts of the whole gateway may
+// leave the tenant out; one that is named must be the entry's.
+func (a *Admin) tenantOf(ctx context.Context, q client.Request) (envelope.TenantID, error) {
+	if !envelope.ID(q.ID).Valid() {
+		return "", fmt.Errorf("%q is no id: %w", q.ID, spool.ErrNotFound)
+	}
+	e, err := a.Journal.Get(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID))
+	if err != nil {
+		return "", fmt.Errorf("get %s: %w", q.ID, err)
+	}
+	return e.Envelope.Tenant, nil
+}
+
 func (a *Admin) remove(ctx context.Context, by Account, q client.Request) (any, error) {
-	if err := a.Quarantine.Delete(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID), by.Name, q.Reason); err != nil {
+	t, err := a.tenantOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Quarantine.Delete(ctx, t, envelope.ID(q.ID), by.Name, q.Reason); err != nil {
 		return nil, err
 	}
 	return client.Released{ID: q.ID, State: "deleted"}, nil
@@ -337,7 +358,11 @@ func (a *Admin) queueList(ctx context.Context, _ Account, q client.Request) (any
 }
 
 func (a *Admin) retry(ctx context.Context, by Account, q client.Request) (any, error) {
-	if err := a.Retry(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID), by.Name); err != nil {
+	t, err := a.tenantOf(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.Retry(ctx, t, envelope.ID(q.ID), by.Name); err != nil {
 		return nil, err
 	}
 	return client.Released{ID: q.ID, State: "queued"}, nil

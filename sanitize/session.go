@@ -176,12 +176,16 @@ func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer)
 	if s.Options.KeepAll {
 		return Result{}, fmt.Errorf("second run: %w", ErrWithheld)
 	}
-	if !s.Options.Rule(p.Class).Allows(Rebuild) {
-		return Result{}, ErrWithheld
-	}
 	sanitizer, ok := s.Table[d.Kind]
-	if !ok {
+	switch {
+	case p.Class == ClassExecutable:
+		return Result{}, ErrWithheld
+	case p.Class == ClassEncrypted:
+		return Result{}, ErrEncrypted
+	case !ok:
 		return Result{}, ErrUnsupported
+	case !s.Options.Rule(p.Class).Allows(Rebuild):
+		return Result{}, ErrWithheld
 	}
 	w := &digestWriter{w: out, h: sha256.New()}
 	res, err := sanitizer.Sanitize(ctx, s, in, w)
