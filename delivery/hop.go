@@ -63,7 +63,7 @@ func (h *hopStates) due(now time.Time, every time.Duration) []routing.Hop {
 	return hops
 }
 
-// probed ends a probe: up forgets the hop.
+// ended ends a probe: up forgets the hop.
 func (h *hopStates) ended(key string, up bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,9 +82,13 @@ func (d *Delivery) fell(to destination, why string) {
 	}
 	if d.hops.fell(to.key(), to.hop, why, time.Now()) {
 		d.Log.Warn("hop down", "hop", to.hop.Name, "err", why)
-		if d.Metrics.Down != nil {
-			d.Metrics.Down(to.hop.Name, true)
-		}
+		d.toldDown(to.hop, true)
+	}
+}
+
+func (d *Delivery) toldDown(hop routing.Hop, down bool) {
+	if d.Metrics.Down != nil {
+		d.Metrics.Down(hop.Name, down)
 	}
 }
 
@@ -101,6 +105,7 @@ func (d *Delivery) probe(ctx context.Context, hop routing.Hop) {
 	}
 	if !current {
 		up = true
+		d.toldDown(hop, false)
 		return
 	}
 	for _, entry := range hop.Hosts {
@@ -123,9 +128,7 @@ func (d *Delivery) probe(ctx context.Context, hop routing.Hop) {
 		return
 	}
 	d.Log.Info("hop back", "hop", hop.Name)
-	if d.Metrics.Down != nil {
-		d.Metrics.Down(hop.Name, false)
-	}
+	d.toldDown(hop, false)
 	// First the hop counts as up again, or what is woken would be turned away.
 	d.hops.ended(to.key(), true)
 	d.wake(ctx, hop.Name)

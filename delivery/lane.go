@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ type destination struct {
 // key tells destinations apart. A hop that a reload has changed is another one,
 // so that no connection of before is used for it.
 func (to destination) key() string {
-	k := to.hop.Name + "\x00" + to.domain + "\x00" + to.hop.TLS
+	k := to.hop.Name + "\x00" + to.domain + "\x00" + to.hop.TLS + "\x00" + strconv.Itoa(to.hop.Slots)
 	for _, h := range to.hop.Hosts {
 		k += "\x00" + h
 	}

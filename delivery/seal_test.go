@@ -103,7 +103,6 @@ func TestNothingIsDialledForWhatIsNotSealed(t *testing.T) {
 				id, owner = e.Envelope.ID, e.Envelope.Tenant
 			}})
 			stop := w.start()
-			defer stop()
 			var e spool.Entry
 			w.until("it is held", func() bool {
 				var err error
@@ -112,6 +111,7 @@ func TestNothingIsDialledForWhatIsNotSealed(t *testing.T) {
 				}
 				return e.State == spool.Held
 			})
+			stop() // and with it the last log line
 			if e.Verdict.Class != sanitize.ClassTampered || len(e.Verdict.Reasons) == 0 {
 				t.Errorf("verdict %+v, want class tampered with a reason", e.Verdict)
 			}
@@ -160,6 +160,51 @@ func TestEachKindArrivesWhereItMay(t *testing.T) {
 			}
 		})
 	}
+}
+
+// marked is a journal that finds every row changed, as the store does when a
+// row's own seal does not match.
+type marked struct{ spool.Journal }
+
+func (m marked) Claim(ctx context.Context, s spool.State, now time.Time, n int) ([]spool.Entry, error) {
+	es, err := m.Journal.Claim(ctx, s, now, n)
+	for i := range es {
+		es[i].Tampered = "row seal"
+	}
+	return es, err
+}
+
+func TestARowThatTheStoreFoundChangedIsHeld(t *testing.T) {
+	s := startSink(t, &smtptest.Sink{})
+	w := local(t, s.Addr())
+	w.spool.Journal = marked{w.spool.Journal}
+	id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	w.run(id)
+	if e := w.entry(id); e.State != spool.Held || e.Verdict.Class != sanitize.ClassTampered || s.Sessions() != 0 {
+		t.Errorf("%s %s, %d connections", e.State, e.Verdict.Class, s.Sessions())
+	}
+}
+
+func TestPoisonIsHeld(t *testing.T) {
+	s := startSink(t, &smtptest.Sink{})
+	w := local(t, s.Addr())
+	w.spool.Journal = deadly{w.spool.Journal}
+	id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	w.run(id)
+	if e := w.entry(id); e.State != spool.Held || e.Verdict.Class != sanitize.ClassPoison || s.Sessions() != 0 {
+		t.Errorf("%s %s, %d connections", e.State, e.Verdict.Class, s.Sessions())
+	}
+}
+
+// deadly is a journal that has seen the daemon die three times with each entry.
+type deadly struct{ spool.Journal }
+
+func (m deadly) Claim(ctx context.Context, s spool.State, now time.Time, n int) ([]spool.Entry, error) {
+	es, err := m.Journal.Claim(ctx, s, now, n)
+	for i := range es {
+		es[i].Deaths = spool.PoisonDeaths
+	}
+	return es, err
 }
 
 func TestARouteToAnotherNetworkIsExaminedAnew(t *testing.T) {
