@@ -73,9 +73,9 @@ func contest(label *entry, all ...evidence) *entry {
 			own = e
 		}
 	}
-	if label == utf8Entry && own.strong && own.chars >= own.errors {
-		// UTF-8 with some damage; in text of other charsets the errors of a
-		// UTF-8 reading far outnumber its characters.
+	if label == utf8Entry && (own.errors == 0 || own.strong && own.chars >= own.errors) {
+		// UTF-8, perhaps with some damage; in text of other charsets the
+		// errors of a UTF-8 reading far outnumber its characters.
 		return label
 	}
 	best := own

@@ -44,6 +44,10 @@ func (t *Text) clean() {
 		case r < 0x20 || 0x7f <= r && r < 0xa0:
 			n++
 			return -1
+		case r == 0xfeff:
+			// A byte order mark is no text; left in, it would vanish the
+			// next time the text is read.
+			return -1
 		}
 		return r
 	}, t.String)
@@ -263,8 +267,8 @@ func word(s string, i int, end *int) (p piece, n int, seen bool) {
 			if stop == text {
 				return p, 0, true
 			}
-			for _, c := range []byte(s[text:]) {
-				if value(c) < 0 && c != '=' && c != '?' {
+			for j := text; j < len(s); j++ {
+				if c := s[j]; value(c) < 0 && c != '=' && !(c == '?' && j == len(s)-1) {
 					return p, 0, true
 				}
 			}
