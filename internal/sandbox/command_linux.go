@@ -318,6 +318,9 @@ func hint(read func(string) ([]byte, error)) string {
 	if is("/proc/sys/user/max_user_namespaces", "0") {
 		found = append(found, "set user.max_user_namespaces to a number above 0")
 	}
+	if b, err := read("/proc/self/uid_map"); err == nil && os.Geteuid() == 0 && !maps(string(b), nobody) {
+		found = append(found, "this root can make nobody else of the child (its user namespace has no id 65534): run as an ordinary user")
+	}
 	if b, err := read("/proc/self/mountinfo"); err == nil && chrooted(string(b)) {
 		found = append(found, "this process runs under chroot, where the kernel forbids them: use pivot_root or a container instead")
 	}
@@ -328,6 +331,17 @@ func hint(read func(string) ([]byte, error)) string {
 		return ""
 	}
 	return "; " + strings.Join(found, "; ")
+}
+
+// maps reports whether a uid_map has an id on its inside.
+func maps(uidMap string, id int) bool {
+	for line := range strings.Lines(uidMap) {
+		var inside, outside, length int
+		if n, _ := fmt.Sscan(line, &inside, &outside, &length); n == 3 && id >= inside && id-inside < length {
+			return true
+		}
+	}
+	return false
 }
 
 // chrooted reports whether a mountinfo shows no mount at the process's root,

@@ -54,6 +54,24 @@ func TestStartErrorsAreExplained(t *testing.T) {
 	}
 }
 
+func TestMapsOfUsers(t *testing.T) {
+	for _, c := range []struct {
+		uidMap string
+		want   bool
+	}{
+		{"         0          0 4294967295\n", true},
+		{"         0       1000          1\n", false},
+		{"         0       1000          1\n         1     100000      65536\n", true},
+		{"         0     100000      65534\n", false},
+		{"         0     100000      65535\n", true},
+		{"", false}, {"garbage\n", false},
+	} {
+		if got := maps(c.uidMap, nobody); got != c.want {
+			t.Errorf("%q has 65534: %t, want %t", c.uidMap, got, c.want)
+		}
+	}
+}
+
 func TestKernelVersions(t *testing.T) {
 	for _, c := range []struct {
 		release string

@@ -36,8 +36,9 @@ func TestMain(m *testing.M) {
 		if built != "" {
 			os.RemoveAll(built)
 		}
-		// Every confined process must be gone and reaped by now.
-		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		// Every confined process must be gone and reaped by now. As number 1
+		// of a container, this process also gets the orphans of killed parents.
+		if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD && os.Getpid() != 1 {
 			fmt.Fprintf(os.Stderr, "a process is left over (wait: %d, %v)\n", pid, err)
 			code = 1
 		}

@@ -175,7 +175,6 @@ func layTargets(binary string) (t targets, free func(), err error) {
 	if err = open(t.file, unix.O_RDONLY); err != nil {
 		return t, free, fmt.Errorf("read %s: %w", t.file, err)
 	}
-	t.pid = visiblePID()
 
 	dir, err := shortDir()
 	if err != nil {
@@ -245,23 +244,4 @@ func shortDir() (string, error) {
 		first = errors.New("every name is too long")
 	}
 	return "", fmt.Errorf("no directory for a socket to aim at: %w", first)
-}
-
-// visiblePID is a number by which this process can be signalled, but never 1,
-// which in the child means the child itself. A daemon in a container is often
-// number 1; then one of its threads does.
-func visiblePID() int {
-	if pid := os.Getpid(); pid != 1 {
-		return pid
-	}
-	entries, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return 2
-	}
-	for _, e := range entries {
-		if tid, err := strconv.Atoi(e.Name()); err == nil && tid != 1 {
-			return tid
-		}
-	}
-	return 2
 }
