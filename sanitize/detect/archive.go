@@ -18,6 +18,8 @@ import (
 func (f *file) insideName(r *found, name string) {
 	if k, ok := dangerousName(name); ok {
 		r.add(k)
+	} else if k, ok := memberNames[extension(name)]; ok {
+		r.add(k)
 	}
 }
 
@@ -93,6 +95,9 @@ func (f *file) tar(r *found, src io.Reader) {
 		h, err := t.Next()
 		if f.inner.members--; err != nil || f.inner.members < 0 {
 			return
+		}
+		if h.Typeflag == tar.TypeDir {
+			continue
 		}
 		f.insideName(r, h.Name)
 		if h.Typeflag != tar.TypeReg || f.inner.bytes <= 0 {

@@ -382,7 +382,7 @@ func TestNameOnlyMakesWorse(t *testing.T) {
 		{[]byte("plain text"), []string{"a.b\u200bat"}, sanitize.KindScript},
 		{[]byte("plain text"), []string{"fdp\u202etab.bat"}, sanitize.KindScript},
 		{[]byte("plain text"), []string{"a.url"}, sanitize.KindShortcut},
-		{[]byte("a,b"), []string{"a.iqy"}, sanitize.KindScript},
+		{[]byte("a,b"), []string{"a.iqy"}, sanitize.KindShortcut},
 		{nil, []string{"a.js"}, sanitize.KindScript},
 		{[]byte("\x01\x00\xfe\xff"), []string{"a.scr"}, sanitize.KindExecutable},
 		{[]byte("\x01\x00\xfe\xff"), []string{"a.docx"}, sanitize.KindUnknown},

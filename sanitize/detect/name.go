@@ -2,70 +2,34 @@ package detect
 
 import (
 	"slices"
-	"strings"
-	"unicode"
 
+	"sekisho/internal/header"
 	"sekisho/sanitize"
 )
 
 // dangerousName says what kind of danger a name announces.
 func dangerousName(name string) (sanitize.Kind, bool) {
-	for _, n := range readings(name) {
-		if k, ok := dangers[extension(n)]; ok {
-			return k, true
-		}
+	class, ok := header.Dangerous(name)
+	if !ok {
+		return "", false
 	}
-	return "", false
+	switch class {
+	case header.Script, header.Settings:
+		return sanitize.KindScript, true
+	case header.Shortcut:
+		return sanitize.KindShortcut, true
+	default:
+		return sanitize.KindExecutable, true
+	}
 }
 
-// readings are the names that programs make of one name: a NUL ends it for
-// some, a colon starts a stream on NTFS, invisible characters and blanks and
-// dots at the end are dropped, a path is cut to its last element.
-func readings(name string) []string {
-	clean := strings.Map(func(r rune) rune {
-		if r != 0 && (unicode.Is(unicode.Cf, r) || unicode.IsControl(r)) {
-			return -1
-		}
-		return r
-	}, name)
-	if i := strings.LastIndexAny(clean, `/\`); i >= 0 && i+1 < len(clean) {
-		clean = clean[i+1:]
-	}
-	all := []string{clean}
-	for _, sep := range [...]string{"\x00", ":"} {
-		if before, _, ok := strings.Cut(clean, sep); ok {
-			all = append(all, before)
-		}
-	}
-	return all
-}
-
-// dangers are the extensions that make a system run a file, follow it or take
-// settings from it. What Windows and Outlook block is in it, and what other
-// systems run.
-var dangers = kindsByExt(map[sanitize.Kind]string{
-	sanitize.KindExecutable: `exe com scr pif dll cpl sys drv ocx msi msp mst msu appx appxbundle msix msixbundle
-		appinstaller application apk ipa deb rpm app dmg pkg xll xla xlam ppa ppam wll wiz gadget elf so dylib jar class
-		ade adp mda mdb mde accdb accde accda accdr vxd shb shs prg`,
-	sanitize.KindScript: `bat cmd vbs vbe vb js jse mjs ws wsf wsc wsh sct sh bash zsh csh ksh ps1 ps1xml ps2 ps2xml
-		psc1 psc2 psd1 psm1 cdxml msh msh1 msh2 mshxml py pyw pyc pl rb php phtml lua tcl ahk au3 applescript command
-		workflow reg inf hta htc msc settingcontent-ms appref-ms theme themepack deskthemepack diagcab diagcfg diagpkg
-		rdp ica iqy oqy dqy rqy odc udl slk job scf jnlp mcf mof xbap bas cls frm asp aspx jsp hlp cnt chm its mad maf
-		mag mam maq mar mas mat mau mav maw osd ops prf vsw vsmacros desktop bgi`,
-	sanitize.KindShortcut: `lnk url website webloc library-ms search-ms searchconnector-ms mydocs zfsendtotarget`,
-	sanitize.KindISO:      `iso udf`,
-	sanitize.KindVHD:      `vhd vhdx wim vmdk`,
-	sanitize.KindONE:      `one onepkg onetoc2`,
-})
-
-func kindsByExt(m map[sanitize.Kind]string) map[string]sanitize.Kind {
-	t := make(map[string]sanitize.Kind)
-	for k, list := range m {
-		for ext := range strings.FieldsSeq(list) {
-			t[ext] = k
-		}
-	}
-	return t
+// memberNames are names of members whose content cannot be seen, in archives
+// that are encrypted or not opened here. Of what can be seen the content
+// speaks.
+var memberNames = map[string]sanitize.Kind{
+	"iso": sanitize.KindISO, "udf": sanitize.KindISO,
+	"vhd": sanitize.KindVHD, "vhdx": sanitize.KindVHD, "wim": sanitize.KindVHD, "vmdk": sanitize.KindVHD,
+	"one": sanitize.KindONE, "onepkg": sanitize.KindONE, "mdb": sanitize.KindMDB, "accdb": sanitize.KindMDB,
 }
 
 // named lets the names speak: they can make a kind worse, and what they promise

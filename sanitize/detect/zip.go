@@ -367,8 +367,11 @@ func (f *file) insideZip(r *found, l *zipList) {
 		if f.inner.members--; f.inner.members < 0 {
 			return
 		}
+		if strings.HasSuffix(m.name, "/") {
+			continue
+		}
 		f.insideName(r, m.name)
-		if strings.HasSuffix(m.name, "/") || m.encrypted || f.inner.bytes <= 0 {
+		if m.encrypted || f.inner.bytes <= 0 {
 			continue
 		}
 		b := f.open(m, lookBytes)
