@@ -190,9 +190,9 @@ func extLike(s string) bool {
 		switch {
 		case 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
 			letter = true
-		case '0' <= c && c <= '9' || c == '-' || c == '_' || c == '~' || c == '$':
+		case '0' <= c && c <= '9' || c == '-' || c == '~' || c == '$':
 		default:
-			return false
+			return dangerousExt(s)
 		}
 	}
 	return letter && len(s) <= 12 || dangerousExt(s)

@@ -268,7 +268,7 @@ func word(s string, i int, end *int) (p piece, n int, seen bool) {
 				return p, 0, true
 			}
 			for j := text; j < len(s); j++ {
-				if c := s[j]; value(c) < 0 && c != '=' && !(c == '?' && j == len(s)-1) {
+				if c := s[j]; sextet(c) < 0 && c != '=' && !(c == '?' && j == len(s)-1) {
 					return p, 0, true
 				}
 			}
@@ -296,7 +296,7 @@ type bits struct {
 	n uint
 }
 
-func value(c byte) int {
+func sextet(c byte) int {
 	switch {
 	case 'A' <= c && c <= 'Z':
 		return int(c - 'A')
@@ -319,7 +319,7 @@ func unbase64(s string, b bits) (data []byte, left bits, ok bool) {
 	data = make([]byte, 0, len(s)*3/4+1)
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		v := value(c)
+		v := sextet(c)
 		switch {
 		case v >= 0:
 			b.v = b.v<<6 | uint32(v)

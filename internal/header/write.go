@@ -18,6 +18,7 @@ const (
 	fill     = 74  // what we fill a line to: a comma or semicolon may follow
 	maxToken = 900 // a longer word could not stand on a line of 998
 	wordOver = len("=?UTF-8?B?") + len("?=")
+	whole    = fill - 1 - wordOver // what a word on a line of its own holds
 )
 
 // folder builds one field.
@@ -65,8 +66,9 @@ func (f *folder) token(gap, s string) {
 func (f *folder) words(gap, before, text, after string) {
 	for first := true; first || text != ""; first = false {
 		room := fill - f.col - len(gap) - len(before) - wordOver - len(after)
-		// Less than three characters are not worth a word.
-		if room < 16 && !f.first {
+		// Less than three characters are not worth a word, and what fits one
+		// word is not made two: some readers put a blank between them.
+		if need := (len(text) + 2) / 3 * 4; !f.first && (room < 16 || need > room && need <= whole-len(before)-len(after)) {
 			f.buf = append(f.buf, "\r\n"...)
 			f.col = 0
 			room = fill - len(gap) - len(before) - wordOver - len(after)
