@@ -24,5 +24,10 @@ type Command struct {
 	// process is big; nil forks here.
 	Starter *Starter
 
-	probe string // set by SelfTest
+	// Cgroups gives the process a control group of its own; nil does not.
+	Cgroups *Cgroups
+
+	probe string   // set by SelfTest
+	group *os.File // made by Start from Cgroups
+	end   func()   // called when the process was reaped, before Wait returns
 }

@@ -41,13 +41,7 @@ func (c *Command) Start(ctx context.Context) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
 	}
-	var p *Process
-	var err error
-	if c.Starter != nil {
-		p, err = c.Starter.start(c)
-	} else {
-		p, err = c.start()
-	}
+	p, err := c.startInGroup()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(c.Path), err)
 	}
@@ -57,6 +51,25 @@ func (c *Command) Start(ctx context.Context) (*Process, error) {
 		stop()
 	}()
 	return p, nil
+}
+
+func (c *Command) startInGroup() (p *Process, err error) {
+	run := *c
+	if c.Cgroups != nil {
+		if run.group, err = c.Cgroups.group(c.Profile); err != nil {
+			return nil, err
+		}
+		run.end = func() { drop(run.group) }
+	}
+	if c.Starter != nil {
+		p, err = c.Starter.start(&run)
+	} else {
+		p, err = run.start()
+	}
+	if err != nil && run.end != nil {
+		run.end()
+	}
+	return p, err
 }
 
 // check looks at what can be judged without starting anything.
@@ -140,6 +153,9 @@ func (c *Command) start() (*Process, error) {
 		},
 	}
 	mapIDs(attr.Sys)
+	if c.group != nil {
+		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.group.Fd())
+	}
 	argv := append([]string{c.Path, o.String()}, c.Args...)
 
 	p := &Process{done: make(chan struct{})}
@@ -170,6 +186,9 @@ func (c *Command) start() (*Process, error) {
 		started <- nil
 		ps, err := process.Wait()
 		held.Close()
+		if c.end != nil {
+			c.end()
+		}
 		p.finish(ps, err, time.Since(begin), c.Profile.CPU)
 	}()
 	if err := <-started; err != nil {

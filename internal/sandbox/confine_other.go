@@ -46,3 +46,9 @@ func (p *Process) Wait() (State, error) { return State{Exit: -1}, ErrUnsupported
 func SelfTest(context.Context, string, Profile) (Findings, error) {
 	return Findings{}, ErrUnsupported
 }
+
+// Cgroups are Linux's.
+type Cgroups struct{}
+
+// OpenCgroups refuses.
+func OpenCgroups(context.Context, string, Profile) (*Cgroups, error) { return nil, ErrUnsupported }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,37 +104,6 @@ func TestLandlockRightsGrowWithTheVersion(t *testing.T) {
 		a := handled(abi)
 		if got := [3]uint64{a.Handled_access_fs, a.Handled_access_net, a.Scoped}; got != want {
 			t.Errorf("version %d handles %#x, want %#x", abi, got, want)
-		}
-	}
-}
-
-func TestCgroupsAreDescribed(t *testing.T) {
-	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	for _, c := range []struct {
-		name string
-		fs   fstest.MapFS
-		want string
-	}{
-		{"none", fstest.MapFS{}, "no cgroup v2"},
-		{"v1 only", fstest.MapFS{"proc/self/cgroup": file("4:memory:/x\n")}, "no cgroup v2"},
-		{"delegated", fstest.MapFS{
-			"proc/self/cgroup":                 file("0::/system.slice/sekishod.service\n"),
-			"sys/fs/cgroup/cgroup.controllers": file("cpu memory pids\n"),
-			"sys/fs/cgroup/system.slice/sekishod.service/cgroup.controllers": file("memory pids\n"),
-		}, "cgroup v2 with memory and pids"},
-		{"not delegated", fstest.MapFS{
-			"proc/self/cgroup":                   file("0::/a\n"),
-			"sys/fs/cgroup/cgroup.controllers":   file("cpu memory pids\n"),
-			"sys/fs/cgroup/a/cgroup.controllers": file("cpu\n"),
-		}, "cgroup v2 without memory and pids (in the unit: Delegate=memory pids)"},
-		{"hybrid", fstest.MapFS{
-			"proc/self/cgroup":                         file("4:memory:/x\n0::/\n"),
-			"sys/fs/cgroup/unified/cgroup.controllers": file("hugetlb\n"),
-		}, "cgroup v2 without memory and pids (in the unit: Delegate=memory pids)"},
-		{"hidden", fstest.MapFS{"proc/self/cgroup": file("0::/\n")}, "cgroup v2 is not readable"},
-	} {
-		if got := cgroupStatus(c.fs); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -98,6 +98,9 @@ var (
 	ErrKilled = errors.New("killed")
 	// ErrUnsupported: this system has no confinement we know how to build.
 	ErrUnsupported = errors.New("no confinement on this system")
+	// ErrNoCgroups: this process has no control group of its own to divide.
+	// It is no reason not to run.
+	ErrNoCgroups = errors.New("no delegated cgroup v2")
 )
 
 // A Report says what the confinement of a process consists of. All that is

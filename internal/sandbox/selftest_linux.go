@@ -32,7 +32,7 @@ func SelfTest(ctx context.Context, binary string, p Profile) (Findings, error) {
 	}
 	defer free()
 	for i, pr := range probes {
-		found, r, err := runOne(ctx, binary, p, pr, t)
+		found, r, err := runOne(ctx, Command{Path: binary, Profile: p}, pr, t)
 		if err != nil {
 			return f, fmt.Errorf("isolation self-test: %s: %w", pr.says, err)
 		}
@@ -46,12 +46,11 @@ func SelfTest(ctx context.Context, binary string, p Profile) (Findings, error) {
 
 // runOne makes one attempt. An error means that the child was not confined
 // and so did not even try.
-func runOne(ctx context.Context, binary string, profile Profile, pr probe, t targets) (Finding, Report, error) {
+func runOne(ctx context.Context, c Command, pr probe, t targets) (Finding, Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	out, state, err := collect(ctx, &Command{
-		Path: binary, Args: t.args(), Profile: profile, probe: pr.name,
-	})
+	c.Args, c.probe = t.args(), pr.name
+	out, state, err := collect(ctx, &c)
 	if err != nil {
 		return Finding{}, Report{}, err
 	}

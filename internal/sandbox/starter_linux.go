@@ -34,16 +34,19 @@ type Starter struct {
 }
 
 const (
-	starterFlag = "--starter"
-	starterFD   = 3
+	starterFlag  = "--starter"
+	withGroup    = "group"
+	withoutGroup = "-"
+	starterFD    = 3
 	// maxOrder bounds path and arguments of a command.
 	maxOrder = 64 << 10
 )
 
 // start has the Starter start a command.
 //
-// An order is one packet: path, order and arguments, with the files attached
-// and, before them, a socket of its own. On that socket come one packet when
+// An order is one packet: whether there is a control group, path, order and
+// arguments, with the files attached and, before them, a socket of its own
+// and the group. On that socket come one packet when
 // the process is started or not, and one when it has ended; closing it kills
 // the process.
 func (s *Starter) start(c *Command) (*Process, error) {
@@ -51,7 +54,7 @@ func (s *Starter) start(c *Command) (*Process, error) {
 		return nil, err
 	}
 	o := order{Profile: c.Profile, given: len(c.Files), probe: c.probe}
-	packet := strings.Join(append([]string{c.Path, o.String()}, c.Args...), "\x00")
+	packet := strings.Join(append([]string{withoutGroup, c.Path, o.String()}, c.Args...), "\x00")
 	if len(packet) > maxOrder || strings.IndexByte(c.Path, 0) >= 0 {
 		return nil, errors.New("path or arguments too long")
 	}
@@ -68,6 +71,10 @@ func (s *Starter) start(c *Command) (*Process, error) {
 		return nil, err
 	}
 	defer null.Close()
+	if c.group != nil {
+		packet = withGroup + strings.TrimPrefix(packet, withoutGroup)
+		fds = append(fds, int(c.group.Fd()))
+	}
 	for _, f := range c.Files {
 		if f == nil {
 			f = null
@@ -79,7 +86,7 @@ func (s *Starter) start(c *Command) (*Process, error) {
 		ours.Close()
 		return nil, fmt.Errorf("starter: %w", err)
 	}
-	runtime.KeepAlive(c.Files)
+	runtime.KeepAlive(c) // its files were numbers only
 	theirs.Close()
 
 	buf := make([]byte, 4096)
@@ -105,6 +112,9 @@ func (s *Starter) start(c *Command) (*Process, error) {
 	go func() {
 		defer close(p.done)
 		defer ours.Close()
+		if c.end != nil {
+			defer c.end()
+		}
 		n, err := ours.Read(buf)
 		p.state = State{Exit: -1, Signal: "unknown", Killed: p.killed.Load(), Wall: time.Since(begin), cpu: c.Profile.CPU}
 		if err != nil || n == 0 {
@@ -239,7 +249,7 @@ func socketpair() (ours, theirs *os.File, err error) {
 // the socket, and exits; its children die with it.
 func serve() {
 	buf := make([]byte, maxOrder+1)
-	oob := make([]byte, unix.CmsgSpace(4*(maxGiven+1)))
+	oob := make([]byte, unix.CmsgSpace(4*(maxGiven+2)))
 	for {
 		n, oobn, flags, _, err := unix.Recvmsg(starterFD, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		if errors.Is(err, unix.EINTR) {
@@ -293,13 +303,16 @@ func attached(oob []byte) (control *os.File, files []*os.File, err error) {
 // mean that nobody is interested any more; then the process is killed, too.
 func obey(packet string, control *os.File, files []*os.File) {
 	parts := strings.Split(packet, "\x00")
-	if len(parts) < 2 {
+	if len(parts) < 3 || parts[0] == withGroup && len(files) == 0 {
 		giveUp(errors.New("starter: short order"))
 	}
-	o, err := parseOrder(parts[1])
+	o, err := parseOrder(parts[2])
 	var p *Process
 	if err == nil {
-		c := &Command{Path: parts[0], Args: parts[2:], Files: files, Profile: o.Profile, probe: o.probe}
+		c := &Command{Path: parts[1], Args: parts[3:], Files: files, Profile: o.Profile, probe: o.probe}
+		if parts[0] == withGroup {
+			c.group, c.Files = files[0], files[1:]
+		}
 		p, err = c.start()
 	}
 	for _, f := range files {
