@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	lib "modernc.org/sqlite/lib"
@@ -24,9 +25,10 @@ var errClosed = errors.New("the database is closed")
 
 // An op is one caller's change: all of it or nothing.
 type op struct {
-	f    func(*tx) error
-	err  error
-	done chan struct{}
+	f     func(*tx) error
+	hasty bool // need not survive a power cut
+	err   error
+	done  chan struct{}
 }
 
 // A tx is the transaction that several ops share. What an op reports outside
@@ -44,7 +46,19 @@ type alarm struct{ msg, id string }
 // has begun, do waits for the outcome whatever becomes of ctx: only so does the
 // caller know what is on disk.
 func (s *Store) do(ctx context.Context, f func(*tx) error) error {
-	o := &op{f: f, done: make(chan struct{})}
+	return s.send(ctx, &op{f: f, done: make(chan struct{})})
+}
+
+// hurry is do for leases. What is in whose hand means nothing after a power
+// cut: with the lease gone the entry is claimed again, as it is when the lease
+// is there. So a commit of leases alone does not wait for the disk. A daemon
+// that is killed loses nothing by it, and the deaths it leaves are counted;
+// and the next commit that does wait covers all before it.
+func (s *Store) hurry(ctx context.Context, f func(*tx) error) error {
+	return s.send(ctx, &op{f: f, hasty: true, done: make(chan struct{})})
+}
+
+func (s *Store) send(ctx context.Context, o *op) error {
 	select {
 	case s.ops <- o:
 	case <-ctx.Done():
@@ -59,76 +73,83 @@ func (s *Store) do(ctx context.Context, f func(*tx) error) error {
 // write is the writing goroutine.
 func (s *Store) write() {
 	defer close(s.done)
+	var waiting []*op
 	for {
-		select {
-		case o := <-s.ops:
-			s.batch(o)
-		case <-s.closing:
-			return
+		if len(waiting) == 0 {
+			select {
+			case o := <-s.ops:
+				waiting = append(waiting, o)
+			case <-s.closing:
+				return
+			}
 		}
+		waiting = s.batch(waiting)
 	}
 }
 
-// batch commits the first op and those that wait behind it.
-func (s *Store) batch(first *op) {
-	t := &tx{s: s, head: s.head}
-	var in []*op // in the transaction, waiting for its commit
-	end := func(err error) {
-		for _, o := range in {
-			o.err = err
-			close(o.done)
+// batch commits the ops that wait, and those that come while it is at it, up to
+// the bounds. It returns those that have to wait for the next.
+func (s *Store) batch(waiting []*op) []*op {
+	more := func() bool {
+		select {
+		case o := <-s.ops:
+			waiting = append(waiting, o)
+			return true
+		default:
+			return false
 		}
 	}
+	for len(waiting) < maxBatch && more() {
+	}
+	// How it is committed has to be settled before the transaction begins.
+	hasty := !slices.ContainsFunc(waiting, func(o *op) bool { return !o.hasty })
 	select {
 	case <-s.failed:
-		in = []*op{first}
-		end(fmt.Errorf("%w: %w", spool.ErrUncertain, s.failErr))
-		return
+		end(waiting, fmt.Errorf("%w: %w", spool.ErrUncertain, s.failErr))
+		return nil
 	default:
 	}
-	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
-		in = []*op{first}
-		end(explain(err))
-		return
+	t := &tx{s: s, head: s.head}
+	if err := t.begin(hasty); err != nil {
+		end(waiting, explain(err))
+		return nil
 	}
+	var in []*op // in the transaction
 	began := time.Now()
-	taken := 0
-	for o := first; o != nil; {
-		taken++
+	for taken := 0; taken < maxBatch && (taken == 0 || time.Since(began) < maxWait); taken++ {
+		if len(waiting) == 0 && !more() {
+			break
+		}
+		o := waiting[0]
+		if hasty && !o.hasty {
+			break
+		}
+		waiting = waiting[1:]
 		err := t.run(o.f)
 		switch {
 		case err == nil:
 			in = append(in, o)
 		case errors.Is(err, errRolledBack):
-			in = append(in, o)
 			_, _ = t.exec("ROLLBACK") // what SQLite has left of it, if anything
-			end(err)
-			return
+			end(append(in, o), err)
+			return waiting
 		default:
-			o.err = err
-			close(o.done)
-		}
-		o = nil
-		if taken < maxBatch && time.Since(began) < maxWait {
-			select {
-			case o = <-s.ops:
-			default:
-			}
+			end([]*op{o}, err)
 		}
 	}
 	if t.head != s.head {
 		if err := t.saveHead(); err != nil {
 			_, _ = t.exec("ROLLBACK")
-			end(explain(err))
-			return
+			end(in, explain(err))
+			return waiting
 		}
 	}
 	if _, err := t.exec("COMMIT"); err != nil {
-		end(s.commitFailed(t, err))
-		return
+		end(in, s.commitFailed(t, err))
+		return waiting
 	}
 	s.head = t.head
-	end(nil)
+	end(in, nil)
 	for st, woken := range t.woken {
 		if woken {
 			select {
@@ -140,6 +161,32 @@ func (s *Store) batch(first *op) {
 	for _, a := range t.alarms {
 		s.alarm(a.msg, a.id)
 	}
+	return waiting
+}
+
+// end gives callers their answer.
+func end(ops []*op, err error) {
+	for _, o := range ops {
+		o.err = err
+		close(o.done)
+	}
+}
+
+// begin begins a transaction whose commit waits for the disk, or not.
+func (t *tx) begin(hasty bool) error {
+	if hasty != t.s.hasty {
+		level := "PRAGMA synchronous = FULL"
+		if hasty {
+			level = "PRAGMA synchronous = NORMAL"
+		}
+		// Not prepared: SQLite changes the level when the statement is made.
+		if _, err := t.s.conn.ExecContext(context.Background(), level); err != nil {
+			return err
+		}
+		t.s.hasty = hasty
+	}
+	_, err := t.exec("BEGIN IMMEDIATE")
+	return err
 }
 
 // commitFailed decides whether the store may go on.

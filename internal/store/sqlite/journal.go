@@ -75,7 +75,7 @@ func (s *Store) Claim(ctx context.Context, st spool.State, now time.Time, n int)
 	}
 	lease := rand.Text()
 	var es []spool.Entry
-	err := s.do(ctx, func(t *tx) error {
+	err := s.hurry(ctx, func(t *tx) error {
 		for len(es) < n {
 			rows, err := t.due(st, now, n-len(es))
 			if err != nil {
@@ -292,7 +292,7 @@ func (s *Store) Take(ctx context.Context, tenant envelope.TenantID, id envelope.
 	lease := rand.Text()
 	var e spool.Entry
 	gone := false
-	err := s.do(ctx, func(t *tx) error {
+	err := s.hurry(ctx, func(t *tx) error {
 		rows, err := t.rows("SELECT "+columns+" FROM entries WHERE id = ? AND tenant = ? AND tenant <> ''", string(id), string(tenant))
 		if err != nil {
 			return err
@@ -325,7 +325,7 @@ func (s *Store) Take(ctx context.Context, tenant envelope.TenantID, id envelope.
 
 // Renew is spool.Journal's.
 func (s *Store) Renew(ctx context.Context, e spool.Entry) error {
-	err := s.do(ctx, func(t *tx) error {
+	err := s.hurry(ctx, func(t *tx) error {
 		n, err := t.exec("UPDATE entries SET lease_until = ? WHERE id = ? AND lease = ? AND lease <> ''",
 			s.now().Add(spool.LeaseTime).UnixMicro(), string(e.Envelope.ID), e.Lease)
 		if err == nil && n == 0 {

@@ -82,6 +82,7 @@ type Store struct {
 
 	// Used by the writing goroutine alone.
 	head    head
+	hasty   bool                    // commits do not wait for the disk just now
 	turn    [spool.Done + 1]string  // the tenant whose turn was last
 	suspect [spool.Done + 1]suspect // the entry with deaths that is in hand
 }

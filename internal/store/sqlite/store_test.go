@@ -847,3 +847,38 @@ func TestClosedStoreRefuses(t *testing.T) {
 		t.Errorf("got %v, want errClosed", err)
 	}
 }
+
+func TestOnlyLeasesDoNotWaitForTheDisk(t *testing.T) {
+	f := fresh(t)
+	level := func(do func(context.Context, func(*tx) error) error) (n int) {
+		t.Helper()
+		err := do(t.Context(), func(x *tx) error {
+			return x.query(func(rows *sql.Rows) error { return rows.Scan(&n) }, "PRAGMA synchronous")
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	const normal, full = 1, 2
+	for range 3 {
+		if got := level(f.do); got != full {
+			t.Errorf("a change is committed at level %d, want %d", got, full)
+		}
+		if got := level(f.hurry); got != normal {
+			t.Errorf("leases are committed at level %d, want %d", got, normal)
+		}
+	}
+	// Whatever else comes at the same moment: a change waits for the disk.
+	var wg sync.WaitGroup
+	for i := range 64 {
+		wg.Go(func() {
+			if i%2 == 0 {
+				level(f.hurry)
+			} else if got := level(f.do); got != full {
+				t.Errorf("a change among leases is committed at level %d, want %d", got, full)
+			}
+		})
+	}
+	wg.Wait()
+}
