@@ -1,3 +1,18 @@
+// Package smtpd accepts mail on every listener and answers the peer. What comes
+// in is a connection; what goes out is an entry of the spool, one per tenant,
+// profile and treatment, durable before the peer reads 250, or a refusal while
+// the peer is still connected.
+//
+// Four things stand in a row. The Listener counts connections and turns away
+// who may not be there. The Guard owns socket and TLS, reads the command lines
+// and the message itself, and keeps everything from the SMTP library that the
+// library would take for what it is not. The library dispatches commands. The
+// session decides: which recipients may be reached from which zone, whose mail
+// it becomes, and by the one rule of package envelope how it is treated.
+//
+// It parses no message, but for a look at the top header block to find loops;
+// it looks nothing up in DNS; it never bounces. What a peer is told comes from
+// reply.go alone.
 package smtpd
 
 import (

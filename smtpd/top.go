@@ -16,7 +16,9 @@ const (
 
 // topBlock reads the top header block of a message that streams by: it counts
 // hops, and keeps the few values that lists and searches show, as they came.
-// It decodes nothing and holds one field, cut short, at a time.
+// It decodes nothing and holds one field, cut short, at a time: thousands of
+// peers may be in the middle of their header, and internal/header.ReadBlock,
+// which judges it later, holds a whole block of 256 KiB.
 type topBlock struct {
 	hostname string
 
