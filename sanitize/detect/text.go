@@ -87,7 +87,7 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 	case strings.HasPrefix(h, "-----BEGIN PGP MESSAGE"):
 		return sanitize.KindPGP, true
 	case strings.HasPrefix(h, "-----BEGIN PKCS7"), strings.HasPrefix(h, "-----BEGIN CMS"),
-		strings.HasPrefix(h, "MIAGCSqGSIb3DQEHA"), base64Signed.MatchString(h):
+		strings.HasPrefix(h, "MIAGCSqGSIb3DQEHA"), strings.HasPrefix(h, "MI") && base64Signed.MatchString(h[:min(len(h), 64)]):
 		return sanitize.KindSMIME, true
 	case strings.HasPrefix(h, "ISO-10303-21;"):
 		// SXF writes its figures as comments in a frame of STEP.
@@ -95,7 +95,7 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 			return sanitize.KindSFC, true
 		}
 		return sanitize.KindP21, true
-	case dxf.MatchString(h):
+	case dxf.MatchString(h[:min(len(h), 1024)]):
 		return sanitize.KindDXF, true
 	case sylk(h) || f.hasExt("slk", "sylk") && strings.HasPrefix(h, "ID"):
 		return sanitize.KindSLK, true
@@ -159,18 +159,32 @@ var (
 	comments   = regexp.MustCompile(`^(?:\s*(?:'[^\n]*|//[^\n]*|/\*(?s:.*?)\*/|rem\s[^\n]*|::[^\n]*|#[^!\n][^\n]*|<#(?s:.*?)#>)\r?\n)+\s*`)
 )
 
-// script recognises what opens like a script or a settings file with effects.
+// script recognises what opens like a script or a settings file with effects,
+// at once or after comments.
 func script(h string) (sanitize.Kind, bool) {
+	if k, ok := statement(h); ok {
+		return k, true
+	}
+	if h == "" || !strings.ContainsRune("'/rR:#<", rune(h[0])) {
+		return "", false
+	}
 	h = h[:min(len(h), 16<<10)]
-	for _, s := range [...]string{h, strings.TrimLeft(comments.ReplaceAllString(strings.ToValidUTF8(h, "?"), ""), " \t\r\n")} {
-		switch {
-		case shortcutOpens.MatchString(s):
-			return sanitize.KindShortcut, true
-		case scriptOpens.MatchString(s):
-			return sanitize.KindScript, true
-		case declares.MatchString(s) && hostObject.MatchString(s[:min(len(s), 4<<10)]):
-			return sanitize.KindScript, true
-		}
+	if i := comments.FindStringIndex(h); i != nil {
+		return statement(strings.TrimLeft(h[i[1]:], " \t\r\n"))
+	}
+	return "", false
+}
+
+// statement looks at a first statement. The expressions get no more than they
+// need, since every text is asked all of them.
+func statement(s string) (sanitize.Kind, bool) {
+	switch {
+	case shortcutOpens.MatchString(s[:min(len(s), 64)]):
+		return sanitize.KindShortcut, true
+	case scriptOpens.MatchString(s[:min(len(s), 256)]):
+		return sanitize.KindScript, true
+	case declares.MatchString(s[:min(len(s), 256)]) && hostObject.MatchString(s[:min(len(s), 4<<10)]):
+		return sanitize.KindScript, true
 	}
 	return "", false
 }
