@@ -73,9 +73,10 @@ type Count struct {
 
 // Treated is a file that went on without something it had.
 type Treated struct {
-	Name    string // "" for the text of the mail
-	OutName string // the name it has now
-	Counts  []Count
+	Name           string // "" when it has none
+	OutName        string // the name it has now
+	KindJA, KindEN string // what it is, said when it has no name; "" for the text of the mail
+	Counts         []Count
 }
 
 // Withheld words the text that stands in the place of a part.
@@ -133,7 +134,7 @@ func Disarmed(l Language, files []Treated, auth string) string {
 			var b strings.Builder
 			b.WriteString("【このメールは無害化されました】\n")
 			for _, f := range files {
-				fmt.Fprintf(&b, "・%s: %s\n", f.title("本文"), strings.Join(f.sentences(sentenceJA, renamedJA), "、"))
+				fmt.Fprintf(&b, "・%s: %s\n", f.title(orElse(Name(f.KindJA), "本文")), strings.Join(f.sentences(sentenceJA, renamedJA), "、"))
 			}
 			if auth != "" {
 				fmt.Fprintf(&b, "送信者: %s\n", Name(auth))
@@ -144,7 +145,7 @@ func Disarmed(l Language, files []Treated, auth string) string {
 			var b strings.Builder
 			b.WriteString("[This mail was disarmed]\n")
 			for _, f := range files {
-				fmt.Fprintf(&b, "- %s: %s\n", f.title("text of the mail"), strings.Join(f.sentences(sentenceEN, renamedEN), ", "))
+				fmt.Fprintf(&b, "- %s: %s\n", f.title(orElse(Name(f.KindEN), "text of the mail")), strings.Join(f.sentences(sentenceEN, renamedEN), ", "))
 			}
 			if auth != "" {
 				fmt.Fprintf(&b, "Sender: %s\n", Name(auth))

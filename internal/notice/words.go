@@ -61,6 +61,10 @@ var sentences = map[string]words{
 	"mime.encoded-run": {"本文に埋め込まれた符号化データ %d 個を削除", "%d encoded file(s) removed from the text"},
 	"mime.uuencode":    {"本文に埋め込まれたファイル %d 個を取り出し", "%d file(s) embedded in the text taken out"},
 
+	"mime.applefile":   {"Macintosh の付加情報 %d 個を除外", "%d block(s) of Macintosh data left out"},
+	"message.withheld": {"添付ファイル %d 個を保留または削除", "%d attachment(s) kept back or removed"},
+
+	"text.charset":       {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
 	"text.user-defined":  {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},
 	"text.illegal-bytes": {"読み取れない文字 %d 箇所を置き換え", "%d illegible character(s) replaced"},
 	"text.control":       {"制御文字 %d 個を削除", "%d control character(s) removed"},

@@ -61,6 +61,9 @@ func readFields(raw []byte, base int64, limits *sanitize.Limits) (fs []field, ds
 			}
 			continue
 		}
+		if cut >= 0 && !structural(key) {
+			continue // text, to whoever ends the header there
+		}
 		if structural(key) {
 			if broken != nil {
 				// Whoever ends the header there does not see this field.
@@ -79,9 +82,6 @@ func readFields(raw []byte, base int64, limits *sanitize.Limits) (fs []field, ds
 			note(off, "a line of white space")
 		}
 		fs = append(fs, field{key: key, value: header.Unfold(h.Value()), off: off})
-	}
-	if len(fs) == 0 && cut >= 0 {
-		ds = append(ds, doubt{NoColon, cut, "no header at all"})
 	}
 	if len(ds) > 0 {
 		cut = -1

@@ -60,7 +60,15 @@ func readHeader(root *node, w *work) headerInfo {
 			var ms []sanitize.Mailbox
 			domains := map[string]bool{}
 			for _, m := range list {
-				if m.Addr == "" && (m.Name == "" || f.key == "from") {
+				if m.Addr == "" && m.Name == "" {
+					m.Name = m.Group // an empty group: undisclosed-recipients
+				}
+				if m.Addr == "" && m.Name == "" {
+					continue
+				}
+				if f.key == "from" && w.outermost && !strings.Contains(m.Addr, "@") {
+					// "MAILER-DAEMON" alone is nobody that could be answered; the
+					// parent knows who handed the mail over.
 					continue
 				}
 				ms = append(ms, sanitize.Mailbox{Name: straight(m.Name), Address: m.Addr})
@@ -70,6 +78,10 @@ func readHeader(root *node, w *work) headerInfo {
 			}
 			if f.key == "from" && w.outermost && (len(domains) > 1 || flags.Has(header.DoubleAngle)) {
 				w.tree.doubts = append(w.tree.doubts, doubt{FromDomains, f.off, ""})
+			}
+			if f.key == "from" && w.outermost && flags.Has(header.Control|header.NUL) {
+				// Some programs show the name up to a NUL, some the whole.
+				w.tree.doubts = append(w.tree.doubts, doubt{ControlInHeader, f.off, f.key})
 			}
 			if len(ms) > 0 {
 				h.list = append(h.list, sanitize.Field{Name: name, Mailboxes: ms})

@@ -43,8 +43,10 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		return sanitize.Result{}, err
 	}
 	w := &work{ctx: ctx, s: s, in: in, tree: t, outermost: in.Path == ""}
-	if err := w.unaccounted(); err != nil {
-		return sanitize.Result{}, err
+	if t.complete() {
+		if err := w.unaccounted(); err != nil {
+			return sanitize.Result{}, err
+		}
 	}
 	head := readHeader(t.root, w)
 	if len(w.tree.doubts) > 0 {

@@ -57,12 +57,12 @@ func (w *work) tell(index int, o sanitize.Object) {
 	if len(t.Counts) > 0 || host.Outcome == sanitize.Disarmed {
 		w.changed = true
 	}
-	if len(t.Counts) == 0 && host.Kind == host.OutKind && host.Outcome == sanitize.Clean {
+	renamed := o.Name != "" && host.Kind.Facts().Ext != host.OutKind.Facts().Ext
+	if len(t.Counts) == 0 && !renamed && host.Outcome == sanitize.Clean {
 		return
 	}
-	if t.Name == "" {
-		t.Name = host.OutName
-	}
+	facts := host.Kind.Facts()
+	t.KindJA, t.KindEN = facts.JA, facts.EN
 	w.treated = append(w.treated, t)
 }
 

@@ -25,7 +25,7 @@ type piece struct {
 	again  func(io.Writer) error // writes the text once more, when it was too long to keep
 	weight int64                 // how much a body says
 	part   int                   // index of the report's part of a body, -1
-	files  []sanitize.Finding
+	sum    []byte                // SHA-256 of a text that was not kept
 }
 
 // keepText is up to which length a text is kept in memory while the rest of
@@ -438,6 +438,7 @@ func (w *work) addBody(n *node, p piece, part sanitize.Part, c *capture) {
 	part.Path, part.Declared, part.Size = w.path(n), n.declared, n.body.size()
 	part.OutKind, part.Fate, part.Outcome = sanitize.KindText, sanitize.Delivered, sanitize.Clean
 	c.sum.Sum(part.Out[:0])
+	p.sum = part.Out[:]
 	for _, f := range part.Findings {
 		if f.Changed() {
 			part.Outcome = sanitize.Disarmed

@@ -56,6 +56,12 @@ type tree struct {
 	mbox       bool
 }
 
+// complete reports whether the message was read to its end. One over a limit
+// was not.
+func (t *tree) complete() bool {
+	return !slices.ContainsFunc(t.doubts, func(d doubt) bool { return d.code.class() == sanitize.ClassLimit })
+}
+
 type parser struct {
 	lines  *lineReader
 	r      io.ReaderAt

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"strings"
 
@@ -50,11 +51,20 @@ func (w *work) write(h headerInfo, out io.Writer) error {
 	return err
 }
 
-// boundary makes a boundary no part can contain: "=_" stands in no encoded
-// text, and a message inside has another path. Same input, same output.
+// boundary makes a boundary from what it separates, so that the same mail is
+// written the same, and one inside another never with the other's. No part can
+// contain it: "=_" stands in no encoded text.
 func (w *work) boundary() string {
-	sum := sha256.Sum256([]byte("sekisho\x00" + w.in.Path))
-	return "=_" + hex.EncodeToString(sum[:12])
+	sum := sha256.New()
+	for _, p := range w.pieces {
+		own := p.sum
+		if own == nil {
+			s := sha256.Sum256(p.data)
+			own = s[:]
+		}
+		fmt.Fprintf(sum, "%s %q %x\n", p.media, p.name, own)
+	}
+	return "=_" + hex.EncodeToString(sum.Sum(nil)[:12])
 }
 
 // write writes the fields of a part behind what head already holds, then its

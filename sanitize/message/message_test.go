@@ -1,0 +1,779 @@
+package message_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/mail"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/sanitize"
+	"sekisho/sanitize/detect"
+	"sekisho/sanitize/html"
+	"sekisho/sanitize/message"
+)
+
+// copier stands for the sanitizers of files, which have tests of their own.
+type copier struct {
+	kind    sanitize.Kind
+	finding string
+}
+
+func (c copier) Sanitize(_ context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	if c.finding != "" {
+		s.Found(sanitize.Finding{Rule: c.finding, Action: sanitize.Removed, Detail: "3"})
+	}
+	_, err := io.Copy(out, s.Meter(in.Reader()))
+	return sanitize.Result{Outcome: sanitize.Clean, Kind: c.kind, Mode: sanitize.Rebuild}, err
+}
+
+func table() map[sanitize.Kind]sanitize.Sanitizer {
+	return map[sanitize.Kind]sanitize.Sanitizer{
+		sanitize.KindHTML:    html.Sanitizer{},
+		sanitize.KindMessage: message.Sanitizer{},
+		sanitize.KindText:    copier{kind: sanitize.KindText},
+		sanitize.KindEmpty:   copier{kind: sanitize.KindText},
+		sanitize.KindCSV:     copier{kind: sanitize.KindCSV},
+		sanitize.KindPNG:     copier{kind: sanitize.KindPNG},
+		sanitize.KindDOCX:    copier{kind: sanitize.KindDOCX},
+		sanitize.KindDOCM:    copier{kind: sanitize.KindDOCX, finding: "ooxml.vba"},
+	}
+}
+
+func options() *sanitize.Options {
+	r := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+	return &sanitize.Options{
+		Task: sanitize.TaskFile, ID: "0message", PartID: "0part", Language: "ja", Limits: sanitize.DefaultLimits(),
+		Expires: time.Date(2026, 12, 8, 9, 0, 0, 0, time.FixedZone("JST", 9*3600)),
+		Rules: map[sanitize.Class]sanitize.Rule{
+			sanitize.ClassText: r, sanitize.ClassCSV: r, sanitize.ClassHTML: r, sanitize.ClassImage: r, sanitize.ClassOffice: r, sanitize.ClassMessage: r,
+		},
+	}
+}
+
+// lf writes mails with plain line ends in tests, and gives them those of mail.
+func lf(s string) []byte { return []byte(strings.ReplaceAll(s, "\n", "\r\n")) }
+
+func treat(raw []byte, o *sanitize.Options) ([]byte, *sanitize.Report, error) {
+	s := sanitize.NewSession(o, int64(len(raw)), detect.Detect, table())
+	var out bytes.Buffer
+	_, err := message.Sanitizer{}.Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(raw), Size: int64(len(raw))}, &out)
+	return out.Bytes(), s.Report("test"), err
+}
+
+// leaf is a part of an output as the standard library reads it.
+type leaf struct {
+	media, name, charset string
+	body                 string
+}
+
+func leaves(t testing.TB, raw []byte) (mail.Header, []leaf) {
+	t.Helper()
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatalf("output is no mail: %v\n%s", err, raw)
+	}
+	var all []leaf
+	var walk func(get func(string) string, r io.Reader)
+	walk = func(get func(string) string, r io.Reader) {
+		media, params, err := mime.ParseMediaType(get("Content-Type"))
+		if err != nil {
+			t.Fatalf("Content-Type %q: %v", get("Content-Type"), err)
+		}
+		if media == "multipart/mixed" {
+			mr := multipart.NewReader(r, params["boundary"])
+			for {
+				p, err := mr.NextRawPart()
+				if errors.Is(err, io.EOF) {
+					return
+				}
+				if err != nil {
+					t.Fatalf("part: %v\n%s", err, raw)
+				}
+				walk(p.Header.Get, p)
+			}
+		}
+		switch get("Content-Transfer-Encoding") {
+		case "base64":
+			r = base64.NewDecoder(base64.StdEncoding, r)
+		case "quoted-printable":
+			r = quotedprintable.NewReader(r)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatalf("content: %v\n%s", err, raw)
+		}
+		name := ""
+		if cd := get("Content-Disposition"); cd != "" {
+			_, p, err := mime.ParseMediaType(cd)
+			if err != nil {
+				t.Fatalf("Content-Disposition %q: %v", cd, err)
+			}
+			name = p["filename"]
+		}
+		all = append(all, leaf{media, name, params["charset"], string(b)})
+	}
+	walk(m.Header.Get, m.Body)
+	return m.Header, all
+}
+
+func text(ls []leaf) string {
+	var b strings.Builder
+	for _, l := range ls {
+		if l.media == "text/plain" && l.name == "" {
+			b.WriteString(l.body)
+		}
+	}
+	return b.String()
+}
+
+const top = "From: a@example.jp\nTo: b@example.lg.jp\nSubject: x\nDate: Mon, 01 Apr 2024 09:00:00 +0900\nMessage-ID: <1@example.jp>\nMIME-Version: 1.0\n"
+
+// mixed is a mail of these parts.
+func mixed(parts ...string) string {
+	s := top + "Content-Type: multipart/mixed; boundary=\"=b\"\n\n"
+	for _, p := range parts {
+		s += "--=b\n" + p + "\n"
+	}
+	return s + "--=b--\n"
+}
+
+const plainPart = "Content-Type: text/plain\n\nhello\n"
+
+func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
+
+func TestEveryAmbiguityHoldsTheMessage(t *testing.T) {
+	file := func(fields, body string) string { return mixed(plainPart, fields+"\n"+body+"\n") }
+	for _, c := range []struct {
+		code message.Code
+		name string
+		mail string
+	}{
+		{message.DuplicateType, "at the top", top + "Content-Type: text/plain\nContent-Type: text/html\n\nx\n"},
+		{message.DuplicateType, "in a part", file("Content-Type: text/plain\nContent-Type: image/png\n", "x")},
+		{message.DuplicateDisposition, "in a part", file("Content-Type: text/plain\nContent-Disposition: inline\nContent-Disposition: attachment\n", "x")},
+		{message.DuplicateTransfer, "in a part", file("Content-Type: text/plain\nContent-Transfer-Encoding: 7bit\nContent-Transfer-Encoding: base64\n", "eA==")},
+		{message.DuplicateFrom, "two fields", "From: a@example.jp\nFrom: b@example.jp\n\nx\n"},
+		{message.FromDomains, "two mailboxes", "From: a@example.jp, b@example.com\n\nx\n"},
+		{message.FromDomains, "two angles", "From: <a@example.jp> <b@example.com>\n\nx\n"},
+		{message.SpaceBeforeColon, "Content-Type", "From: a@example.jp\nContent-Type : text/html\n\nx\n"},
+		{message.NoColon, "before Content-Type", "From: a@example.jp\nrubbish\nContent-Type: text/html\n\nx\n"},
+		{message.NoColon, "white space before Content-Type", "From: a@example.jp\n \nContent-Type: text/html\n\nx\n"},
+		{message.ControlInHeader, "vertical tab", top + "Content-Type: text/plain\nContent-Transfer-Encoding: base64\v\n\nx\n"},
+		{message.ControlInHeader, "NUL in a name", "From: =?utf-8?Q?a=40b.example=00?= <c@example.jp>\n\nx\n"},
+		{message.NUL, "in the text", top + "\nx\x00y\n"},
+		{message.BareCR, "in the text", top + "\nx\ry\n"},
+		{message.TypeSyntax, "no slash", top + "Content-Type: multipartmixed; boundary=b\n\n--b\n\nx\n--b--\n"},
+		{message.TypeSyntax, "space before the slash", top + "Content-Type: multipart /mixed; boundary=b\n\n--b\n\nx\n--b--\n"},
+		{message.TypeSyntax, "unclosed quote", top + "Content-Type: multipart/mixed; boundary=\"b\n\n--b\n\nx\n--b--\n"},
+		{message.TypeNotASCII, "fullwidth", top + "Content-Type: multipart/ｍixed; boundary=b\n\n--b\n\nx\n--b--\n"},
+		{message.DuplicateBoundary, "two boundaries", top + "Content-Type: multipart/mixed; boundary=a; boundary=b\n\n--a\n\nx\n--a--\n"},
+		{message.DuplicateCharset, "two charsets", top + "Content-Type: text/plain; charset=utf-7; charset=utf-8\n\nx\n"},
+		{message.DuplicateName, "two names", file("Content-Type: text/plain; name=a.txt; name=b.js\n", "x")},
+		{message.DuplicateName, "two file names", file("Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt; filename=a.exe\n", "x")},
+		{message.BoundaryExtended, "continuations", top + "Content-Type: multipart/mixed; boundary*0=a; boundary*1=b\n\n--ab\n\nx\n--ab--\n"},
+		{message.BoundaryExtended, "with charset", top + "Content-Type: multipart/mixed; boundary*=us-ascii''ab\n\n--ab\n\nx\n--ab--\n"},
+		{message.BoundaryInvalid, "too long", top + "Content-Type: multipart/mixed; boundary=" + strings.Repeat("a", 71) + "\n\n--" + strings.Repeat("a", 71) + "\n\nx\n--" + strings.Repeat("a", 71) + "--\n"},
+		{message.BoundaryInvalid, "space at the end", top + "Content-Type: multipart/mixed; boundary=\"a \"\n\n--a \n\nx\n--a --\n"},
+		{message.BoundaryInvalid, "escaped", top + "Content-Type: multipart/mixed; boundary=\"a\\b\"\n\n--ab\n\nx\n--ab--\n"},
+		{message.BoundaryInvalid, "junk behind", top + "Content-Type: multipart/mixed; boundary=a b\n\n--a\n\nx\n--a--\n"},
+		{message.BoundaryMissing, "none", top + "Content-Type: multipart/mixed\n\n--b\n\nx\n--b--\n"},
+		{message.BoundaryUnused, "another in the text", top + "Content-Type: multipart/mixed; boundary=a\n\n--b\n\nx\n--b--\n"},
+		{message.BoundaryNested, "the same", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n--a--\n"},
+		{message.BoundaryNested, "a beginning of the outer", top + "Content-Type: multipart/mixed; boundary=aa\n\n--aa\nContent-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n--aa--\n"},
+		{message.BoundaryJunk, "behind the delimiter", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--ab\n\ny\n--a--\n"},
+		{message.BoundaryUnclosed, "inner", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--a--\n"},
+		{message.TransferUnknown, "comment", file("Content-Type: text/plain\nContent-Transfer-Encoding: base64 (x)\n", "eA==")},
+		{message.TransferUnknown, "quotes", file("Content-Type: text/plain\nContent-Transfer-Encoding: \"base64\"\n", "eA==")},
+		{message.TransferUnknown, "x-uuencode", file("Content-Type: text/plain\nContent-Transfer-Encoding: x-uuencode\n", "x")},
+		{message.TransferOnContainer, "base64 multipart", top + "Content-Type: multipart/mixed; boundary=a\nContent-Transfer-Encoding: base64\n\n--a\n\nx\n--a--\n"},
+		{message.Base64Junk, "stars", file("Content-Type: image/png\nContent-Transfer-Encoding: base64\n", "eHh4*eHh4")},
+		{message.Base64Restart, "padding in the middle", file("Content-Type: image/png\nContent-Transfer-Encoding: base64\n", "eA==eHh4")},
+		{message.Base64Restart, "too much padding", file("Content-Type: image/png\nContent-Transfer-Encoding: base64\n", "eHh4====")},
+		{message.Base64Cut, "one character left", file("Content-Type: image/png\nContent-Transfer-Encoding: base64\n", "eHh4e")},
+		{message.QuotedIllegal, "no digits", file("Content-Type: image/png\nContent-Transfer-Encoding: quoted-printable\n", "a=ZZb")},
+		{message.Partial, "a piece", top + "Content-Type: message/partial; id=a; number=1; total=2\n\nx\n"},
+		{message.PartInPreamble, "a header", top + "Content-Type: multipart/mixed; boundary=a\n\nContent-Type: text/html\n\nx\n--a\n\nx\n--a--\n"},
+		{message.PartInPreamble, "a delimiter", top + "Content-Type: multipart/mixed; boundary=a\n\n--b\nContent-Type: text/html\n\nx\n--b--\n--a\n\nx\n--a--\n"},
+		{message.PartInPreamble, "base64 of a program", top + "Content-Type: multipart/mixed; boundary=a\n\n" + b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff") + "\n--a\n\nx\n--a--\n"},
+		{message.PartInPreamble, "uuencode", top + "Content-Type: multipart/mixed; boundary=a\n\nbegin 644 a.exe\nend\n--a\n\nx\n--a--\n"},
+		{message.PartInEpilogue, "a part", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\n--a\nContent-Type: text/html\n\nx\n--a--\n"},
+		{message.PartInEpilogue, "a header", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\nContent-Disposition: attachment\n\nx\n"},
+		{message.PartInEpilogue, "a program", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n--a--\nPK\x03\x04\x14\x01\x02\n"},
+		{message.HiddenStructure, "behind a text that promised parts", top + "Content-Type: multipart/mixed; boundary=a\n\nno parts\n--a--\nContent-Type: text/html\n\nx\n"},
+		{message.EncodedInText, "BinHex", top + "\n(This file must be converted with BinHex 4.0)\n:#@0bFh4`G\"8:\n"},
+		{message.TooDeep, "31 multiparts", nest(31)},
+		{message.TooManyParts, "1,001 parts", mixed(slices.Repeat([]string{"\nx"}, 1001)...)},
+		{message.HeaderBytes, "300 KiB", "From: a@example.jp\nX-A: " + strings.Repeat("a", 300<<10) + "\n\nx\n"},
+		{message.HeaderFields, "2,001 fields", "From: a@example.jp\n" + strings.Repeat("X-A: b\n", 2001) + "\nx\n"},
+	} {
+		t.Run(string(c.code)+"/"+c.name, func(t *testing.T) {
+			out, rep, err := treat(lf(c.mail), options())
+			if !errors.Is(err, sanitize.ErrAmbiguous) && !errors.Is(err, sanitize.ErrLimit) {
+				t.Fatalf("error %v; output:\n%s", err, out)
+			}
+			if len(out) > 0 {
+				t.Errorf("%d octets of output", len(out))
+			}
+			if !slices.ContainsFunc(rep.Holds, func(h sanitize.Hold) bool { return h.Code == string(c.code) }) {
+				t.Errorf("held for %v, want %s", rep.Holds, c.code)
+			}
+			for _, h := range rep.Holds {
+				if h.Class != sanitize.ClassAmbiguous && h.Class != sanitize.ClassLimit {
+					t.Errorf("class %q", h.Class)
+				}
+			}
+		})
+	}
+}
+
+func nest(n int) string {
+	s, end := top, ""
+	for i := range n {
+		b := fmt.Sprintf("b%02d", i)
+		if i > 0 {
+			s += "--b" + fmt.Sprintf("%02d", i-1) + "\n"
+		}
+		s += "Content-Type: multipart/mixed; boundary=" + b + "\n\n"
+		end = "--" + b + "--\n" + end
+	}
+	return s + fmt.Sprintf("--b%02d\n\nx\n", n-1) + end
+}
+
+func TestHonestOdditiesAreDelivered(t *testing.T) {
+	for _, c := range []struct{ name, mail, want string }{
+		{"no MIME at all", "From: a@example.jp\nSubject: x\n\nhello\n", "hello\r\n"},
+		{"no line end at the end", "From: a@example.jp\n\nhello", "hello\r\n"},
+		{"no MIME-Version", "From: a@example.jp\nContent-Type: text/plain; charset=utf-8\n\nhello\n", "hello\r\n"},
+		{"type of one word", top + "Content-Type: text\n\nhello\n", "hello\r\n"},
+		{"empty type", top + "Content-Type:\n\nhello\n", "hello\r\n"},
+		{"comment in the type", top + "Content-Type: text/plain (really); charset=utf-8 (yes)\n\nhello\n", "hello\r\n"},
+		{"mixed case and folding", top + "content-TYPE: TEXT/Plain;\n\tCharset=\"UTF-8\"\nContent-transfer-encoding:\n BASE64\n\naGVsbG8K\n", "hello\r\n"},
+		{"same type twice, word for word", top + "Content-Type: text/plain\nContent-type: TEXT/PLAIN\n\nhello\n", "hello\r\n"},
+		{"two subjects", top + "Subject: y\n\nhello\n", "hello\r\n"},
+		{"mbox line", "From a@example.jp Mon Apr  1 09:00:00 2024\n" + top + "\nhello\n", "hello\r\n"},
+		{"text without an empty line before it", "From: a@example.jp\nSubject: x\nhello\nworld\n", "hello\r\nworld\r\n"},
+		{"no header", "hello\nworld\n", "hello\r\nworld\r\n"},
+		{"a sentence before the parts", top + "Content-Type: multipart/mixed; boundary=a\n\nThis is a multi-part message in MIME format.\n--a\n\nhello\n\n--a--\nbye\n", "hello\r\n"},
+		{"white space behind the boundary", top + "Content-Type: multipart/mixed; boundary=a\n\n--a  \n\nhello\n\n--a--\t\n", "hello\r\n"},
+		{"no closing delimiter", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nhello\n", "hello\r\n"},
+		{"equals signs in the boundary", top + "Content-Type: multipart/mixed; boundary=----=_Part_1.2\n\n------=_Part_1.2\n\nhello\n\n------=_Part_1.2--\n", "hello\r\n"},
+		{"an inner boundary that begins like the outer", top + "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/mixed; boundary=ab\n\n--ab\n\nhello\n\n--ab--\n\n--a--\n", "hello\r\n"},
+		{"base64 without padding", top + "Content-Transfer-Encoding: base64\n\naGVsbG8\n", "hello\r\n"},
+		{"base64 in one line with blanks", top + "Content-Transfer-Encoding: base64\n\naG Vs\tbG8K\n", "hello\r\n"},
+		{"lower case quoted-printable, blanks at line ends", top + "Content-Transfer-Encoding: quoted-printable\n\nh=65llo  \n", "hello\r\n"},
+		{"parts promised, none written", top + "Content-Type: multipart/mixed; boundary=a\n\nhello\n", "hello\r\n"},
+		{"a quoted mail in a text", top + "\n> --b\n--- Below is a copy ---\nContent-Type: text/plain\n\nhello\n", "> --b\r\n--- Below is a copy ---\r\nContent-Type: text/plain\r\n\r\nhello\r\n"},
+		{"words that begin like uuencode", top + "\nbegin 644 things\nand finish them\n", "begin 644 things\r\nand finish them\r\n"},
+		{"long lines", top + "\n" + strings.Repeat("a", 5000) + "\n", strings.Repeat("a", 5000) + "\r\n"},
+		{"dots and Froms", top + "\n.\n..\nFrom me\n", ".\r\n..\r\nFrom me\r\n"},
+		{"two mailboxes of one domain in From", "From: a@example.jp, b@example.jp\n\nhello\n", "hello\r\n"},
+		{"header only", top, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, rep, err := treat(lf(c.mail), options())
+			if err != nil {
+				t.Fatalf("%v, %v", err, rep.Holds)
+			}
+			_, ls := leaves(t, out)
+			if got := text(ls); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if rep.Changed {
+				t.Errorf("said to be changed: %+v", rep.Parts)
+			}
+		})
+	}
+}
+
+func TestTextOfEveryCharsetArrivesInUTF8(t *testing.T) {
+	const want = "①㈱髙ｱｲｳ表\r\n"
+	for _, c := range []struct{ name, fields, body string }{
+		{"iso-2022-jp of Windows", "Content-Type: text/plain; charset=iso-2022-jp\n", "\x1b$B-!-j|b\x1b(I123\x1b$BI=\x1b(B\n"},
+		{"iso-2022-jp without a label", "", "\x1b$B-!-j|b\x1b(I123\x1b$BI=\x1b(B\n"},
+		{"shift_jis", "Content-Type: text/plain; charset=Shift_JIS\n", "\x87\x40\x87\x8a\xfb\xfc\xb1\xb2\xb3\x95\x5c\n"},
+		{"shift_jis called utf-8", "Content-Type: text/plain; charset=utf-8\n", "\x87\x40\x87\x8a\xfb\xfc\xb1\xb2\xb3\x95\x5c\n"},
+		{"utf-8", "Content-Type: text/plain; charset=UTF-8\n", want[:len(want)-2] + "\n"},
+		{"utf-8 in base64", "Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: base64\n", b64(want) + "\n"},
+		{"with a mark", "Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: base64\n", b64("\ufeff"+want) + "\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, _, err := treat(lf(top+c.fields+"\n"+c.body), options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ls := leaves(t, out)
+			if got := text(ls); got != want || ls[0].charset != "utf-8" {
+				t.Errorf("got %q in %s, want %q", got, ls[0].charset, want)
+			}
+		})
+	}
+}
+
+func TestFlowedTextIsJoined(t *testing.T) {
+	in := top + "Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\nContent-Transfer-Encoding: 8bit\n\n" +
+		"これは長い \n段落です。\n>> 引用も \n>> 続く\n> 外\n-- \n名前\n From\n"
+	out, _, err := treat(lf(in), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	want := "これは長い段落です。\r\n>> 引用も続く\r\n> 外\r\n-- \r\n名前\r\nFrom\r\n"
+	if got := text(ls); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestHTMLBecomesText(t *testing.T) {
+	out, rep, err := treat(lf(top+"Content-Type: text/html; charset=iso-2022-jp\n\n<p>\x1b$B;0\x1b(B</p><a href='https://example.jp/'>x</a><img src='http://t.example/1.gif'>\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if got := text(ls); got != "三\r\n\r\nx <https://example.jp/>\r\n" {
+		t.Errorf("got %q", got)
+	}
+	if rep.Changed || rep.Parts[0].Kind != sanitize.KindHTML || rep.Parts[0].OutKind != sanitize.KindText {
+		t.Errorf("report %+v", rep.Parts)
+	}
+	// What a script did is gone, and the reader is told.
+	out, rep, err = treat(lf(top+"Content-Type: text/html\n\n<p>a</p><script>evil()</script>\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls = leaves(t, out)
+	if got := text(ls); strings.Contains(got, "evil") || !strings.Contains(got, "スクリプト 1 個を削除") || !rep.Changed {
+		t.Errorf("got %q, changed %v", got, rep.Changed)
+	}
+}
+
+func TestTheFullerAlternativeIsUsed(t *testing.T) {
+	alt := func(plain, html string) string {
+		return top + "Content-Type: multipart/alternative; boundary=a\n\n--a\nContent-Type: text/plain\n\n" + plain +
+			"\n--a\nContent-Type: text/html\n\n" + html + "\n--a--\n"
+	}
+	for _, c := range []struct{ name, mail, want string }{
+		{"the same", alt("hello world", "<p>hello <b>world</b></p>"), "hello world\r\n"},
+		{"html says more", alt("See the HTML part.", "<p>"+strings.Repeat("all that matters ", 10)+"</p>"), strings.TrimSpace(strings.Repeat("all that matters ", 10)) + "\r\n"},
+		{"plain says more", alt(strings.Repeat("all that matters ", 10), "<p>x</p>"), strings.Repeat("all that matters ", 10) + "\r\n"},
+		{"links do not count", alt("hello", "<a href='https://example.jp/"+strings.Repeat("a", 200)+"'>hello</a>"), "hello\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, rep, err := treat(lf(c.mail), options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ls := leaves(t, out)
+			if got := text(ls); got != c.want || rep.Changed {
+				t.Errorf("got %q, want %q; changed %v", got, c.want, rep.Changed)
+			}
+			if len(rep.Parts) != 2 {
+				t.Errorf("report of %d parts", len(rep.Parts))
+			}
+		})
+	}
+}
+
+func TestAttachmentsKeepTheirNames(t *testing.T) {
+	const content = "これは表です\r\n"
+	for _, c := range []struct{ name, fields, want string }{
+		{"RFC 2231", "Content-Type: text/plain\nContent-Disposition: attachment; filename*=iso-2022-jp''%1B%24BI%3D%1B%28B.txt\n", "表.txt"},
+		{"RFC 2047 in quotes", "Content-Type: text/plain; name=\"=?ISO-2022-JP?B?GyRCST0bKEIudHh0?=\"\n", "表.txt"},
+		{"RFC 2047 without quotes", "Content-Type: text/plain\nContent-Disposition: attachment; filename==?ISO-2022-JP?B?GyRCST0bKEIudHh0?=\n", "表.txt"},
+		{"raw Shift_JIS", "Content-Type: text/plain; name=\"\x95\x5c.txt\"\n", "表.txt"},
+		{"characters that NFC would change", "Content-Type: text/plain; name=\"神福.txt\"\n", "神福.txt"},
+		{"no extension", "Content-Type: text/plain; name=README\n", "README.txt"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, rep, err := treat(lf(mixed(plainPart, c.fields+"Content-Transfer-Encoding: base64\n\n"+b64(content)+"\n")), options())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ls := leaves(t, out)
+			if len(ls) != 2 || ls[1].name != c.want || ls[1].body != content {
+				t.Errorf("got %+v, want %s", ls, c.want)
+			}
+			if rep.Changed {
+				t.Error("said to be changed")
+			}
+		})
+	}
+}
+
+func TestWhatDoesNotGoOnIsReplacedByANotice(t *testing.T) {
+	script := mixed(plainPart, "Content-Type: text/plain; name=a.txt\nContent-Disposition: attachment; filename=\"請求書.js\"\nContent-Transfer-Encoding: base64\n\n"+b64("WScript.Echo('MARKER')")+"\n")
+	for _, c := range []struct {
+		name string
+		mail string
+		set  func(*sanitize.Options)
+		kind sanitize.Kind
+		fate sanitize.Fate
+		says []string
+	}{
+		{"a script", script, nil, sanitize.KindScript, sanitize.KeptBack, []string{"保留しました", "請求書.js", "0part", "2026年12月8日", "プログラム"}},
+		{"a script, dropped by the profile", script, func(o *sanitize.Options) {
+			o.Rules[sanitize.ClassExecutable] = sanitize.Rule{Drop: true}
+		}, sanitize.KindScript, sanitize.Dropped, []string{"削除しました", "請求書.js"}},
+		{"English", script, func(o *sanitize.Options) { o.Language = "en" }, sanitize.KindScript, sanitize.KeptBack, []string{"was kept back", "script"}},
+		{"any file in the second run", mixed(plainPart, "Content-Type: image/png; name=a.png\n\nx\n"), func(o *sanitize.Options) { o.KeepAll = true }, sanitize.KindText, sanitize.KeptBack, []string{"a.png", "できませんでした"}},
+		{"what lies elsewhere", mixed(plainPart, "Content-Type: message/external-body; access-type=URL; URL=\"http://x.example/MARKER\"\n\nContent-Type: text/plain\n\n"), nil, sanitize.KindUnknown, sanitize.KeptBack, []string{"メールの外"}},
+		{"a program called text", top + "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n" + b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00MARKER") + "\n", nil, sanitize.KindExecutable, sanitize.KeptBack, []string{"プログラム"}},
+		{"a calendar entry", mixed(plainPart, "Content-Type: text/calendar\n\nBEGIN:VCALENDAR\nVERSION:2.0\nEND:VCALENDAR\n"), nil, sanitize.KindICS, sanitize.KeptBack, []string{"予定"}},
+		{"PGP", top + "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=a\n\n--a\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--a\nContent-Type: application/octet-stream\n\n-----BEGIN PGP MESSAGE-----\n--a--\n", nil, sanitize.KindPGP, sanitize.KeptBack, []string{"暗号化"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := options()
+			if c.set != nil {
+				c.set(o)
+			}
+			out, rep, err := treat(lf(c.mail), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, ls := leaves(t, out)
+			got := text(ls)
+			for _, s := range c.says {
+				if !strings.Contains(got, s) {
+					t.Errorf("notice does not say %s:\n%s", s, got)
+				}
+			}
+			for _, l := range ls {
+				if strings.Contains(l.body, "MARKER") || l.name != "" {
+					t.Errorf("delivered: %+v", l)
+				}
+			}
+			p := rep.Parts[len(rep.Parts)-1]
+			if p.Kind != c.kind || p.Fate != c.fate || !rep.Changed {
+				t.Errorf("part %+v, want %s, %s", p, c.kind, c.fate)
+			}
+		})
+	}
+}
+
+// docm is the smallest package that detection takes for a document with macros.
+func docm(t testing.TB) string {
+	t.Helper()
+	return zipOf(t, map[string]string{
+		"[Content_Types].xml":      `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/word/document.xml" ContentType="application/vnd.ms-word.document.macroEnabled.main+xml"/></Types>`,
+		"_rels/.rels":              `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="word/document.xml"/></Relationships>`,
+		"word/document.xml":        `<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body/></w:document>`,
+		"word/_rels/document.rels": ``,
+	})
+}
+
+func TestWhatWasTakenIsToldOnceBehindTheText(t *testing.T) {
+	out, rep, err := treat(lf(mixed(plainPart, "Content-Type: application/octet-stream; name=\"書類.docm\"\nContent-Transfer-Encoding: base64\n\n"+b64(docm(t))+"\n")), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if len(ls) != 3 || ls[0].body != "hello\r\n" || ls[2].name != "書類.docx" {
+		t.Fatalf("got %+v", ls)
+	}
+	if want := "書類.docm → 書類.docx: マクロ 3 個を削除"; !strings.Contains(ls[1].body, want) {
+		t.Errorf("notice %q does not say %q", ls[1].body, want)
+	}
+	if p := rep.Parts[1]; p.OutName != "書類.docx" || p.Outcome != sanitize.Disarmed || p.Path != "2" {
+		t.Errorf("part %+v", p)
+	}
+}
+
+func TestASignatureIsTakenOffAndTold(t *testing.T) {
+	out, rep, err := treat(lf(top+"Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=a\n\n--a\n"+plainPart+"\n--a\nContent-Type: application/pkcs7-signature; name=smime.p7s\nContent-Transfer-Encoding: base64\n\n"+b64("0\x80")+"\n--a--\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if got := text(ls); !strings.HasPrefix(got, "hello\r\n") || !strings.Contains(got, "電子署名 1 個を取り外し") || len(ls) != 2 {
+		t.Errorf("got %+v", ls)
+	}
+	if !rep.Changed {
+		t.Error("not said to be changed")
+	}
+}
+
+func TestFilesInsideATextAreTakenOut(t *testing.T) {
+	uu := "begin 644 a.txt\n#:&D*\n`\nend\n"
+	out, rep, err := treat(lf(top+"\nbefore\n"+uu+"after\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if len(ls) != 2 || ls[0].body != "before\r\nafter\r\n" || ls[1].name != "a.txt" || ls[1].body != "hi\n" {
+		t.Errorf("uuencode: %+v", ls)
+	}
+	if rep.Parts[1].Path != "1.u1" {
+		t.Errorf("path %q", rep.Parts[1].Path)
+	}
+	var enc []byte
+	for _, c := range []byte("WScript.Echo('MARKER')") {
+		enc = append(enc, c+42)
+	}
+	out, rep, err = treat(lf(top+"Content-Transfer-Encoding: 8bit\n\nbefore\n=ybegin line=128 size=22 name=a.js\n"+string(enc)+"\n=yend size=22\nafter\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls = leaves(t, out)
+	if got := text(ls); !strings.Contains(got, "before\r\nafter\r\n") || !strings.Contains(got, "a.js") || rep.Parts[1].Kind != sanitize.KindScript {
+		t.Errorf("yEnc: %+v, %+v", ls, rep.Parts)
+	}
+	// A bounce that quotes a whole mail with a program in it.
+	out, rep, err = treat(lf(top+"\nContent-Transfer-Encoding: base64\n\n"+b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xffMARKER")+"\n"+b64("and more of the program")+"\n\n--b--\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls = leaves(t, out)
+	if got := text(ls); strings.Contains(got, "TVqQ") || strings.Contains(got, b64("and more")[:10]) || !strings.Contains(got, "--b--\r\n") || !strings.Contains(got, "符号化データ 1 個を削除") || !rep.Changed {
+		t.Errorf("base64: %q", got)
+	}
+}
+
+func TestAMessageInsideIsTreatedLikeAnyObject(t *testing.T) {
+	inner := "From: =?utf-8?B?5bGx?= <c@example.jp>\nSubject: inner\nX-Mailer: y\nX-Sekisho-Result: clean\n" +
+		"Content-Type: multipart/mixed; boundary=i\n\n--i\n\ninner text\n--i\nContent-Type: application/octet-stream; name=x.vbs\n\nMARKER\n--i--\n"
+	for _, c := range []struct{ name, fields, body string }{
+		{"as it is", "Content-Type: message/rfc822\n", inner},
+		{"base64, which RFC 2046 forbids", "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n", b64(strings.ReplaceAll(inner, "\n", "\r\n"))},
+	} {
+		out, rep, err := treat(lf(mixed(plainPart, c.fields+"\n"+c.body+"\n")), options())
+		if err != nil {
+			t.Fatalf("%s: %v %v", c.name, err, rep.Holds)
+		}
+		_, ls := leaves(t, out)
+		i := slices.IndexFunc(ls, func(l leaf) bool { return l.media == "message/rfc822" })
+		if i < 0 {
+			t.Fatalf("%s: no message in %+v", c.name, ls)
+		}
+		h, in := leaves(t, []byte(ls[i].body))
+		if h.Get("Subject") != "inner" || h.Get("X-Mailer") != "" || h.Get("X-Sekisho-Result") != "" || h.Get("MIME-Version") != "1.0" {
+			t.Errorf("%s: header %v", c.name, h)
+		}
+		if got := text(in); !strings.Contains(got, "inner text") || !strings.Contains(got, "x.vbs") || strings.Contains(got, "MARKER") {
+			t.Errorf("%s: inside %q", c.name, got)
+		}
+		var paths []string
+		for _, p := range rep.Parts {
+			paths = append(paths, p.Path)
+		}
+		if want := []string{"1", "2", "2.1", "2.2"}; !slices.Equal(paths, want) {
+			t.Errorf("%s: paths %v, want %v", c.name, paths, want)
+		}
+		if got := text(ls); !strings.Contains(got, "メール: 添付ファイル 1 個を保留") {
+			t.Errorf("%s: the outer mail does not tell: %q", c.name, got)
+		}
+	}
+}
+
+func TestAnAmbiguousMessageInsideIsKeptBack(t *testing.T) {
+	out, rep, err := treat(lf(mixed(plainPart, "Content-Type: message/rfc822\n\nSubject: a\nContent-Type: text/plain\nContent-Type: text/html\n\nMARKER\n")), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if got := text(ls); !strings.Contains(got, "hello") || !strings.Contains(got, "読み取り方") || strings.Contains(got, "MARKER") {
+		t.Errorf("got %q", got)
+	}
+	if len(rep.Holds) != 0 || rep.Parts[1].Fate != sanitize.KeptBack {
+		t.Errorf("holds %v, parts %+v", rep.Holds, rep.Parts)
+	}
+}
+
+func TestMessagesInMessagesEndAtTheLimit(t *testing.T) {
+	m := "Subject: last\n\nMARKER\n"
+	for range 8 {
+		m = "Subject: x\nContent-Type: message/rfc822\n\n" + m
+	}
+	out, rep, err := treat(lf(m), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(out, []byte("MARKER")) {
+		t.Error("the deepest message was delivered")
+	}
+	if n := len(rep.Parts); n != 6 || !strings.Contains(rep.Parts[n-1].Err, "limit") {
+		t.Errorf("%d parts, %+v", n, rep.Parts[n-1])
+	}
+}
+
+func TestHeaderIsAnAllowList(t *testing.T) {
+	in := "Return-Path: <r@example.jp>\nReceived: from a by b; Mon, 1 Apr 2024 09:00:00 +0900\nAuthentication-Results: mx.example; dkim=pass\n" +
+		"DKIM-Signature: v=1\nFrom: \x1b$B;3ED\x1b(B <.a..b.@docomo.ne.jp>\nSender: s@example.jp\nTo: b@example.lg.jp, =?utf-8?B?5bGx?= <c@example.lg.jp>\nBcc: secret@example.jp\n" +
+		"Subject: Re:=?iso-2022-jp?B?GyRCO3FOQRsoQg==?=\nDate: Mon, 1 Apr 2024 9:00:00 +0900 (JST)\nMessage-ID: <1@example.jp>\nReferences: <a@x> <b@x>\nIn-Reply-To: <b@x>\n" +
+		"List-Unsubscribe: <mailto:u@example.jp>, <javascript:x>, <https://example.jp/u>\nX-Evil: MARKER\nX-Sekisho-Id: forged\nResent-From: r@example.jp\nPrecedence: bulk\n\nx\n"
+	o := options()
+	o.Task = sanitize.TaskMail
+	out, rep, err := treat(lf(in), o)
+	if err != nil {
+		t.Fatal(err, rep.Holds)
+	}
+	got := map[string]string{}
+	for _, f := range rep.Header {
+		v := f.Text
+		for _, m := range f.Mailboxes {
+			v += m.Name + "<" + m.Address + ">"
+		}
+		got[f.Name] = v
+	}
+	want := map[string]string{
+		"Received": "from a by b; Mon, 1 Apr 2024 09:00:00 +0900", "From": "山田<.a..b.@docomo.ne.jp>", "Sender": "<s@example.jp>",
+		"To": "<b@example.lg.jp>山<c@example.lg.jp>", "Subject": "Re:資料", "Date": "Mon, 01 Apr 2024 09:00:00 +0900", "Message-ID": "<1@example.jp>",
+		"References": "<a@x> <b@x>", "In-Reply-To": "<b@x>", "List-Unsubscribe": "<mailto:u@example.jp>, <https://example.jp/u>", "Precedence": "bulk",
+	}
+	for k, v := range want {
+		if got[k] != v {
+			t.Errorf("%s: %q, want %q", k, got[k], v)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("fields %v", got)
+	}
+	if want := "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nx\r\n"; string(out) != want {
+		t.Errorf("a gateway mail's output is %q, want %q", out, want)
+	}
+}
+
+func TestReceivedIsBounded(t *testing.T) {
+	_, rep, err := treat(lf(strings.Repeat("Received: from a by b\n", 80)+"From: a@example.jp\n\nx\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, f := range rep.Header {
+		if f.Name == "Received" {
+			n++
+		}
+	}
+	if n != 50 {
+		t.Errorf("%d fields", n)
+	}
+}
+
+func TestReleaseHoldsJustThePartsAskedFor(t *testing.T) {
+	inner := "Subject: inner\nContent-Type: multipart/mixed; boundary=i\n\n--i\n\ninner text\n--i\nContent-Type: text/plain; name=b.txt\n\nbbb\n--i--\n"
+	in := lf(mixed(plainPart, "Content-Type: text/plain; name=a.txt\n\naaa\n", "Content-Type: message/rfc822\n\n"+inner, "Content-Type: text/plain; name=c.js\n\nMARKER\n"))
+	for _, c := range []struct {
+		only   []string
+		files  []string
+		says   string
+		inside []string
+	}{
+		{[]string{"2"}, []string{"a.txt"}, "お届けします", nil},
+		{[]string{"3.2"}, nil, "お届けします", []string{"b.txt"}},
+		{[]string{"3"}, nil, "お届けします", []string{"", "b.txt"}},
+		{[]string{"4"}, nil, "c.js", nil},
+	} {
+		o := options()
+		o.Only = c.only
+		out, rep, err := treat(in, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ls := leaves(t, out)
+		if got := text(ls); !strings.Contains(got, c.says) || strings.Contains(got, "hello") || !strings.Contains(got, "x") {
+			t.Errorf("%v: text %q", c.only, got)
+		}
+		var files, inside []string
+		for _, l := range ls {
+			if l.name != "" {
+				files = append(files, l.name)
+			}
+			if l.media == "message/rfc822" {
+				_, in := leaves(t, []byte(l.body))
+				for _, l := range in {
+					inside = append(inside, l.name)
+				}
+			}
+		}
+		if !slices.Equal(files, c.files) || !slices.Equal(inside, c.inside) {
+			t.Errorf("%v: files %v, inside %q, want %v and %q", c.only, files, inside, c.files, c.inside)
+		}
+		fields := map[string]string{}
+		for _, f := range rep.Header {
+			fields[f.Name] = f.Text
+		}
+		if _, ok := fields["Message-ID"]; ok || fields["In-Reply-To"] != "<1@example.jp>" || fields["References"] != "<1@example.jp>" || fields["Subject"] != "x" {
+			t.Errorf("%v: header %v", c.only, fields)
+		}
+	}
+}
+
+func TestPreviewIsTheTreatedText(t *testing.T) {
+	o := options()
+	o.Preview = true
+	_, rep, err := treat(lf(top+"Content-Type: text/html\n\n<p>hello<script>x</script></p>\n"), o)
+	if err != nil || rep.Preview != "hello\r\n" {
+		t.Errorf("%v, preview %q", err, rep.Preview)
+	}
+}
+
+func TestURLsInTextFollowTheProfile(t *testing.T) {
+	for mode, want := range map[sanitize.URLs]string{
+		sanitize.KeepURLs:   "see https://a.example/b.c、次\r\n",
+		sanitize.DefangURLs: "see hxxps://a[.]example/b.c、次\r\n",
+		sanitize.RemoveURLs: "see [URL]、次\r\n",
+	} {
+		o := options()
+		o.URLs = mode
+		out, _, err := treat(lf(top+"Content-Type: text/plain; charset=utf-8\n\nsee https://a.example/b.c、次\n"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ls := leaves(t, out)
+		if got := text(ls); got != want {
+			t.Errorf("mode %d: %q, want %q", mode, got, want)
+		}
+	}
+}
+
+func TestTextThatTurnsDirectionIsStraightened(t *testing.T) {
+	out, rep, err := treat(lf(top+"Content-Type: text/plain; charset=utf-8\n\na\u202eb\u2066c\u2069\x1b[31md\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if got := text(ls); strings.ContainsAny(got, "\u202e\u2066\u2069\x1b") {
+		t.Errorf("got %q", got)
+	}
+	if rep.Changed {
+		t.Error("nobody misses these; no notice")
+	}
+}
+
+func TestLongTextIsStreamed(t *testing.T) {
+	long := strings.Repeat("日本語の長い文章です。\r\n", 60_000)
+	out, _, err := treat([]byte(string(lf(top))+"Content-Type: text/plain; charset=utf-8\r\n\r\n"+long), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if got := text(ls); got != long {
+		t.Errorf("%d octets became %d", len(long), len(got))
+	}
+}
+
+func TestBombsAreAnsweredAtOnce(t *testing.T) {
+	for name, raw := range map[string][]byte{
+		"1 MiB header":            lf("From: a@example.jp\nX-A: " + strings.Repeat("a", 1<<20) + "\n\nx\n"),
+		"10,000 parts":            lf(mixed(slices.Repeat([]string{"\nx"}, 10_000)...)),
+		"1,000 nested multiparts": lf(nest(99) + strings.Repeat("Content-Type: multipart/mixed; boundary=b\n\n--b\n", 900)),
+	} {
+		start := time.Now()
+		_, _, err := treat(raw, options())
+		if !errors.Is(err, sanitize.ErrLimit) {
+			t.Errorf("%s: %v", name, err)
+		}
+		// 100 ms is the goal; a shared machine under load may take longer.
+		if d := time.Since(start); d > 2*time.Second {
+			t.Errorf("%s took %v", name, d)
+		}
+	}
+}
