@@ -1,0 +1,193 @@
+package ooxml
+
+import (
+	"sekisho/sanitize"
+)
+
+// judgeAttrs judges the attributes of an element that stays by its name. An
+// attribute that leads to a part that went takes its element with it, or goes
+// alone where the element means something without it: an id that leads nowhere
+// makes applications call the document damaged.
+func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
+	out := keep
+	for i := range f.s.attrs {
+		a := &f.s.attrs[i]
+		prefix, name := split(a.name)
+		if len(prefix) == 0 {
+			if len(name) == 5 && string(name) == "xmlns" {
+				continue
+			}
+			if f.plainAttr(sp, local, a, name) == drop {
+				out = drop
+			}
+			continue
+		}
+		if string(prefix) == "xmlns" {
+			continue
+		}
+		as, err := f.spaceOfName(prefix, false)
+		if err != nil {
+			return keep, err
+		}
+		// The same name in two prefixes of one space.
+		for j := range i {
+			if p, n := split(f.s.attrs[j].name); len(p) > 0 && string(n) == string(name) && string(p) != "xmlns" {
+				if b1, ok := f.lookup(p); ok {
+					if b2, ok := f.lookup(prefix); ok && b1.uri == b2.uri {
+						return keep, malformed("attribute %q twice", a.name)
+					}
+				}
+			}
+		}
+		switch as {
+		case spaceRel:
+			if d := f.relationAttr(sp, local, a, name); d != keep && out == keep {
+				out = d
+			}
+		case spaceOffice:
+			switch string(name) {
+			case "relid":
+				if d := f.relationAttr(sp, local, a, name); d != keep && out == keep {
+					out = d
+				}
+			case "href", "althref":
+				f.linkAttr(a)
+			case "gfxdata", "ole", "oleid", "signatureline": // drawings packed a second time, objects
+				f.drop(a)
+			}
+		case spaceXML:
+			if string(name) == "base" {
+				f.drop(a)
+			}
+		case spaceMC:
+			if string(name) != "Ignorable" {
+				f.drop(a)
+			}
+		case spaceUnknown, spaceIgnored, spaceActive:
+			f.drop(a)
+		}
+	}
+	return out, nil
+}
+
+// drop removes an attribute once.
+func (f *filter) drop(a *attr) {
+	if !f.edited(a) {
+		f.remove(a)
+	}
+}
+
+// linkAttr keeps a link that stands in the attribute itself if it is harmless.
+func (f *filter) linkAttr(a *attr) {
+	v := string(appendDecoded(nil, a.value))
+	if v == "" || v[0] == '#' || harmlessURL(v) {
+		return
+	}
+	f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, v)
+	f.drop(a)
+}
+
+// plainAttr judges an attribute without a prefix.
+func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict {
+	switch string(name) {
+	case "macro", "fmlaMacro", "macroName":
+		if len(a.value) > 0 && sp != spaceWord {
+			f.report.found("ooxml.macro", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
+			if !f.edited(a) {
+				f.replace(a, "")
+			}
+		}
+	case "textlink":
+		if why := formulaVerdict(string(appendDecoded(nil, a.value))); why != "" {
+			f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
+			f.drop(a)
+		}
+	case "href", "src":
+		switch {
+		case sp == spaceVML && string(name) == "src":
+			// A picture from elsewhere; one of the document has r:id.
+			if len(a.value) > 0 {
+				f.report.found("ooxml.linked-image", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
+			}
+			f.drop(a)
+		default:
+			f.linkAttr(a)
+		}
+	case "invalidUrl":
+		f.drop(a)
+	case "vm":
+		if sp == spaceSheet && string(local) == "c" {
+			// A value of a type that is fetched: pictures, stocks.
+			f.report.found("ooxml.rich-value", f.part.source, sanitize.Replaced, "")
+			f.drop(a)
+		}
+	case "refreshOnLoad":
+		if v := string(a.value); v != "0" && v != "false" {
+			f.report.found("ooxml.refresh-on-load", f.part.source, sanitize.Neutralised, string(local))
+			f.drop(a)
+		}
+	case "connectionId", "queryTableFieldId", "tableType":
+		if sp == spaceSheet && (string(local) == "table" || string(local) == "tableColumn") {
+			f.drop(a)
+		}
+	case "formula": // of calculated items and fields of pivot tables
+		if sp == spaceSheet {
+			if why := formulaVerdict(string(appendDecoded(nil, a.value))); why != "" {
+				f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
+				f.drop(a)
+			}
+		}
+	}
+	return keep
+}
+
+// relationAttr judges an attribute that names a relationship.
+func (f *filter) relationAttr(sp space, local []byte, a *attr, name []byte) verdict {
+	if len(a.value) == 0 || f.edited(a) {
+		return keep
+	}
+	id := string(appendDecoded(nil, a.value))
+	r, ok := f.part.resolve(id)
+	switch string(name) {
+	case "link":
+		// A linked picture: what stands in its place is part of the document.
+		if _, embedded := f.attribute(spaceRel, "embed"); ok && !embedded && r.target != nil {
+			p, _ := split(a.name)
+			f.edits = append(f.edits, edit{from: a.from, to: a.to, with: " " + qualified(p, "embed") + `="` + r.id + `"`})
+			return keep
+		}
+		f.drop(a)
+		return keep
+	case "href":
+		f.drop(a)
+		return keep
+	}
+	if ok {
+		if r.id != id {
+			f.replace(a, r.id)
+		}
+		return keep
+	}
+	if !f.part.knows(id) {
+		f.report.found("ooxml.dangling", f.part.source, sanitize.Rewritten, id)
+	}
+	switch {
+	case sp == spaceWord && string(local) == "hyperlink", sp == spaceSheet && string(local) == "pageSetup", sp == spaceDrawing && string(local) == "blip",
+		sp == spaceVML && string(local) != "imagedata":
+		f.drop(a)
+		return keep
+	case sp == spaceSheet && string(local) == "hyperlink":
+		if l, _ := f.attribute(spaceNone, "location"); l != "" {
+			f.drop(a)
+			return keep
+		}
+		return dropQuietly
+	case sp == spaceDrawing && (string(local) == "hlinkClick" || string(local) == "hlinkHover" || string(local) == "hlinkMouseOver"):
+		return dropQuietly
+	case string(local) == "chart", string(local) == "relIds", string(local) == "contentPart":
+		f.lost++
+		return drop
+	default:
+		return drop
+	}
+}

@@ -1,0 +1,659 @@
+package ooxml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sekisho/internal/zipstrict"
+	"sekisho/sanitize"
+)
+
+// gather finds the main part and all that stays with it.
+func (d *document) gather() error {
+	if err := d.readTypes(); err != nil {
+		return err
+	}
+	rels, err := d.readRelations("")
+	if err != nil {
+		return err
+	}
+	var main *zipstrict.File
+	for _, r := range rels {
+		prefix, word := splitRelation(r.typ)
+		if word == "officeDocument" && prefix == relOffice && !strings.EqualFold(r.mode, "External") {
+			f := d.locate("", r.target)
+			if f == nil {
+				continue
+			}
+			if main != nil {
+				return fmt.Errorf("two main parts: %w", sanitize.ErrAmbiguous)
+			}
+			m, ok := mainPartOf(d.types.of(f.Name))
+			if !ok {
+				return fmt.Errorf("main part of type %q: %w", d.types.of(f.Name), sanitize.ErrUnsupported)
+			}
+			main, d.main = f, m
+			d.strict = strings.HasPrefix(r.typ, "http://purl.oclc.org/")
+			continue
+		}
+		if word == "extended-properties" || word == "extendedProperties" {
+			if f := d.locate("", r.target); f != nil {
+				d.app = d.readApp(f)
+			}
+		}
+		d.lose("", word, r.target)
+	}
+	if main == nil {
+		return malformed("no main part")
+	}
+	if d.main.in != d.main.out {
+		d.report.found("ooxml.macro-type", "", sanitize.Replaced, string(d.main.in)+" leaves as "+string(d.main.out))
+	}
+	root := &part{source: main.Name, file: main, typ: d.main.typ, class: classXML, host: d.main.host, name: d.main.name}
+	switch d.main.host {
+	case hostWord:
+		root.class = classWord
+	case hostSheet, hostSlide:
+	default:
+		return fmt.Errorf("host %d: %w", d.main.host, sanitize.ErrUnsupported)
+	}
+	d.byName[zipstrict.Key(main.Name)] = root
+	d.parts = append(d.parts, root)
+	d.names[d.main.name] = 1
+	if err := d.walk(root); err != nil {
+		return err
+	}
+	if err := d.treat(); err != nil {
+		return err
+	}
+	d.prune()
+	d.reportUnreached()
+	return nil
+}
+
+// lose reports a relationship that goes.
+func (d *document) lose(owner, word, target string) {
+	l := lossOf(word)
+	where := owner
+	if where == "" {
+		where = "_rels/.rels"
+	}
+	d.report.found(l.rule, where, l.action, target)
+}
+
+// walk decides on the relationships of p, and on the parts they lead to.
+func (d *document) walk(p *part) error {
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
+	raw, err := d.readRelations(p.source)
+	if err != nil {
+		return err
+	}
+	p.byID, p.gone = map[string]*relation{}, map[string]bool{}
+	used := map[string]bool{}
+	for i, r := range raw {
+		rel, err := d.relate(p, r)
+		if err != nil {
+			return err
+		}
+		if rel == nil {
+			p.gone[r.id] = true
+			continue
+		}
+		rel.id = safeID(r.id, i)
+		for n := len(raw) + i; used[rel.id]; n++ {
+			rel.id = safeID("", n)
+		}
+		used[rel.id] = true
+		p.rels = append(p.rels, rel)
+		p.byID[r.id] = rel
+	}
+	return nil
+}
+
+// relate decides on one relationship. Nil means that it goes.
+func (d *document) relate(p *part, r rawRelation) (*relation, error) {
+	prefix, word := splitRelation(r.typ)
+	rel := &relation{typ: r.typ}
+	external := false
+	switch strings.ToLower(strings.TrimSpace(r.mode)) {
+	case "", "internal":
+	case "external":
+		external = true
+	default:
+		d.lose(p.source, word, r.mode)
+		return nil, nil
+	}
+	switch {
+	case word == "hyperlink" && prefix == relOffice:
+		target := strings.TrimSpace(r.target)
+		switch {
+		case strings.HasPrefix(target, "#") && !strings.ContainsAny(target, "[]\\|"):
+			rel.local = target
+			return rel, nil
+		case external && harmlessURL(target) && d.s.Options.URLs == sanitize.KeepURLs:
+			rel.external = target
+			return rel, nil
+		}
+		d.lose(p.source, word, target)
+		return nil, nil
+	case word == "image" && prefix == relOffice:
+		return d.relateImage(p, rel, r, external)
+	case external:
+		d.lose(p.source, word, r.target)
+		return nil, nil
+	}
+	f := d.locate(p.source, r.target)
+	if p.host == hostSheet && p == d.parts[0] {
+		switch word {
+		case "worksheet", "chartsheet", "xlMacrosheet", "xlIntlMacrosheet", "dialogsheet":
+			if f == nil || ruleOf(prefix, word, d.types.of(f.Name)) == nil {
+				return d.emptySheet(p, rel, word, r), nil
+			}
+		}
+	}
+	if f == nil {
+		// Nothing is there to lose; the id goes.
+		d.report.found("ooxml.dangling", p.source, sanitize.Rewritten, r.target)
+		return nil, nil
+	}
+	if word == "package" && prefix == relOffice && p.rule != nil && p.rule.relation == "chart" {
+		t, err := d.add(&part{source: f.Name, file: f, typ: typeSheet + "sheet", class: classWorkbook, host: p.host, ext: ".xlsx", owner: p}, "embeddings/Microsoft_Excel_Sheet", true)
+		if t == nil || err != nil {
+			d.lose(p.source, word, r.target)
+			return nil, err
+		}
+		rel.target = t
+		return rel, nil
+	}
+	typ := d.types.of(f.Name)
+	rule := ruleOf(prefix, word, typ)
+	if rule == nil {
+		if r.typ != "" {
+			d.lose(p.source, word, r.target)
+		}
+		return nil, nil
+	}
+	if word == "pivotCacheDefinition" || word == "pivotTable" {
+		ok, err := d.pivotStays(word, f)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			d.flags.dropPivots, d.flags.dropSlicers = true, true
+			d.report.found("ooxml.pivot", p.source, sanitize.Neutralised, "pivot table of data outside of the workbook; its values stay")
+			return nil, nil
+		}
+	}
+	n := &part{source: f.Name, file: f, typ: rule.typ, class: rule.class, host: p.host, rule: rule, ext: ".xml", owner: p}
+	if rule.class == classVML {
+		n.ext = ".vml"
+	}
+	t, err := d.add(n, rule.name, rule.numbered)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		d.lose(p.source, word, r.target)
+		return nil, nil
+	}
+	rel.target = t
+	return rel, nil
+}
+
+// add takes a part in, once. It returns nil when the member is already there as
+// something else: two relationships that read it differently.
+func (d *document) add(n *part, base string, numbered bool) (*part, error) {
+	key := zipstrict.Key(n.source)
+	if old, ok := d.byName[key]; ok {
+		if old.class != n.class || old.rule != n.rule {
+			return nil, nil
+		}
+		return old, nil
+	}
+	d.byName[key] = n
+	d.name(n, base, numbered)
+	d.parts = append(d.parts, n)
+	switch n.class {
+	case classImage, classWorkbook, classEmptySheet:
+		n.byID, n.gone = map[string]*relation{}, map[string]bool{}
+		return n, nil
+	default:
+		return n, d.walk(n)
+	}
+}
+
+// name gives a part its name in the output: nothing of it is the sender's.
+func (d *document) name(n *part, base string, numbered bool) {
+	base = n.host.root() + base
+	d.names[base]++
+	n.name = base
+	if c := d.names[base]; c > 1 || numbered {
+		n.name = fmt.Sprintf("%s%d", base, c)
+	}
+}
+
+// relateImage keeps a picture, or puts a placeholder where a linked one was.
+func (d *document) relateImage(p *part, rel *relation, r rawRelation, external bool) (*relation, error) {
+	if external {
+		d.report.found("ooxml.linked-image", p.source, sanitize.Replaced, r.target)
+		rel.target = d.placeholderPart(p.host)
+		return rel, nil
+	}
+	f := d.locate(p.source, r.target)
+	if f == nil {
+		d.report.found("ooxml.dangling", p.source, sanitize.Rewritten, r.target)
+		return nil, nil
+	}
+	typ := strings.ToLower(d.types.of(f.Name))
+	if strings.HasPrefix(typ, "image/svg") {
+		d.report.found("ooxml.svg", p.source, sanitize.Rewritten, "the PNG beside it stays")
+		return nil, nil
+	}
+	t, err := d.add(&part{source: f.Name, file: f, class: classImage, host: p.host, owner: p}, "media/image", true)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		d.lose(p.source, "image", r.target)
+		return nil, nil
+	}
+	rel.target = t
+	return rel, nil
+}
+
+// placeholderPart is the picture that stands for those that are not there.
+func (d *document) placeholderPart(h host) *part {
+	if d.placeholder == nil {
+		n := &part{source: "", class: classImage, host: h, data: placeholderPNG(), typ: "image/png", ext: ".png", byID: map[string]*relation{}, gone: map[string]bool{}}
+		d.name(n, "media/image", true)
+		d.parts = append(d.parts, n)
+		d.placeholder = n
+	}
+	return d.placeholder
+}
+
+// emptySheet stands where a sheet that runs was, so that the numbers of the
+// sheets behind it stay right.
+func (d *document) emptySheet(p *part, rel *relation, word string, r rawRelation) *relation {
+	l := lossOf(word)
+	if word == "worksheet" || word == "chartsheet" {
+		l = loss{"ooxml.sheet", sanitize.Replaced}
+	}
+	d.report.found(l.rule, p.source, l.action, r.target)
+	n := &part{source: r.target, class: classEmptySheet, host: hostSheet, typ: typeSheet + "worksheet+xml", ext: ".xml", byID: map[string]*relation{}, gone: map[string]bool{}}
+	d.name(n, "worksheets/sheet", true)
+	d.parts = append(d.parts, n)
+	rel.target = n
+	rel.typ = relationTransitional + "worksheet"
+	if d.strict {
+		rel.typ = relationStrict + "worksheet"
+	}
+	return rel
+}
+
+const (
+	relationTransitional = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+	relationStrict       = "http://purl.oclc.org/ooxml/officeDocument/relationships/"
+)
+
+// pivotStays tells whether a pivot table or cache draws on this workbook alone.
+func (d *document) pivotStays(word string, f *zipstrict.File) (bool, error) {
+	if word == "pivotTable" {
+		rels, err := d.readRelations(f.Name)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range rels {
+			if _, w := splitRelation(r.typ); w == "pivotCacheDefinition" && !strings.EqualFold(r.mode, "External") {
+				c := d.locate(f.Name, r.target)
+				if c == nil {
+					return false, nil
+				}
+				return d.cacheStays(c)
+			}
+		}
+		return false, nil
+	}
+	return d.cacheStays(f)
+}
+
+func (d *document) cacheStays(f *zipstrict.File) (bool, error) {
+	r, err := d.open(f)
+	if err != nil {
+		return false, err
+	}
+	s := newScanner(r)
+	ok := false
+	for {
+		t, err := s.next()
+		if err == io.EOF {
+			return ok, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("part %s: %w", f.Name, err)
+		}
+		if t != tokenStart {
+			continue
+		}
+		switch _, local := split(s.name); string(local) {
+		case "cacheSource":
+			for i := range s.attrs {
+				if string(s.attrs[i].name) == "type" {
+					ok = string(s.attrs[i].value) == "worksheet"
+				}
+			}
+		case "worksheetSource":
+			for i := range s.attrs {
+				if p, l := split(s.attrs[i].name); len(p) > 0 && string(l) == "id" {
+					return false, nil
+				}
+			}
+			return ok, nil
+		case "cacheFields":
+			return ok, nil
+		}
+	}
+}
+
+// prune takes out parts that turned out not to stay, and what leads to them.
+func (d *document) prune() {
+	gone := map[*part]bool{}
+	for _, p := range d.parts {
+		if p.class == 0 {
+			gone[p] = true
+		}
+		if d.flags.dropSlicers && p.rule != nil {
+			switch p.rule.relation {
+			case "slicer", "slicerCache", "timeline", "timelineCache":
+				gone[p] = true
+				d.report.found("ooxml.slicer", p.source, sanitize.Removed, "slicer of a pivot table that became values")
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	reached := map[*part]bool{}
+	var reach func(p *part)
+	reach = func(p *part) {
+		if reached[p] || gone[p] {
+			return
+		}
+		reached[p] = true
+		for _, r := range p.rels {
+			if r.target != nil {
+				reach(r.target)
+			}
+		}
+	}
+	reach(d.parts[0])
+	kept := d.parts[:0:0]
+	for _, p := range d.parts {
+		if !reached[p] {
+			continue
+		}
+		kept = append(kept, p)
+		rels := p.rels[:0:0]
+		for _, r := range p.rels {
+			if r.target == nil || reached[r.target] {
+				rels = append(rels, r)
+			}
+		}
+		p.rels = rels
+		for id, r := range p.byID {
+			if r.target != nil && !reached[r.target] {
+				delete(p.byID, id)
+				p.gone[id] = true
+			}
+		}
+	}
+	d.parts = kept
+	d.renumber()
+}
+
+// renumber names the parts again, so that a second run finds the names it would
+// give itself.
+func (d *document) renumber() {
+	d.names = map[string]int{d.main.name: 1}
+	for _, p := range d.parts[1:] {
+		switch p.class {
+		case classImage:
+			d.name(p, "media/image", true)
+		case classWorkbook:
+			d.name(p, "embeddings/Microsoft_Excel_Sheet", true)
+		case classEmptySheet:
+			d.name(p, "worksheets/sheet", true)
+		default:
+			d.name(p, p.rule.name, p.rule.numbered)
+		}
+	}
+}
+
+// reportUnreached tells of members that no relationship leads to and that hold
+// what runs: nobody would have opened them, but somebody put them there.
+func (d *document) reportUnreached() {
+	for _, f := range d.files {
+		if f.IsDir || d.byName[zipstrict.Key(f.Name)] != nil {
+			continue
+		}
+		name := strings.ToLower(f.Name)
+		typ := strings.ToLower(d.types.of(f.Name))
+		switch {
+		case strings.Contains(name, "vbaproject"), strings.Contains(typ, "vbaproject") && !strings.HasSuffix(name, ".xml"):
+			d.report.found("ooxml.vba", f.Name, sanitize.Removed, "")
+		case strings.Contains(typ, "activex"), strings.Contains(name, "/activex/") && !strings.HasSuffix(name, ".rels"):
+			d.report.found("ooxml.activex", f.Name, sanitize.Removed, "")
+		case strings.Contains(typ, "macrosheet"), strings.Contains(name, "/macrosheets/") && !strings.HasSuffix(name, ".rels"):
+			d.report.found("ooxml.macro-sheet", f.Name, sanitize.Removed, "")
+		case strings.Contains(name, "customui") && !strings.HasSuffix(name, ".rels"):
+			d.report.found("ooxml.custom-ui", f.Name, sanitize.Removed, "")
+		case strings.Contains(name, "/embeddings/") && !strings.HasSuffix(name, ".rels"), strings.Contains(typ, "oleobject"):
+			d.report.found("ooxml.ole", f.Name, sanitize.Removed, "")
+		case strings.Contains(name, "connections.xml"):
+			d.report.found("ooxml.connection", f.Name, sanitize.Removed, "")
+		case strings.Contains(name, "externallinks/") && !strings.HasSuffix(name, ".rels"):
+			d.report.found("ooxml.external-link", f.Name, sanitize.Removed, "")
+		case strings.HasSuffix(name, ".html"), strings.HasSuffix(name, ".htm"), strings.HasSuffix(name, ".mht"), strings.HasSuffix(name, ".exe"), strings.HasSuffix(name, ".js"):
+			d.report.found("ooxml.part", f.Name, sanitize.Removed, "")
+		}
+	}
+}
+
+// treat makes what must be whole before anything is written: pictures, drawings
+// in VML, the workbooks behind charts.
+func (d *document) treat() error {
+	flt := newFilter(d.s.Options.Limits.XMLDepth)
+	for _, p := range d.parts {
+		if err := d.ctx.Err(); err != nil {
+			return err
+		}
+		switch p.class {
+		case classImage:
+			if p.file != nil {
+				if err := d.treatImage(p); err != nil {
+					return err
+				}
+			}
+		case classWorkbook:
+			if err := d.treatWorkbook(p); err != nil {
+				return err
+			}
+		case classVML:
+			// VML was never quite XML; a drawing that is none goes, with the buttons
+			// or note frames in it.
+			var b bytes.Buffer
+			rep := &report{}
+			err := d.filterPart(flt, p, rep, &b)
+			if errors.Is(err, sanitize.ErrMalformed) && !errors.Is(err, errDoctype) {
+				d.report.found("ooxml.vml", p.source, sanitize.Removed, "not XML")
+				p.class = 0
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			p.data = b.Bytes()
+			d.report.merge(rep)
+		}
+	}
+	return nil
+}
+
+func (d *document) filterPart(flt *filter, p *part, rep *report, w io.Writer) error {
+	r, err := d.open(p.file)
+	if err != nil {
+		return err
+	}
+	return flt.run(p, rep, d.flags, r, w)
+}
+
+func (r *report) merge(o *report) {
+	for _, k := range o.order {
+		l := o.lines[k]
+		for range l.count {
+			r.found(k.rule, k.where, k.action, l.detail)
+		}
+	}
+}
+
+// write writes the new package.
+func (d *document) write(w io.Writer) error {
+	z := zipstrict.NewWriter(w)
+	if err := d.writeTypes(z); err != nil {
+		return err
+	}
+	office := relationTransitional
+	if d.strict {
+		office = relationStrict
+	}
+	rels := []*relation{{id: "rId1", typ: office + "officeDocument", target: d.parts[0]}}
+	app := d.app.xml(d.strict)
+	if app != nil {
+		rels = append(rels, &relation{id: "rId2", typ: relationTransitional + "extended-properties", target: &part{name: "docProps/app.xml"}})
+	}
+	if err := writeRelations(z, "", rels); err != nil {
+		return err
+	}
+	if app != nil {
+		if err := writeMember(z, "docProps/app.xml", app); err != nil {
+			return err
+		}
+	}
+	flt := newFilter(d.s.Options.Limits.XMLDepth)
+	for _, p := range d.parts {
+		if err := d.ctx.Err(); err != nil {
+			return err
+		}
+		name := p.name + p.ext
+		switch p.class {
+		case classImage, classWorkbook:
+			if err := z.Store(name, p.data); err != nil {
+				return err
+			}
+		case classVML:
+			if err := writeMember(z, name, p.data); err != nil {
+				return err
+			}
+		case classEmptySheet:
+			if err := writeMember(z, name, d.emptySheetXML()); err != nil {
+				return err
+			}
+		default:
+			m, err := z.Create(name)
+			if err != nil {
+				return err
+			}
+			if err := d.filterPart(flt, p, d.report, m); err != nil {
+				return err
+			}
+		}
+		if err := writeRelations(z, name, p.rels); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+func (d *document) emptySheetXML() []byte {
+	ns := "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+	if d.strict {
+		ns = "http://purl.oclc.org/ooxml/spreadsheetml/main"
+	}
+	return []byte(xmlHead + `<worksheet xmlns="` + ns + `"><sheetData/></worksheet>`)
+}
+
+const xmlHead = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n"
+
+func writeMember(z *zipstrict.Writer, name string, content []byte) error {
+	m, err := z.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = m.Write(content)
+	return err
+}
+
+func (d *document) writeTypes(z *zipstrict.Writer) error {
+	b := []byte(xmlHead + `<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">`)
+	for _, t := range []struct{ ext, typ string }{
+		{"rels", "application/vnd.openxmlformats-package.relationships+xml"},
+		{"xml", "application/xml"},
+		{"png", "image/png"},
+		{"jpg", "image/jpeg"},
+		{"emf", "image/x-emf"},
+		{"wmf", "image/x-wmf"},
+		{"vml", "application/vnd.openxmlformats-officedocument.vmlDrawing"},
+		{"xlsx", typeSheet + "sheet"},
+	} {
+		b = append(b, `<Default Extension="`+t.ext+`" ContentType="`+t.typ+`"/>`...)
+	}
+	override := func(name, typ string) {
+		b = append(b, `<Override PartName="/`+name+`" ContentType="`+typ+`"/>`...)
+	}
+	if d.app.xml(d.strict) != nil {
+		override("docProps/app.xml", "application/vnd.openxmlformats-officedocument.extended-properties+xml")
+	}
+	for i, p := range d.parts {
+		if i == 0 {
+			p.ext = "" // the main part's name has its extension
+		}
+		if p.ext == ".xml" || i == 0 {
+			override(p.name+p.ext, p.typ)
+		}
+	}
+	return writeMember(z, "[Content_Types].xml", append(b, "</Types>"...))
+}
+
+// writeRelations writes the relationships of a part, if it has any.
+func writeRelations(z *zipstrict.Writer, owner string, rels []*relation) error {
+	if len(rels) == 0 {
+		return nil
+	}
+	dir, file := owner[:strings.LastIndexByte(owner, '/')+1], owner[strings.LastIndexByte(owner, '/')+1:]
+	b := []byte(xmlHead + `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">`)
+	for _, r := range rels {
+		b = append(b, `<Relationship Id="`...)
+		b = appendEscaped(b, []byte(r.id))
+		b = append(b, `" Type="`...)
+		b = appendEscaped(b, []byte(r.typ))
+		b = append(b, `" Target="`...)
+		switch {
+		case r.target != nil:
+			b = append(b, '/')
+			b = appendEscaped(b, []byte(r.target.name+r.target.ext))
+			b = append(b, `"/>`...)
+		case r.local != "":
+			b = appendEscaped(b, []byte(r.local))
+			b = append(b, `"/>`...)
+		default:
+			b = appendEscaped(b, []byte(r.external))
+			b = append(b, `" TargetMode="External"/>`...)
+		}
+	}
+	return writeMember(z, dir+"_rels/"+file+".rels", append(b, "</Relationships>"...))
+}

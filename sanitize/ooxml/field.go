@@ -1,0 +1,124 @@
+package ooxml
+
+import (
+	"slices"
+	"strings"
+)
+
+// harmlessFields compute from the document alone. ECMA-376 part 1, 17.16.5,
+// without those that load, run or ask.
+var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ
+	DATE TIME HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
+
+// propertyFields show properties of the file, which do not go along: their last
+// result stands for them. They are no danger, so this is no news.
+var propertyFields = strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILENAME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
+	TEMPLATE TITLE COMMENTS USERADDRESS USERINITIALS USERNAME DOCPROPERTY INFO BIBLIOGRAPHY CITATION`)
+
+// fieldVerdict says why a field may not stay; "" when it may. literal is the
+// code written at the field's own level; nested tells that fields inside it
+// would write more of it.
+func fieldVerdict(literal string, nested bool) string {
+	s := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0xA0 || r == 0x3000 {
+			return ' '
+		}
+		return r
+	}, literal))
+	end := strings.IndexAny(s, " \\\"“”")
+	if end < 0 {
+		end = len(s)
+	}
+	word := strings.ToUpper(s[:end])
+	if word == "" && !nested {
+		return "" // a field without code does nothing
+	}
+	if !slices.Contains(harmlessFields, word) {
+		return word
+	}
+	rest := s[end:]
+	// No harmless field speaks of these; a reader that takes other characters
+	// for the beginning of the code would.
+	upper := strings.ToUpper(rest)
+	for _, bad := range []string{"DDE", "DDEAUTO", "INCLUDETEXT", "INCLUDEPICTURE", "MACROBUTTON", "IMPORT"} {
+		for _, w := range strings.FieldsFunc(upper, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+			if w == bad && word != "HYPERLINK" && word != "TC" && word != "XE" {
+				return bad
+			}
+		}
+	}
+	if word != "HYPERLINK" {
+		return ""
+	}
+	if nested {
+		return word // its target would be made by another field
+	}
+	target, local := hyperlinkTarget(rest)
+	switch {
+	case target == "" && local, strings.HasPrefix(target, "#"), harmlessURL(target):
+		return ""
+	default:
+		return word
+	}
+}
+
+// hyperlinkTarget reads the arguments of HYPERLINK: the first that is no switch
+// is the target; \l names a place in the document. 17.16.5.25.
+func hyperlinkTarget(args string) (target string, local bool) {
+	skip := false // the next argument belongs to a switch
+	for args = strings.TrimLeft(args, " "); args != ""; args = strings.TrimLeft(args, " ") {
+		if args[0] == '\\' && len(args) > 1 {
+			switch args[1] {
+			case 'l', 'L':
+				skip, local = true, true
+			case 'o', 'O', 't', 'T':
+				skip = true
+			}
+			args = args[2:]
+			continue
+		}
+		var arg string
+		arg, args = argument(args)
+		if skip {
+			skip = false
+			continue
+		}
+		if target != "" {
+			return "", false // two targets: readers differ
+		}
+		target = arg
+		if target == "" {
+			return "", false
+		}
+	}
+	return target, local
+}
+
+// argument takes one argument off the front, quoted or not. A backslash makes
+// the next character literal.
+func argument(s string) (arg, rest string) {
+	var b strings.Builder
+	runes := []rune(s)
+	i, quotedArg := 0, false
+	if isQuote(runes[0]) {
+		quotedArg = true
+		i++
+	}
+	for ; i < len(runes); i++ {
+		r := runes[i]
+		if quotedArg && isQuote(r) || !quotedArg && (r == ' ' || isQuote(r)) {
+			break
+		}
+		if r == '\\' && i+1 < len(runes) {
+			i++
+			r = runes[i]
+		}
+		b.WriteRune(r)
+	}
+	if quotedArg && i < len(runes) {
+		i++
+	}
+	return b.String(), string(runes[min(i, len(runes)):])
+}
+
+func isQuote(r rune) bool { return r == '"' || r == '“' || r == '”' || r == '„' }

@@ -1,0 +1,870 @@
+package ooxml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"sekisho/sanitize"
+)
+
+// filter copies one XML part without what may not stay. Elements and attributes
+// that stay are copied as they were written, byte for byte; comments,
+// processing instructions and CDATA sections become what they mean.
+//
+// A part can be far larger than memory, so the filter decides while it reads.
+// Where the decision needs what comes later (a field's code over many runs, an
+// alternative of which one branch loses its picture) the output is held.
+type filter struct {
+	part     *part
+	report   *report
+	maxDepth int
+	flags    packageFlags
+
+	s        *scanner
+	out      output
+	names    []byte // of the open elements, one behind the other
+	frames   []frame
+	bindings []binding
+	current  map[string]int // prefix: its binding
+	uris     map[string]space
+	skip     int // frames from here on are not copied
+	lost     int // pictures and objects lost so far
+	edits    []edit
+	tag      []byte
+
+	text    *[]byte // where decoded text goes, when someone wants it
+	formula []byte
+	value   []byte
+
+	stories [][]*field // open fields, by story
+	shared  map[string]bool
+}
+
+// packageFlags is what a part must know of the whole document.
+type packageFlags struct {
+	dropSlicers bool
+	dropPivots  bool
+}
+
+// binding is one namespace declaration in force.
+type binding struct {
+	prefix string
+	space  space
+	uri    string
+	before int // the binding it hides, or -1
+}
+
+// role is what the filter remembers of an open element beyond its name.
+type role uint8
+
+const (
+	rolePlain    role = 0
+	roleSkipped  role = 1
+	roleUnwrap   role = 2 // its content stays, its tags do not
+	roleAlt      role = 3 // mc:AlternateContent
+	roleBranch   role = 4
+	roleList     role = 5 // goes when nothing is left in it
+	roleUnit     role = 6 // goes when anything in it goes
+	roleRule     role = 7 // goes when a formula in it goes
+	roleFormula  role = 8
+	roleName     role = 9  // a defined name
+	roleFrame    role = 10 // p:graphicFrame
+	rolePicture  role = 11 // p:pic in an OLE frame
+	roleFldChar  role = 12
+	roleInstr    role = 13
+	roleText     role = 14 // w:t
+	roleStory    role = 15
+	roleReplaced role = 16 // it is written under another name
+	roleChartRef role = 17 // c:numRef and its kin
+)
+
+type frame struct {
+	name   int // where its name starts in names
+	space  space
+	role   role
+	begin  int64 // where its start tag starts in the output
+	body   int64 // where its content starts
+	kids   int   // elements in it that stayed
+	scope  int   // bindings before it
+	doomed bool
+	holds  bool
+	endTag string // its end tag under another name; "-" for none
+	extra  *extra
+}
+
+// extra is what rare elements need.
+type extra struct {
+	lost     int // filter.lost at its start
+	branches []branch
+	dummy    span // the branch nobody takes
+	ole      bool
+	idName   []byte // attributes of a p:graphicFrame's p:cNvPr
+	pictures []span
+	scope    int // bindings outside of the frame
+	kind     string
+	parent   string
+}
+
+type branch struct {
+	span
+	lost  bool
+	kids  int
+	empty bool
+}
+
+// field is a Word field that is open.
+type field struct {
+	literal   []byte // code at its own level, deleted text included
+	kept      []byte // without deleted text
+	nested    bool
+	result    bool // the separator has passed
+	denied    bool
+	cuts      []span // what must go when it is denied
+	texts     []span // likewise, but for a field that never ends
+	overflown bool
+}
+
+// edit replaces one attribute by another, or by nothing.
+type edit struct {
+	from, to int
+	with     string
+}
+
+const (
+	// Excel writes a formula of 8,192 characters; one of a table's column names
+	// in XML is longer.
+	maxCapture = 64 << 10
+	// Fields in fields; real ones stop at five.
+	maxFields = 64
+)
+
+func newFilter(maxDepth int) *filter {
+	return &filter{s: newScanner(nil), maxDepth: maxDepth}
+}
+
+// run copies the part in r to w.
+func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io.Writer) error {
+	f.part, f.report, f.flags = p, rep, flags
+	f.s.reset(r)
+	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
+	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
+	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
+	f.skip, f.lost, f.text = -1, 0, nil
+	f.stories = append(f.stories[:0], nil)
+	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
+	rooted := false
+	for {
+		t, err := f.s.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return f.explain(err)
+		}
+		switch t {
+		case tokenStart:
+			if len(f.frames) == 0 && rooted {
+				return f.explain(malformed("two roots"))
+			}
+			rooted = true
+			err = f.start()
+		case tokenEnd:
+			err = f.end(f.s.name)
+		case tokenText:
+			err = f.characters()
+		default:
+			err = fmt.Errorf("token %d: %w", t, sanitize.ErrUnsupported)
+		}
+		if err != nil {
+			return f.explain(err)
+		}
+		if err := f.out.settle(false); err != nil {
+			return err
+		}
+	}
+	if len(f.frames) > 0 {
+		return f.explain(malformed("ends early"))
+	}
+	if !rooted {
+		return f.explain(malformed("no element"))
+	}
+	f.endStory()
+	return f.out.settle(true)
+}
+
+func (f *filter) explain(err error) error {
+	if errors.Is(err, sanitize.ErrMalformed) || errors.Is(err, sanitize.ErrLimit) {
+		return fmt.Errorf("part %s: %w", f.part.source, err)
+	}
+	return err
+}
+
+// lookup returns the binding of a prefix.
+func (f *filter) lookup(prefix []byte) (*binding, bool) {
+	i, ok := f.current[string(prefix)]
+	if !ok || i < 0 {
+		return nil, false
+	}
+	return &f.bindings[i], true
+}
+
+func (f *filter) declare(prefix string, uri []byte) {
+	u := string(uri)
+	sp, ok := f.uris[u]
+	if !ok {
+		if sp = spaceOf(u); u == "" {
+			sp = spaceNone
+		}
+		f.uris[u] = sp
+	}
+	before, ok := f.current[prefix]
+	if !ok {
+		before = -1
+	}
+	f.bindings = append(f.bindings, binding{prefix: prefix, space: sp, uri: u, before: before})
+	f.current[prefix] = len(f.bindings) - 1
+}
+
+// leave takes the declarations of an element out of force.
+func (f *filter) leave(scope int) {
+	for i := len(f.bindings) - 1; i >= scope; i-- {
+		b := &f.bindings[i]
+		f.current[b.prefix] = b.before
+	}
+	f.bindings = f.bindings[:scope]
+}
+
+// spaceOfName resolves the prefix of an element or attribute.
+func (f *filter) spaceOfName(prefix []byte, element bool) (space, error) {
+	if len(prefix) == 0 {
+		if !element {
+			return spaceNone, nil
+		}
+		if b, ok := f.lookup(nil); ok {
+			return b.space, nil
+		}
+		return spaceNone, nil
+	}
+	if b, ok := f.lookup(prefix); ok {
+		if b.uri == "" {
+			return 0, malformed("prefix %q taken back", prefix)
+		}
+		return b.space, nil
+	}
+	if string(prefix) == "xml" {
+		return spaceXML, nil
+	}
+	return 0, malformed("prefix %q not declared", prefix)
+}
+
+// local returns the name of an open element without its prefix.
+func (f *filter) local(fr *frame, i int) string {
+	end := len(f.names)
+	if i+1 < len(f.frames) {
+		end = f.frames[i+1].name
+	}
+	_, l := split(f.names[fr.name:end])
+	return string(l)
+}
+
+// within reports whether an element of that name is open.
+func (f *filter) within(sp space, name string) bool {
+	for i := len(f.frames) - 1; i >= 0; i-- {
+		if f.frames[i].space == sp && f.local(&f.frames[i], i) == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *filter) start() error {
+	s := f.s
+	if len(f.frames) >= f.maxDepth {
+		return fmt.Errorf("elements more than %d deep: %w", f.maxDepth, sanitize.ErrLimit)
+	}
+	scope := len(f.bindings)
+	for i := range s.attrs {
+		n := s.attrs[i].name
+		if len(n) < 5 || string(n[:5]) != "xmlns" {
+			continue
+		}
+		if len(n) == 5 {
+			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
+			f.declare("", f.value)
+		} else if n[5] == ':' {
+			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
+			f.declare(string(n[6:]), f.value)
+		}
+	}
+	prefix, local := split(s.name)
+	sp, err := f.spaceOfName(prefix, true)
+	if err != nil {
+		return err
+	}
+	f.frames = append(f.frames, frame{name: len(f.names), space: sp, scope: scope, begin: f.out.pos()})
+	f.names = append(f.names, s.name...)
+	fr := &f.frames[len(f.frames)-1]
+	if f.skip >= 0 {
+		fr.role = roleSkipped
+		if err := f.checkAttrs(); err != nil {
+			return err
+		}
+	} else {
+		f.edits = f.edits[:0]
+		if err := f.judge(fr, sp, local); err != nil {
+			return err
+		}
+		if fr.role == roleSkipped {
+			f.skip = len(f.frames) - 1
+		}
+	}
+	if s.empty {
+		return f.end(nil)
+	}
+	return nil
+}
+
+// checkAttrs makes sure that what is not copied is well-formed too.
+func (f *filter) checkAttrs() error {
+	for i := range f.s.attrs {
+		if p, _ := split(f.s.attrs[i].name); len(p) > 0 && string(p) != "xmlns" {
+			if _, err := f.spaceOfName(p, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// judge decides on the element in the scanner and writes its start tag if it
+// stays.
+func (f *filter) judge(fr *frame, sp space, local []byte) error {
+	d := f.decide(fr, sp, local)
+	switch d {
+	case drop, dropQuietly:
+		f.discard(fr, d)
+		return f.checkAttrs()
+	case unwrap:
+		fr.role = roleUnwrap
+		fr.body = f.out.pos()
+		return f.checkAttrs()
+	case keep:
+	default:
+		return fmt.Errorf("verdict %d: %w", d, sanitize.ErrUnsupported)
+	}
+	if d, err := f.judgeAttrs(sp, local); err != nil {
+		return err
+	} else if d != keep {
+		f.discard(fr, d)
+		return nil
+	}
+	switch fr.role {
+	case rolePlain, roleReplaced:
+	case roleStory:
+		f.beginStory()
+	case roleBranch:
+		// Both branches tell the same story; a field must not begin in one and
+		// end in the other.
+		f.beginStory()
+		fr.holds = true
+	case roleFormula, roleName, roleInstr, roleText:
+		f.formula = f.formula[:0]
+		f.text = &f.formula
+		fr.holds = true
+	default:
+		fr.holds = true
+	}
+	if fr.holds {
+		f.out.hold() // whether it stays is known at its end
+	}
+	if p := f.owner(); p != nil {
+		p.kids++
+	}
+	f.writeTag(fr)
+	fr.body = f.out.pos()
+	if fr.extra != nil && fr.role == roleAlt {
+		// A branch that no application takes, for the case that only the fallback
+		// can stay: without any branch the alternative would not be valid.
+		p, _ := split(f.s.name)
+		q := string(p)
+		if q != "" {
+			q += ":"
+		}
+		from := f.out.pos()
+		f.out.writeString("<" + q + `Choice xmlns:none="` + spaceNobody + `" Requires="none"/>`)
+		fr.extra.dummy = span{from, f.out.pos()}
+	}
+	return nil
+}
+
+// spaceNobody is a namespace that no application knows.
+const spaceNobody = "urn:sekisho:none"
+
+// owner returns the element to which the newest frame belongs in the output:
+// tags that are unwrapped do not count.
+func (f *filter) owner() *frame {
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		if f.frames[i].role != roleUnwrap {
+			return &f.frames[i]
+		}
+	}
+	return nil
+}
+
+// discard skips an element and tells those who contain it.
+func (f *filter) discard(fr *frame, d verdict) {
+	fr.role = roleSkipped
+	if d == drop {
+		f.loseSomething()
+	}
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		switch f.frames[i].role {
+		case roleUnwrap:
+			continue
+		case roleList, roleAlt, roleBranch:
+			f.frames[i].doomed = true // a list that is empty in the end goes too
+		}
+		break
+	}
+}
+
+// loseSomething marks the unit that cannot stay without all of its content.
+func (f *filter) loseSomething() {
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		if f.frames[i].role == roleUnit {
+			f.frames[i].doomed = true
+			return
+		}
+	}
+}
+
+// writeTag writes the start tag in the scanner with its edits.
+func (f *filter) writeTag(fr *frame) {
+	raw := f.s.raw
+	if len(f.edits) == 0 && fr.role != rolePicture {
+		f.out.write(raw)
+		return
+	}
+	slices.SortFunc(f.edits, func(a, b edit) int { return a.from - b.from })
+	at := 0
+	for _, e := range f.edits {
+		f.out.write(raw[at:e.from])
+		f.out.writeString(e.with)
+		at = e.to
+	}
+	tail := 1
+	if f.s.empty {
+		tail = 2
+	}
+	f.out.write(raw[at : len(raw)-tail])
+	if fr.role == rolePicture {
+		f.redeclare(fr)
+	}
+	f.out.write(raw[len(raw)-tail:])
+}
+
+// redeclare writes the namespaces that stand between the picture and the frame
+// whose place it takes.
+func (f *filter) redeclare(fr *frame) {
+	done := map[string]bool{}
+	for i := fr.scope; i < len(f.bindings); i++ {
+		done[f.bindings[i].prefix] = true
+	}
+	for i := fr.scope - 1; i >= fr.extra.scope; i-- {
+		b := &f.bindings[i]
+		if done[b.prefix] {
+			continue
+		}
+		done[b.prefix] = true
+		f.tag = append(f.tag[:0], " xmlns"...)
+		if b.prefix != "" {
+			f.tag = append(append(f.tag, ':'), b.prefix...)
+		}
+		f.tag = append(f.tag, `="`...)
+		f.tag = appendEscaped(f.tag, []byte(b.uri))
+		f.tag = append(f.tag, '"')
+		f.out.write(f.tag)
+	}
+}
+
+// end closes the innermost element. name is nil for an empty tag.
+func (f *filter) end(name []byte) error {
+	n := len(f.frames)
+	if n == 0 {
+		return malformed("end tag without a start")
+	}
+	fr := &f.frames[n-1]
+	if name != nil && !bytes.Equal(name, f.names[fr.name:]) {
+		return malformed("</%s> closes <%s>", name, f.names[fr.name:])
+	}
+	switch {
+	case fr.role == roleSkipped:
+		if f.skip == n-1 {
+			f.skip = -1
+		}
+	case fr.role == roleUnwrap:
+	default:
+		if err := f.finish(fr, name != nil); err != nil {
+			return err
+		}
+	}
+	f.leave(fr.scope)
+	f.names = f.names[:fr.name]
+	if fr.holds {
+		f.out.release()
+	}
+	f.frames = f.frames[:n-1]
+	return nil
+}
+
+// finish writes the end tag and takes the decisions that waited for it.
+func (f *filter) finish(fr *frame, tag bool) error {
+	inner := f.out.pos()
+	switch fr.role {
+	case roleFormula, roleName:
+		f.finishFormula(fr, tag)
+	case roleStory:
+		f.endStory()
+	case roleChartRef:
+		if fr.endTag == "-" {
+			return nil // its tags went, its cache stays
+		}
+	}
+	if tag && fr.endTag != "-" {
+		if fr.endTag != "" {
+			f.out.writeString("</" + fr.endTag + ">")
+		} else {
+			f.out.write(f.s.raw)
+		}
+	}
+	switch fr.role {
+	case roleAlt:
+		f.finishAlternative(fr)
+	case roleBranch:
+		f.endStory()
+		p := &f.frames[len(f.frames)-2]
+		if p.role == roleAlt && p.extra != nil {
+			p.doomed = p.doomed || fr.doomed && fr.kids == 0
+			p.extra.branches = append(p.extra.branches, branch{span: span{fr.begin, f.out.pos()}, lost: f.lost > fr.extra.lost, kids: fr.kids, empty: inner == fr.body})
+		}
+	case roleList:
+		if fr.kids == 0 && fr.doomed {
+			f.cutFrame(fr)
+		}
+	case roleUnit, roleRule, roleName, roleFormula:
+		if fr.doomed {
+			f.cutFrame(fr)
+		}
+	case roleFrame:
+		f.finishGraphicFrame(fr)
+	case rolePicture:
+		if g := f.openFrame(); g != nil {
+			g.extra.pictures = append(g.extra.pictures, span{fr.begin, f.out.pos()})
+		}
+	case roleFldChar:
+		f.fieldEvent(fr)
+	case roleInstr:
+		f.text = nil
+		f.finishInstruction(fr)
+	case roleText:
+		f.text = nil
+		for _, x := range f.open() {
+			if !x.result {
+				x.texts = append(x.texts, span{fr.begin, f.out.pos()})
+			}
+		}
+		if top := f.top(); top != nil && !top.result {
+			f.addCode(top, fr.extra.kind == "delText")
+		}
+	}
+	return nil
+}
+
+// cutFrame takes an element out after it was written.
+func (f *filter) cutFrame(fr *frame) {
+	f.out.cut(fr.begin, f.out.pos())
+	if p := f.owner(); p != nil {
+		p.kids--
+		if p.role == roleList || p.role == roleAlt || p.role == roleBranch {
+			p.doomed = true // something went; a list that is empty now goes too
+		}
+	}
+}
+
+// characters copies text.
+func (f *filter) characters() error {
+	s := f.s
+	if len(f.frames) == 0 {
+		if len(bytes.TrimSpace(s.text)) > 0 || s.escape {
+			return malformed("text outside of the root")
+		}
+		return nil
+	}
+	if f.skip >= 0 {
+		return nil
+	}
+	if f.text != nil {
+		if len(*f.text) > maxCapture {
+			f.report.found("ooxml.long-code", f.part.source, sanitize.Removed, "")
+		} else if s.escape {
+			*f.text = append(*f.text, s.text...)
+		} else {
+			*f.text = appendDecoded(*f.text, s.text)
+		}
+	}
+	if s.escape {
+		f.tag = appendEscaped(f.tag[:0], s.text)
+		f.out.write(f.tag)
+		return nil
+	}
+	f.out.write(s.raw)
+	return nil
+}
+
+// rename writes the element in the scanner under another name.
+func (f *filter) rename(fr *frame, local string) {
+	p, old := split(f.s.name)
+	fr.role, fr.endTag = roleReplaced, qualified(p, local)
+	f.edits = append(f.edits, edit{from: 1 + len(f.s.name) - len(old), to: 1 + len(f.s.name), with: local})
+}
+
+// edited reports whether an attribute was dealt with.
+func (f *filter) edited(a *attr) bool {
+	for _, e := range f.edits {
+		if e.from == a.from {
+			return true
+		}
+	}
+	return false
+}
+
+// attribute returns the decoded value of an attribute of the tag in the scanner.
+func (f *filter) attribute(sp space, name string) (string, bool) {
+	for i := range f.s.attrs {
+		a := &f.s.attrs[i]
+		p, l := split(a.name)
+		if string(l) != name {
+			continue
+		}
+		if len(p) == 0 {
+			if sp == spaceNone {
+				return string(appendDecoded(nil, a.value)), true
+			}
+			continue
+		}
+		if got, err := f.spaceOfName(p, false); err == nil && got == sp {
+			return string(appendDecoded(nil, a.value)), true
+		}
+	}
+	return "", false
+}
+
+// value of w:val and its kin, which have the prefix of their element or none.
+func (f *filter) own(sp space, name string) string {
+	if v, ok := f.attribute(sp, name); ok {
+		return v
+	}
+	v, _ := f.attribute(spaceNone, name)
+	return v
+}
+
+func (f *filter) remove(a *attr) { f.edits = append(f.edits, edit{from: a.from, to: a.to}) }
+
+// replace gives an attribute another value.
+func (f *filter) replace(a *attr, with string) {
+	f.edits = append(f.edits, edit{from: a.from, to: a.to, with: " " + string(a.name) + `="` + string(appendEscaped(nil, []byte(with))) + `"`})
+}
+
+// finishAlternative keeps the branches that lost nothing, when there is one.
+func (f *filter) finishAlternative(fr *frame) {
+	x := fr.extra
+	lost, whole, kids := false, -1, 0
+	for i, b := range x.branches {
+		if b.lost {
+			lost = true
+		} else if whole < 0 && lost && !b.empty {
+			whole = i
+		}
+		kids += b.kids
+	}
+	switch {
+	case kids == 0 && (lost || fr.doomed):
+		f.cutFrame(fr)
+	case whole >= 0:
+		for i, b := range x.branches {
+			if i < whole || b.lost {
+				f.out.cut(b.from, b.to)
+			}
+		}
+		// What is left stands whole; who contains it lost nothing.
+		f.lost = x.lost
+	default:
+		f.out.cut(x.dummy.from, x.dummy.to)
+	}
+}
+
+// openFrame returns the innermost p:graphicFrame, when it holds an OLE object.
+func (f *filter) openFrame() *frame {
+	for i := len(f.frames) - 1; i >= 0; i-- {
+		if fr := &f.frames[i]; fr.role == roleFrame {
+			if fr.extra.ole {
+				return fr
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// finishGraphicFrame puts the picture of an OLE object in its place.
+func (f *filter) finishGraphicFrame(fr *frame) {
+	if !fr.extra.ole {
+		return
+	}
+	if n := len(fr.extra.pictures); n > 0 {
+		p := fr.extra.pictures[n-1]
+		f.out.cut(fr.begin, p.from)
+		f.out.cut(p.to, f.out.pos())
+		return
+	}
+	f.lost++
+	f.cutFrame(fr)
+}
+
+// open returns the open fields of this story.
+func (f *filter) open() []*field { return f.stories[len(f.stories)-1] }
+
+// beginStory starts text of its own: a text box, a note, a comment. A field
+// cannot reach out of it.
+func (f *filter) beginStory() { f.stories = append(f.stories, nil) }
+
+// endStory takes out what is left of fields that never ended.
+func (f *filter) endStory() {
+	n := len(f.stories) - 1
+	for _, x := range f.stories[n] {
+		if !x.result && !x.denied {
+			// The text in it was shown, so it stays; the code goes.
+			for _, c := range x.cuts {
+				f.out.cut(c.from, c.to)
+			}
+			if strings.TrimSpace(string(x.literal)) != "" {
+				f.report.found("ooxml.field", f.part.source, sanitize.Replaced, "a field that never ends")
+			}
+			f.out.release()
+		}
+	}
+	f.stories[n] = nil
+	if n > 0 {
+		f.stories = f.stories[:n]
+	}
+}
+
+// fieldEvent follows the w:fldChar that was just written.
+func (f *filter) fieldEvent(fr *frame) {
+	n := len(f.stories) - 1
+	at := span{fr.begin, f.out.pos()}
+	top := f.top()
+	f.mark(at)
+	switch fr.extra.kind {
+	case "begin":
+		if top != nil && !top.result {
+			top.nested = true
+		}
+		if len(f.stories[n]) == maxFields {
+			f.out.cut(at.from, at.to)
+			f.report.found("ooxml.field", f.part.source, sanitize.Replaced, "fields in fields")
+			return
+		}
+		f.out.hold()
+		f.stories[n] = append(f.stories[n], &field{cuts: []span{at}})
+	case "separate":
+		switch {
+		case top == nil || top.result:
+			f.out.cut(at.from, at.to)
+		default:
+			f.decideField(top)
+			top.result = true
+		}
+	case "end":
+		switch {
+		case top == nil:
+			f.out.cut(at.from, at.to)
+			return
+		case !top.result:
+			f.decideField(top)
+		case top.denied:
+			f.out.cut(at.from, at.to)
+		}
+		f.stories[n] = f.stories[n][:len(f.stories[n])-1]
+	default:
+		f.out.cut(at.from, at.to)
+	}
+}
+
+func (f *filter) top() *field {
+	if fs := f.open(); len(fs) > 0 {
+		return fs[len(fs)-1]
+	}
+	return nil
+}
+
+// mark notes a piece of code for every field in whose code it stands.
+func (f *filter) mark(at span) {
+	for _, x := range f.open() {
+		if !x.result {
+			x.cuts = append(x.cuts, at)
+		}
+	}
+}
+
+// decideField judges a field whose code is complete.
+func (f *filter) decideField(x *field) {
+	why := fieldVerdict(string(x.kept), x.nested)
+	if why == "" && len(x.literal) != len(x.kept) {
+		why = fieldVerdict(string(x.literal), x.nested)
+	}
+	if x.overflown {
+		why = "too long"
+	}
+	if why != "" {
+		x.denied = true
+		for _, c := range x.cuts {
+			f.out.cut(c.from, c.to)
+		}
+		for _, c := range x.texts {
+			f.out.cut(c.from, c.to)
+		}
+		f.report.field(f.part.source, why)
+	}
+	f.out.release()
+	x.cuts, x.texts = nil, nil
+}
+
+// finishInstruction takes in the w:instrText that was just written.
+func (f *filter) finishInstruction(fr *frame) {
+	at := span{fr.begin, f.out.pos()}
+	top := f.top()
+	if top == nil || top.result {
+		// Code outside of a field's code means nothing, or another thing to
+		// another reader.
+		f.out.cut(at.from, at.to)
+		return
+	}
+	f.mark(at)
+	f.addCode(top, fr.extra.kind == "delInstrText")
+}
+
+func (f *filter) addCode(x *field, deleted bool) {
+	if len(x.literal)+len(f.formula) > maxCapture {
+		x.overflown = true
+		return
+	}
+	x.literal = append(x.literal, f.formula...)
+	if !deleted {
+		x.kept = append(x.kept, f.formula...)
+	}
+}

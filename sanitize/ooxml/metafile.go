@@ -1,0 +1,274 @@
+package ooxml
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"sekisho/sanitize"
+)
+
+// Metafiles are lists of drawing calls. Each record says its own length, so the
+// list can be checked and written anew with only those calls that draw: no
+// escapes into a printer driver (MS06-001), no OpenGL, no colour profiles by
+// path, no second picture in another format inside a comment.
+
+var le = binary.LittleEndian
+
+func isEMF(b []byte) bool {
+	return len(b) >= 88 && le.Uint32(b) == 1 && string(b[40:44]) == " EMF"
+}
+
+func isWMF(b []byte) bool {
+	if len(b) >= 22+18 && le.Uint32(b) == 0x9AC6CDD7 {
+		b = b[22:]
+	}
+	return len(b) >= 18 && (le.Uint16(b) == 1 || le.Uint16(b) == 2) && le.Uint16(b[2:]) == 9 && (le.Uint16(b[4:]) == 0x300 || le.Uint16(b[4:]) == 0x100)
+}
+
+// emfDraws lists the EMF records that only draw. [MS-EMF] 2.1.1.
+func emfDraws(t uint32) bool {
+	switch {
+	case t >= 2 && t <= 68, t >= 71 && t <= 95:
+		return true
+	}
+	switch t {
+	case 98, // SETICMMODE
+		108, // SMALLTEXTOUT
+		114, // ALPHABLEND
+		115, // SETLAYOUT
+		116, // TRANSPARENTBLT
+		118, // GRADIENTFILL
+		120: // SETTEXTJUSTIFICATION
+		return true
+	default:
+		return false
+	}
+}
+
+func badMetafile(format string, a ...any) error {
+	return fmt.Errorf("metafile: %s: %w", fmt.Sprintf(format, a...), sanitize.ErrMalformed)
+}
+
+// rewriteEMF returns the metafile with only the records that draw.
+func rewriteEMF(b []byte) ([]byte, error) {
+	head := int64(le.Uint32(b[4:]))
+	if head < 88 || head%4 != 0 || head > int64(len(b)) {
+		return nil, badMetafile("header of %d bytes", head)
+	}
+	out := append(make([]byte, 0, len(b)), b[:head]...)
+	records, ended := uint32(1), false
+	for i := head; !ended; {
+		if i+8 > int64(len(b)) {
+			return nil, badMetafile("no end")
+		}
+		t, n := le.Uint32(b[i:]), int64(le.Uint32(b[i+4:]))
+		if n < 8 || n%4 != 0 || n > int64(len(b))-i {
+			return nil, badMetafile("record of %d bytes", n)
+		}
+		r := b[i : i+n]
+		i += n
+		switch {
+		case t == 14: // EOF
+			// Its palette may be anywhere in it; none is wanted.
+			eof := make([]byte, 20)
+			le.PutUint32(eof, 14)
+			le.PutUint32(eof[4:], 20)
+			le.PutUint32(eof[12:], 16)
+			le.PutUint32(eof[16:], 20)
+			out = append(out, eof...)
+			records++
+			ended = true
+		case t == 70:
+			if emfComment(r) {
+				out = append(out, r...)
+				records++
+			}
+		case emfDraws(t) && emfFits(t, r):
+			out = append(out, r...)
+			records++
+		}
+	}
+	le.PutUint32(out[48:], uint32(len(out)))
+	le.PutUint32(out[52:], records)
+	le.PutUint32(out[68:], 0) // palette entries
+	// The description is text of the program that drew it.
+	le.PutUint32(out[60:], 0)
+	le.PutUint32(out[64:], 0)
+	for i := 88; i < int(head); i++ {
+		// Behind the fixed fields: extensions of the header. The pixel format and
+		// OpenGL flag (100) go, the size in micrometres (12 bytes at 100) stays.
+		if i < 100 || i >= 108 {
+			out[i] = 0
+		}
+	}
+	return out, nil
+}
+
+// emfComment keeps EMF+ and the marks of groups. [MS-EMF] 2.3.3.
+func emfComment(r []byte) bool {
+	if len(r) < 16 || int64(le.Uint32(r[8:]))+12 > int64(len(r)) {
+		return false
+	}
+	switch string(r[12:16]) {
+	case "EMF+":
+		return emfPlus(r[16 : 12+le.Uint32(r[8:])])
+	case "GDIC":
+		if len(r) < 20 {
+			return false
+		}
+		t := le.Uint32(r[16:])
+		return t == 2 || t == 3 // BEGINGROUP, ENDGROUP
+	default:
+		return false
+	}
+}
+
+// emfPlus walks the records of one comment. [MS-EMFPLUS] 2.1.1.1: 0x4001 to
+// 0x403A; objects that hold a metafile or a font file do not stay.
+func emfPlus(b []byte) bool {
+	for len(b) > 0 {
+		if len(b) < 12 {
+			return false
+		}
+		t, flags, n, data := le.Uint16(b), le.Uint16(b[2:]), int64(le.Uint32(b[4:])), int64(le.Uint32(b[8:]))
+		if t < 0x4001 || t > 0x403A || n < 12 || n%4 != 0 || n > int64(len(b)) || data > n-12 {
+			return false
+		}
+		switch t {
+		case 0x4003: // Comment: anything
+			return false
+		case 0x4008: // Object
+			const image = 5
+			if flags>>8&0x7F == image && flags&0x8000 == 0 {
+				// Type 1 is a bitmap, 2 a metafile in the metafile.
+				if data < 8 || le.Uint32(b[16:]) != 1 {
+					return false
+				}
+			}
+		case 0x4038, 0x4039, 0x403A: // SerializableObject and what follows: effects as GUIDs
+			if t == 0x4038 {
+				return false
+			}
+		}
+		b = b[n:]
+	}
+	return true
+}
+
+// emfFits checks that the counts in a record lie within it.
+func emfFits(t uint32, r []byte) bool {
+	n := int64(len(r))
+	u := func(at int64) int64 {
+		if at+4 > n {
+			return 1 << 40
+		}
+		return int64(le.Uint32(r[at:]))
+	}
+	within := func(off, size int64) bool { return size == 0 || off >= 8 && off <= n && size <= n-off }
+	switch t {
+	case 2, 3, 4, 5, 6: // points of 8 bytes
+		return 28+8*u(24) <= n
+	case 85, 86, 87, 88, 89: // points of 4
+		return 28+4*u(24) <= n
+	case 7, 8:
+		return 32+4*u(24)+8*u(28) <= n
+	case 90, 91:
+		return 32+4*u(24)+4*u(28) <= n
+	case 56:
+		return 28+9*u(24) <= n
+	case 92:
+		return 28+5*u(24) <= n
+	case 84, 83: // EXTTEXTOUT
+		width := int64(2)
+		if t == 83 {
+			width = 1
+		}
+		count, off, dx := u(44), u(48), u(72)
+		return within(off, width*count) && within(dx, 4*count)
+	case 76, 77, 114, 116: // BITBLT, STRETCHBLT and their kin
+		return within(u(84), u(88)) && within(u(92), u(96))
+	case 78:
+		return within(u(84), u(88)) && within(u(92), u(96)) && within(u(108), u(112)) && within(u(116), u(120))
+	case 79:
+		return within(u(96), u(100)) && within(u(104), u(108)) && within(u(120), u(124)) && within(u(128), u(132))
+	case 80, 81:
+		return within(u(48), u(52)) && within(u(56), u(60))
+	case 93, 94:
+		return within(u(16), u(20)) && within(u(24), u(28))
+	case 95: // EXTCREATEPEN
+		return within(u(12), u(16)) && within(u(20), u(24)) && 52+4*u(48) <= n
+	case 71, 72, 73, 74:
+		at := int64(28)
+		if t == 71 {
+			at = 32
+		}
+		if t == 72 {
+			at = 40
+		}
+		return at+u(24) <= n
+	case 75:
+		return 16+u(8) <= n
+	case 49:
+		return n >= 16 && 16+4*int64(le.Uint16(r[14:])) <= n
+	case 118:
+		return 36+16*u(24) <= n && u(28) < n
+	default:
+		return true
+	}
+}
+
+// wmfDraws lists the WMF records that only draw. [MS-WMF] 2.1.1.1, without
+// META_ESCAPE.
+var wmfDraws = map[uint16]bool{
+	0x0035: true, 0x0037: true, 0x00F7: true, 0x0102: true, 0x0103: true, 0x0104: true, 0x0105: true, 0x0106: true, 0x0107: true, 0x0108: true,
+	0x0127: true, 0x012A: true, 0x012B: true, 0x012C: true, 0x012D: true, 0x012E: true, 0x0139: true, 0x0142: true, 0x0149: true,
+	0x01F0: true, 0x01F9: true, 0x0201: true, 0x0209: true, 0x020A: true, 0x020B: true, 0x020C: true, 0x020D: true, 0x020E: true, 0x020F: true,
+	0x0211: true, 0x0213: true, 0x0214: true, 0x0220: true, 0x0228: true, 0x0231: true, 0x0234: true, 0x02FA: true, 0x02FB: true, 0x02FC: true,
+	0x0324: true, 0x0325: true, 0x0410: true, 0x0412: true, 0x0415: true, 0x0416: true, 0x0418: true, 0x0419: true, 0x0429: true, 0x0436: true,
+	0x0521: true, 0x0538: true, 0x0548: true, 0x061C: true, 0x061D: true, 0x06FF: true, 0x0817: true, 0x081A: true, 0x0830: true,
+	0x0922: true, 0x0940: true, 0x0A32: true, 0x0B23: true, 0x0B41: true, 0x0D33: true, 0x0F43: true,
+	0x001E: true,
+}
+
+// rewriteWMF returns the metafile with only the records that draw.
+func rewriteWMF(b []byte) ([]byte, error) {
+	start := 0
+	if le.Uint32(b) == 0x9AC6CDD7 {
+		start = 22
+	}
+	out := append(make([]byte, 0, len(b)), b[:start+18]...)
+	largest := uint32(0)
+	for i := start + 18; ; {
+		if i+6 > len(b) {
+			return nil, badMetafile("no end")
+		}
+		words, t := le.Uint32(b[i:]), le.Uint16(b[i+4:])
+		n := int64(words) * 2
+		if n < 6 || n > int64(len(b)-i) {
+			return nil, badMetafile("record of %d bytes", n)
+		}
+		if t == 0 {
+			out = append(out, 3, 0, 0, 0, 0, 0)
+			largest = max(largest, 3)
+			break
+		}
+		if wmfDraws[t] {
+			out = append(out, b[i:i+int(n)]...)
+			largest = max(largest, words)
+		}
+		i += int(n)
+	}
+	h := out[start:]
+	le.PutUint16(h[4:], 0x300)
+	le.PutUint32(h[6:], uint32(len(h)/2))
+	le.PutUint32(h[12:], largest)
+	le.PutUint16(h[16:], 0)
+	if start > 0 {
+		sum := uint16(0)
+		for i := 0; i < 20; i += 2 {
+			sum ^= le.Uint16(out[i:])
+		}
+		le.PutUint16(out[20:], sum)
+	}
+	return out, nil
+}

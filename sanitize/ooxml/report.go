@@ -1,0 +1,82 @@
+package ooxml
+
+import (
+	"fmt"
+	"slices"
+
+	"sekisho/sanitize"
+)
+
+// report gathers findings: one for each rule and place, however often it was
+// met, so that a sheet of a million bad formulas makes one line.
+type report struct {
+	order []reportKey
+	lines map[reportKey]*reportLine
+}
+
+type reportKey struct {
+	rule, where string
+	action      sanitize.Action
+}
+
+type reportLine struct {
+	detail string
+	count  int
+}
+
+// maxLines bounds the report; a session takes 200.
+const maxLines = 200
+
+func (r *report) found(rule, where string, action sanitize.Action, detail string) {
+	k := reportKey{rule, where, action}
+	l := r.lines[k]
+	if l == nil {
+		if len(r.order) == maxLines {
+			// The action decides whether the file is clean: it must not be lost.
+			k = reportKey{"ooxml.more", "", action}
+			if l = r.lines[k]; l == nil {
+				l = &reportLine{}
+				r.lines[k] = l
+				r.order = append(r.order[:maxLines-1], k)
+			}
+			l.count++
+			return
+		}
+		if r.lines == nil {
+			r.lines = map[reportKey]*reportLine{}
+		}
+		l = &reportLine{detail: detail}
+		r.lines[k] = l
+		r.order = append(r.order, k)
+	}
+	l.count++
+}
+
+// field reports a field that was replaced by its last result.
+func (r *report) field(where, word string) {
+	switch {
+	case slices.Contains(propertyFields, word):
+		r.found("ooxml.property-field", where, sanitize.Rewritten, word)
+	case word == "DDE" || word == "DDEAUTO":
+		r.found("ooxml.dde", where, sanitize.Replaced, word)
+	default:
+		r.found("ooxml.field", where, sanitize.Replaced, word)
+	}
+}
+
+// file hands the findings to the session and tells whether anything was taken.
+func (r *report) file(s *sanitize.Session) sanitize.Outcome {
+	out := sanitize.Clean
+	for _, k := range r.order {
+		l := r.lines[k]
+		f := sanitize.Finding{Rule: k.rule, Where: k.where, Action: k.action, Detail: l.detail}
+		if l.count > 1 {
+			f.Detail = fmt.Sprintf("%s (%d times)", l.detail, l.count)
+		}
+		s.Found(f)
+		if f.Changed() {
+			out = sanitize.Disarmed
+		}
+	}
+	return out
+}

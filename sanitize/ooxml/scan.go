@@ -1,0 +1,681 @@
+package ooxml
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+
+	"sekisho/sanitize"
+)
+
+// scanner reads XML 1.0 with namespaces from UTF-8, byte by byte, and gives the
+// bytes of each token so that what is kept can be copied. It is stricter than
+// most: no DOCTYPE, so no entity but the five and characters; no control
+// character; no attribute twice. It does not match tags; the filter does.
+type scanner struct {
+	r     io.Reader
+	buf   []byte
+	pos   int // of the next unread byte in buf
+	eof   bool
+	began bool
+
+	raw    []byte // the token
+	text   []byte // of text and CDATA
+	name   []byte // of a start or end tag
+	attrs  []attr
+	empty  bool // <a/>
+	escape bool // the text is of a CDATA section and must be escaped to be copied
+}
+
+// attr is one attribute; all slices point into the scanner's buffer.
+type attr struct {
+	name  []byte
+	value []byte // as written, entities and all
+	from  int    // where it starts in raw, with the space before it
+	to    int
+}
+
+type token uint8
+
+const (
+	tokenText  token = 1
+	tokenStart token = 2
+	tokenEnd   token = 3
+)
+
+const (
+	// A tag holds base64 of pictures in old drawings; a larger one is an attack.
+	maxTag = 8 << 20
+	// Longer text is given in pieces.
+	maxText = 256 << 10
+	// What Word writes for its 40 namespaces, ten times.
+	maxAttrs = 512
+)
+
+// errDoctype tells a DOCTYPE, which refuses the document.
+var errDoctype = fmt.Errorf("DOCTYPE: %w", sanitize.ErrMalformed)
+
+func malformed(format string, a ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), sanitize.ErrMalformed)
+}
+
+// classes of bytes
+const (
+	bytePlain = 1 << 0 // in text: neither markup nor control
+	byteName  = 1 << 1
+	byteStart = 1 << 2
+	byteSpace = 1 << 3
+	byteAttr  = 1 << 4 // in attribute values
+)
+
+var class = func() (t [256]uint8) {
+	for c := 0; c < 256; c++ {
+		if c >= 0x20 && c != '<' && c != '&' && c != ']' && c < 0x7F || c == '\t' || c == '\n' || c == '\r' {
+			t[c] |= bytePlain
+		}
+		if c >= 0x20 && c != '<' && c != '&' && c < 0x7F || c == '\t' || c == '\n' || c == '\r' {
+			t[c] |= byteAttr
+		}
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == ':' || c >= 0x80
+		if letter {
+			t[c] |= byteStart | byteName
+		}
+		if c >= '0' && c <= '9' || c == '-' || c == '.' {
+			t[c] |= byteName
+		}
+		if c == ' ' || c == '\t' || c == '\n' || c == '\r' {
+			t[c] |= byteSpace
+		}
+	}
+	return t
+}()
+
+func newScanner(r io.Reader) *scanner {
+	return &scanner{r: r, buf: make([]byte, 0, 64<<10)}
+}
+
+// reset lets the scanner read another part with the same memory.
+func (s *scanner) reset(r io.Reader) {
+	*s = scanner{r: r, buf: s.buf[:0], attrs: s.attrs[:0]}
+}
+
+// more reads more bytes behind what is unread. It fails with io.EOF when there
+// are none. Slices into the buffer are void afterwards.
+func (s *scanner) more() error {
+	if s.eof {
+		return io.EOF
+	}
+	if s.pos > 0 {
+		n := copy(s.buf, s.buf[s.pos:])
+		s.buf, s.pos = s.buf[:n], 0
+	}
+	if len(s.buf) == cap(s.buf) {
+		s.buf = append(s.buf, make([]byte, cap(s.buf))...)[:len(s.buf)]
+	}
+	for range 100 {
+		n, err := s.r.Read(s.buf[len(s.buf):cap(s.buf)])
+		s.buf = s.buf[:len(s.buf)+n]
+		if err == io.EOF {
+			s.eof = true
+			if n == 0 {
+				return io.EOF
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// need makes n unread bytes available, if there are so many.
+func (s *scanner) need(n int) (bool, error) {
+	for len(s.buf)-s.pos < n {
+		if err := s.more(); err == io.EOF {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// next reads the next token, or io.EOF. Comments and processing instructions
+// are passed over.
+func (s *scanner) next() (token, error) {
+	for {
+		ok, err := s.need(1)
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			return 0, io.EOF
+		}
+		first := !s.began
+		s.began = true
+		if first {
+			if ok, err = s.need(3); err != nil {
+				return 0, err
+			} else if ok && string(s.buf[s.pos:s.pos+3]) == "\xEF\xBB\xBF" {
+				s.pos += 3
+				first = true
+				if ok, err = s.need(1); err != nil {
+					return 0, err
+				} else if !ok {
+					return 0, io.EOF
+				}
+			}
+		}
+		if s.buf[s.pos] != '<' {
+			return tokenText, s.scanText()
+		}
+		if ok, err = s.need(2); err != nil {
+			return 0, err
+		} else if !ok {
+			return 0, malformed("ends in a tag")
+		}
+		switch s.buf[s.pos+1] {
+		case '/':
+			return tokenEnd, s.scanEnd()
+		case '?':
+			if err := s.scanInstruction(first); err != nil {
+				return 0, err
+			}
+		case '!':
+			cdata, err := s.scanDeclaration()
+			if err != nil {
+				return 0, err
+			}
+			if cdata {
+				return tokenText, nil
+			}
+		default:
+			return tokenStart, s.scanStart()
+		}
+	}
+}
+
+// until finds what after at unread bytes and returns where, from s.pos.
+func (s *scanner) until(what string, at, limit int) (int, error) {
+	for {
+		if i := bytes.Index(s.buf[min(s.pos+at, len(s.buf)):], []byte(what)); i >= 0 {
+			return at + i, nil
+		}
+		at = max(at, len(s.buf)-s.pos-len(what)+1)
+		if len(s.buf)-s.pos > limit {
+			return 0, fmt.Errorf("one piece of XML of more than %d bytes: %w", limit, sanitize.ErrLimit)
+		}
+		if err := s.more(); err == io.EOF {
+			return 0, malformed("ends before %q", what)
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (s *scanner) scanInstruction(first bool) error {
+	n, err := s.until("?>", 2, maxTag)
+	if err != nil {
+		return err
+	}
+	pi := s.buf[s.pos+2 : s.pos+n]
+	s.pos += n + 2
+	target := pi
+	if i := bytes.IndexAny(pi, " \t\r\n"); i >= 0 {
+		target = pi[:i]
+	}
+	if !bytes.EqualFold(target, []byte("xml")) {
+		return nil
+	}
+	if !first || string(target) != "xml" {
+		return malformed("XML declaration in the middle")
+	}
+	if v := pseudoAttr(pi, "version"); v != "1.0" {
+		return malformed("XML version %q", v)
+	}
+	switch e := pseudoAttr(pi, "encoding"); {
+	case e == "", equalFold(e, "utf-8"), equalFold(e, "utf8"), equalFold(e, "us-ascii"), equalFold(e, "utf-16"): // transcoded before it came here
+		return nil
+	default:
+		return malformed("XML in encoding %q", e)
+	}
+}
+
+// pseudoAttr reads an attribute of the XML declaration.
+func pseudoAttr(pi []byte, name string) string {
+	i := bytes.Index(pi, []byte(name))
+	if i < 0 {
+		return ""
+	}
+	rest := bytes.TrimLeft(pi[i+len(name):], " \t\r\n")
+	if len(rest) == 0 || rest[0] != '=' {
+		return ""
+	}
+	rest = bytes.TrimLeft(rest[1:], " \t\r\n")
+	if len(rest) < 2 || rest[0] != '"' && rest[0] != '\'' {
+		return "?"
+	}
+	if j := bytes.IndexByte(rest[1:], rest[0]); j >= 0 {
+		return string(rest[1 : 1+j])
+	}
+	return "?"
+}
+
+func equalFold(a, b string) bool { return bytes.EqualFold([]byte(a), []byte(b)) }
+
+func (s *scanner) scanDeclaration() (cdata bool, err error) {
+	if ok, err := s.need(9); err != nil {
+		return false, err
+	} else if !ok {
+		if ok, err := s.need(4); err != nil || !ok || string(s.buf[s.pos:s.pos+4]) != "<!--" {
+			return false, malformed("declaration at the end")
+		}
+	}
+	b := s.buf[s.pos:]
+	switch {
+	case bytes.HasPrefix(b, []byte("<!--")):
+		n, err := s.until("-->", 4, maxTag)
+		if err != nil {
+			return false, err
+		}
+		c := s.buf[s.pos+4 : s.pos+n]
+		if bytes.Contains(c, []byte("--")) || !utf8.Valid(c) {
+			return false, malformed("comment")
+		}
+		s.pos += n + 3
+		return false, nil
+	case bytes.HasPrefix(b, []byte("<![CDATA[")):
+		n, err := s.until("]]>", 9, maxTag)
+		if err != nil {
+			return false, err
+		}
+		s.raw = s.buf[s.pos : s.pos+n+3]
+		s.text, s.escape = s.buf[s.pos+9:s.pos+n], true
+		s.pos += n + 3
+		for _, c := range s.text {
+			if c < 0x20 && class[c]&byteSpace == 0 || c == 0x7F {
+				return false, malformed("control character")
+			}
+		}
+		return true, checkRunes(s.text)
+	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
+		return false, errDoctype
+	default:
+		return false, malformed("declaration")
+	}
+}
+
+// checkRunes refuses what is not UTF-8, or no XML character.
+func checkRunes(b []byte) error {
+	if !utf8.Valid(b) {
+		return malformed("not UTF-8")
+	}
+	for {
+		i := bytes.Index(b, []byte("\xEF\xBF"))
+		if i < 0 {
+			return nil
+		}
+		if i+2 < len(b) && b[i+2] >= 0xBE { // U+FFFE, U+FFFF
+			return malformed("no XML character")
+		}
+		b = b[i+2:]
+	}
+}
+
+func (s *scanner) scanText() error {
+	i, high := 0, false
+	for {
+		b := s.buf[s.pos:]
+		for i < len(b) {
+			c := b[i]
+			if class[c]&bytePlain != 0 {
+				i++
+				continue
+			}
+			if c >= 0x80 {
+				high = true
+				i++
+				continue
+			}
+			if c == '<' {
+				return s.endText(i, high)
+			}
+			switch c {
+			case '&':
+				n, err := s.scanReference(i)
+				if err != nil {
+					return err
+				}
+				b = s.buf[s.pos:]
+				i += n
+			case ']':
+				for len(b)-i < 3 && !s.eof {
+					if err := s.more(); err != nil && err != io.EOF {
+						return err
+					}
+					b = s.buf[s.pos:]
+				}
+				if bytes.HasPrefix(b[i:], []byte("]]>")) {
+					return malformed("]]> in text")
+				}
+				i++
+			default:
+				return malformed("control character")
+			}
+		}
+		if len(b) >= maxText {
+			for i > 0 && s.buf[s.pos+i-1]&0xC0 == 0x80 {
+				i--
+			}
+			if i > 0 && s.buf[s.pos+i-1] >= 0xC0 {
+				i--
+			}
+			if i > 0 {
+				return s.endText(i, high)
+			}
+			i = len(b)
+		}
+		if err := s.more(); err == io.EOF {
+			return s.endText(i, high)
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scanner) endText(n int, high bool) error {
+	s.raw = s.buf[s.pos : s.pos+n]
+	s.text, s.escape = s.raw, false
+	s.pos += n
+	if high {
+		return checkRunes(s.raw)
+	}
+	return nil
+}
+
+// scanReference checks the reference at i and returns its length.
+func (s *scanner) scanReference(i int) (int, error) {
+	const longest = 12 // &#x0010FFFF;
+	for len(s.buf)-s.pos-i < longest && !s.eof {
+		if err := s.more(); err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	b := s.buf[s.pos+i:]
+	n := bytes.IndexByte(b[:min(len(b), longest)], ';')
+	if n < 0 {
+		return 0, malformed("reference without an end")
+	}
+	if _, ok := reference(b[1:n]); !ok {
+		return 0, malformed("entity %q", b[1:n])
+	}
+	return n + 1, nil
+}
+
+// reference decodes the name between & and ;.
+func reference(b []byte) (rune, bool) {
+	switch string(b) {
+	case "amp":
+		return '&', true
+	case "lt":
+		return '<', true
+	case "gt":
+		return '>', true
+	case "quot":
+		return '"', true
+	case "apos":
+		return '\'', true
+	}
+	if len(b) < 2 || b[0] != '#' {
+		return 0, false
+	}
+	digits, base := b[1:], rune(10)
+	if digits[0] == 'x' {
+		digits, base = digits[1:], 16
+	}
+	if len(digits) == 0 {
+		return 0, false
+	}
+	r := rune(0)
+	for _, c := range digits {
+		d := rune(99)
+		switch {
+		case c >= '0' && c <= '9':
+			d = rune(c - '0')
+		case c >= 'a' && c <= 'f':
+			d = rune(c-'a') + 10
+		case c >= 'A' && c <= 'F':
+			d = rune(c-'A') + 10
+		}
+		if d >= base {
+			return 0, false
+		}
+		if r = r*base + d; r > utf8.MaxRune {
+			return 0, false
+		}
+	}
+	// XML 1.0, 2.2.
+	ok := r == '\t' || r == '\n' || r == '\r' || r >= 0x20 && r < 0xD800 || r >= 0xE000 && r < 0xFFFE || r >= 0x10000
+	return r, ok
+}
+
+// appendDecoded appends text with its references replaced. The scanner has
+// checked them.
+func appendDecoded(dst, text []byte) []byte {
+	for {
+		i := bytes.IndexByte(text, '&')
+		if i < 0 {
+			return append(dst, text...)
+		}
+		dst = append(dst, text[:i]...)
+		n := bytes.IndexByte(text[i:], ';')
+		if n < 0 {
+			return append(dst, text[i:]...)
+		}
+		r, _ := reference(text[i+1 : i+n])
+		dst = utf8.AppendRune(dst, r)
+		text = text[i+n+1:]
+	}
+}
+
+// appendEscaped appends text so that it means itself, in text and in attribute
+// values.
+func appendEscaped(dst []byte, text []byte) []byte {
+	for _, c := range text {
+		switch c {
+		case '&':
+			dst = append(dst, "&amp;"...)
+		case '<':
+			dst = append(dst, "&lt;"...)
+		case '>':
+			dst = append(dst, "&gt;"...)
+		case '"':
+			dst = append(dst, "&quot;"...)
+		case '\t', '\n', '\r':
+			dst = append(dst, "&#"...)
+			if c >= 10 {
+				dst = append(dst, '1', '0'+c-10, ';')
+			} else {
+				dst = append(dst, '0'+c, ';')
+			}
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func (s *scanner) scanEnd() error {
+	n, err := s.until(">", 2, maxTag)
+	if err != nil {
+		return err
+	}
+	s.raw = s.buf[s.pos : s.pos+n+1]
+	s.name = bytes.TrimRight(s.raw[2:n], " \t\r\n")
+	s.pos += n + 1
+	return nil // the filter compares the name with that of the start tag
+}
+
+// tagEnd finds the > of the start tag at s.pos that is not inside quotes.
+func (s *scanner) tagEnd() (int, error) {
+	i, quote := 1, byte(0)
+	for {
+		b := s.buf[s.pos:]
+		for i < len(b) {
+			if quote != 0 {
+				j := bytes.IndexByte(b[i:], quote)
+				if j < 0 {
+					i = len(b)
+					break
+				}
+				i += j + 1
+				quote = 0
+				continue
+			}
+			switch b[i] {
+			case '>':
+				return i, nil
+			case '"', '\'':
+				quote = b[i]
+			case '<':
+				return 0, malformed("< in a tag")
+			}
+			i++
+		}
+		if len(b) > maxTag {
+			return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, sanitize.ErrLimit)
+		}
+		if err := s.more(); err == io.EOF {
+			return 0, malformed("ends in a tag")
+		} else if err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (s *scanner) scanStart() error {
+	end, err := s.tagEnd()
+	if err != nil {
+		return err
+	}
+	raw := s.buf[s.pos : s.pos+end+1]
+	s.raw = raw
+	s.pos += end + 1
+	if s.empty = raw[end-1] == '/'; s.empty {
+		end--
+	}
+	b := raw[:end]
+	i := 1
+	for i < len(b) && class[b[i]]&byteName != 0 {
+		i++
+	}
+	s.name = b[1:i]
+	if err := checkName(s.name); err != nil {
+		return err
+	}
+	s.attrs = s.attrs[:0]
+	for {
+		from := i
+		for i < len(b) && class[b[i]]&byteSpace != 0 {
+			i++
+		}
+		if i == len(b) {
+			break
+		}
+		if i == from {
+			return malformed("no space before an attribute")
+		}
+		at := i
+		for i < len(b) && class[b[i]]&byteName != 0 {
+			i++
+		}
+		a := attr{name: b[at:i], from: from}
+		if err := checkName(a.name); err != nil {
+			return err
+		}
+		for i < len(b) && class[b[i]]&byteSpace != 0 {
+			i++
+		}
+		if i == len(b) || b[i] != '=' {
+			return malformed("attribute without a value")
+		}
+		i++
+		for i < len(b) && class[b[i]]&byteSpace != 0 {
+			i++
+		}
+		if i == len(b) || b[i] != '"' && b[i] != '\'' {
+			return malformed("attribute value without quotes")
+		}
+		q := b[i]
+		i++
+		n := bytes.IndexByte(b[i:], q)
+		if n < 0 {
+			return malformed("attribute value without an end")
+		}
+		a.value = b[i : i+n]
+		i += n + 1
+		a.to = i
+		if err := checkValue(a.value); err != nil {
+			return err
+		}
+		for j := range s.attrs {
+			if bytes.Equal(s.attrs[j].name, a.name) {
+				return malformed("attribute %q twice", a.name)
+			}
+		}
+		if len(s.attrs) == maxAttrs {
+			return fmt.Errorf("more than %d attributes: %w", maxAttrs, sanitize.ErrLimit)
+		}
+		s.attrs = append(s.attrs, a)
+	}
+	return checkRunes(raw)
+}
+
+func checkName(b []byte) error {
+	if len(b) == 0 || class[b[0]]&byteStart == 0 || b[0] == ':' {
+		return malformed("bad name")
+	}
+	if i := bytes.IndexByte(b, ':'); i >= 0 {
+		if i == len(b)-1 || class[b[i+1]]&byteStart == 0 || bytes.IndexByte(b[i+1:], ':') >= 0 {
+			return malformed("bad name")
+		}
+	}
+	return nil
+}
+
+func checkValue(b []byte) error {
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		if class[c]&byteAttr != 0 || c >= 0x80 {
+			continue
+		}
+		if c != '&' {
+			return malformed("bad character in an attribute")
+		}
+		n := bytes.IndexByte(b[i:min(len(b), i+12)], ';')
+		if n < 0 {
+			return malformed("reference without an end")
+		}
+		if _, ok := reference(b[i+1 : i+n]); !ok {
+			return malformed("entity %q", b[i+1:i+n])
+		}
+		i += n
+	}
+	return nil
+}
+
+// split cuts a qualified name.
+func split(name []byte) (prefix, local []byte) {
+	if i := bytes.IndexByte(name, ':'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return nil, name
+}
+
+var errNoRoot = errors.New("no element")

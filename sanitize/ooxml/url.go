@@ -1,0 +1,32 @@
+package ooxml
+
+import (
+	"strings"
+)
+
+// harmlessURL reports whether a link may stay: what a browser or mail program
+// opens in its own sandbox, and nothing that reaches a file server or another
+// program.
+func harmlessURL(s string) bool {
+	const longest = 8192 // Excel stops at 2,083, browsers do not
+	if len(s) > longest {
+		return false
+	}
+	for _, r := range s {
+		if r < 0x20 || r == 0x7F || r >= 0x80 && r < 0xA0 {
+			return false // programs that skip them see another scheme
+		}
+	}
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok {
+		return false
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		return len(rest) > 2 && strings.HasPrefix(rest, "//") && rest[2] != '/' && rest[2] != '\\'
+	case "mailto":
+		return true
+	default:
+		return false
+	}
+}
