@@ -3,14 +3,6 @@
 // A blob is written to tmp/, synced, renamed to its place and the directory
 // synced, so that what Commit acknowledged survives a power cut and what it did
 // not is at most a file in tmp/, which the next Open removes.
-//
-// A file is a header of eight bytes and then chunks of 64 KiB, each sealed with
-// AES-256-GCM under the blob's own key. The nonce is the number of the chunk
-// and a flag that only the last one carries (the STREAM construction of Hoang,
-// Reyhanitabar, Rogaway and Vizár), the associated data is the blob's id: a
-// chunk that was changed, moved, taken from another blob, added or cut off does
-// not open. The plain size is not written anywhere: it follows from the file's
-// length, which the last chunk proves.
 package dir
 
 import (
@@ -107,7 +99,7 @@ func (s *Store) Create(ctx context.Context) (blob.Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return newWriter(s, newID(time.Now()))
+	return newWriter(s, blob.NewID(time.Now()))
 }
 
 // Open opens a blob for reading. Its length is authenticated before Open
@@ -139,7 +131,7 @@ func (s *Store) Open(ctx context.Context, id blob.ID, key blob.Key) (blob.Reader
 		f.Close()
 		return nil, fmt.Errorf("open blob %s: %w: not a regular file", id, blob.ErrDamaged)
 	}
-	r, err := newReader(f, f, st.Size(), id, key)
+	r, err := blob.NewReader(f, f, st.Size(), id, key)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open blob %s: %w", id, err)

@@ -16,6 +16,14 @@ import (
 	"sekisho/internal/blob/blobtest"
 )
 
+// The form of a file: see package blob.
+const (
+	header = "sekiblb1"
+	chunk  = 64 << 10
+	tag    = 16
+	sealed = chunk + tag
+)
+
 func open(t testing.TB, dir string) *Store {
 	t.Helper()
 	s, err := Open(dir)
@@ -244,7 +252,7 @@ func TestAsideNeverReplaces(t *testing.T) {
 
 func TestBlobsOfOneMomentShareADirectory(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	a, b, later := newID(now), newID(now), newID(now.Add(4*time.Second))
+	a, b, later := blob.NewID(now), blob.NewID(now), blob.NewID(now.Add(4*time.Second))
 	if a[:2] != b[:2] || a == b {
 		t.Errorf("%s and %s", a, b)
 	}
@@ -298,7 +306,7 @@ func FuzzReader(f *testing.F) {
 		a := min(int(from), len(file))
 		b := min(a+int(n), len(file))
 		mutant := append(append(bytes.Clone(file[:a]), put...), file[b:]...)
-		r, err := newReader(bytes.NewReader(mutant), io.NopCloser(nil), int64(len(mutant)), id, key)
+		r, err := blob.NewReader(bytes.NewReader(mutant), io.NopCloser(nil), int64(len(mutant)), id, key)
 		if err != nil {
 			if !errors.Is(err, blob.ErrDamaged) {
 				t.Fatalf("open: %v", err)
