@@ -22,10 +22,10 @@ import (
 // Table says what treats which kind. A kind that is not here is kept back.
 func Table() map[sanitize.Kind]sanitize.Sanitizer {
 	return map[sanitize.Kind]sanitize.Sanitizer{
-		sanitize.KindText:    text.Plain{},
-		sanitize.KindEmpty:   text.Plain{},
-		sanitize.KindCSV:     text.Table{},
-		sanitize.KindTSV:     text.Table{},
+		sanitize.KindText:    text.Text{},
+		sanitize.KindEmpty:   text.Text{},
+		sanitize.KindCSV:     text.CSV{},
+		sanitize.KindTSV:     text.CSV{},
 		sanitize.KindHTML:    html.Sanitizer{},
 		sanitize.KindMessage: message.Sanitizer{},
 
