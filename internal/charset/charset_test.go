@@ -335,12 +335,18 @@ func TestHalfWidthKanaKeepsItsLabel(t *testing.T) {
 
 func TestWesternTextStaysWestern(t *testing.T) {
 	for _, c := range []struct{ label, want string }{
-		{"iso-8859-1", "Café, naïve, Größe, señor"}, {"windows-1252", "déjà vu"}, {"", "Une réponse à côté: déjà reçue."}, {"latin1", "é"},
+		{"iso-8859-1", "Café, naïve, Größe, señor"}, {"windows-1252", "déjà vu"}, {"", "Die Hasen und die Frösche"}, {"", "Präsident"}, {"", "Une réponse à côté: déjà reçue."}, {"latin1", "é"},
 	} {
 		b := encode(t, "latin1", c.want)
 		if r := Decode(c.label, b); r.Text != c.want || r.Contradicted {
 			t.Errorf("label %q: got %+v, want %q", c.label, r, c.want)
 		}
+	}
+}
+
+func TestLatin1LabelledUTF8IsWestern(t *testing.T) {
+	if r := Decode("utf-8", encode(t, "latin1", "Detta är ett meddelande")); r.Text != "Detta är ett meddelande" || !r.Contradicted {
+		t.Errorf("got %+v", r)
 	}
 }
 

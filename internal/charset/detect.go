@@ -44,7 +44,7 @@ func choose(label *entry, b []byte, more bool) *entry {
 	}
 	switch label.family {
 	case japan:
-		return contest(label, u, asSJIS(b, more), asEUC(b, more), jis)
+		return contest(label, b, u, asSJIS(b, more), asEUC(b, more), jis)
 	case latin:
 		// Any bytes are legal here, and the label is what software writes
 		// that never asked.
@@ -66,7 +66,7 @@ func choose(label *entry, b []byte, more bool) *entry {
 }
 
 // contest weighs a Japanese label against the other readings.
-func contest(label *entry, all ...evidence) *entry {
+func contest(label *entry, b []byte, all ...evidence) *entry {
 	var own evidence
 	for _, e := range all {
 		if e.entry == label {
@@ -77,6 +77,9 @@ func contest(label *entry, all ...evidence) *entry {
 		// UTF-8, perhaps with some damage; in text of other charsets the
 		// errors of a UTF-8 reading far outnumber its characters.
 		return label
+	}
+	if label == utf8Entry && western(b) {
+		return win1252
 	}
 	best := own
 	for _, e := range all {
@@ -101,6 +104,9 @@ func contest(label *entry, all ...evidence) *entry {
 
 // guess picks the best reading of bytes nobody vouches for.
 func guess(b []byte, all ...evidence) *entry {
+	if all[0].errors > 0 && western(b) {
+		return win1252
+	}
 	best := all[0]
 	for _, e := range all[1:] {
 		if e.score > best.score || e.score == best.score && e.errors < best.errors {
@@ -113,6 +119,30 @@ func guess(b []byte, all ...evidence) *entry {
 		return win1252
 	}
 	return best.entry
+}
+
+// western reports that every 8-bit byte is a letter of Latin 1 that stands
+// alone between ASCII ones, at least one of them beside a letter: "Frösche".
+// As CP932 each would be the first half of a rare kanji.
+func western(b []byte) bool {
+	letters := false
+	for i, c := range b {
+		if c < utf8.RuneSelf {
+			continue
+		}
+		var prev, next byte
+		if i > 0 {
+			prev = b[i-1]
+		}
+		if i+1 < len(b) {
+			next = b[i+1]
+		}
+		if c < 0xc0 || prev >= utf8.RuneSelf || next >= utf8.RuneSelf {
+			return false
+		}
+		letters = letters || 'a' <= prev|0x20 && prev|0x20 <= 'z' || 'a' <= next|0x20 && next|0x20 <= 'z'
+	}
+	return letters
 }
 
 // asUTF8 reads b as UTF-8. One sequence of three or four bytes is strong

@@ -131,7 +131,10 @@ func (p *addressParser) text(shown, written string) {
 			p.flags |= JunkAfterAddress
 		}
 	}
-	p.hasAt = p.hasAt || strings.Contains(written, "@")
+	// An @ in quotes or in an encoded word makes no address.
+	if written != "" && written[0] != '"' && !strings.HasPrefix(written, "=?") {
+		p.hasAt = p.hasAt || strings.Contains(written, "@")
+	}
 	p.phrase.WriteString(shown)
 	p.written.WriteString(written)
 }
@@ -147,6 +150,8 @@ func (p *addressParser) bracket() {
 			p.quoted()
 		case b == '>':
 			closed = true
+		case b == '(' && strings.IndexByte(p.s[p.i:], ')') > 0:
+			p.i = p.scanner.comment(p.i)
 		case b == '<' || b == ',' && !p.route(from):
 			// Another one begins, or the list goes on.
 			goto done
@@ -156,6 +161,9 @@ func (p *addressParser) bracket() {
 	}
 done:
 	addr := trim(p.s[from:p.i])
+	if strings.ContainsRune(addr, '(') {
+		addr = p.uncomment(from, p.i)
+	}
 	if closed {
 		p.i++
 	} else {
@@ -175,6 +183,28 @@ done:
 	p.angle, p.hasAddr = addr, true
 }
 
+// uncomment returns what stands between from and to without comments.
+func (p *addressParser) uncomment(from, to int) string {
+	c := scanner{s: p.s[:to], letter: p.letter, i: from}
+	var b strings.Builder
+	for c.more() {
+		switch c.at(c.i) {
+		case '"':
+			at := c.i
+			c.quoted()
+			b.WriteString(c.s[at:c.i])
+		case '(':
+			c.i = c.comment(c.i)
+			c.flags |= Comment
+		default:
+			b.WriteByte(c.s[c.i])
+			c.i++
+		}
+	}
+	p.flags |= c.flags
+	return trim(b.String())
+}
+
 // route reports that what began at from is a source route, in which commas
 // separate its hosts.
 func (p *addressParser) route(from int) bool {
@@ -190,6 +220,9 @@ func (p *addressParser) finish() {
 	case p.hasAddr:
 		m.Addr = p.angle
 		m.Name = p.decode(p.phrase.String())
+		if strings.Contains(m.Name, "@") && m.Name != m.Addr {
+			p.flags |= AddressInName
+		}
 		if m.Addr == "" {
 			p.flags |= NoAddress
 		}

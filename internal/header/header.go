@@ -69,6 +69,7 @@ const (
 	BadSeparator                               // semicolons between addresses
 	SpecialInWord                              // an encoded word with a raw separator in it
 	JunkAfterAddress                           // text between an address and the next comma
+	AddressInName                              // a display name with an @ that is not the address
 	UnterminatedGroup                          // a group without its semicolon
 )
 
@@ -78,7 +79,7 @@ var flagNames = []struct {
 }{
 	{SpaceBeforeColon, "space-before-colon"}, {NoColon, "no-colon"}, {MboxFrom, "mbox-from"}, {NUL, "nul"}, {BareCR, "bare-cr"}, {BareLF, "bare-lf"}, {EightBit, "eight-bit"}, {EmptyName, "empty-name"}, {BadName, "bad-name"}, {FoldedFirst, "folded-first"}, {BlankFold, "blank-fold"}, {LongLine, "long-line"}, {NoSeparator, "no-separator"},
 	{RawBytes, "raw-bytes"}, {BadWord, "bad-word"}, {UnknownCharset, "unknown-charset"}, {WrongCharset, "wrong-charset"}, {Control, "control"}, {EncodedParam, "encoded-param"}, {DuplicateParam, "duplicate-param"}, {MixedForms, "mixed-forms"}, {Continued, "continued"}, {BadContinuation, "bad-continuation"}, {BadExtended, "bad-extended"}, {MissingSemicolon, "missing-semicolon"}, {UnterminatedQuote, "unterminated-quote"}, {JunkAfterValue, "junk-after-value"}, {Unquoted, "unquoted"}, {Comment, "comment"}, {SpaceAroundEquals, "space-around-equals"}, {BadParam, "bad-param"}, {BadValue, "bad-value"},
-	{NoAddress, "no-address"}, {NoAngle, "no-angle"}, {DoubleAngle, "double-angle"}, {UnterminatedAngle, "unterminated-angle"}, {SourceRoute, "source-route"}, {BadSeparator, "bad-separator"}, {SpecialInWord, "special-in-word"}, {JunkAfterAddress, "junk-after-address"}, {UnterminatedGroup, "unterminated-group"},
+	{NoAddress, "no-address"}, {NoAngle, "no-angle"}, {DoubleAngle, "double-angle"}, {UnterminatedAngle, "unterminated-angle"}, {SourceRoute, "source-route"}, {BadSeparator, "bad-separator"}, {SpecialInWord, "special-in-word"}, {JunkAfterAddress, "junk-after-address"}, {AddressInName, "address-in-name"}, {UnterminatedGroup, "unterminated-group"},
 }
 
 // Has reports whether any of want is set.

@@ -205,10 +205,13 @@ func TestParseAddressList(t *testing.T) {
 		{`<a@b.jp> x, c@d.jp`, `[{"x" "a@b.jp" ""} {"" "c@d.jp" ""}]`, JunkAfterAddress},
 		{`a@[IPv6:::1], b@c.jp`, `[{"" "a@[IPv6:::1]" ""} {"" "b@c.jp" ""}]`, 0},
 		{`=?utf-8?Q?A,_B?= <a@b.jp>`, `[{"A, B" "a@b.jp" ""}]`, SpecialInWord},
-		{`=?utf-8?Q?a=40evil.jp=00?= <a@b.jp>`, `[{"a@evil.jp" "a@b.jp" ""}]`, Control},
+		{`=?utf-8?Q?a=40evil.jp=00?= <a@b.jp>`, `[{"a@evil.jp" "a@b.jp" ""}]`, Control | AddressInName},
 		{`, ,a@b.jp,`, `[{"" "a@b.jp" ""}]`, 0},
 		{"\r\n a@b.jp,\r\n c@d.jp", `[{"" "a@b.jp" ""} {"" "c@d.jp" ""}]`, 0},
 		{``, `[]`, 0},
+		{`alice@example.com <bob@example.com>`, `[{"alice@example.com" "bob@example.com" ""}]`, AddressInName},
+		{`a@b.jp <a@b.jp>`, `[{"a@b.jp" "a@b.jp" ""}]`, 0},
+		{`P <pete(his "account)@silly.test (host)>`, `[{"P" "pete@silly.test" ""}]`, Comment},
 		{`a@b@c.jp`, `[{"" "a@b@c.jp" ""}]`, 0},
 	} {
 		got, flags := ParseAddressList(c.in)
