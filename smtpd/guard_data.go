@@ -310,11 +310,13 @@ type pace struct {
 	need   int64 // in a window
 	waited time.Duration
 	cur    int64 // number of the slot that waited is in
-	bytes  [paceSlots]int64
-	sum    int64 // of bytes
+	// bytes of the slot that is not over and of the window before it, by slot
+	// number modulo the length; sum is all of them.
+	bytes [paceSlots + 1]int64
+	sum   int64
 }
 
-const paceSlots = 60
+const paceSlots = 60 // of a window
 
 func newPace(window time.Duration, rate int64) *pace {
 	return &pace{
@@ -323,29 +325,34 @@ func newPace(window time.Duration, rate int64) *pace {
 	}
 }
 
+// at is where the ring holds the bytes of slot n.
+func (p *pace) at(n int64) *int64 { return &p.bytes[n%int64(len(p.bytes))] }
+
 // add notes that n bytes came after a wait.
 func (p *pace) add(wait time.Duration, n int64) {
 	p.waited += wait
 	now := int64(p.waited / p.slot)
-	for k := 0; p.cur < now && k < paceSlots; k++ {
+	for k := 0; p.cur < now && k < len(p.bytes); k++ {
 		p.cur++
-		p.sum -= p.bytes[p.cur%paceSlots]
-		p.bytes[p.cur%paceSlots] = 0
+		p.sum -= *p.at(p.cur)
+		*p.at(p.cur) = 0
 	}
 	p.cur = now
-	p.bytes[now%paceSlots] += n
+	*p.at(now) += n
 	p.sum += n
 }
 
 // patience is how long the peer may now be silent.
 func (p *pace) patience() time.Duration {
-	left := p.sum
-	for k := int64(1); k <= paceSlots; k++ {
-		at := p.cur + k
-		if at >= paceSlots && left < p.need {
-			return max(time.Duration(at)*p.slot-p.waited, 0)
-		}
-		left -= p.bytes[at%paceSlots]
+	if p.cur >= paceSlots && p.sum-*p.at(p.cur) < p.need {
+		return 0
 	}
-	return max(time.Duration(p.cur+paceSlots+1)*p.slot-p.waited, 0)
+	left := p.sum
+	for n := p.cur + 1; ; n++ {
+		// When slot n begins, the window that ends there has lost this one.
+		left -= *p.at(n)
+		if n >= paceSlots && left < p.need || n > p.cur+paceSlots {
+			return max(time.Duration(n)*p.slot-p.waited, 0)
+		}
+	}
 }
