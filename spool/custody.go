@@ -1,12 +1,14 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"io/fs"
 	"log/slog"
 	"slices"
 	"time"
@@ -31,6 +33,9 @@ const (
 	// orphanAge is how long a blob may be without a row. It is written before
 	// its row, and no step between the two takes a day.
 	orphanAge = 24 * time.Hour
+	// MaxInline bounds Spool.Inline: a draft holds that much in memory, and a
+	// database full of mail is slow to check and to back up.
+	MaxInline = 64 << 10
 	// DefaultMaxMessage is the message limit: the Ministry asks for a cap.
 	DefaultMaxMessage = 20 << 20
 	// reserve is what must stay free beside one and a half messages, so that
@@ -65,6 +70,10 @@ type Spool struct {
 	// MaxMessage is the message limit; zero is DefaultMaxMessage. It counts
 	// here only for the disk space that must be free.
 	MaxMessage int64
+	// Inline is the size up to which bytes live in the journal itself, if it can
+	// (Inliner): their commit is then the row's, one fsync instead of three.
+	// Zero keeps everything in Blobs; more than MaxInline counts as that.
+	Inline int64
 	// MinFree is the disk space that must be free; zero is 1.5 times
 	// MaxMessage and 200 MiB.
 	MinFree int64
@@ -76,6 +85,17 @@ type Notifier interface {
 	// and may be claimed at once. It holds one token, for one reader; who
 	// reads it must poll as well, for what falls due later.
 	Changed(s State) <-chan struct{}
+}
+
+// An Inliner is a journal that stores the bytes of small blobs (Ref.Inline)
+// in the transaction of the row that names them, and deletes them when no row
+// does any more.
+type Inliner interface {
+	// SmallBlob returns a small blob as it is at rest, or blob.ErrNotFound.
+	SmallBlob(ctx context.Context, id blob.ID) ([]byte, error)
+	// SetAside keeps a damaged small blob for ever, where SmallBlob does not
+	// find it; blob.ErrNotFound when there is none.
+	SetAside(ctx context.Context, id blob.ID) error
 }
 
 // Changed is the journal's Changed, or a channel that never receives.
@@ -127,8 +147,19 @@ func (s *Spool) Nearly(ctx context.Context) error {
 // A Draft is a message that is being received. It is a writer for one
 // goroutine, and ends in Accept or Abort.
 type Draft struct {
-	w    blob.Writer
-	hash hash.Hash
+	spool *Spool
+	ctx   context.Context // of NewDraft, for the blob that may have to be made later
+	hash  hash.Hash
+	size  int64
+	limit int64  // up to which it stays in small
+	small []byte // all of it, while w is nil
+	w     blob.Writer
+	ended bool
+
+	// What commit made of it.
+	id     blob.ID
+	key    blob.Key
+	inline []byte
 }
 
 // NewDraft begins a message, or fails with ErrFull.
@@ -142,28 +173,111 @@ func (s *Spool) NewDraft(ctx context.Context) (*Draft, error) {
 // draft begins a blob without asking for free space: what was accepted must be
 // finished as long as a byte is left.
 func (s *Spool) draft(ctx context.Context) (*Draft, error) {
-	w, err := s.Blobs.Create(ctx)
-	if err != nil {
-		return nil, err
+	d := &Draft{spool: s, ctx: ctx, hash: sha256.New()}
+	if _, ok := s.Journal.(Inliner); ok && s.Inline > 0 {
+		d.limit = min(s.Inline, MaxInline)
+		return d, ctx.Err()
 	}
-	return &Draft{w: w, hash: sha256.New()}, nil
+	return d, d.spill()
+}
+
+// spill moves the draft from memory into a blob.
+func (d *Draft) spill() error {
+	var err error
+	if d.w, err = d.spool.Blobs.Create(d.ctx); err != nil {
+		return err
+	}
+	_, err = d.w.Write(d.small)
+	clear(d.small)
+	d.small = nil
+	return err
 }
 
 // Write adds bytes to the message.
 func (d *Draft) Write(p []byte) (int, error) {
-	n, err := d.w.Write(p)
+	if d.ended {
+		return 0, fmt.Errorf("write draft: %w", fs.ErrClosed)
+	}
+	n := len(p)
+	if d.w == nil && d.size+int64(n) > d.limit {
+		if err := d.spill(); err != nil {
+			d.Abort()
+			return 0, err
+		}
+	}
+	var err error
+	if d.w == nil {
+		d.small = append(d.small, p...)
+	} else {
+		n, err = d.w.Write(p)
+	}
 	d.hash.Write(p[:n])
+	d.size += int64(n)
 	return n, err
 }
 
 // Size returns how many bytes were written.
-func (d *Draft) Size() int64 { return d.w.Size() }
+func (d *Draft) Size() int64 { return d.size }
 
 // Digest returns the SHA-256 of the bytes written.
 func (d *Draft) Digest() envelope.Digest { return envelope.Digest(d.hash.Sum(nil)) }
 
 // Abort throws the draft away. After Accept it does nothing.
-func (d *Draft) Abort() { d.w.Abort() }
+func (d *Draft) Abort() {
+	if d.ended {
+		return
+	}
+	d.ended = true
+	clear(d.small)
+	d.small = nil
+	if d.w != nil {
+		d.w.Abort()
+	}
+}
+
+// commit ends the draft. Its bytes are then durable, or stand encrypted in
+// inline, to become so with their row.
+func (d *Draft) commit() error {
+	if d.ended {
+		return fmt.Errorf("commit draft: %w", fs.ErrClosed)
+	}
+	d.ended = true
+	if d.w != nil {
+		d.id, d.key = d.w.ID(), d.w.Key()
+		return d.w.Commit()
+	}
+	d.id, d.key = blob.NewID(d.spool.now()), blob.NewKey()
+	var b bytes.Buffer
+	enc, err := blob.NewEncoder(&b, d.id, d.key)
+	if err != nil {
+		return err
+	}
+	_, err = enc.Write(d.small)
+	if eerr := enc.End(err == nil); err == nil {
+		err = eerr
+	}
+	d.inline = b.Bytes()
+	clear(d.small)
+	d.small = nil
+	return err
+}
+
+// ref names a committed draft in a row of this tenant.
+func (d *Draft) ref(ctx context.Context, t envelope.TenantID) (blob.Ref, error) {
+	wrapped, err := d.spool.Keys.Wrap(ctx, string(t), d.key, d.id)
+	if err != nil {
+		return blob.Ref{}, err
+	}
+	return blob.Ref{ID: d.id, Size: d.size, Wrapped: wrapped, Inline: d.inline}, nil
+}
+
+// discard removes a committed draft that no row names. What fails here is left
+// to the sweep.
+func (d *Draft) discard() {
+	if d.w != nil {
+		_ = d.spool.Blobs.Delete(context.WithoutCancel(d.ctx), d.id)
+	}
+}
 
 // Accept makes the draft durable as one entry in state Received per envelope,
 // fills their Size and Digest, and returns nil only when bytes, rows and audit
@@ -174,7 +288,7 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 		return errors.New("accept: no envelope")
 	}
 	digest := d.Digest()
-	if err := d.w.Commit(); err != nil {
+	if err := d.commit(); err != nil {
 		return fmt.Errorf("accept: %w", err)
 	}
 	now := s.now()
@@ -183,9 +297,9 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 	for i := range envs {
 		env := &envs[i]
 		env.Size, env.Digest = d.Size(), digest
-		ref, err := s.ref(ctx, env.Tenant, d.w)
+		ref, err := d.ref(ctx, env.Tenant)
 		if err != nil {
-			s.discard(ctx, d.w.ID())
+			d.discard()
 			return fmt.Errorf("accept: %w", err)
 		}
 		es[i] = Entry{
@@ -206,30 +320,17 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 		// is not known: such a row must find its bytes. The sweep takes them if
 		// there is none.
 		if !errors.Is(err, ErrUncertain) {
-			s.discard(ctx, d.w.ID())
+			d.discard()
 		}
 		return fmt.Errorf("accept: %w", err)
 	}
 	return nil
 }
 
-// discard removes a blob that no row names. What fails here is left to the
-// sweep.
-func (s *Spool) discard(ctx context.Context, id blob.ID) {
-	_ = s.Blobs.Delete(context.WithoutCancel(ctx), id)
-}
-
-// ref names a committed blob in a row of this tenant.
-func (s *Spool) ref(ctx context.Context, t envelope.TenantID, w blob.Writer) (blob.Ref, error) {
-	wrapped, err := s.Keys.Wrap(ctx, string(t), w.Key(), w.ID())
-	if err != nil {
-		return blob.Ref{}, err
-	}
-	return blob.Ref{ID: w.ID(), Size: w.Size(), Wrapped: wrapped}, nil
-}
-
-// WriteBlob makes a blob of this tenant from what write writes, durable when it
-// returns. A Settle has to name it within a day, or the sweep takes it.
+// WriteBlob makes a blob of this tenant from what write writes. It is durable
+// when WriteBlob returns or, when it is small, with the Insert or Settle that
+// names it; Open reads it at once. A row has to name it within a day, or the
+// sweep takes it.
 func (s *Spool) WriteBlob(ctx context.Context, t envelope.TenantID, write func(io.Writer) error) (blob.Ref, envelope.Digest, error) {
 	d, err := s.draft(ctx)
 	if err != nil {
@@ -239,12 +340,12 @@ func (s *Spool) WriteBlob(ctx context.Context, t envelope.TenantID, write func(i
 		d.Abort()
 		return blob.Ref{}, envelope.Digest{}, err
 	}
-	if err := d.w.Commit(); err != nil {
+	if err := d.commit(); err != nil {
 		return blob.Ref{}, envelope.Digest{}, err
 	}
-	ref, err := s.ref(ctx, t, d.w)
+	ref, err := d.ref(ctx, t)
 	if err != nil {
-		s.discard(ctx, d.w.ID())
+		d.discard()
 		return blob.Ref{}, envelope.Digest{}, err
 	}
 	return ref, d.Digest(), nil
@@ -262,12 +363,32 @@ func (s *Spool) Open(ctx context.Context, t envelope.TenantID, ref blob.Ref) (bl
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.Blobs.Open(ctx, ref.ID, key)
+	r, err := s.read(ctx, ref, key)
 	if err != nil {
 		s.aside(ctx, ref.ID, err)
 		return nil, err
 	}
 	return &watched{Reader: r, spool: s, ctx: context.WithoutCancel(ctx), id: ref.ID}, nil
+}
+
+// read finds a blob where it is.
+func (s *Spool) read(ctx context.Context, ref blob.Ref, key blob.Key) (blob.Reader, error) {
+	small := ref.Inline
+	if in, ok := s.Journal.(Inliner); ok && small == nil && ref.Size <= MaxInline {
+		var err error
+		small, err = in.SmallBlob(ctx, ref.ID)
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			return nil, err
+		}
+	}
+	if small == nil {
+		return s.Blobs.Open(ctx, ref.ID, key)
+	}
+	r, err := blob.NewReader(bytes.NewReader(small), nil, int64(len(small)), ref.ID, key)
+	if err != nil {
+		return nil, fmt.Errorf("open blob %s: %w", ref.ID, err)
+	}
+	return r, nil
 }
 
 // aside moves a blob out of the way if err says that it is damaged. Its key was
@@ -276,7 +397,14 @@ func (s *Spool) aside(ctx context.Context, id blob.ID, err error) {
 	if !errors.Is(err, blob.ErrDamaged) {
 		return
 	}
-	merr := s.Blobs.Aside(context.WithoutCancel(ctx), id)
+	ctx = context.WithoutCancel(ctx)
+	merr := blob.ErrNotFound
+	if in, ok := s.Journal.(Inliner); ok {
+		merr = in.SetAside(ctx, id)
+	}
+	if errors.Is(merr, blob.ErrNotFound) {
+		merr = s.Blobs.Aside(ctx, id)
+	}
 	if errors.Is(merr, blob.ErrNotFound) {
 		merr = nil // another reader was quicker
 	}

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -71,6 +72,17 @@ func openSite(ctx context.Context, path string) (*site, error) {
 		Spool: &spool.Spool{Journal: db, Blobs: blobs, Keys: keys, Seal: signer, Log: slog.New(slog.NewTextHandler(log, nil)), MinFree: 1 << 20},
 		db:    db, dir: path, log: log,
 	}, nil
+}
+
+// bothWays runs a test with small messages in files and in the journal.
+func bothWays(t *testing.T, f func(t *testing.T, s *site)) {
+	for name, inline := range map[string]int64{"files": 0, "journal": spool.MaxInline} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.Inline = inline
+			f(t, s)
+		})
+	}
 }
 
 func newSite(t testing.TB) *site {
@@ -140,138 +152,230 @@ func blobFiles(t testing.TB, s *site) []string {
 }
 
 func TestAcceptedMessageComesBackWhole(t *testing.T) {
-	s := newSite(t)
-	content := blobtest.Bytes(1, 100000)
-	es := mustAccept(t, s, content, "town", "village")
-	if n := len(blobFiles(t, s)); n != 1 {
-		t.Errorf("%d blobs for one message to two tenants, want 1", n)
-	}
-	if bytes.Equal(es[0].Original.Wrapped, es[1].Original.Wrapped) {
-		t.Error("two tenants have one wrapped key")
-	}
-	for _, e := range es {
-		if e.State != spool.Received || e.Envelope.Size != 100000 || e.Envelope.Digest != sha256.Sum256(content) || !slices.Equal(e.Pending, e.Envelope.To) {
-			t.Errorf("entry %+v", e)
+	bothWays(t, func(t *testing.T, s *site) {
+		files, accepted := 0, 0
+		for _, n := range []int{0, 1, 4096, spool.MaxInline, spool.MaxInline + 1, 100000} {
+			content := blobtest.Bytes(1, n)
+			es := mustAccept(t, s, content, "town", "village")
+			accepted += 2
+			if int64(n) > s.Inline || s.Inline == 0 {
+				files++
+			}
+			if got := len(blobFiles(t, s)); got != files {
+				t.Errorf("%d bytes: %d files, want %d", n, got, files)
+			}
+			if bytes.Equal(es[0].Original.Wrapped, es[1].Original.Wrapped) {
+				t.Errorf("%d bytes: two tenants have one wrapped key", n)
+			}
+			for _, e := range es {
+				if e.State != spool.Received || e.Envelope.Size != int64(n) || e.Envelope.Digest != sha256.Sum256(content) || !slices.Equal(e.Pending, e.Envelope.To) {
+					t.Errorf("%d bytes: entry %+v", n, e)
+				}
+				if err := s.CheckIntake(e); err != nil {
+					t.Errorf("%d bytes: intake: %v", n, err)
+				}
+				var got bytes.Buffer
+				if err := s.CopyChecked(t.Context(), e, &got); err != nil || !bytes.Equal(got.Bytes(), content) {
+					t.Errorf("%d bytes: copy: %v, equal %v", n, err, bytes.Equal(got.Bytes(), content))
+				}
+			}
 		}
-		if err := s.CheckIntake(e); err != nil {
-			t.Errorf("intake: %v", err)
+		if acts := spooltest.CheckAudit(t, s); len(acts) != accepted {
+			t.Errorf("audit %v, want %d times received", acts, accepted)
+		}
+		select {
+		case <-s.Changed(spool.Received):
+		case <-time.After(10 * time.Second):
+			t.Error("nobody was woken")
+		}
+	})
+}
+
+func TestDraftOfManySmallWritesSpillsOnce(t *testing.T) {
+	s := newSite(t)
+	s.Inline = 1000
+	d, err := s.NewDraft(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := blobtest.Bytes(3, 5000)
+	for i := 0; i < len(want); i += 7 {
+		if _, err := d.Write(want[i:min(i+7, len(want))]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.Size() != 5000 || d.Digest() != sha256.Sum256(want) {
+		t.Errorf("size %d, digest right %v", d.Size(), d.Digest() == sha256.Sum256(want))
+	}
+	env := envelopeOf("town")
+	if err := s.Accept(t.Context(), d, []envelope.Envelope{env}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := s.Get(t.Context(), "town", env.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := s.CopyChecked(t.Context(), e, &got); err != nil || !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("copy: %v, equal %v", err, bytes.Equal(got.Bytes(), want))
+	}
+	if _, err := d.Write([]byte("x")); err == nil {
+		t.Error("an accepted draft takes bytes")
+	}
+}
+
+func TestSmallMailIsNotReadableInTheDatabase(t *testing.T) {
+	s := newSite(t)
+	s.Inline = spool.MaxInline
+	secret := []byte("the mayor's secret sentence")
+	mustAccept(t, s, secret, "town")
+	for _, name := range []string{"sekisho.db", "sekisho.db-wal"} {
+		b, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, secret) {
+			t.Errorf("%s holds plain text", name)
+		}
+	}
+}
+
+func TestDamagedSmallMailIsSetAside(t *testing.T) {
+	for name, query := range map[string]string{
+		"cut short": "UPDATE small SET bytes = substr(bytes, 1, length(bytes) - 1)",
+		"emptied":   "UPDATE small SET bytes = x''",
+		"replaced":  "UPDATE small SET bytes = CAST('sekiblb1 and plain text of any kind' AS BLOB)",
+	} {
+		s := newSite(t)
+		s.Inline = spool.MaxInline
+		e := mustAccept(t, s, []byte("content"), "town")[0]
+		db, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "sekisho.db")+"?_pragma=busy_timeout(10000)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.Exec(query); err != nil {
+			t.Fatal(err)
 		}
 		var got bytes.Buffer
-		if err := s.CopyChecked(t.Context(), e, &got); err != nil || !bytes.Equal(got.Bytes(), content) {
-			t.Errorf("copy: %v, equal %v", err, bytes.Equal(got.Bytes(), content))
+		if err := s.CopyChecked(t.Context(), e, &got); !errors.Is(err, blob.ErrDamaged) || got.Len() != 0 {
+			t.Errorf("%s: %d bytes, %v; want ErrDamaged", name, got.Len(), err)
 		}
-	}
-	if acts := spooltest.CheckAudit(t, s); !slices.Equal(acts, []string{"received", "received"}) {
-		t.Errorf("audit %v", acts)
-	}
-	select {
-	case <-s.Changed(spool.Received):
-	case <-time.After(10 * time.Second):
-		t.Error("nobody was woken")
+		if !strings.Contains(s.log.String(), string(e.Original.ID)) {
+			t.Errorf("%s: no alarm", name)
+		}
+		if err := s.CopyChecked(t.Context(), e, io.Discard); !errors.Is(err, blob.ErrNotFound) {
+			t.Errorf("%s: then got %v, want ErrNotFound", name, err)
+		}
 	}
 }
 
 func TestFailedAcceptLeavesNothing(t *testing.T) {
-	s := newSite(t)
-	ctx := t.Context()
-	draft := func() *spool.Draft {
-		d, err := s.NewDraft(ctx)
-		if err != nil {
-			t.Fatal(err)
+	bothWays(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		draft := func() *spool.Draft {
+			d, err := s.NewDraft(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			return d
 		}
-		if _, err := d.Write([]byte("x")); err != nil {
-			t.Fatal(err)
+		good := envelopeOf("town")
+		for name, envs := range map[string][]envelope.Envelope{
+			"no envelope":    nil,
+			"an id twice":    {good, good},
+			"no tenant":      {envelopeOf("")},
+			"one of two bad": {good, envelopeOf("")},
+		} {
+			if err := s.Accept(ctx, draft(), envs); err == nil {
+				t.Errorf("%s: accepted", name)
+			}
 		}
-		return d
-	}
-	good := envelopeOf("town")
-	for name, envs := range map[string][]envelope.Envelope{
-		"no envelope":    nil,
-		"an id twice":    {good, good},
-		"no tenant":      {envelopeOf("")},
-		"one of two bad": {good, envelopeOf("")},
-	} {
-		if err := s.Accept(ctx, draft(), envs); err == nil {
-			t.Errorf("%s: accepted", name)
+		draft().Abort()
+		d := draft()
+		d.Abort()
+		if err := s.Accept(ctx, d, []envelope.Envelope{good}); err == nil {
+			t.Error("an aborted draft was accepted")
 		}
-	}
-	draft().Abort()
-	d := draft()
-	d.Abort()
-	if err := s.Accept(ctx, d, []envelope.Envelope{good}); err == nil {
-		t.Error("an aborted draft was accepted")
-	}
-	if es, err := s.List(ctx, spool.Filter{}); err != nil || len(es) != 0 {
-		t.Errorf("%d entries, %v", len(es), err)
-	}
-	if left := blobFiles(t, s); len(left) != 0 {
-		t.Errorf("blobs left: %v", left)
-	}
-	if left, err := os.ReadDir(filepath.Join(s.dir, "blobs", "tmp")); err != nil || len(left) != 0 {
-		t.Errorf("%d files left in tmp, %v", len(left), err)
-	}
-	if acts := spooltest.CheckAudit(t, s); len(acts) != 0 {
-		t.Errorf("audit %v", acts)
-	}
+		if es, err := s.List(ctx, spool.Filter{}); err != nil || len(es) != 0 {
+			t.Errorf("%d entries, %v", len(es), err)
+		}
+		if left := blobFiles(t, s); len(left) != 0 {
+			t.Errorf("blobs left: %v", left)
+		}
+		if left, err := os.ReadDir(filepath.Join(s.dir, "blobs", "tmp")); err != nil || len(left) != 0 {
+			t.Errorf("%d files left in tmp, %v", len(left), err)
+		}
+		if acts := spooltest.CheckAudit(t, s); len(acts) != 0 {
+			t.Errorf("audit %v", acts)
+		}
+	})
 }
 
 // TestChangedEnvelopeIsTampered changes what the journal hands out: whatever
 // row seals say, the intake seal stands alone.
 func TestChangedEnvelopeIsTampered(t *testing.T) {
-	s := newSite(t)
-	e := mustAccept(t, s, []byte("content"), "town", "village")[0]
-	for name, change := range map[string]func(*envelope.Envelope){
-		"tenant":           func(v *envelope.Envelope) { v.Tenant = "village" },
-		"id":               func(v *envelope.Envelope) { v.ID = envelope.NewID(time.Now()) },
-		"profile":          func(v *envelope.Envelope) { v.Profile = "lenient" },
-		"zone":             func(v *envelope.Envelope) { v.Zone = envelope.LGWAN },
-		"treatment":        func(v *envelope.Envelope) { v.Treatment = envelope.Pass },
-		"ours":             func(v *envelope.Envelope) { v.Treatment = envelope.Ours },
-		"sender":           func(v *envelope.Envelope) { v.From = envelope.Address{} },
-		"recipient":        func(v *envelope.Envelope) { v.To[0].Local = "other" },
-		"recipient more":   func(v *envelope.Envelope) { v.To = append(v.To, v.From) },
-		"recipient fewer":  func(v *envelope.Envelope) { v.To = v.To[:1] },
-		"digest":           func(v *envelope.Envelope) { v.Digest[0] ^= 1 },
-		"addresses joined": func(v *envelope.Envelope) { v.To[0].Local, v.To[0].Domain = "", v.To[0].String() },
-	} {
-		c := e
-		c.Envelope.To = slices.Clone(e.Envelope.To)
-		change(&c.Envelope)
-		if err := s.CheckIntake(c); !errors.Is(err, spool.ErrTampered) {
-			t.Errorf("%s: got %v, want ErrTampered", name, err)
+	bothWays(t, func(t *testing.T, s *site) {
+		e := mustAccept(t, s, []byte("content"), "town", "village")[0]
+		for name, change := range map[string]func(*envelope.Envelope){
+			"tenant":           func(v *envelope.Envelope) { v.Tenant = "village" },
+			"id":               func(v *envelope.Envelope) { v.ID = envelope.NewID(time.Now()) },
+			"profile":          func(v *envelope.Envelope) { v.Profile = "lenient" },
+			"zone":             func(v *envelope.Envelope) { v.Zone = envelope.LGWAN },
+			"treatment":        func(v *envelope.Envelope) { v.Treatment = envelope.Pass },
+			"ours":             func(v *envelope.Envelope) { v.Treatment = envelope.Ours },
+			"sender":           func(v *envelope.Envelope) { v.From = envelope.Address{} },
+			"recipient":        func(v *envelope.Envelope) { v.To[0].Local = "other" },
+			"recipient more":   func(v *envelope.Envelope) { v.To = append(v.To, v.From) },
+			"recipient fewer":  func(v *envelope.Envelope) { v.To = v.To[:1] },
+			"digest":           func(v *envelope.Envelope) { v.Digest[0] ^= 1 },
+			"addresses joined": func(v *envelope.Envelope) { v.To[0].Local, v.To[0].Domain = "", v.To[0].String() },
+		} {
+			c := e
+			c.Envelope.To = slices.Clone(e.Envelope.To)
+			change(&c.Envelope)
+			if err := s.CheckIntake(c); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%s: got %v, want ErrTampered", name, err)
+			}
+			if _, err := s.SpawnPart(c, envelope.NewID(time.Now()), []string{"2"}); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%s: a part was spawned: %v", name, err)
+			}
+			if _, err := s.SpawnRelease(c, envelope.NewID(time.Now()), nil, policy.Release{}); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%s: a release was spawned: %v", name, err)
+			}
 		}
-		if _, err := s.SpawnPart(c, envelope.NewID(time.Now()), []string{"2"}); !errors.Is(err, spool.ErrTampered) {
-			t.Errorf("%s: a part was spawned: %v", name, err)
-		}
-		if _, err := s.SpawnRelease(c, envelope.NewID(time.Now()), nil, policy.Release{}); !errors.Is(err, spool.ErrTampered) {
-			t.Errorf("%s: a release was spawned: %v", name, err)
-		}
-	}
+	})
 }
 
 func TestAnotherMessagesBytesAreTampered(t *testing.T) {
-	s := newSite(t)
-	a := mustAccept(t, s, []byte("one message"), "town")[0]
-	b := mustAccept(t, s, []byte("two message"), "town")[0]
-	v := mustAccept(t, s, []byte("six message"), "village")[0]
-	for name, ref := range map[string]blob.Ref{
-		"another message of the tenant": b.Original,
-		"another tenant's message":      v.Original,
-		"another blob under its key":    {ID: b.Original.ID, Size: a.Original.Size, Wrapped: a.Original.Wrapped},
-		"its blob under another key":    {ID: a.Original.ID, Size: a.Original.Size, Wrapped: b.Original.Wrapped},
-		"no key":                        {ID: a.Original.ID, Size: a.Original.Size},
-		"no blob":                       {},
-	} {
-		c := a
-		c.Original = ref
-		if err := s.CopyChecked(t.Context(), c, io.Discard); !errors.Is(err, spool.ErrTampered) {
-			t.Errorf("%s: got %v, want ErrTampered", name, err)
+	bothWays(t, func(t *testing.T, s *site) {
+		a := mustAccept(t, s, []byte("one message"), "town")[0]
+		b := mustAccept(t, s, []byte("two message"), "town")[0]
+		v := mustAccept(t, s, []byte("six message"), "village")[0]
+		for name, ref := range map[string]blob.Ref{
+			"another message of the tenant": b.Original,
+			"another tenant's message":      v.Original,
+			"another blob under its key":    {ID: b.Original.ID, Size: a.Original.Size, Wrapped: a.Original.Wrapped},
+			"its blob under another key":    {ID: a.Original.ID, Size: a.Original.Size, Wrapped: b.Original.Wrapped},
+			"no key":                        {ID: a.Original.ID, Size: a.Original.Size},
+			"no blob":                       {},
+		} {
+			c := a
+			c.Original = ref
+			if err := s.CopyChecked(t.Context(), c, io.Discard); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%s: got %v, want ErrTampered", name, err)
+			}
 		}
-	}
-	// None of this is the blobs' fault.
-	if n := len(blobFiles(t, s)); n != 3 {
-		t.Errorf("%d blobs in their places, want 3", n)
-	}
+		// None of this is the blobs' fault: they stay in their places.
+		for _, e := range []spool.Entry{a, b, v} {
+			if err := s.CopyChecked(t.Context(), e, io.Discard); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		}
+	})
 }
 
 func TestDamagedBlobIsMovedAside(t *testing.T) {
@@ -308,106 +412,108 @@ func TestDamagedBlobIsMovedAside(t *testing.T) {
 }
 
 func TestDerivedEntriesHaveSealsOfTheirOwn(t *testing.T) {
-	s := newSite(t)
-	ctx := t.Context()
-	parent := mustAccept(t, s, []byte("content"), "town")[0]
-	part, err := s.SpawnPart(parent, envelope.NewID(time.Now()), []string{"2", "3"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if part.State != spool.Held || part.Parent != parent.Envelope.ID || !slices.Equal(part.Part, []string{"2", "3"}) || part.Original.ID != parent.Original.ID {
-		t.Errorf("part %+v", part)
-	}
-	one := parent.Envelope.To[1:]
-	rel, err := s.SpawnRelease(part, envelope.NewID(time.Now()), []string{"3"}, policy.Release{By: "officer", To: one})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if rel.State != spool.Received || rel.Release.By != "officer" || !slices.Equal(rel.Pending, one) || !slices.Equal(rel.Part, []string{"3"}) || !slices.Equal(rel.Envelope.To, parent.Envelope.To) {
-		t.Errorf("release %+v", rel)
-	}
-	whole, err := s.SpawnRelease(part, envelope.NewID(time.Now()), nil, policy.Release{})
-	if err != nil || !slices.Equal(whole.Part, part.Part) {
-		t.Errorf("release of all: %+v, %v", whole, err)
-	}
-	ours, err := s.NewOurs(ctx, spool.OurMail{Tenant: "town", To: one, Parent: parent.Envelope.ID, Write: func(w io.Writer) error {
-		_, err := io.WriteString(w, "Subject: notice\r\n\r\ntext\r\n")
-		return err
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if ours.Envelope.Treatment != envelope.Ours || ours.State != spool.Received || !ours.Envelope.From.IsNull() || ours.Parent != parent.Envelope.ID {
-		t.Errorf("ours %+v", ours)
-	}
-	derived := []spool.Entry{part, rel, ours}
-	for i, e := range derived {
-		if err := s.CheckIntake(e); err != nil {
-			t.Errorf("%d: intake: %v", i, err)
+	bothWays(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		parent := mustAccept(t, s, []byte("content"), "town")[0]
+		part, err := s.SpawnPart(parent, envelope.NewID(time.Now()), []string{"2", "3"})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := s.CopyChecked(ctx, e, io.Discard); err != nil {
-			t.Errorf("%d: copy: %v", i, err)
+		if part.State != spool.Held || part.Parent != parent.Envelope.ID || !slices.Equal(part.Part, []string{"2", "3"}) || part.Original.ID != parent.Original.ID {
+			t.Errorf("part %+v", part)
 		}
-		c := e
-		c.Intake = parent.Intake
-		if err := s.CheckIntake(c); !errors.Is(err, spool.ErrTampered) {
-			t.Errorf("%d: the parent's seal fits", i)
+		one := parent.Envelope.To[1:]
+		rel, err := s.SpawnRelease(part, envelope.NewID(time.Now()), []string{"3"}, policy.Release{By: "officer", To: one})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	c, err := s.Claim(ctx, spool.Received, time.Now(), 1)
-	if err != nil || len(c) != 1 {
-		t.Fatal(err)
-	}
-	if err := s.Settle(ctx, c[0], spool.Change{To: spool.Held, Spawn: derived}); err != nil {
-		t.Fatal(err)
-	}
-	for name, f := range map[string]func() error{
-		"a part without paths": func() error { _, err := s.SpawnPart(parent, envelope.NewID(time.Now()), nil); return err },
-		"the parent's id":      func() error { _, err := s.SpawnPart(parent, parent.Envelope.ID, []string{"2"}); return err },
-		"no id":                func() error { _, err := s.SpawnPart(parent, "", []string{"2"}); return err },
-		"nobody to write to": func() error {
-			_, err := s.NewOurs(ctx, spool.OurMail{Tenant: "town", Write: func(io.Writer) error { return nil }})
+		if rel.State != spool.Received || rel.Release.By != "officer" || !slices.Equal(rel.Pending, one) || !slices.Equal(rel.Part, []string{"3"}) || !slices.Equal(rel.Envelope.To, parent.Envelope.To) {
+			t.Errorf("release %+v", rel)
+		}
+		whole, err := s.SpawnRelease(part, envelope.NewID(time.Now()), nil, policy.Release{})
+		if err != nil || !slices.Equal(whole.Part, part.Part) {
+			t.Errorf("release of all: %+v, %v", whole, err)
+		}
+		ours, err := s.NewOurs(ctx, spool.OurMail{Tenant: "town", To: one, Parent: parent.Envelope.ID, Write: func(w io.Writer) error {
+			_, err := io.WriteString(w, "Subject: notice\r\n\r\ntext\r\n")
 			return err
-		},
-	} {
-		if f() == nil {
-			t.Errorf("%s: no error", name)
+		}})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		if ours.Envelope.Treatment != envelope.Ours || ours.State != spool.Received || !ours.Envelope.From.IsNull() || ours.Parent != parent.Envelope.ID {
+			t.Errorf("ours %+v", ours)
+		}
+		derived := []spool.Entry{part, rel, ours}
+		for i, e := range derived {
+			if err := s.CheckIntake(e); err != nil {
+				t.Errorf("%d: intake: %v", i, err)
+			}
+			if err := s.CopyChecked(ctx, e, io.Discard); err != nil {
+				t.Errorf("%d: copy: %v", i, err)
+			}
+			c := e
+			c.Intake = parent.Intake
+			if err := s.CheckIntake(c); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%d: the parent's seal fits", i)
+			}
+		}
+		c, err := s.Claim(ctx, spool.Received, time.Now(), 1)
+		if err != nil || len(c) != 1 {
+			t.Fatal(err)
+		}
+		if err := s.Settle(ctx, c[0], spool.Change{To: spool.Held, Spawn: derived}); err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range map[string]func() error{
+			"a part without paths": func() error { _, err := s.SpawnPart(parent, envelope.NewID(time.Now()), nil); return err },
+			"the parent's id":      func() error { _, err := s.SpawnPart(parent, parent.Envelope.ID, []string{"2"}); return err },
+			"no id":                func() error { _, err := s.SpawnPart(parent, "", []string{"2"}); return err },
+			"nobody to write to": func() error {
+				_, err := s.NewOurs(ctx, spool.OurMail{Tenant: "town", Write: func(io.Writer) error { return nil }})
+				return err
+			},
+		} {
+			if f() == nil {
+				t.Errorf("%s: no error", name)
+			}
+		}
+	})
 }
 
 func TestWriteBlobThatFailsLeavesNothing(t *testing.T) {
-	s := newSite(t)
-	boom := errors.New("boom")
-	if _, _, err := s.WriteBlob(t.Context(), "town", func(w io.Writer) error {
-		if _, err := w.Write(make([]byte, 100000)); err != nil {
-			return err
+	bothWays(t, func(t *testing.T, s *site) {
+		boom := errors.New("boom")
+		if _, _, err := s.WriteBlob(t.Context(), "town", func(w io.Writer) error {
+			if _, err := w.Write(make([]byte, 100000)); err != nil {
+				return err
+			}
+			return boom
+		}); !errors.Is(err, boom) {
+			t.Errorf("got %v", err)
 		}
-		return boom
-	}); !errors.Is(err, boom) {
-		t.Errorf("got %v", err)
-	}
-	if _, _, err := s.WriteBlob(t.Context(), "", func(io.Writer) error { return nil }); err == nil {
-		t.Error("a blob of no tenant was written")
-	}
-	if n := len(blobFiles(t, s)); n != 0 {
-		t.Errorf("%d blobs left", n)
-	}
-	ref, digest, err := s.WriteBlob(t.Context(), "town", func(w io.Writer) error { _, err := io.WriteString(w, "out"); return err })
-	if err != nil || digest != sha256.Sum256([]byte("out")) || ref.Size != 3 {
-		t.Errorf("%+v, %v", ref, err)
-	}
-	if _, err := s.Open(t.Context(), "village", ref); err == nil {
-		t.Error("another tenant opened it")
-	}
-	r, err := s.Open(t.Context(), "town", ref)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || string(b) != "out" {
-		t.Errorf("%q, %v", b, err)
-	}
+		if _, _, err := s.WriteBlob(t.Context(), "", func(io.Writer) error { return nil }); err == nil {
+			t.Error("a blob of no tenant was written")
+		}
+		if n := len(blobFiles(t, s)); n != 0 {
+			t.Errorf("%d blobs left", n)
+		}
+		ref, digest, err := s.WriteBlob(t.Context(), "town", func(w io.Writer) error { _, err := io.WriteString(w, "out"); return err })
+		if err != nil || digest != sha256.Sum256([]byte("out")) || ref.Size != 3 {
+			t.Errorf("%+v, %v", ref, err)
+		}
+		if _, err := s.Open(t.Context(), "village", ref); err == nil {
+			t.Error("another tenant opened it")
+		}
+		r, err := s.Open(t.Context(), "town", ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || string(b) != "out" {
+			t.Errorf("%q, %v", b, err)
+		}
+	})
 }
 
 func TestSweepTakesOnlyWhatNobodyNames(t *testing.T) {
@@ -543,6 +649,7 @@ func writer(path string) error {
 	if _, err := s.db.Recover(ctx); err != nil {
 		return err
 	}
+	s.Inline = 50000 // half of what comes
 	acks, err := os.OpenFile(filepath.Join(path, "acks"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
@@ -686,6 +793,8 @@ func TestFullDiskAsRoot(t *testing.T) {
 		}
 	}()
 
+	s.Inline = spool.MaxInline
+
 	// With the reserve, the refusal comes early and settling still works.
 	s.MinFree = 8 << 20
 	content := blobtest.Bytes(1, 500000)
@@ -776,11 +885,22 @@ func TestFullDiskAsRoot(t *testing.T) {
 	}
 }
 
+var places = []struct {
+	where  string
+	inline int64
+	n      int
+}{
+	{"files", 0, 1}, {"files", 0, 10}, {"files", 0, 50},
+	{"journal", spool.MaxInline, 1}, {"journal", spool.MaxInline, 10}, {"journal", spool.MaxInline, 50},
+}
+
 func BenchmarkAccept(b *testing.B) {
 	content := blobtest.Bytes(1, 4096)
-	for _, n := range []int{1, 10, 50} {
-		b.Run(fmt.Sprintf("4KiB/connections=%d", n), func(b *testing.B) {
+	for _, c := range places {
+		b.Run(fmt.Sprintf("4KiB/%s/connections=%d", c.where, c.n), func(b *testing.B) {
+			n := c.n
 			s := newSite(b)
+			s.Inline = c.inline
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.ResetTimer()
@@ -804,9 +924,11 @@ func BenchmarkAccept(b *testing.B) {
 // BenchmarkLife is a message's three commits: accepted, examined, delivered.
 func BenchmarkLife(b *testing.B) {
 	content := blobtest.Bytes(1, 4096)
-	for _, n := range []int{1, 10, 50} {
-		b.Run(fmt.Sprintf("4KiB/connections=%d", n), func(b *testing.B) {
+	for _, c := range places {
+		b.Run(fmt.Sprintf("4KiB/%s/connections=%d", c.where, c.n), func(b *testing.B) {
+			n := c.n
 			s := newSite(b)
+			s.Inline = c.inline
 			var left atomic.Int64
 			left.Store(int64(b.N))
 			b.ResetTimer()

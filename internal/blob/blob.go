@@ -47,6 +47,10 @@ type Ref struct {
 	ID      ID     `json:"id,omitempty"`
 	Size    int64  `json:"size,omitempty"` // of the plain bytes
 	Wrapped []byte `json:"key,omitempty"`  // the blob's key, wrapped by the tenant's
+
+	// Inline is a small blob, encrypted, on its way into the journal: it is
+	// stored with the first row that names it. A Ref read from a row has none.
+	Inline []byte `json:"-"`
 }
 
 // IsZero reports whether r names no blob.

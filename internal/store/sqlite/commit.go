@@ -149,7 +149,6 @@ func (s *Store) batch(waiting []*op) []*op {
 		return waiting
 	}
 	s.head = t.head
-	end(in, nil)
 	for st, woken := range t.woken {
 		if woken {
 			select {
@@ -161,6 +160,7 @@ func (s *Store) batch(waiting []*op) []*op {
 	for _, a := range t.alarms {
 		s.alarm(a.msg, a.id)
 	}
+	end(in, nil)
 	return waiting
 }
 

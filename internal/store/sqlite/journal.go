@@ -58,8 +58,11 @@ func (t *tx) insert(r *row, now int64) error {
 	if duplicate(err) {
 		return fmt.Errorf("entry %s: %w", r.id, spool.ErrExists)
 	}
+	if err != nil {
+		return err
+	}
 	t.wake(r, now)
-	return err
+	return t.storeSmall(r)
 }
 
 func (t *tx) wake(r *row, now int64) {
@@ -371,6 +374,14 @@ func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error
 			return spool.ErrLost
 		}
 		t.wake(&r, now)
+		if err := t.storeSmall(&r); err != nil {
+			return err
+		}
+		if old := string(e.Sanitized.ID); old != r.sanitized {
+			if err := t.dropSmall(old); err != nil {
+				return err
+			}
+		}
 		for i := range spawn {
 			if err := t.insert(&spawn[i], now); err != nil {
 				return fmt.Errorf("spawn: %w", err)
@@ -526,6 +537,9 @@ func (s *Store) Purge(ctx context.Context, now time.Time, n int) ([]blob.ID, err
 			}
 			if still == 0 {
 				free = append(free, blob.ID(id))
+				if err := t.dropSmall(id); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -21,6 +21,13 @@ type row struct {
 	facts, seal                             []byte
 	lease                                   string
 	leaseUntil, deaths                      int64
+	small                                   []small // to be stored with it
+}
+
+// small is a blob that lives in the database.
+type small struct {
+	id    string
+	bytes []byte
 }
 
 const columns = "seq, id, tenant, parent, state, due, expires, original, sanitized, facts, seal, lease, lease_until, deaths"
@@ -71,6 +78,11 @@ func (s *Store) encode(e spool.Entry) (row, error) {
 		expires:   micro(e.Expires),
 		original:  string(e.Original.ID),
 		sanitized: string(e.Sanitized.ID),
+	}
+	for _, ref := range []blob.Ref{e.Original, e.Sanitized} {
+		if len(ref.Inline) > 0 {
+			r.small = append(r.small, small{string(ref.ID), ref.Inline})
+		}
 	}
 	tampered := e.Tampered != "" && e.State != spool.Held
 	// What is a column is not said twice.

@@ -36,6 +36,14 @@ CREATE INDEX entries_done     ON entries (expires) WHERE state = 4 AND expires >
 CREATE INDEX entries_original  ON entries (original);
 CREATE INDEX entries_sanitized ON entries (sanitized) WHERE sanitized <> '';
 
+-- Small blobs, encrypted like those in files. aside: damaged, kept for ever.
+CREATE TABLE small (
+  seq   INTEGER PRIMARY KEY,
+  id    TEXT    NOT NULL UNIQUE,
+  bytes BLOB    NOT NULL,
+  aside INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
 -- Rows that could not be read, as they were. Their blobs stay.
 CREATE TABLE damaged (
   seq       INTEGER PRIMARY KEY,
