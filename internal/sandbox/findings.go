@@ -7,9 +7,10 @@ import (
 )
 
 // A Finding is one attempt to break out, and whether it failed as it must.
+// One of them is honest work, which must succeed.
 type Finding struct {
-	Name   string // what was tried, for example "read a file"
-	Pass   bool   // it failed in every way it has to
+	Name   string // what was tried, for example "connect by TCP"
+	Pass   bool   // it went as it must
 	Detail string // how it failed, or what happened instead
 }
 
@@ -20,7 +21,7 @@ type Findings struct {
 	Cgroup string    // what of cgroups can be had beside it; never required
 }
 
-// Err is nil if every attempt was made and failed. Otherwise nothing hostile
+// Err is nil if every attempt was made and went as it must. Otherwise nothing hostile
 // may be read on this machine.
 func (f Findings) Err() error {
 	if len(f.Probes) == 0 {

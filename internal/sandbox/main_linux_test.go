@@ -3,13 +3,17 @@ package sandbox
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
+	"mime"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -244,6 +248,37 @@ var acts = map[string]func(Report, []string) error{
 				return fmt.Errorf("a thread got %v", errno)
 			}
 		}
+		return nil
+	},
+	// what the library does behind our back: random numbers (the runtime maps
+	// memory for them in the middle of a run), time zones, temporary names.
+	"library": func(Report, []string) error {
+		var wg sync.WaitGroup
+		for range 16 {
+			wg.Go(func() {
+				runtime.LockOSThread()
+				b := make([]byte, 1<<10)
+				if _, err := rand.Read(b); err != nil {
+					panic(err)
+				}
+			})
+		}
+		wg.Wait()
+		if _, err := time.LoadLocation("Asia/Tokyo"); err == nil {
+			return errors.New("a time zone was read from a file")
+		}
+		if s := time.Now().Local().Format(time.RFC1123Z); s == "" {
+			return errors.New("no time")
+		}
+		if _, err := os.CreateTemp("", "x"); !errors.Is(err, syscall.EPERM) {
+			return fmt.Errorf("temporary file: %v", err)
+		}
+		_ = mime.TypeByExtension(".docx") // reads /etc/mime.types
+		_, _ = os.Hostname()
+		_, _ = os.Getwd()
+		_ = maphash.String(maphash.MakeSeed(), "x")
+		debug.FreeOSMemory()
+		fmt.Println("library")
 		return nil
 	},
 	"panic": func(Report, []string) error { panic("on purpose") },

@@ -1,10 +1,13 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +29,10 @@ type probe struct {
 	// dies says that under the filter the attempt must cost the process its
 	// life; otherwise it must return an error.
 	dies bool
+
+	// works turns it round: under the filter this must succeed, or every
+	// worker would die of its confinement.
+	works bool
 }
 
 // targets are what the probes aim at. The parent picks things that exist and
@@ -45,6 +52,7 @@ func withAnyFS(r Report) bool { return r.EmptyRoot || r.Landlock >= 1 }
 
 // probes is the list. doctor prints it in this order.
 var probes = []probe{
+	{name: "work", says: "compute, draw random numbers and start threads, as a worker must", bare: never, works: true, try: func(targets) error { return work() }},
 	{name: "passwd", says: "read /etc/passwd", bare: withAnyFS, try: func(targets) error { return open("/etc/passwd", unix.O_RDONLY) }},
 	{name: "file", says: "read the worker's own binary", bare: withAnyFS, try: func(t targets) error { return open(t.file, unix.O_RDONLY) }},
 	{name: "list", says: "list the root directory", bare: withAnyFS, try: func(targets) error {
@@ -137,6 +145,29 @@ func fork() error {
 		}
 	}
 	return errnoError(errno)
+}
+
+// work uses what the runtime and the library need in every worker. A newer
+// kernel or toolchain may need a system call that the list does not have;
+// then it is better that the self-test says so than every message.
+func work() error {
+	results := make(chan error)
+	const threads = 4
+	for range threads {
+		go func() {
+			runtime.LockOSThread()
+			b := make([]byte, 1<<20)
+			_, err := rand.Read(b[:64])
+			time.Sleep(time.Millisecond)
+			results <- err
+		}()
+	}
+	var err error
+	for range threads {
+		err = errors.Join(err, <-results)
+	}
+	runtime.GC()
+	return err
 }
 
 // The lines a probe prints on its standard output. The parent takes nothing

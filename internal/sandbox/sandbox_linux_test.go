@@ -313,6 +313,7 @@ func TestForbiddenCallsKillNeedsNamespaces(t *testing.T) {
 		{"mmap shared", []string{hex(unix.SYS_MMAP), "0", "4096", "3", "0x21", "0xffffffffffffffff"}, true, ""},
 		{"mmap growing down", []string{hex(unix.SYS_MMAP), "0", "4096", "3", "0x122", "0xffffffffffffffff"}, true, ""},
 		{"mmap read-only over the address space", []string{hex(unix.SYS_MMAP), "0", "0x200000000", "1", "0x22", "0xffffffffffffffff"}, false, "errno 12\n"},
+		{"mmap droppable over the limit", []string{hex(unix.SYS_MMAP), "0", hex(192 << 20), "3", "0x28", "0xffffffffffffffff"}, false, "errno 12\n"},
 		{"mprotect", []string{hex(unix.SYS_MPROTECT), "0", "4096", "7"}, false, "errno 1\n"},
 		{"clone3", []string{hex(unix.SYS_CLONE3)}, false, "errno 38\n"},
 		{"kill everybody", []string{hex(unix.SYS_KILL), "0xffffffffffffffff", "9"}, false, "errno 1\n"},
@@ -342,6 +343,13 @@ func TestTheRuntimeWorksConfinedNeedsNamespaces(t *testing.T) {
 	out, state := run(t, small(), "threads", "20")
 	if state.Err() != nil || out != "threads 20\n" {
 		t.Errorf("20 threads: %v: %s", state.Err(), out)
+	}
+}
+
+func TestTheLibraryWorksConfinedNeedsNamespaces(t *testing.T) {
+	out, state := run(t, small(), "library")
+	if state.Err() != nil || out != "library\n" {
+		t.Errorf("%v: %s", state.Err(), out)
 	}
 }
 

@@ -65,9 +65,11 @@ func calls(pid int) []call {
 	list = append(list,
 		// Private anonymous or private file memory, never executable. What
 		// is shared, or grows as a stack, is not counted by RLIMIT_DATA.
+		// Droppable memory is, and the runtime keeps the state of its random
+		// numbers there (getrandom in the vDSO, Linux 6.11).
 		call{nr: unix.SYS_MMAP, result: allow, otherwise: kill, when: []argument{
 			{index: 2, free: unix.PROT_READ | unix.PROT_WRITE, values: []uint32{unix.PROT_NONE}},
-			{index: 3, free: unix.MAP_ANONYMOUS | unix.MAP_FIXED | unix.MAP_NORESERVE, values: []uint32{unix.MAP_PRIVATE}},
+			{index: 3, free: unix.MAP_ANONYMOUS | unix.MAP_FIXED | unix.MAP_NORESERVE, values: []uint32{unix.MAP_PRIVATE, mapDroppable}},
 		}},
 		// A thread, with the very flags of the Go runtime (os_linux.go,
 		// cloneFlags): no process, no namespace.
@@ -107,6 +109,9 @@ func calls(pid int) []call {
 	list = append(list, call{nr: unix.SYS_SPLICE, result: fail(unix.EINVAL)}) // the one errno after which io.Copy falls back
 	return append(list, all(fail(unix.EPERM), legacyCalls...)...)
 }
+
+// mapDroppable is MAP_DROPPABLE of linux/mman.h.
+const mapDroppable = 0x8
 
 // linux/futex.h.
 const (

@@ -21,7 +21,7 @@ const probeTime = 20 * time.Second
 
 // SelfTest starts the binary once for every attempt to break out that a
 // captured worker would make, each in a process of its own, and reports
-// whether each failed. The error says that the test could not be carried out
+// whether each failed; and once to see that honest work succeeds. The error says that the test could not be carried out
 // at all; Findings.Err says whether it was passed. With either, nothing
 // hostile may be read.
 func SelfTest(ctx context.Context, binary string, p Profile) (Findings, error) {
@@ -133,6 +133,10 @@ func judge(pr probe, out string, state State) (Finding, Report) {
 	text, answered := next(lineOutcome)
 	why, refused := strings.CutPrefix(text, "refused ")
 	switch {
+	case pr.works && answered && text == "done" && state.Err() == nil:
+		how = append(how, "works")
+	case pr.works:
+		return fail(fmt.Sprintf("does not work confined (%v): %s", state.Err(), oneLine(out)))
 	case answered && !refused:
 		return fail("SUCCEEDED")
 	case pr.dies && state.Err() == ErrForbidden && !answered:
