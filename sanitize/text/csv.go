@@ -59,6 +59,11 @@ type cell struct {
 	n       int
 }
 
+// begin starts a cell; the text of the last one need not be cleared.
+func (c *cell) begin(quoted bool) {
+	c.open, c.pos, c.quoted, c.closing, c.danger, c.n = true, -1, quoted, false, 0, 0
+}
+
 func (c *cell) active() bool { return c.open || c.pos >= 0 }
 
 const (
@@ -201,10 +206,10 @@ func (t *table) step(w *way, r rune) {
 		case end:
 		case r == '"':
 			w.state = inQuotes
-			w.cell = cell{open: true, pos: -1, quoted: true}
+			w.cell.begin(true)
 		default:
 			w.state = inPlain
-			w.cell = cell{open: true, pos: -1}
+			w.cell.begin(false)
 			t.suspect(w, r)
 		}
 	case inPlain:
@@ -357,7 +362,7 @@ func dangerous(r rune) bool {
 // unit behind, or nothing but dashes, as empty cells of tables have.
 func number(s string) bool {
 	s = strings.TrimFunc(s, blank)
-	if strings.Trim(s, "-+－＋ 　") == "" || strings.HasPrefix(s, "==") && strings.Trim(s, "=") == "" {
+	if strings.Trim(s, "-+－＋ 　") == "" {
 		return true
 	}
 	rest := strings.TrimLeft(s, "+-＋－")
