@@ -45,7 +45,6 @@ const (
 	PartInPreamble       Code = "mime.part-in-preamble"
 	PartInEpilogue       Code = "mime.part-in-epilogue"
 	HiddenStructure      Code = "mime.hidden-structure"
-	HiddenFile           Code = "mime.hidden-file"
 	EncodedInText        Code = "mime.encoded-file-in-text"
 
 	TooDeep      Code = "limit.mime-depth"

@@ -97,7 +97,6 @@ func (e *embedder) uu(first []byte, start int64) {
 		c.name = string(bytes.TrimSpace(f[2]))
 	}
 	b64 := bytes.HasPrefix(first, []byte("begin-base64"))
-	lines := 0
 	end := e.off
 	for {
 		b, _, err := e.line()
@@ -122,10 +121,9 @@ func (e *embedder) uu(first []byte, start int64) {
 			e.putBack()
 			break
 		}
-		lines++
 		end = e.off
 	}
-	if lines == 0 {
+	if len(c.data) == 0 {
 		return // words that happen to begin like this
 	}
 	c.span = span{start, end}
@@ -216,6 +214,11 @@ func (e *embedder) run(start int64) {
 	e.cuts = append(e.cuts, cut{span: span{start, end}, what: sawBase64})
 }
 
+// gap stands in a text where something was cut out. It tells the reader, and it
+// keeps what stood before from joining what stood behind: "begin" lines and
+// data that were no file apart must not become one.
+const gap = "[...]\r\n"
+
 // without returns a reader over r that leaves the cuts out. They must be in
 // order.
 func without(r io.Reader, cuts []cut) io.Reader {
@@ -229,16 +232,22 @@ type cutReader struct {
 	r    io.Reader
 	off  int64
 	cuts []cut
+	gap  string // of the gap just reached, what is still to be read
 }
 
 func (c *cutReader) Read(p []byte) (int, error) {
-	for len(c.cuts) > 0 && c.off >= c.cuts[0].start {
+	if len(c.gap) == 0 && len(c.cuts) > 0 && c.off >= c.cuts[0].start {
 		n, err := io.CopyN(io.Discard, c.r, c.cuts[0].end-c.off)
 		c.off += n
 		if err != nil {
 			return 0, err
 		}
-		c.cuts = c.cuts[1:]
+		c.cuts, c.gap = c.cuts[1:], gap
+	}
+	if len(c.gap) > 0 {
+		n := copy(p, c.gap)
+		c.gap = c.gap[n:]
+		return n, nil
 	}
 	if len(c.cuts) > 0 {
 		if room := c.cuts[0].start - c.off; int64(len(p)) > room {

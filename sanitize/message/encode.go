@@ -39,13 +39,13 @@ func (q *quotedWriter) flush() {
 
 // Close writes what is left.
 func (q *quotedWriter) Close() error {
-	if q.cr {
-		q.cr = false
-		q.literal('\r', true)
-	}
 	if q.sp != 0 {
 		q.literal(q.sp, true)
 		q.sp = 0
+	}
+	if q.cr {
+		q.cr = false
+		q.literal('\r', true)
 	}
 	q.flush()
 	return q.err

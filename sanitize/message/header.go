@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -60,13 +61,15 @@ func readHeader(root *node, w *work) headerInfo {
 			var ms []sanitize.Mailbox
 			domains := map[string]bool{}
 			for _, m := range list {
-				if m.Addr == "" && m.Name == "" {
+				switch {
+				case m.Addr == "" && m.Name == "":
 					m.Name = m.Group // an empty group: undisclosed-recipients
+				case m.Addr != "" && !writable(m.Addr):
+					// Shown as it came, and nothing can be sent to it by mistake.
+					m.Name = strings.TrimSpace(m.Name + " <" + m.Addr + ">")
+					m.Addr = ""
 				}
-				if m.Addr == "" && m.Name == "" {
-					continue
-				}
-				if f.key == "from" && w.outermost && !strings.Contains(m.Addr, "@") {
+				if m.Addr == "" && (m.Name == "" || f.key == "from" && w.outermost) {
 					// "MAILER-DAEMON" alone is nobody that could be answered; the
 					// parent knows who handed the mail over.
 					continue
@@ -127,6 +130,20 @@ func readHeader(root *node, w *work) headerInfo {
 	}
 	return h
 }
+
+// writable reports whether an address can stand in a header that is written
+// anew.
+func writable(addr string) bool {
+	local, domain, ok := strings.Cut(addr, "@")
+	if ok && local != "" && domain != "" && strings.Trim(local, plainAddress+"+_") == "" && strings.Trim(domain, plainAddress) == "" {
+		return true
+	}
+	var b bytes.Buffer
+	err := header.WriteAddresses(&b, "To", []header.Mailbox{{Addr: addr}})
+	return err == nil && ok && header.Unfold(strings.TrimSuffix(b.String(), "\r\n")) == "To: "+addr
+}
+
+const plainAddress = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 
 func (h *headerInfo) text(name, value string) {
 	if value != "" {

@@ -508,7 +508,7 @@ func TestFilesInsideATextAreTakenOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, ls := leaves(t, out)
-	if len(ls) != 2 || ls[0].body != "before\r\nafter\r\n" || ls[1].name != "a.txt" || ls[1].body != "hi\n" {
+	if len(ls) != 2 || ls[0].body != "before\r\n[...]\r\nafter\r\n" || ls[1].name != "a.txt" || ls[1].body != "hi\n" {
 		t.Errorf("uuencode: %+v", ls)
 	}
 	if rep.Parts[1].Path != "1.u1" {
@@ -523,8 +523,16 @@ func TestFilesInsideATextAreTakenOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, ls = leaves(t, out)
-	if got := text(ls); !strings.Contains(got, "before\r\nafter\r\n") || !strings.Contains(got, "a.js") || rep.Parts[1].Kind != sanitize.KindScript {
+	if got := text(ls); !strings.Contains(got, "before\r\n[...]\r\nafter\r\n") || !strings.Contains(got, "a.js") || rep.Parts[1].Kind != sanitize.KindScript {
 		t.Errorf("yEnc: %+v, %+v", ls, rep.Parts)
+	}
+	// What is cut out must not make a file of what stood around it.
+	out, _, err = treat(lf(top+"\nbegin 644 a.exe\n"+uu+"#0V%T\n`\nend\n"), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, rep, err := treat(out, options()); err != nil || rep.Changed || !bytes.Equal(again, out) {
+		t.Errorf("the text holds a file: %s, then %s, %v", out, again, err)
 	}
 	// A bounce that quotes a whole mail with a program in it.
 	out, rep, err = treat(lf(top+"\nContent-Transfer-Encoding: base64\n\n"+b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xffMARKER")+"\n"+b64("and more of the program")+"\n\n--b--\n"), options())
