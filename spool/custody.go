@@ -33,6 +33,10 @@ const (
 	// orphanAge is how long a blob may be without a row. It is written before
 	// its row, and no step between the two takes a day.
 	orphanAge = 24 * time.Hour
+	// DefaultInline is a good value of Spool.Inline: at 10 connections a text
+	// mail of 4 KiB is accepted eight times as fast in the journal as in a file,
+	// one of 16 KiB twice, and from 32 KiB on nothing is gained.
+	DefaultInline = 16 << 10
 	// MaxInline bounds Spool.Inline: a draft holds that much in memory, and a
 	// database full of mail is slow to check and to back up.
 	MaxInline = 64 << 10

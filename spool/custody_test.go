@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sekisho/envelope"
@@ -627,6 +628,37 @@ func TestKeptLeaseEndsWhenItIsLost(t *testing.T) {
 	if err := s.Settle(t.Context(), es[0], spool.Change{To: spool.Queued}); err != nil {
 		t.Errorf("settle after stop: %v", err)
 	}
+}
+
+func TestKeptLeaseDoesNotRunOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // a clock that runs by itself
+		s := newSite(t)
+		mustAccept(t, s, []byte("x"), "town")
+		es, err := s.Claim(t.Context(), spool.Received, time.Now(), 1)
+		if err != nil || len(es) != 1 {
+			t.Fatal(es, err)
+		}
+		ctx, stop := s.KeepLease(t.Context(), es[0])
+		defer stop()
+		time.Sleep(10 * time.Minute)
+		if ctx.Err() != nil {
+			t.Errorf("ended: %v", context.Cause(ctx))
+		}
+		if again, err := s.Claim(t.Context(), spool.Received, time.Now(), 1); err != nil || len(again) != 0 {
+			t.Errorf("claimed by another after ten minutes: %d, %v", len(again), err)
+		}
+		if err := s.Settle(t.Context(), es[0], spool.Change{To: spool.Held}); err != nil {
+			t.Fatal(err)
+		}
+		before := time.Now()
+		<-ctx.Done()
+		if !errors.Is(context.Cause(ctx), spool.ErrLost) || time.Since(before) > spool.RenewEvery {
+			t.Errorf("after it was lost: ended for %v after %v", context.Cause(ctx), time.Since(before))
+		}
+		if err := s.db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestMain is also the process that TestKilledAtAnyInstantNothingIsLost kills.

@@ -882,3 +882,36 @@ func TestOnlyLeasesDoNotWaitForTheDisk(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// FuzzRow checks that whatever stands in a row, it is either what the gateway
+// wrote, or marked, or an error.
+func FuzzRow(f *testing.F) {
+	signer, err := seal.NewSigner(make([]byte, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	s := &Store{sealer: signer, now: time.Now}
+	e := spooltest.Full("town", start)
+	want, err := s.encode(e)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(want.facts, want.tenant, want.state, want.expires)
+	f.Add([]byte(`{}`), "village", int64(1), int64(0))
+	f.Add([]byte(`{"envelope":{"zone":3},"deaths":-1,"state":4}`), "town", int64(9), int64(-1))
+	f.Fuzz(func(t *testing.T, facts []byte, tenant string, state, expires int64) {
+		r := want
+		r.facts, r.tenant, r.state, r.expires = facts, tenant, state, expires
+		same := string(facts) == string(want.facts) && tenant == want.tenant && state == want.state && expires == want.expires
+		got, err := s.decode(&r)
+		if err == nil && (got.Tampered == "") != same {
+			t.Errorf("tampered %q, as it was written: %v", got.Tampered, same)
+		}
+		if err == nil && (got.State < spool.Received || got.State > spool.Done || !got.Envelope.ID.Valid()) {
+			t.Errorf("an entry in state %d with id %q was read", got.State, got.Envelope.ID)
+		}
+		if same && err != nil {
+			t.Errorf("the row itself: %v", err)
+		}
+	})
+}
