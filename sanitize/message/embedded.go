@@ -19,9 +19,9 @@ type cut struct {
 
 // embedded finds the files inside a text: uuencoded and yEnc ones, which
 // Outlook and others show as attachments, and runs of base64 that open like a
-// file, which a text that quotes a whole mail has.
-func embedded(r io.Reader) ([]cut, error) {
-	e := &embedder{br: bufio.NewReaderSize(r, 64<<10)}
+// file, which a text that quotes a whole mail has. size is about how long it is.
+func embedded(r io.Reader, size int64) ([]cut, error) {
+	e := &embedder{br: bufio.NewReaderSize(r, int(min(max(size, 512), 64<<10)))}
 	for {
 		b, start, err := e.line()
 		if err != nil {
@@ -67,7 +67,7 @@ func (e *embedder) line() ([]byte, int64, error) {
 	b, err := e.br.ReadSlice('\n')
 	e.off += int64(len(b))
 	for errors.Is(err, bufio.ErrBufferFull) {
-		// No file is encoded in lines of 64 KiB.
+		// No file is encoded in lines that long.
 		var more []byte
 		more, err = e.br.ReadSlice('\n')
 		e.off += int64(len(more))

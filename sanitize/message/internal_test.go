@@ -189,7 +189,7 @@ func TestScannerSeesWhatSomeProgramCouldSee(t *testing.T) {
 		{"MZ is a car\r\n", nil},
 	} {
 		for how, r := range chunked(c.in) {
-			got, err := scan(r, 0)
+			got, err := scan(r, int64(len(c.in)))
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("%q (%s): %v, %v, want %v", c.in, how, got, err, c.want)
 			}

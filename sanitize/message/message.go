@@ -80,6 +80,7 @@ type work struct {
 	tree      *tree
 	outermost bool
 	pieces    []piece
+	choosing  int                // alternatives around the part being treated
 	dropped   []sanitize.Finding // text outside of parts
 	treated   []notice.Treated   // what the notice says was taken
 	changed   bool               // something was taken or kept back
@@ -124,7 +125,7 @@ func (w *work) path(n *node) string {
 // unaccounted asks the union scanner, and doubts what the tree has no place
 // for.
 func (w *work) unaccounted() error {
-	found, err := scan(w.in.Reader(), 0)
+	found, err := scan(w.in.Reader(), w.in.Size)
 	if err != nil {
 		return fmt.Errorf("scan message: %w", err)
 	}

@@ -88,6 +88,8 @@ func (w *work) outside(s span, rule string) {
 // taken unless another says plainly more: phishing shows one text to filters
 // and another to readers.
 func (w *work) alternative(n *node) error {
+	w.choosing++
+	defer func() { w.choosing-- }()
 	before := w.pieces
 	var best []piece
 	bestWeight := int64(-1)
@@ -310,7 +312,7 @@ func (w *work) body(n *node) error {
 		}
 		return w.html(n)
 	}
-	cuts, err := embedded(w.open(n))
+	cuts, err := embedded(w.open(n), n.body.size())
 	if err != nil {
 		return w.broken(n, err)
 	}
@@ -392,7 +394,7 @@ func (c *capture) all() bool { return c.n == int64(len(c.buf)) }
 
 // text writes a plain text anew.
 func (w *work) text(n *node, cuts []cut) error {
-	l := layout{urls: w.s.Options.URLs}
+	l := layout{urls: w.s.Options.URLs, weigh: w.choosing > 0, size: n.body.size()}
 	if v, _ := n.typ.plain("format"); len(v) > 0 && strings.EqualFold(v[0].value, "flowed") {
 		l.flowed = true
 		v, _ = n.typ.plain("delsp")
@@ -492,16 +494,17 @@ func (w *work) html(n *node) error {
 	}
 	c := newCapture()
 	// Once more through the text writer, which knows what no text may hold.
-	t, err := rewriteText(&b, "utf-8", layout{urls: o.URLs}, c)
+	l := layout{urls: o.URLs, weigh: w.choosing > 0, size: int64(b.Len())}
+	text := b.Bytes()
+	t, err := rewriteText(bytes.NewReader(text), "utf-8", l, c)
 	if err != nil {
 		return fmt.Errorf("html of part %s: %w", path, err)
 	}
 	part := own.Parts()[0]
 	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf}
 	if !c.all() {
-		text := b.Bytes()
 		p.again = func(out io.Writer) error {
-			_, err := rewriteText(bytes.NewReader(text), "utf-8", layout{urls: o.URLs}, out)
+			_, err := rewriteText(bytes.NewReader(text), "utf-8", l, out)
 			return err
 		}
 	}

@@ -76,11 +76,11 @@ const scanLine = 256
 
 func newScanner() *scanner { return &scanner{dashes: -1} }
 
-// scan reads all of r from off on.
-func scan(r io.Reader, off int64) ([]sighting, error) {
+// scan reads all of r, which is about size octets long.
+func scan(r io.Reader, size int64) ([]sighting, error) {
 	sc := newScanner()
-	sc.start = off
-	buf := make([]byte, 32<<10)
+	off := int64(0)
+	buf := make([]byte, min(max(size, 512), 32<<10))
 	for {
 		n, err := r.Read(buf)
 		sc.write(buf[:n], off)

@@ -19,6 +19,8 @@ type layout struct {
 	flowed bool // RFC 3676: lines that end in a space go on in the next
 	delsp  bool // and the space was added
 	urls   sanitize.URLs
+	weigh  bool  // say how much the text says; only a choice needs it
+	size   int64 // about how long the text is
 }
 
 // told is what rewriting a text found.
@@ -34,8 +36,10 @@ type told struct {
 func rewriteText(r io.Reader, label string, l layout, out io.Writer) (told, error) {
 	cr := charset.NewReader(label, r)
 	cr.DropControls = true
-	w := &textWriter{out: bufio.NewWriterSize(out, 16<<10), layout: l}
-	br := bufio.NewReaderSize(cr, 32<<10)
+	// Most mails are short; buffers for long ones would cost more than the rest.
+	size := int(min(max(l.size, 512), 32<<10))
+	w := &textWriter{out: bufio.NewWriterSize(out, size), layout: l}
+	br := bufio.NewReaderSize(cr, size)
 	first := true
 	for {
 		b, err := br.ReadSlice('\n')
@@ -175,7 +179,9 @@ func (w *textWriter) write(b []byte) {
 		w.told.urls += n
 		b = []byte(s)
 	}
-	w.told.weight += weigh(b)
+	if w.weigh {
+		w.told.weight += weigh(b)
+	}
 	for {
 		i := bytes.IndexByte(b, 0xe2)
 		if i < 0 || i+3 > len(b) {
