@@ -161,7 +161,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		d.report.found("ooxml.dangling", p.source, sanitize.Rewritten, r.target)
 		return nil, nil
 	}
-	if word == "package" && prefix == relOffice && p.rule != nil && p.rule.relation == "chart" {
+	if word == "package" && prefix == relOffice && p.rule != nil && (p.rule.relation == "chart" || p.rule.relation == "chartEx") {
 		t, err := d.add(&part{source: f.Name, file: f, typ: typeSheet + "sheet", class: classWorkbook, host: p.host, ext: ".xlsx", owner: p}, "embeddings/Microsoft_Excel_Sheet", true)
 		if t == nil || err != nil {
 			d.lose(p.source, word, r.target)
@@ -378,13 +378,16 @@ func (d *document) prune() {
 	if len(gone) == 0 {
 		return
 	}
+	// In the order in which a second run will find them.
 	reached := map[*part]bool{}
+	kept := d.parts[:0:0]
 	var reach func(p *part)
 	reach = func(p *part) {
 		if reached[p] || gone[p] {
 			return
 		}
 		reached[p] = true
+		kept = append(kept, p)
 		for _, r := range p.rels {
 			if r.target != nil {
 				reach(r.target)
@@ -392,12 +395,7 @@ func (d *document) prune() {
 		}
 	}
 	reach(d.parts[0])
-	kept := d.parts[:0:0]
-	for _, p := range d.parts {
-		if !reached[p] {
-			continue
-		}
-		kept = append(kept, p)
+	for _, p := range kept {
 		rels := p.rels[:0:0]
 		for _, r := range p.rels {
 			if r.target == nil || reached[r.target] {
@@ -437,29 +435,30 @@ func (d *document) renumber() {
 // reportUnreached tells of members that no relationship leads to and that hold
 // what runs: nobody would have opened them, but somebody put them there.
 func (d *document) reportUnreached() {
-	for _, f := range d.files {
-		if f.IsDir || d.byName[zipstrict.Key(f.Name)] != nil {
+	for _, f := range d.order {
+		if d.byName[zipstrict.Key(f.Name)] != nil || strings.HasSuffix(f.Name, ".rels") {
 			continue
 		}
 		name := strings.ToLower(f.Name)
 		typ := strings.ToLower(d.types.of(f.Name))
-		switch {
-		case strings.Contains(name, "vbaproject"), strings.Contains(typ, "vbaproject") && !strings.HasSuffix(name, ".xml"):
-			d.report.found("ooxml.vba", f.Name, sanitize.Removed, "")
-		case strings.Contains(typ, "activex"), strings.Contains(name, "/activex/") && !strings.HasSuffix(name, ".rels"):
-			d.report.found("ooxml.activex", f.Name, sanitize.Removed, "")
-		case strings.Contains(typ, "macrosheet"), strings.Contains(name, "/macrosheets/") && !strings.HasSuffix(name, ".rels"):
-			d.report.found("ooxml.macro-sheet", f.Name, sanitize.Removed, "")
-		case strings.Contains(name, "customui") && !strings.HasSuffix(name, ".rels"):
-			d.report.found("ooxml.custom-ui", f.Name, sanitize.Removed, "")
-		case strings.Contains(name, "/embeddings/") && !strings.HasSuffix(name, ".rels"), strings.Contains(typ, "oleobject"):
-			d.report.found("ooxml.ole", f.Name, sanitize.Removed, "")
-		case strings.Contains(name, "connections.xml"):
-			d.report.found("ooxml.connection", f.Name, sanitize.Removed, "")
-		case strings.Contains(name, "externallinks/") && !strings.HasSuffix(name, ".rels"):
-			d.report.found("ooxml.external-link", f.Name, sanitize.Removed, "")
-		case strings.HasSuffix(name, ".html"), strings.HasSuffix(name, ".htm"), strings.HasSuffix(name, ".mht"), strings.HasSuffix(name, ".exe"), strings.HasSuffix(name, ".js"):
-			d.report.found("ooxml.part", f.Name, sanitize.Removed, "")
+		rule := ""
+		for _, w := range []struct{ word, rule string }{
+			{"vbaproject", "ooxml.vba"}, {"vbadata", "ooxml.vba"}, {"activex", "ooxml.activex"}, {"macrosheet", "ooxml.macro-sheet"}, {"customui", "ooxml.custom-ui"},
+			{"oleobject", "ooxml.ole"}, {"/embeddings/", "ooxml.package"}, {"connections.xml", "ooxml.connection"}, {"externallink", "ooxml.external-link"},
+		} {
+			if strings.Contains(name, w.word) || strings.Contains(typ, w.word) && !strings.HasSuffix(name, ".xml") {
+				rule = w.rule
+				break
+			}
+		}
+		if rule == "" {
+			switch name[strings.LastIndexByte(name, '.')+1:] {
+			case "html", "htm", "mht", "mhtml", "hta", "js", "vbs", "exe", "dll", "scr", "lnk", "rtf", "doc", "docx", "zip":
+				rule = "ooxml.part"
+			}
+		}
+		if rule != "" && !d.report.has(rule) {
+			d.report.found(rule, "", sanitize.Removed, f.Name)
 		}
 	}
 }

@@ -101,6 +101,7 @@ type extra struct {
 	lost     int // filter.lost at its start
 	branches []branch
 	dummy    span // the branch nobody takes
+	nobody   bool // there was one
 	ole      bool
 	idName   []byte // attributes of a p:graphicFrame's p:cNvPr
 	pictures []span
@@ -150,6 +151,7 @@ func newFilter(maxDepth int) *filter {
 func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io.Writer) error {
 	f.part, f.report, f.flags = p, rep, flags
 	f.s.reset(r)
+	f.s.vml = p.class == classVML
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
@@ -702,6 +704,7 @@ func (f *filter) finishAlternative(fr *frame) {
 		}
 		// What is left stands whole; who contains it lost nothing.
 		f.lost = x.lost
+	case x.nobody:
 	default:
 		f.out.cut(x.dummy.from, x.dummy.to)
 	}

@@ -37,16 +37,16 @@ func formulaVerdict(f string) string {
 			}
 			i += n
 		case c == '[':
-			// A table's [@column] needs the table's name in a file; a bracket that
-			// stands alone is a workbook: [1]Sheet!A1.
-			if !(i+1 < len(f) && (f[i+1] == '@' || f[i+1] == '#')) {
-				return "reference to another workbook"
-			}
+			// [Column] inside its own table; before a sheet or name it is a workbook:
+			// [1]Sheet!A1, [1]!Name.
 			n := bracket(f[i:])
 			if n == 0 {
 				return "bracket without an end"
 			}
 			i += n
+			if i < len(f) && (isNameByte(f[i]) || f[i] == '!' || f[i] == '\'') {
+				return "reference to another workbook"
+			}
 		case c == '|':
 			return "DDE"
 		case isNameStart(c):
@@ -68,7 +68,7 @@ func formulaVerdict(f string) string {
 				}
 				i += n
 				// book[x]!name would be no table.
-				if i < len(f) && f[i] == '!' {
+				if i < len(f) && (f[i] == '!' || isNameByte(f[i]) || f[i] == '\'') {
 					return "reference to another workbook"
 				}
 			case j < len(f) && f[j] == '(':

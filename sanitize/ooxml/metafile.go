@@ -91,13 +91,13 @@ func rewriteEMF(b []byte) ([]byte, error) {
 	le.PutUint32(out[48:], uint32(len(out)))
 	le.PutUint32(out[52:], records)
 	le.PutUint32(out[68:], 0) // palette entries
-	// The description is text of the program that drew it.
+	// The description is text of the program that drew it. It and the extensions
+	// of the header go, but for the size in micrometres (8 bytes at 100).
+	described := le.Uint32(out[60:]) > 0 && le.Uint32(out[64:]) < 108
 	le.PutUint32(out[60:], 0)
 	le.PutUint32(out[64:], 0)
 	for i := 88; i < int(head); i++ {
-		// Behind the fixed fields: extensions of the header. The pixel format and
-		// OpenGL flag (100) go, the size in micrometres (12 bytes at 100) stays.
-		if i < 100 || i >= 108 {
+		if i < 100 || i >= 108 || described {
 			out[i] = 0
 		}
 	}

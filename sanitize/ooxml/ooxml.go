@@ -63,6 +63,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 			continue
 		}
 		d.files[zipstrict.Key(f.Name)] = f
+		d.order = append(d.order, f)
 	}
 	if err := d.gather(); err != nil {
 		return sanitize.Result{}, err

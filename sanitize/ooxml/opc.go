@@ -25,6 +25,7 @@ type document struct {
 	in     sanitize.Object
 	report *report
 	files  map[string]*zipstrict.File // by folded name
+	order  []*zipstrict.File          // as the directory has them
 	types  contentTypes
 
 	main   mainPart

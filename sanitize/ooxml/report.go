@@ -52,6 +52,16 @@ func (r *report) found(rule, where string, action sanitize.Action, detail string
 	l.count++
 }
 
+// has reports whether a rule was met with something taken.
+func (r *report) has(rule string) bool {
+	for _, k := range r.order {
+		if k.rule == rule && (sanitize.Finding{Action: k.action}).Changed() {
+			return true
+		}
+	}
+	return false
+}
+
 // field reports a field that was replaced by its last result.
 func (r *report) field(where, word string) {
 	switch {

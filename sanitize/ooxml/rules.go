@@ -18,15 +18,17 @@ const (
 
 // decide judges an element by its name. Attributes are judged afterwards.
 func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
+	if sp == spaceNone && f.part.class != classVML {
+		sp = spaceUnknown // only drawings have elements in no namespace
+	}
 	switch sp {
 	case spaceUnknown:
 		// Elements of a vocabulary that is not Office's: custom XML, future
 		// extensions. What they wrap in Word is text of the document.
-		if f.part.class == classWord && f.part.host == hostWord {
-			f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
+		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
+		if f.part.class == classWord {
 			return unwrap
 		}
-		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
 		return dropQuietly
 	case spaceActive:
 		f.report.found("ooxml.active-xml", f.part.source, sanitize.Removed, string(local))
@@ -104,7 +106,11 @@ func (f *filter) decideCompatibility(fr *frame, local []byte) verdict {
 	case "Choice", "Fallback":
 		for i := range f.s.attrs {
 			if string(f.s.attrs[i].value) == spaceNobody {
-				return dropQuietly // our own, from the last time; it is written anew
+				// Our own, of an earlier run.
+				if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleAlt {
+					f.frames[n-2].extra.nobody = true
+				}
+				return dropQuietly
 			}
 		}
 		fr.role, fr.extra = roleBranch, &extra{lost: f.lost}

@@ -20,6 +20,7 @@ type scanner struct {
 	pos   int // of the next unread byte in buf
 	eof   bool
 	began bool
+	vml   bool // read what Office itself writes into drawings and XML does not know
 
 	raw    []byte // the token
 	text   []byte // of text and CDATA
@@ -304,6 +305,18 @@ func (s *scanner) scanDeclaration() (cdata bool, err error) {
 			}
 		}
 		return true, checkRunes(s.text)
+	case s.vml && (bytes.HasPrefix(b, []byte("<![if ")) || bytes.HasPrefix(b, []byte("<![endif"))):
+		// QUIRK: PowerPoint puts <![if gte mso 9]> around pictures. Their content
+		// counts, the marks go.
+		n, err := s.until("]>", 3, 256)
+		if err != nil {
+			return false, err
+		}
+		if bytes.ContainsAny(s.buf[s.pos+1:s.pos+n], "<>") {
+			return false, malformed("conditional section")
+		}
+		s.pos += n + 2
+		return false, nil
 	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
 		return false, errDoctype
 	default:
@@ -569,6 +582,9 @@ func (s *scanner) scanStart() error {
 	s.pos += end + 1
 	if s.empty = raw[end-1] == '/'; s.empty {
 		end--
+	} else if s.vml && string(raw) == "<br>" {
+		// QUIRK: Excel ends lines in notes and buttons as HTML does.
+		s.raw, s.empty = []byte("<br/>"), true
 	}
 	b := raw[:end]
 	i := 1
