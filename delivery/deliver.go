@@ -171,7 +171,8 @@ func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s 
 	if t := v.down(); t != nil {
 		return v.end(t)
 	}
-	l, comeAgain, err := d.lanes.slot(run, v.key, d.slotsOf(s.to.hop))
+	slots := d.slotsOf(s.to.hop)
+	l, comeAgain, err := d.lanes.slot(run, v.key, slots, max(2*slots, d.Window/2))
 	switch {
 	case err != nil:
 		return v.end(&trouble{outcome: interrupted, answer: "cut off while waiting for a slot"})

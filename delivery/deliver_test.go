@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -428,6 +429,41 @@ func TestLegsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
+// greedy is a journal on which somebody else claims in the very moment between
+// the settling of the first leg and the taking back.
+type greedy struct {
+	spool.Journal
+	got chan int
+}
+
+func (g greedy) Take(ctx context.Context, t envelope.TenantID, id envelope.ID, s spool.State) (spool.Entry, error) {
+	es, err := g.Journal.Claim(ctx, spool.Queued, time.Now(), 10)
+	if err != nil {
+		return spool.Entry{}, err
+	}
+	g.got <- len(es)
+	return g.Journal.Take(ctx, t, id, s)
+}
+
+func TestNobodyElseGetsAMessageBetweenItsLegs(t *testing.T) {
+	quick := startSink(t, &smtptest.Sink{})
+	slow := startSink(t, &smtptest.Sink{Script: at(smtptest.StageData, smtptest.Act{Delay: 3 * time.Second})})
+	w := newWorld(t, []routing.Hop{
+		{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{quick.Addr()}},
+		{Name: "lgwan", Network: envelope.NetworkLGWAN, Hosts: []string{slow.Addr()}},
+	}, []routing.Route{{Domain: "town.example", Hop: "town-mail"}, {Domain: "lg.example", Hop: "lgwan"}})
+	g := greedy{w.spool.Journal, make(chan int, 10)}
+	w.spool.Journal = g
+	id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example", "b@lg.example"},
+		networks: []envelope.Network{envelope.NetworkLocal, envelope.NetworkLGWAN}})
+	stop := w.start()
+	w.until("all is done", func() bool { return w.entry(id).State == spool.Done })
+	stop()
+	if n := <-g.got; n != 0 {
+		t.Error("somebody else could claim it")
+	}
+}
+
 func TestOneDeadLegDelaysNoOther(t *testing.T) {
 	good := startSink(t, &smtptest.Sink{})
 	w := newWorld(t, []routing.Hop{
@@ -468,6 +504,34 @@ func TestAHopThatIsDownIsProbedAndItsQueueComesAtOnce(t *testing.T) {
 	w.until("all arrived, an hour before their time", func() bool { return len(s.Delivered()) == len(ids) })
 }
 
+func TestASlowHopDoesNotFillTheWindow(t *testing.T) {
+	slow := startSink(t, &smtptest.Sink{Script: at(smtptest.StageMail, smtptest.Act{Delay: 3 * time.Second})})
+	quick := startSink(t, &smtptest.Sink{})
+	w := newWorld(t, []routing.Hop{
+		{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{quick.Addr()}},
+		{Name: "lgwan", Network: envelope.NetworkLGWAN, Hosts: []string{slow.Addr()}, Slots: 2},
+	}, []routing.Route{{Domain: "town.example", Hop: "town-mail"}, {Domain: "lg.example", Hop: "lgwan"}})
+	w.d.Window = 20
+	w.d.Times.Command = 20 * time.Second
+	for range 60 {
+		w.queue(mail{from: addr("x@b.example"), to: []string{"b@lg.example"}, networks: []envelope.Network{envelope.NetworkLGWAN}})
+	}
+	stop := w.start()
+	defer stop()
+	w.until("the slow hop is busy", func() bool { return slow.MostOpen() == 2 })
+	for range 5 {
+		start := time.Now()
+		id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+		w.until("the other hop's mail is through", func() bool { return w.entry(id).State == spool.Done })
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("it waited %v beside a slow hop", took)
+		}
+	}
+	if n := slow.MostOpen(); n != 2 {
+		t.Errorf("%d connections to the slow hop, it has 2 slots", n)
+	}
+}
+
 func TestRunLeavesNoLeaseBehind(t *testing.T) {
 	s := startSink(t, &smtptest.Sink{Script: at(smtptest.StageRcpt, smtptest.Act{Hang: true})})
 	w := newWorld(t, []routing.Hop{{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{s.Addr()}, Slots: 1}},
@@ -503,4 +567,26 @@ func TestADrainFinishesWhatIsUnderWay(t *testing.T) {
 	if w.entry(id).State != spool.Done || len(s.Delivered()) != 1 {
 		t.Errorf("%s, %d arrived", w.entry(id).State, len(s.Delivered()))
 	}
+}
+
+// BenchmarkDeliver is the way out alone: claim, look, seal, send, settle.
+func BenchmarkDeliver(b *testing.B) {
+	s := &smtptest.Sink{}
+	if err := s.Listen("127.0.0.1:0"); err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	w := newWorld(b, []routing.Hop{{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{s.Addr()}}},
+		[]routing.Route{{Domain: "town.example", Hop: "town-mail"}})
+	text := simple + strings.Repeat(strings.Repeat("x", 78)+"\r\n", 50)
+	for range b.N {
+		w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}, bytes: text})
+	}
+	b.ResetTimer()
+	stop := w.start()
+	if _, err := s.Wait(b.Context(), b.N); err != nil {
+		b.Fatal(err)
+	}
+	stop()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 }

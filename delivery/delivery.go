@@ -114,7 +114,7 @@ type Delivery struct {
 }
 
 // poll is how often the journal is asked for what fell due by itself.
-const poll = time.Second
+const poll = 200 * time.Millisecond
 
 // Run works until ctx is done, then finishes what it has in hand, for Grace at
 // the longest. It claims nothing after ctx is done, and leaves no lease behind.

@@ -37,7 +37,7 @@ import (
 
 // world is a delivery over a real journal and real blobs, with sinks for hops.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	d      *delivery.Delivery
 	spool  *spool.Spool
 	signer *seal.Signer
@@ -78,7 +78,7 @@ func addr(s string) envelope.Address {
 	return a
 }
 
-func newWorld(t *testing.T, hops []routing.Hop, routes []routing.Route) *world {
+func newWorld(t testing.TB, hops []routing.Hop, routes []routing.Route) *world {
 	t.Helper()
 	w := &world{t: t, log: &logged{}, route: map[string]string{}}
 	folder := t.TempDir()

@@ -13,9 +13,6 @@ const (
 	// slotsNamed is the number of connections to a hop of named hosts: our own
 	// servers, which know us. limits.md.
 	slotsNamed = 20
-	// parkStep spreads entries for which no slot is free: twenty a second come
-	// back to ask.
-	parkStep = 50 * time.Millisecond
 	// parkMost bounds how long an entry is sent away for. A hop that becomes
 	// quick again waits no longer than that for its queue.
 	parkMost = time.Minute
@@ -46,6 +43,14 @@ type lane struct {
 	serving int // of these, the ones that have a connection
 	idle    []*session
 	lastDue time.Time // of the entry parked last
+	ended   time.Time // when a slot was last given back
+	pace    time.Duration
+}
+
+// every estimates the time from one slot given back to the next. A destination
+// that has given none back for a while is as slow as that while is long.
+func (l *lane) every(now time.Time) time.Duration {
+	return max(l.pace, now.Sub(l.ended)/8)
 }
 
 // lanes are all destinations that somebody uses just now.
@@ -55,25 +60,27 @@ type lanes struct {
 	closed bool
 }
 
-// slot waits for a connection's worth of room at a destination. Where as many
-// messages wait as have a slot, the next is told when to come again instead:
-// the window is for all hops, and a slow one must not fill it.
-func (ls *lanes) slot(ctx context.Context, key string, slots int) (_ *lane, comeAgain time.Duration, err error) {
+// slot waits for a connection's worth of room at a destination. Where most
+// messages are there already, the next is told when to come again instead: the
+// window is for all hops, and a slow one must not fill it. They come back a
+// little faster than the destination has been serving, so that it is never
+// idle, and not all at once.
+func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane, comeAgain time.Duration, err error) {
 	ls.mu.Lock()
 	if ls.m == nil {
 		ls.m = map[string]*lane{}
 	}
 	l := ls.m[key]
 	if l == nil {
-		l = &lane{slots: make(chan struct{}, slots)}
+		l = &lane{slots: make(chan struct{}, slots), pace: time.Millisecond, ended: time.Now()}
 		ls.m[key] = l
 	}
-	if l.users >= 2*cap(l.slots) {
+	if l.users >= most {
 		now := time.Now()
 		if l.lastDue.Before(now) {
 			l.lastDue = now
 		}
-		l.lastDue = l.lastDue.Add(parkStep)
+		l.lastDue = l.lastDue.Add(l.every(now) * 7 / 10)
 		if l.lastDue.Sub(now) > parkMost {
 			l.lastDue = now.Add(parkMost)
 		}
@@ -95,6 +102,15 @@ func (ls *lanes) slot(ctx context.Context, key string, slots int) (_ *lane, come
 // release gives a slot back.
 func (ls *lanes) release(key string, l *lane) {
 	<-l.slots
+	ls.mu.Lock()
+	now := time.Now()
+	if l.users > cap(l.slots) {
+		// Only while there is a queue does the time between two say how fast
+		// the destination is.
+		l.pace = (l.pace*9 + min(now.Sub(l.ended), parkMost)) / 10
+	}
+	l.ended = now
+	ls.mu.Unlock()
 	ls.leave(key, l)
 }
 
