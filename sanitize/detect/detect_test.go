@@ -265,6 +265,7 @@ func samples() []struct {
 		{sanitize.KindVCF, "card", []byte("begin:vcard\r\n"), "a.vcf"},
 
 		{sanitize.KindExecutable, "PE", pad("MZ\x90\x00", 128), "a.txt"},
+		{sanitize.KindExecutable, "the test file of scanners", []byte("X5O!P%@AP[4\\PZX54(P^)7CC)7}$" + "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"), "a.txt"},
 		{sanitize.KindExecutable, "ELF", pad("\x7fELF", 64), ""},
 		{sanitize.KindExecutable, "COM by name", []byte("\xeb\xfe\x90\x00\x01\x02"), "a.com"},
 		{sanitize.KindExecutable, "installer", cfb("000C1084-0000-0000-C000-000000000046"), "a.doc"},

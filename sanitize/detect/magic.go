@@ -52,7 +52,7 @@ var signatures = [...]signature{
 	{0, "\x1f\x9d", sanitize.KindZ},
 	{0, "\x1f\xa0", sanitize.KindZ},
 	{7, "**ACE**", sanitize.KindACE},
-	{0, "EGGA\x00\x01", sanitize.KindEGG},
+	{0, "EGGA\x00", sanitize.KindEGG},
 	{0, "ALZ\x01", sanitize.KindEGG},
 
 	{0, "!<arch>\n", sanitize.KindUnknown},
@@ -102,6 +102,9 @@ var signatures = [...]signature{
 // with effects: programs, shortcuts, help, notes, installers.
 func executable(h []byte) (sanitize.Kind, bool) {
 	switch {
+	case hasPrefix(h, `X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR`):
+		// The file that scanners are tested with: text, and a program of DOS.
+		return sanitize.KindExecutable, true
 	case hasPrefix(h, "MZ") || hasPrefix(h, "ZM"):
 		// A letter to Mr. M. Z. is text; a program has binary bytes in its
 		// header. DOS runs without the pointer to a PE header.
