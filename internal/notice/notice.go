@@ -181,6 +181,23 @@ func Released(l Language, subject, id string) string {
 		})
 }
 
+// Held says in a sentence why a whole message waits, for the administrator who
+// looks at it. A code it does not know is given back as it is.
+func Held(l Language, code string) string {
+	w, ok := holds[code]
+	if !ok {
+		w = words{Name(code), Name(code)}
+	}
+	switch l {
+	case English:
+		return w.en
+	case Both:
+		return w.ja + " / " + w.en
+	default:
+		return w.ja
+	}
+}
+
 func (f Treated) title(text string) string {
 	in, out := Name(f.Name), Name(f.OutName)
 	switch {

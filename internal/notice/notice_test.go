@@ -109,3 +109,20 @@ func TestReleasedNamesTheFirstMail(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryHoldIsWordedInBothLanguages(t *testing.T) {
+	for code, w := range holds {
+		if got := Held(Japanese, code); got != w.ja || got == "" || got == code {
+			t.Errorf("%s in Japanese: %q", code, got)
+		}
+		if got := Held(English, code); got != w.en || got == "" || got == code {
+			t.Errorf("%s in English: %q", code, got)
+		}
+		if got := Held(Both, code); !strings.Contains(got, w.ja) || !strings.Contains(got, w.en) {
+			t.Errorf("%s in both: %q", code, got)
+		}
+	}
+	if got := Held(Japanese, "no.such\ncode"); got != "no.suchcode" {
+		t.Errorf("an unknown code gives %q", got)
+	}
+}

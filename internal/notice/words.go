@@ -107,6 +107,47 @@ var sentences = map[string]words{
 	"image.frames":   {"動画の 2 枚目以降を除外", "further frames of an animation left out"},
 }
 
+// holds has one sentence for every code under which a whole message is held.
+var holds = map[string]words{
+	"mime.duplicate-content-type":              {"Content-Type が二つあり、内容が異なります。", "two Content-Type fields that differ"},
+	"mime.duplicate-content-disposition":       {"Content-Disposition が二つあり、内容が異なります。", "two Content-Disposition fields that differ"},
+	"mime.duplicate-content-transfer-encoding": {"Content-Transfer-Encoding が二つあり、内容が異なります。", "two Content-Transfer-Encoding fields that differ"},
+	"header.duplicate-from":                    {"差出人 (From) が二つあります。", "two From fields"},
+	"header.from-in-two-domains":               {"差出人 (From) に異なるドメインのアドレスが並んでいます。", "From names mailboxes in different domains"},
+	"header.space-before-colon":                {"構造を決めるヘッダーの名前とコロンの間に空白があります。", "white space before the colon of a structural field"},
+	"header.line-without-colon":                {"ヘッダーの途中に、ヘッダーでない行があります。", "a line that is no field stands in the header"},
+	"header.control-character":                 {"構造や差出人を決めるヘッダーに制御文字があります。", "a control character in a structural field or in From"},
+	"mime.nul":                                 {"NUL 文字が含まれています。", "a NUL octet"},
+	"mime.bare-cr":                             {"LF の続かない CR が含まれています。", "a CR without LF"},
+	"mime.content-type-syntax":                 {"Content-Type の書式が正しくありません。", "a Content-Type that is not well formed"},
+	"mime.content-type-not-ascii":              {"Content-Type に ASCII 以外の文字があります。", "a Content-Type that is not ASCII"},
+	"mime.duplicate-boundary":                  {"boundary が二つ指定されています。", "two boundaries for one multipart"},
+	"mime.duplicate-charset":                   {"charset が二つ指定されています。", "two charsets for one text"},
+	"mime.duplicate-file-name":                 {"同じ形のファイル名が二つ指定されています。", "two file names of the same form"},
+	"mime.boundary-in-rfc2231":                 {"boundary が RFC 2231 形式で書かれています。", "a boundary in the form of RFC 2231"},
+	"mime.boundary-invalid":                    {"boundary に使えない文字または長さがあります。", "a boundary of illegal characters or length"},
+	"mime.multipart-without-boundary":          {"multipart に boundary がありません。", "a multipart without boundary"},
+	"mime.boundary-not-found":                  {"指定された boundary が本文にありません。", "the declared boundary does not occur"},
+	"mime.boundary-like-outer":                 {"内側の boundary が外側と区別できません。", "an inner boundary that cannot be told from the outer"},
+	"mime.boundary-with-junk":                  {"boundary の行に余分な文字があります。", "a delimiter line with other characters behind it"},
+	"mime.inner-boundary-unclosed":             {"内側の multipart が閉じられていません。", "an inner multipart that is not closed"},
+	"mime.transfer-encoding-unknown":           {"Content-Transfer-Encoding の値が不明です。", "an unknown Content-Transfer-Encoding"},
+	"mime.transfer-encoding-on-container":      {"multipart 自体が符号化されています。", "a multipart that is itself encoded"},
+	"mime.base64-junk":                         {"base64 に不正な文字があります。", "base64 with foreign characters"},
+	"mime.base64-restart":                      {"base64 が途中で終わり、再び始まっています。", "base64 that ends and starts again"},
+	"mime.base64-cut":                          {"base64 が途中で切れています。", "base64 that is cut off"},
+	"mime.quoted-printable-illegal":            {"quoted-printable に不正な符号があります。", "illegal quoted-printable escapes"},
+	"mime.message-partial":                     {"分割されたメールの一部です。", "a piece of a split message"},
+	"mime.part-in-preamble":                    {"最初の区切りより前に、隠れたパートがあります。", "something hidden before the first part"},
+	"mime.part-in-epilogue":                    {"最後の区切りより後に、隠れたパートがあります。", "something hidden behind the last part"},
+	"mime.hidden-structure":                    {"通常の読み取りでは見えない構造があります。", "structure that a regular reader does not see"},
+	"mime.encoded-file-in-text":                {"本文に符号化されたファイルが埋め込まれています。", "an encoded file inside a text"},
+	"limit.mime-depth":                         {"multipart の入れ子が深すぎます。", "multiparts nested too deep"},
+	"limit.mime-parts":                         {"パートの数が多すぎます。", "too many parts"},
+	"limit.header-bytes":                       {"ヘッダーが大きすぎます。", "a header that is too large"},
+	"limit.header-fields":                      {"ヘッダーの数が多すぎます。", "too many header fields"},
+}
+
 func sentenceJA(c Count) string {
 	if w, ok := sentences[c.Rule]; ok {
 		return counted(w.ja, c.N)

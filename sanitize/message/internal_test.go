@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"sekisho/internal/notice"
 )
 
 // chunked reads in pieces of every size, since decoders meet their input cut
@@ -224,13 +226,16 @@ func TestEveryCodeHasItsMail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := regexp.MustCompile(`(?m)^\t([A-Z]\w+) +Code = "`).FindAllSubmatch(code, -1)
+	names := regexp.MustCompile(`(?m)^\t([A-Z]\w+) +Code = "([a-z0-9.-]+)"`).FindAllSubmatch(code, -1)
 	if len(names) < 30 {
 		t.Fatalf("found only %d codes", len(names))
 	}
 	for _, n := range names {
-		if !bytes.Contains(tests, append([]byte("{message."), append(n[1], ',')...)) {
+		if !bytes.Contains(tests, []byte("{message."+string(n[1])+",")) {
 			t.Errorf("no mail is held for %s", n[1])
+		}
+		if got := notice.Held(notice.Japanese, string(n[2])); got == string(n[2]) {
+			t.Errorf("%s has no words for the administrator", n[2])
 		}
 	}
 }

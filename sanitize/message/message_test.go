@@ -714,6 +714,25 @@ func TestReleaseHoldsJustThePartsAskedFor(t *testing.T) {
 	}
 }
 
+func TestTheTextArrivesInTheSecondRun(t *testing.T) {
+	for _, c := range []struct{ fields, body, want string }{
+		{"Content-Type: text/plain\n", "hello\n", "hello\r\n"},
+		{"Content-Type: text/html\n", "<html><p>hello</p></html>\n", "hello\r\n"},
+		{"Content-Type: text/html\n", "<!DOCTYPE html><p>%PDF-1.4</p>\n", "\r\n%PDF-1.4\r\n"},
+	} {
+		o := options()
+		o.KeepAll = true
+		out, _, err := treat(lf(top+c.fields+"\n"+c.body), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, ls := leaves(t, out)
+		if got := text(ls); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.body, got, c.want)
+		}
+	}
+}
+
 func TestPreviewIsTheTreatedText(t *testing.T) {
 	o := options()
 	o.Preview = true

@@ -354,7 +354,7 @@ func (w *work) notText(head []byte, n *node) bool {
 	if w.s.Options.KeepAll || w.s.Detect == nil {
 		// The second run trusts no detection, since the first may have died of
 		// it. What no text begins like is kept back.
-		return fileSignature(head)
+		return opensLikeFile(head) || fileSignature(head) && head[0] != '<'
 	}
 	d, err := w.s.Detect(sanitize.Object{ReaderAt: bytes.NewReader(head), Size: int64(len(head)), Declared: n.declared, Charset: n.charset})
 	if err != nil {

@@ -47,6 +47,11 @@ func rewriteText(r io.Reader, label string, l layout, out io.Writer) (told, erro
 		if first && len(b) > 0 {
 			b = bytes.TrimPrefix(b, []byte("\ufeff"))
 			first = false
+			if opensLikeFile(b) {
+				// A text may speak of such a thing, but a file of that text must
+				// not be one.
+				w.end()
+			}
 		}
 		if len(b) > 0 {
 			w.piece(b, full)
@@ -197,6 +202,17 @@ func (w *textWriter) write(b []byte) {
 		b = b[i+1:]
 	}
 	w.out.Write(b)
+}
+
+// opensLikeFile reports whether text begins with the mark of a file that is
+// text itself, to some program.
+func opensLikeFile(b []byte) bool {
+	for _, mark := range []string{"#!", "%PDF-", "{\\rt", "%!PS", "ITSF", "ID;P"} {
+		if bytes.HasPrefix(b, []byte(mark)) {
+			return true
+		}
+	}
+	return false
 }
 
 // turns reports whether r changes the direction in which what follows is
