@@ -37,13 +37,16 @@ type Account struct {
 	Created time.Time
 }
 
-// Accounts keeps the people. Changes write their audit event in the same
-// transaction.
+// Accounts keeps the people and the audit of what they did. Changes write their
+// audit event in the same transaction.
 type Accounts interface {
 	Accounts(ctx context.Context) ([]Account, error)
 	AccountByUID(ctx context.Context, uid int) (Account, bool, error)
 	AddAccount(ctx context.Context, a Account, ev audit.Event) error // an error that wraps spool.ErrState when name or uid is taken
 	RemoveAccount(ctx context.Context, name string, ev audit.Event) error
+	// VerifyAudit walks the chain: the number of records, and the first that
+	// does not fit or is missing, 0 when all do.
+	VerifyAudit(ctx context.Context) (records, bad int64, err error)
 }
 
 // Admin is the API.
@@ -457,23 +460,15 @@ func (a *Admin) auditList(ctx context.Context, _ Account, q client.Request) (any
 }
 
 func (a *Admin) auditVerify(ctx context.Context, _ Account, _ client.Request) (any, error) {
-	v := client.Verified{Intact: true}
-	for {
-		rs, err := a.Journal.Audit(ctx, "", v.Records, page)
-		if err != nil {
-			return nil, fmt.Errorf("read audit: %w", err)
-		}
-		for _, r := range rs {
-			if r.Seq != v.Records+1 || r.Prev != v.Last || !r.Intact() {
-				v.Intact, v.Broken = false, v.Records+1
-				return v, nil
-			}
-			v.Records, v.Last = r.Seq, r.Hash
-		}
-		if len(rs) < page {
-			return v, nil
-		}
+	n, bad, err := a.Accounts.VerifyAudit(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("verify audit: %w", err)
 	}
+	v := client.Verified{Records: n, Intact: bad == 0, Broken: bad}
+	if rs, err := a.Journal.Audit(ctx, "", n-1, 1); err == nil && len(rs) == 1 {
+		v.Last = rs[0].Hash
+	}
+	return v, nil
 }
 
 func (a *Admin) doctor(ctx context.Context, _ Account, _ client.Request) (any, error) {

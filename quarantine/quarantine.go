@@ -74,10 +74,12 @@ func (q *Quarantine) Release(ctx context.Context, t envelope.TenantID, id envelo
 	if e.Tampered != "" || e.Verdict.Class == sanitize.ClassTampered {
 		return "", q.back(ctx, e, ErrClass)
 	}
-	for _, a := range r.To {
-		if !slices.ContainsFunc(e.Envelope.To, func(b envelope.Address) bool { return a.Key() == b.Key() }) {
+	for i, a := range r.To {
+		at := slices.IndexFunc(e.Envelope.To, func(b envelope.Address) bool { return a.Key() == b.Key() })
+		if at < 0 {
 			return "", q.back(ctx, e, fmt.Errorf("%s: %w", a, ErrRecipient))
 		}
+		r.To[i] = e.Envelope.To[at] // as the mail has it, whatever case was typed
 	}
 	now := q.Now()
 	r.At = now
@@ -130,36 +132,23 @@ func (q *Quarantine) Delete(ctx context.Context, t envelope.TenantID, id envelop
 // Expire ends what has been held longer than its retention and returns how
 // many entries that were.
 func (q *Quarantine) Expire(ctx context.Context) (int, error) {
+	const portion = 100 // short enough not to keep the mail waiting
 	n := 0
-	now := q.Now()
-	var after envelope.ID
 	for {
-		// Ids sort by time, so entries that expire first come first; those
-		// held again by a release have a later expiry and are passed over.
-		es, err := q.Spool.List(ctx, spool.Filter{State: spool.Held, After: after, Limit: 200})
+		// Held entries fall due when they expire.
+		es, err := q.Spool.Claim(ctx, spool.Held, q.Now(), portion)
 		if err != nil {
-			return n, fmt.Errorf("list held: %w", err)
-		}
-		if len(es) == 0 {
-			return n, nil
+			return n, fmt.Errorf("claim expired: %w", err)
 		}
 		for _, e := range es {
-			after = e.Envelope.ID
-			if e.Expires.IsZero() || e.Expires.After(now) {
-				continue
-			}
-			e, err := q.Spool.Take(ctx, e.Envelope.Tenant, e.Envelope.ID, spool.Held)
-			if errors.Is(err, spool.ErrNotFound) || errors.Is(err, spool.ErrState) {
-				continue // somebody was quicker
-			}
-			if err != nil {
-				return n, fmt.Errorf("take: %w", err)
-			}
 			if err := q.Spool.Settle(ctx, e, q.end(e, "gateway", "expired", "held since "+e.Envelope.Received.UTC().Format(time.RFC3339))); err != nil {
 				return n, fmt.Errorf("settle: %w", err)
 			}
 			q.log("expired", e, "gateway")
 			n++
+		}
+		if len(es) < portion {
+			return n, nil
 		}
 	}
 }

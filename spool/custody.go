@@ -536,7 +536,7 @@ func (s *Spool) SpawnPart(parent Entry, id envelope.ID, paths []string) (Entry, 
 	if len(paths) == 0 {
 		return Entry{}, errors.New("spawn part: no path")
 	}
-	e, err := s.spawn(parent, id)
+	e, err := s.spawn(parent, id, nil)
 	if err != nil {
 		return Entry{}, fmt.Errorf("spawn part of %s: %w", parent.Envelope.ID, err)
 	}
@@ -547,10 +547,11 @@ func (s *Spool) SpawnPart(parent Entry, id envelope.ID, paths []string) (Entry, 
 
 // SpawnRelease derives the entry in state Received for a release that leaves
 // parent where it is: some of its parts (paths; empty: what parent itself is
-// about), to some of its recipients. It fails with ErrTampered as SpawnPart
-// does.
+// about), to some of its recipients (r.To; empty: all of them). The recipients
+// are those of the new envelope and so of its seals: nothing later can widen
+// them. It fails with ErrTampered as SpawnPart does.
 func (s *Spool) SpawnRelease(parent Entry, id envelope.ID, paths []string, r policy.Release) (Entry, error) {
-	e, err := s.spawn(parent, id)
+	e, err := s.spawn(parent, id, r.To)
 	if err != nil {
 		return Entry{}, fmt.Errorf("spawn release of %s: %w", parent.Envelope.ID, err)
 	}
@@ -560,13 +561,10 @@ func (s *Spool) SpawnRelease(parent Entry, id envelope.ID, paths []string, r pol
 		e.Part = slices.Clone(parent.Part)
 	}
 	e.Release = &r
-	if len(r.To) > 0 {
-		e.Pending = slices.Clone(r.To)
-	}
 	return e, nil
 }
 
-func (s *Spool) spawn(parent Entry, id envelope.ID) (Entry, error) {
+func (s *Spool) spawn(parent Entry, id envelope.ID, to []envelope.Address) (Entry, error) {
 	if !id.Valid() || id == parent.Envelope.ID {
 		return Entry{}, fmt.Errorf("id %q cannot be its own", id)
 	}
@@ -575,7 +573,15 @@ func (s *Spool) spawn(parent Entry, id envelope.ID) (Entry, error) {
 	}
 	env := parent.Envelope
 	env.ID = id
-	env.To = slices.Clone(env.To)
+	if len(to) == 0 {
+		to = env.To
+	}
+	for _, a := range to {
+		if !slices.Contains(env.To, a) {
+			return Entry{}, fmt.Errorf("%s is no recipient of it", a)
+		}
+	}
+	env.To = slices.Clone(to)
 	return Entry{
 		Envelope: env,
 		Parent:   parent.Envelope.ID,

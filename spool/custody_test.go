@@ -428,7 +428,7 @@ func TestDerivedEntriesHaveSealsOfTheirOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if rel.State != spool.Received || rel.Release.By != "officer" || !slices.Equal(rel.Pending, one) || !slices.Equal(rel.Part, []string{"3"}) || !slices.Equal(rel.Envelope.To, parent.Envelope.To) {
+		if rel.State != spool.Received || rel.Release.By != "officer" || !slices.Equal(rel.Pending, one) || !slices.Equal(rel.Part, []string{"3"}) || !slices.Equal(rel.Envelope.To, one) {
 			t.Errorf("release %+v", rel)
 		}
 		whole, err := s.SpawnRelease(part, envelope.NewID(time.Now()), nil, policy.Release{})

@@ -130,7 +130,8 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	} else if n > 0 {
 		log.Warn("recovered", "err", fmt.Sprintf("%d entries were in hand when the gateway stopped", n))
 	}
-	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log, MaxMessage: int64(c.MaxMessageSize)}
+	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log,
+		MaxMessage: int64(c.MaxMessageSize), Inline: spool.DefaultInline}
 	if err := g.firstAccount(ctx); err != nil {
 		return nil, err
 	}
