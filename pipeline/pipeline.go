@@ -218,7 +218,12 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 // queue stores the bytes to send, seals them and makes the change to Queued,
 // with an entry of its own for the parts kept back.
 func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v policy.Verdict) (spool.Change, error) {
-	to := e.Envelope.To
+	// A message that comes back because a route changed has been delivered to
+	// some of its recipients already.
+	to := e.Pending
+	if len(to) == 0 {
+		to = e.Envelope.To
+	}
 	legs, err := p.Table().Legs(e.Envelope.Zone, to)
 	if e.Envelope.Treatment == envelope.Ours {
 		legs, err = p.oursLegs(to)
@@ -238,7 +243,7 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 	}
 	out := seal.Outgoing{Tenant: string(e.Envelope.Tenant), ID: string(e.Envelope.ID), Kind: t.kind, Networks: numbers,
 		Header: t.header, Body: t.body}
-	for _, a := range to {
+	for _, a := range e.Envelope.To {
 		out.To = append(out.To, a.String())
 	}
 	now := p.Now()
