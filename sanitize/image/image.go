@@ -1,8 +1,8 @@
 // Package image makes pictures harmless: it decodes them to pixels under the
 // message's pixel budget and writes the pixels anew. What is no pixel does not
 // come out: no Exif (a camera's turn is applied first), no thumbnails, no
-// colour profiles (sRGB is assumed), no comments, no second picture, nothing
-// after the end.
+// colour profiles (plain ones are applied, sRGB is assumed for the rest), no
+// comments, no second picture, nothing after the end.
 //
 // PNG and JPEG leave as what they came. The other raster formats leave as PNG
 // and are treated only inside another document, where a kept-back picture
@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 	"strings"
 
@@ -58,6 +59,13 @@ func malformed(what string, err error) error {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w: %w", what, err, sanitize.ErrMalformed)
+}
+
+// converted applies a picture's colour profile, if it has one worth applying.
+func converted(s *sanitize.Session, p *profile, m image.Image) {
+	if p != nil && p.apply(m) {
+		s.Found(sanitize.Finding{Rule: "image.colour", Action: sanitize.Rewritten, Detail: "colours converted to sRGB"})
+	}
 }
 
 // dropped records what a picture held beside its pixels.

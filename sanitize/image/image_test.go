@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -519,6 +520,100 @@ func TestDamageIsRefused(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// wide is the colour profile of phones: the primaries of Display P3 and the
+// curve of sRGB as a formula, in the form of ICC.1.
+func wide() []byte {
+	s15 := func(v ...float64) (b []byte) {
+		for _, f := range v {
+			b = binary.BigEndian.AppendUint32(b, uint32(int32(math.Round(f*65536))))
+		}
+		return b
+	}
+	xyz := func(v ...float64) []byte { return append([]byte("XYZ \x00\x00\x00\x00"), s15(v...)...) }
+	para := append([]byte("para\x00\x00\x00\x00\x00\x03\x00\x00"), s15(2.4, 1/1.055, 0.055/1.055, 1/12.92, 0.04045)...)
+	return icc([]tag{
+		{"rXYZ", xyz(0.51512, 0.24120, -0.00105)}, {"gXYZ", xyz(0.29198, 0.69225, 0.04189)}, {"bXYZ", xyz(0.15710, 0.06657, 0.78407)},
+		{"rTRC", para}, {"gTRC", para}, {"bTRC", para},
+	})
+}
+
+type tag struct {
+	name string
+	b    []byte
+}
+
+func icc(tags []tag) []byte {
+	h := make([]byte, 128)
+	copy(h[16:], "RGB XYZ ")
+	copy(h[36:], "acsp")
+	h = binary.BigEndian.AppendUint32(h, uint32(len(tags)))
+	at := len(h) + 12*len(tags)
+	var body []byte
+	for _, t := range tags {
+		h = append(h, t.name...)
+		h = binary.BigEndian.AppendUint32(h, uint32(at+len(body)))
+		h = binary.BigEndian.AppendUint32(h, uint32(len(t.b)))
+		body = append(body, t.b...)
+	}
+	return append(h, body...)
+}
+
+func TestWideColoursAreConverted(t *testing.T) {
+	p := readProfile(wide())
+	if p == nil {
+		t.Fatal("the profile was not read")
+	}
+	for _, c := range []struct{ in, want [3]uint8 }{
+		// By the matrix between the two that CSS Color 4 gives.
+		{[3]uint8{0, 0, 0}, [3]uint8{0, 0, 0}},
+		{[3]uint8{255, 255, 255}, [3]uint8{255, 255, 255}},
+		{[3]uint8{128, 128, 128}, [3]uint8{128, 128, 128}},
+		{[3]uint8{200, 100, 50}, [3]uint8{215, 92, 31}},
+		{[3]uint8{255, 0, 0}, [3]uint8{255, 0, 0}},
+	} {
+		r, g, b := p.convert(c.in[0], c.in[1], c.in[2])
+		if distance(r, c.want[0]) > 2 || distance(g, c.want[1]) > 2 || distance(b, c.want[2]) > 2 {
+			t.Errorf("%v became %v, want %v", c.in, [3]uint8{r, g, b}, c.want)
+		}
+	}
+	src := image.NewNRGBA(image.Rect(0, 0, 33, 17))
+	for i := 0; i < len(src.Pix); i += 4 {
+		copy(src.Pix[i:], []byte{200, 100, 50, 255})
+	}
+	var z bytes.Buffer
+	w := zlib.NewWriter(&z)
+	w.Write(wide())
+	w.Close()
+	jpg := withSegment(encodeJPEG(src, 95), 0xe2, append([]byte("ICC_PROFILE\x00\x01\x01"), wide()...))
+	for k, in := range map[sanitize.Kind][]byte{
+		sanitize.KindPNG:  withChunk(encodePNG(src), "iCCP", append([]byte("P3\x00\x00"), z.Bytes()...)),
+		sanitize.KindJPEG: jpg,
+	} {
+		out, found, err := run(t, k, "2", in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, g, b, _ := decodeAs(t, out).At(20, 10).RGBA()
+		if distance(uint8(r>>8), 215) > 4 || distance(uint8(g>>8), 92) > 4 || distance(uint8(b>>8), 31) > 4 {
+			t.Errorf("%s: %d %d %d", k, r>>8, g>>8, b>>8)
+		}
+		if found[0].Rule != "image.colour" || found[0].Changed() {
+			t.Errorf("%s: found %v", k, found)
+		}
+	}
+}
+
+func FuzzProfile(f *testing.F) {
+	f.Add(wide())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if p := readProfile(b); p != nil {
+			for v := range 256 {
+				p.convert(uint8(v), uint8(255-v), uint8(v/2))
+			}
+		}
+	})
 }
 
 func fuzz(f *testing.F, k sanitize.Kind) {

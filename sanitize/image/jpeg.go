@@ -38,6 +38,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
+	converted(s, j.profile, m)
 	dropped(s, j.dropped)
 	trailing(s, in, j.end)
 	if j.orientation > 1 {
@@ -68,6 +69,7 @@ type segments struct {
 	adobe         int     // the transform, -1 when there is no mark
 	jfif          bool
 	orientation   int
+	profile       *profile
 	pieces        []io.Reader
 	dropped       []string
 	end           int64
@@ -202,6 +204,10 @@ func walkJPEG(in sanitize.Object) (*segments, error) {
 		case m == 0xe1:
 			drop("XMP")
 		case m == 0xe2 && bytes.HasPrefix(b, []byte("ICC_PROFILE\x00")):
+			// A profile in one piece, as the plain ones are (ICC.1, B.4).
+			if n >= 14 && b[12] == 1 && b[13] == 1 && j.profile == nil {
+				j.profile = readProfile(b[14:])
+			}
 			drop("colour profile")
 		case m == 0xe2 && bytes.HasPrefix(b, []byte("MPF\x00")):
 			drop("further pictures")

@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"slices"
 
 	"sekisho/sanitize"
 )
@@ -42,6 +43,7 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if p.animated {
 		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
 	}
+	converted(s, p.profile, m)
 	dropped(s, p.dropped)
 	trailing(s, in, p.end)
 	if err := writePNG(out, p.shallow(m), p.density); err != nil {
@@ -58,6 +60,7 @@ type chunks struct {
 	alpha         bool        // a tRNS chunk
 	pieces        []io.Reader // the chunks that hold pixels
 	density       []byte      // the content of pHYs
+	profile       *profile
 	dropped       []string
 	animated      bool
 	end           int64
@@ -88,7 +91,6 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 		}
 		from, to = 0, 0
 	}
-	seen := map[string]bool{}
 	at := int64(len(h))
 	for range maxChunks {
 		var c [8]byte
@@ -117,21 +119,21 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 			if n, err := in.ReadAt(b, at+8); size == 9 && n == 9 && (err == nil || err == io.EOF) && b[8] <= 1 {
 				p.density = b
 			}
+		case "iCCP":
+			if size <= profileBytes && p.profile == nil {
+				b := make([]byte, size)
+				if n, err := in.ReadAt(b, at+8); int64(n) == size && (err == nil || err == io.EOF) {
+					p.profile = readProfile(inflateProfile(b))
+				}
+			}
+			p.drop("colour profile")
 		case "gAMA", "cHRM", "sRGB", "sBIT", "bKGD", "hIST", "tIME":
 			// How to show the pixels, in words that hide nothing.
 		default:
 			if c[4]&0x20 == 0 { // PNG 5.4: a critical chunk nobody knows
 				return nil, fmt.Errorf("PNG chunk %q: %w", name, sanitize.ErrMalformed)
 			}
-			if label := chunkNames[name]; label != "" {
-				name = label
-			} else {
-				name = "chunks without a known use"
-			}
-			if !seen[name] && len(p.dropped) < 10 {
-				seen[name] = true
-				p.dropped = append(p.dropped, name)
-			}
+			p.drop(chunkNames[name])
 		}
 		at = next
 		if name == "IEND" {
@@ -143,7 +145,17 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 	return nil, fmt.Errorf("PNG of more than %d chunks: %w", maxChunks, sanitize.ErrLimit)
 }
 
-var chunkNames = map[string]string{"tEXt": "text", "zTXt": "text", "iTXt": "text", "eXIf": "Exif", "iCCP": "colour profile", "sPLT": "palettes"}
+var chunkNames = map[string]string{"tEXt": "text", "zTXt": "text", "iTXt": "text", "eXIf": "Exif", "sPLT": "palettes"}
+
+// drop notes what is not kept, each thing once.
+func (p *chunks) drop(what string) {
+	if what == "" {
+		what = "chunks without a known use"
+	}
+	if !slices.Contains(p.dropped, what) {
+		p.dropped = append(p.dropped, what)
+	}
+}
 
 func (p *chunks) bytesPerPixel() float64 {
 	n := 4.0

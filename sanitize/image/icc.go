@@ -1,0 +1,272 @@
+package image
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"image"
+	"image/color"
+	"io"
+	"math"
+)
+
+// A profile says what colours the numbers of a picture mean. Without it they
+// mean sRGB, and the photos of today's phones, made for wider screens, would
+// look dull. So the colours are converted and the profile is dropped. Only the
+// plain profiles are understood, three curves and a matrix (ICC.1:2010, 8.3.3);
+// what is built of tables is dropped unread.
+type profile struct {
+	linear [3][256]float32 // what a value of a channel is in light
+	matrix [3][3]float32   // from the profile's light to sRGB's
+}
+
+const (
+	// profileBytes bounds a profile. Those of three curves and a matrix have
+	// 500 to 4,000 bytes.
+	profileBytes = 64 << 10
+	profileTags  = 100
+)
+
+// toSRGB is from XYZ under D50, in which profiles speak, to linear sRGB (IEC
+// 61966-2-1, adapted by Bradford's method).
+var toSRGB = [3][3]float64{
+	{3.1338561, -1.6168667, -0.4906146},
+	{-0.9787684, 1.9161415, 0.0334540},
+	{0.0719453, -0.2289914, 1.4052427},
+}
+
+// readProfile returns nil for what is no plain profile of RGB, and for sRGB,
+// which needs no conversion.
+func readProfile(b []byte) *profile {
+	if len(b) < 132 || string(b[36:40]) != "acsp" || string(b[16:20]) != "RGB " || string(b[20:24]) != "XYZ " {
+		return nil
+	}
+	tags := map[string][]byte{}
+	for i := range min(binary.BigEndian.Uint32(b[128:]), profileTags) {
+		at := 132 + 12*int(i)
+		if at+12 > len(b) {
+			return nil
+		}
+		from, size := int64(binary.BigEndian.Uint32(b[at+4:])), int64(binary.BigEndian.Uint32(b[at+8:]))
+		if from+size <= int64(len(b)) {
+			tags[string(b[at:at+4])] = b[from : from+size]
+		}
+	}
+	var p profile
+	var m [3][3]float64
+	for i, c := range [3]string{"r", "g", "b"} {
+		xyz := tags[c+"XYZ"]
+		if len(xyz) < 20 || string(xyz[:4]) != "XYZ " {
+			return nil
+		}
+		for j := range 3 {
+			m[j][i] = fixed(xyz[8+4*j:])
+		}
+		if !curve(tags[c+"TRC"], &p.linear[i]) {
+			return nil
+		}
+	}
+	for i := range 3 {
+		for j := range 3 {
+			v := 0.0
+			for k := range 3 {
+				v += toSRGB[i][k] * m[k][j]
+			}
+			p.matrix[i][j] = float32(v)
+		}
+	}
+	// What moves no colour by more than two of 255 steps is sRGB by another
+	// name.
+	most := 0
+	for _, r := range [...]uint8{0, 40, 128, 200, 255} {
+		for _, g := range [...]uint8{0, 128, 255} {
+			for _, bl := range [...]uint8{0, 128, 255} {
+				r2, g2, b2 := p.convert(r, g, bl)
+				most = max(most, distance(r, r2), distance(g, g2), distance(bl, b2))
+			}
+		}
+	}
+	if most <= 2 {
+		return nil
+	}
+	return &p
+}
+
+func distance(a, b uint8) int { return max(int(a)-int(b), int(b)-int(a)) }
+
+// fixed is s15Fixed16Number.
+func fixed(b []byte) float64 { return float64(int32(binary.BigEndian.Uint32(b))) / 65536 }
+
+// curve reads a tone curve at 256 places (ICC.1:2010, 10.5 and 10.15).
+func curve(b []byte, out *[256]float32) bool {
+	var f func(float64) float64
+	switch {
+	case len(b) >= 12 && string(b[:4]) == "curv":
+		n := int64(binary.BigEndian.Uint32(b[8:]))
+		switch {
+		case n == 0:
+			f = func(x float64) float64 { return x }
+		case n == 1 && len(b) >= 14:
+			g := float64(binary.BigEndian.Uint16(b[12:])) / 256
+			f = func(x float64) float64 { return math.Pow(x, g) }
+		case n > 1 && 12+2*n <= int64(len(b)):
+			f = func(x float64) float64 {
+				at := x * float64(n-1)
+				i := min(int64(at), n-2)
+				lo, hi := float64(binary.BigEndian.Uint16(b[12+2*i:])), float64(binary.BigEndian.Uint16(b[14+2*i:]))
+				return (lo + (hi-lo)*(at-float64(i))) / 65535
+			}
+		default:
+			return false
+		}
+	case len(b) >= 12 && string(b[:4]) == "para":
+		kind := binary.BigEndian.Uint16(b[8:])
+		if kind > 4 {
+			return false
+		}
+		n := [...]int{1, 3, 4, 5, 7}[kind]
+		if len(b) < 12+4*n {
+			return false
+		}
+		var v [7]float64
+		for i := range n {
+			v[i] = fixed(b[12+4*i:])
+		}
+		g, a, bb, c, d, e, ff := v[0], v[1], v[2], v[3], v[4], v[5], v[6]
+		switch kind {
+		case 0:
+			a, d = 1, math.Inf(-1)
+		case 1, 2:
+			if a == 0 {
+				return false
+			}
+			// Below -b/a it is constant.
+			d, e, ff, c = -bb/a, c, c, 0
+		}
+		if kind == 1 {
+			e, ff = 0, 0
+		}
+		f = func(x float64) float64 {
+			if x >= d {
+				return math.Pow(max(a*x+bb, 0), g) + e
+			}
+			return c*x + ff
+		}
+	default:
+		return false
+	}
+	for i := range out {
+		v := f(float64(i) / 255)
+		if math.IsNaN(v) {
+			return false
+		}
+		out[i] = float32(min(max(v, 0), 1))
+	}
+	return true
+}
+
+// srgb is the curve of sRGB at 4,096 places, fine enough for dark colours.
+var srgb = func() (t [4097]uint8) {
+	for i := range t {
+		x := float64(i) / 4096
+		if x <= 0.0031308 {
+			x *= 12.92
+		} else {
+			x = 1.055*math.Pow(x, 1/2.4) - 0.055
+		}
+		t[i] = uint8(x*255 + 0.5)
+	}
+	return t
+}()
+
+// convert gives the sRGB numbers of a colour; what sRGB does not have becomes
+// the nearest it has.
+func (p *profile) convert(r, g, b uint8) (uint8, uint8, uint8) {
+	x, y, z := p.linear[0][r], p.linear[1][g], p.linear[2][b]
+	m := &p.matrix
+	return level(m[0][0]*x + m[0][1]*y + m[0][2]*z), level(m[1][0]*x + m[1][1]*y + m[1][2]*z), level(m[2][0]*x + m[2][1]*y + m[2][2]*z)
+}
+
+func level(v float32) uint8 {
+	// Written so that NaN, which no comparison holds for, ends at zero.
+	if !(v > 0) {
+		return 0
+	}
+	if v >= 1 {
+		return 255
+	}
+	return srgb[int(v*4096+0.5)]
+}
+
+// apply converts a picture in place and reports whether it could.
+func (p *profile) apply(m image.Image) bool {
+	pixels := func(pix []byte) {
+		for i := 0; i+3 < len(pix); i += 4 {
+			pix[i], pix[i+1], pix[i+2] = p.convert(pix[i], pix[i+1], pix[i+2])
+		}
+	}
+	switch m := m.(type) {
+	case *image.RGBA: // without transparency: decoders make it of opaque pictures
+		if !m.Opaque() {
+			return false
+		}
+		pixels(m.Pix)
+	case *image.NRGBA:
+		pixels(m.Pix)
+	case *image.Paletted:
+		for i, c := range m.Palette {
+			n := color.NRGBAModel.Convert(c).(color.NRGBA)
+			n.R, n.G, n.B = p.convert(n.R, n.G, n.B)
+			if _, opaque := c.(color.RGBA); opaque {
+				m.Palette[i] = color.RGBA{n.R, n.G, n.B, n.A}
+			} else {
+				m.Palette[i] = n
+			}
+		}
+	case *image.YCbCr:
+		p.applyYCbCr(m)
+	default:
+		return false
+	}
+	return true
+}
+
+// applyYCbCr converts a JPEG's planes where they lie: all pixels under one
+// chroma sample, then their mean chroma.
+func (p *profile) applyYCbCr(m *image.YCbCr) {
+	r := planes(m)
+	for cy := 0; cy*r.v < r.height; cy++ {
+		for cx := 0; cx*r.h < r.width; cx++ {
+			at := cy*m.CStride + cx
+			cb, cr := m.Cb[at], m.Cr[at]
+			sumB, sumR, n := 0, 0, 0
+			for y := cy * r.v; y < min((cy+1)*r.v, r.height); y++ {
+				for x := cx * r.h; x < min((cx+1)*r.h, r.width); x++ {
+					red, green, blue := color.YCbCrToRGB(m.Y[y*m.YStride+x], cb, cr)
+					yy, b2, r2 := color.RGBToYCbCr(p.convert(red, green, blue))
+					m.Y[y*m.YStride+x] = yy
+					sumB, sumR, n = sumB+int(b2), sumR+int(r2), n+1
+				}
+			}
+			m.Cb[at], m.Cr[at] = uint8((sumB+n/2)/n), uint8((sumR+n/2)/n)
+		}
+	}
+}
+
+// inflateProfile reads the content of a PNG's iCCP chunk: a name, a method and
+// the profile compressed (PNG 11.3.3.3).
+func inflateProfile(b []byte) []byte {
+	name, rest, ok := bytes.Cut(b, []byte{0})
+	if !ok || len(name) > 79 || len(rest) < 2 || rest[0] != 0 {
+		return nil
+	}
+	z, err := zlib.NewReader(bytes.NewReader(rest[1:]))
+	if err != nil {
+		return nil
+	}
+	p, err := io.ReadAll(io.LimitReader(z, profileBytes))
+	if err != nil {
+		return nil
+	}
+	return p
+}
