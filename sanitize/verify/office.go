@@ -80,7 +80,7 @@ var forbidden = func() map[string]bool {
 		ddeLink oleLink externalBook externalReferences externalReference connection connections queryTable webPublishItems webPublishing
 		customUI script scripts embeddedFont embedRegular embedBold embedItalic embedBoldItalic dataBinding frameset
 		quickTimeFile videoFile audioFile wavAudioFile snd sndTgt audioCd audio video cmd htmlPubPr
-		fmlaMacro FmlaMacro tcg xmlMaps smartTags custDataLst externalData webExtension saveThroughXslt attachedSchema`) {
+		fmlaMacro FmlaMacro tcg xmlMaps smartTags custDataLst webExtension saveThroughXslt attachedSchema`) {
 		m[n] = true
 	}
 	return m
