@@ -55,8 +55,11 @@ func (d *document) gather() error {
 	root := &part{source: main.Name, file: main, typ: d.main.typ, class: classXML, host: d.main.host, name: d.main.name}
 	switch d.main.host {
 	case hostWord:
-		root.class = classWord
-	case hostSheet, hostSlide:
+		root.class, root.root = classWord, "document"
+	case hostSheet:
+		root.root = "workbook"
+	case hostSlide:
+		root.root = "presentation"
 	default:
 		return fmt.Errorf("host %d: %w", d.main.host, sanitize.ErrUnsupported)
 	}
@@ -190,8 +193,11 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		}
 	}
 	n := &part{source: f.Name, file: f, typ: rule.typ, class: rule.class, host: p.host, rule: rule, ext: ".xml", owner: p}
-	if rule.class == classVML {
+	switch rule.class {
+	case classVML:
 		n.ext = ".vml"
+	case classSheet:
+		n.root = "worksheet"
 	}
 	t, err := d.add(n, rule.name, rule.numbered)
 	if err != nil {

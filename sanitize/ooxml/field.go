@@ -30,8 +30,11 @@ func fieldVerdict(literal string, nested bool) string {
 		end = len(s)
 	}
 	word := strings.ToUpper(s[:end])
-	if word == "" && !nested {
+	if s == "" && !nested {
 		return "" // a field without code does nothing
+	}
+	if word == "" {
+		return "(no name)"
 	}
 	if !slices.Contains(harmlessFields, word) {
 		return word

@@ -33,6 +33,7 @@ type filter struct {
 	uris     map[string]space
 	skip     int // frames from here on are not copied
 	lost     int // pictures and objects lost so far
+	rootGone bool
 	edits    []edit
 	tag      []byte
 
@@ -155,7 +156,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
-	f.skip, f.lost, f.text = -1, 0, nil
+	f.skip, f.lost, f.text, f.rootGone = -1, 0, nil, false
 	f.stories = append(f.stories[:0], nil)
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
@@ -173,7 +174,11 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 				return f.explain(malformed("two roots"))
 			}
 			rooted = true
+			root := len(f.frames) == 0
 			err = f.start()
+			if err == nil && root && !f.rootFits() {
+				err = malformed("begins with <%s>", f.s.name)
+			}
 		case tokenEnd:
 			err = f.end(f.s.name)
 		case tokenText:
@@ -196,6 +201,16 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	}
 	f.endStory()
 	return f.out.settle(true)
+}
+
+// rootFits reports whether the root, just read, stays and is the one that the
+// part's type promises.
+func (f *filter) rootFits() bool {
+	if f.rootGone {
+		return false
+	}
+	_, local := split(f.s.name)
+	return f.part.root == "" || f.part.root == string(local)
 }
 
 func (f *filter) explain(err error) error {
@@ -351,6 +366,7 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 		f.discard(fr, d)
 		return f.checkAttrs()
 	case unwrap:
+		f.rootGone = f.rootGone || len(f.frames) == 1
 		fr.role = roleUnwrap
 		fr.body = f.out.pos()
 		return f.checkAttrs()
@@ -383,8 +399,8 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 	if fr.holds {
 		f.out.hold() // whether it stays is known at its end
 	}
-	if p := f.owner(); p != nil {
-		p.kids++
+	if p := f.owner(); p != nil && !(sp == spaceMain2 && string(local) == "sqref") {
+		p.kids++ // the place of a rule is no rule
 	}
 	f.writeTag(fr)
 	fr.body = f.out.pos()
@@ -420,6 +436,7 @@ func (f *filter) owner() *frame {
 // discard skips an element and tells those who contain it.
 func (f *filter) discard(fr *frame, d verdict) {
 	fr.role = roleSkipped
+	f.rootGone = f.rootGone || len(f.frames) == 1
 	if d == drop {
 		f.loseSomething()
 	}
@@ -593,6 +610,9 @@ func (f *filter) cutFrame(fr *frame) {
 		p.kids--
 		if p.role == roleList || p.role == roleAlt || p.role == roleBranch {
 			p.doomed = true // something went; a list that is empty now goes too
+		}
+		if p.role == roleUnit && p.kids == 0 {
+			p.doomed = true
 		}
 	}
 }

