@@ -47,3 +47,8 @@ faults: build ## long fault runs: 200 kill -9 under load
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 1m each)
 	bash scripts/fuzz.sh $(or $(FUZZTIME),1m)
+
+.PHONY: corpus
+corpus: deps build ## figures over a collection of real mails and documents beside the project
+	go run ./scripts/corpus --bin bin mail
+	go run ./scripts/corpus --bin bin office

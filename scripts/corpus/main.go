@@ -1,0 +1,420 @@
+// Corpus runs the gateway over a collection of real mails and documents that
+// lies beside the project and prints what became of each kind: how many were
+// delivered, held or refused, and why. It is for measuring, not a test: the
+// collection is not part of the project.
+//
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus office
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"syscall"
+	"time"
+
+	"sekisho/internal/smtptest"
+)
+
+func main() {
+	bin := flag.String("bin", "bin", "folder with the three binaries")
+	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
+	judge := flag.Bool("libreoffice", true, "compare words before and after with LibreOffice")
+	flag.Parse()
+	c := collection{dir: *corpus}
+	err := c.load()
+	if errors.Is(err, os.ErrNotExist) {
+		fmt.Printf("corpus: %s is not there; nothing was measured\n", *corpus)
+		return
+	}
+	b, berr := filepath.Abs(*bin)
+	if err = errors.Join(err, berr); err == nil {
+		switch flag.Arg(0) {
+		case "mail":
+			err = c.mail(b)
+		case "office":
+			err = c.office(b, *judge)
+		default:
+			err = errors.New("want mail or office")
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "corpus: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// row is a line of the manifest.
+type row struct{ path, kind, expect string }
+
+func (r row) has(words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(strings.Split(r.expect, ","), w) })
+}
+
+type collection struct {
+	dir  string
+	rows []row
+}
+
+func (c *collection) load() error {
+	f, err := os.Open(filepath.Join(c.dir, "MANIFEST.tsv"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 1<<20)
+	var head []string
+	for s.Scan() {
+		cols := strings.Split(s.Text(), "\t")
+		if head == nil {
+			head = cols
+			continue
+		}
+		get := func(name string) string {
+			if i := slices.Index(head, name); i >= 0 && i < len(cols) {
+				return cols[i]
+			}
+			return ""
+		}
+		c.rows = append(c.rows, row{get("path"), get("true_type"), get("expectations")})
+	}
+	return s.Err()
+}
+
+func (c *collection) under(folder string) []row {
+	var rs []row
+	for _, r := range c.rows {
+		if strings.HasPrefix(r.path, folder+"/") {
+			rs = append(rs, r)
+		}
+	}
+	return rs
+}
+
+const configuration = `hostname: mx.town.example.lg.jp
+data_dir: %[1]s/data
+listeners:
+  - { name: mx, zone: internet, listen: ["127.0.0.1:0"], peers: ["127.0.0.1"] }
+limits: { held_bytes_per_peer_hour: 1000GiB }
+tenants:
+  - { id: town, domains: [town.example.lg.jp] }
+hops:
+  - { name: town-mail, network: local, hosts: [%[2]q] }
+routes:
+  - { domain: town.example.lg.jp, hop: town-mail }
+metrics: { listen: "" }
+`
+
+var severalFrom = regexp.MustCompile(`(?im)^from[ \t]*:`)
+
+// mail sends every mail, its line ends made CRLF and an mbox first line taken
+// off, each to a recipient of its own, and counts.
+func (c *collection) mail(bin string) error {
+	dir, err := os.MkdirTemp("", "sekisho-corpus-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	var sink smtptest.Sink
+	if err := sink.Listen("127.0.0.1:0"); err != nil {
+		return err
+	}
+	defer sink.Close()
+	file := filepath.Join(dir, "sekisho.yaml")
+	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, dir, sink.Addr()), 0o600); err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	g := exec.Command(filepath.Join(bin, "sekishod"), "--config", file)
+	g.Stderr = log
+	if err := g.Start(); err != nil {
+		return err
+	}
+	defer func() {
+		_ = g.Process.Signal(syscall.SIGTERM)
+		_ = g.Wait()
+	}()
+	mx, err := listening(log.Name())
+	if err != nil {
+		return err
+	}
+	rows := c.under("eml")
+	start := time.Now()
+	answers := make([]string, len(rows))
+	for i, r := range rows {
+		b, err := os.ReadFile(filepath.Join(c.dir, r.path))
+		if err != nil {
+			return err
+		}
+		if bytes.HasPrefix(b, []byte("From ")) {
+			if _, rest, ok := bytes.Cut(b, []byte("\n")); ok {
+				b = rest
+			}
+		}
+		if answers[i], err = send(mx, fmt.Sprintf("m%05d@town.example.lg.jp", i), crlf(b)); err != nil {
+			answers[i] = "no answer: " + err.Error()
+		}
+	}
+	cli := func(args ...string) (string, error) {
+		out, err := exec.Command(filepath.Join(bin, "sekisho"), append([]string{"--socket", filepath.Join(dir, "data", "admin.sock")}, args...)...).Output()
+		return string(out), err
+	}
+	for {
+		out, err := cli("queue", "list", "--json")
+		if err != nil {
+			return fmt.Errorf("queue list: %w", err)
+		}
+		if out == "" {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	took := time.Since(start)
+	arrived := map[string]bool{}
+	for _, t := range sink.Delivered() {
+		for _, to := range t.To {
+			arrived[to] = true
+		}
+	}
+	type entry struct {
+		To      []string
+		Rule    string
+		Reasons []string
+		Parts   []string
+	}
+	held := map[string]entry{}
+	out, err := cli("quarantine", "list", "--json")
+	if err != nil {
+		return fmt.Errorf("quarantine list: %w", err)
+	}
+	for _, l := range strings.Split(strings.TrimSpace(out), "\n") {
+		var e entry
+		if json.Unmarshal([]byte(l), &e) == nil && len(e.Parts) == 0 {
+			for _, to := range e.To {
+				held[to] = e
+			}
+		}
+	}
+	all, honest := map[string]int{}, map[string]int{}
+	reasons := map[string][]string{}
+	for i, r := range rows {
+		to := fmt.Sprintf("m%05d@town.example.lg.jp", i)
+		what, why := "lost", answers[i]
+		switch e, ok := held[to]; {
+		case arrived[to]:
+			what = "delivered"
+		case ok:
+			what, why = "held", e.Rule
+		case strings.HasPrefix(answers[i], "4"), strings.HasPrefix(answers[i], "5"):
+			what = "refused"
+		}
+		all[what]++
+		b, err := os.ReadFile(filepath.Join(c.dir, r.path))
+		if err != nil {
+			return err
+		}
+		head, _, _ := bytes.Cut(bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
+		if r.has("benign") && len(severalFrom.FindAll(head, 2)) < 2 {
+			honest[what]++
+			if what != "delivered" {
+				reasons[what+" "+why] = append(reasons[what+" "+why], r.path)
+			}
+		}
+	}
+	fmt.Printf("mail: %d in %.0f s: %s\n", len(rows), took.Seconds(), counts(all))
+	fmt.Printf("flagged benign, without several From: %s; delivered %.1f %%\n", counts(honest), share(honest, "delivered"))
+	for _, why := range sortedKeys(reasons) {
+		fmt.Printf("  %3d %s\n", len(reasons[why]), why)
+		for _, p := range reasons[why] {
+			fmt.Printf("        %s\n", p)
+		}
+	}
+	if all["lost"] > 0 {
+		return fmt.Errorf("%d mails are neither delivered, held nor refused", all["lost"])
+	}
+	return nil
+}
+
+// crlf makes every line end a CRLF, those of old Macs included.
+func crlf(b []byte) []byte {
+	b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
+	b = bytes.ReplaceAll(b, []byte("\r"), []byte("\n"))
+	return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n"))
+}
+
+type result struct {
+	File, Kind, Outcome, Mode, Output, Error string
+	OutKind                                  string `json:"out_kind"`
+}
+
+// office treats every Office document and has other programs judge the outputs.
+func (c *collection) office(bin string, judge bool) error {
+	check, err := filepath.Abs(filepath.Join(c.dir, "check", "cdrcheck.py"))
+	if err != nil {
+		return err
+	}
+	for _, folder := range []string{"docx", "xlsx", "pptx"} {
+		out, err := os.MkdirTemp("", "sekisho-corpus-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(out)
+		rows := c.under(folder)
+		args := []string{"sanitize", "--json", "--out", out}
+		for _, r := range rows {
+			args = append(args, filepath.Join(c.dir, r.path))
+		}
+		start := time.Now()
+		raw, err := exec.Command(filepath.Join(bin, "sekisho"), args...).Output()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			return err
+		}
+		took := time.Since(start)
+		benign, active, failed := map[string]int{}, map[string]int{}, 0
+		var outputs, inputs []string
+		lines := strings.Split(strings.TrimSpace(string(raw)), "\n")
+		if len(lines) != len(rows) {
+			return fmt.Errorf("%d results for %d files", len(lines), len(rows))
+		}
+		for i, l := range lines {
+			var r result
+			if err := json.Unmarshal([]byte(l), &r); err != nil {
+				return err
+			}
+			what := r.Outcome
+			if what != "refused" {
+				what += " by " + r.Mode
+			}
+			if rows[i].has("benign") {
+				benign[what]++
+			}
+			if rows[i].has("has_vba", "has_vba_part", "has_activex", "has_ole_embedded", "has_external_rel", "has_external_template", "has_externallink", "has_xlm_part", "has_dde") && !rows[i].has("encrypted") {
+				active[what]++
+			}
+			if r.Outcome == "refused" {
+				fmt.Printf("  refused %s: %s\n", rows[i].path, r.Error)
+				continue
+			}
+			if r.Output == "" {
+				return fmt.Errorf("%s has no output: %s", rows[i].path, r.Error)
+			}
+			outputs, inputs = append(outputs, r.Output), append(inputs, filepath.Join(c.dir, rows[i].path))
+			if b, err := exec.Command("python3", check, r.Output).CombinedOutput(); err != nil {
+				failed++
+				fmt.Printf("  cdrcheck %s: %s\n", rows[i].path, bytes.TrimSpace(b))
+			}
+		}
+		fmt.Printf("%s: %d files in %.1f s (%.1f a second); benign: %s; flagged active and not encrypted: %s; cdrcheck fails on %d of %d outputs\n",
+			folder, len(rows), took.Seconds(), float64(len(rows))/took.Seconds(), counts(benign), counts(active), failed, len(outputs))
+		if judge {
+			if err := words(folder, inputs, outputs); err != nil {
+				return err
+			}
+		}
+		if failed > 0 {
+			return fmt.Errorf("cdrcheck fails on %d outputs", failed)
+		}
+	}
+	return nil
+}
+
+// words has LibreOffice read every file before and after, and compares the
+// words it found.
+func words(folder string, before, after []string) error {
+	format := map[string]string{"docx": "txt:Text (encoded):UTF8", "xlsx": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pptx": "pdf"}[folder]
+	opened, lost, differ := 0, 0, 0
+	for i := range after {
+		a, aok := read(before[i], format)
+		b, bok := read(after[i], format)
+		if !aok {
+			continue
+		}
+		opened++
+		switch {
+		case !bok:
+			lost++
+			fmt.Printf("  LibreOffice opens %s no more\n", filepath.Base(before[i]))
+		case a != b:
+			differ++
+			fmt.Printf("  words differ: %s\n", filepath.Base(before[i]))
+		}
+	}
+	fmt.Printf("%s: LibreOffice opened %d before, %d no more after; words equal in %d (%.1f %%)\n",
+		folder, opened, lost, opened-lost-differ, 100*float64(opened-lost-differ)/float64(max(opened, 1)))
+	return nil
+}
+
+func read(file, format string) (string, bool) {
+	dir, err := os.MkdirTemp("", "sekisho-lo-")
+	if err != nil {
+		return "", false
+	}
+	defer os.RemoveAll(dir)
+	// A copy under a plain name: some of the collection's names are no names
+	// for a converter's command line.
+	in := filepath.Join(dir, "in"+filepath.Ext(file))
+	b, err := os.ReadFile(file)
+	if err != nil || os.WriteFile(in, b, 0o600) != nil {
+		return "", false
+	}
+	out := filepath.Join(dir, "out")
+	cmd := exec.Command("timeout", "60", "soffice", "--headless", "-env:UserInstallation=file:///tmp/sekisho-lo-profile", "--convert-to", format, "--outdir", out, in)
+	_ = cmd.Run() // its exit status proves nothing; the output does
+	files, _ := filepath.Glob(filepath.Join(out, "*"))
+	sort.Strings(files)
+	var text strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if strings.HasSuffix(f, ".pdf") {
+			b, err = exec.Command("pdftotext", "-layout", f, "-").Output()
+		}
+		if err != nil {
+			return "", false
+		}
+		text.Write(b)
+		text.WriteByte('\n')
+	}
+	return strings.Join(strings.Fields(text.String()), " "), len(files) > 0
+}
+
+func counts(m map[string]int) string {
+	var words []string
+	for _, k := range sortedKeys(m) {
+		words = append(words, fmt.Sprintf("%d %s", m[k], k))
+	}
+	return strings.Join(words, ", ")
+}
+
+func share(m map[string]int, k string) float64 {
+	n := 0
+	for _, v := range m {
+		n += v
+	}
+	return 100 * float64(m[k]) / float64(max(n, 1))
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	var ks []string
+	for k := range m {
+		ks = append(ks, k)
+	}
+	sort.Strings(ks)
+	return ks
+}
