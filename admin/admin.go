@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -277,7 +278,7 @@ func (a *Admin) release(ctx context.Context, by Account, q client.Request) (any,
 	}
 	id, err := a.Quarantine.Release(ctx, t, envelope.ID(q.ID), r)
 	if err != nil {
-		return nil, err
+		return nil, a.moved(ctx, q, spool.Held, err)
 	}
 	return client.Released{ID: string(id), State: "examining"}, nil
 }
@@ -324,13 +325,26 @@ func (a *Admin) tenantOf(ctx context.Context, q client.Request) (envelope.Tenant
 	return e.Envelope.Tenant, nil
 }
 
+// moved says what it means that an entry cannot be taken from a state: it is
+// somewhere else by now, or in somebody's hand this very moment.
+func (a *Admin) moved(ctx context.Context, q client.Request, from spool.State, err error) error {
+	if !errors.Is(err, spool.ErrState) {
+		return err
+	}
+	word := strings.ToLower(from.String())
+	if e, gerr := a.Journal.Get(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID)); gerr == nil && e.State == from {
+		return fmt.Errorf("%s is %s, but in somebody's hand just now: try again", q.ID, word)
+	}
+	return fmt.Errorf("%s is not %s any more: %w", q.ID, word, spool.ErrNotFound)
+}
+
 func (a *Admin) remove(ctx context.Context, by Account, q client.Request) (any, error) {
 	t, err := a.tenantOf(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	if err := a.Quarantine.Delete(ctx, t, envelope.ID(q.ID), by.Name, q.Reason); err != nil {
-		return nil, err
+		return nil, a.moved(ctx, q, spool.Held, err)
 	}
 	return client.Released{ID: q.ID, State: "deleted"}, nil
 }
@@ -366,7 +380,7 @@ func (a *Admin) retry(ctx context.Context, by Account, q client.Request) (any, e
 		return nil, err
 	}
 	if err := a.Retry(ctx, t, envelope.ID(q.ID), by.Name); err != nil {
-		return nil, err
+		return nil, a.moved(ctx, q, spool.Queued, err)
 	}
 	return client.Released{ID: q.ID, State: "queued"}, nil
 }

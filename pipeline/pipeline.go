@@ -19,6 +19,7 @@ import (
 
 	"sekisho/envelope"
 	"sekisho/internal/audit"
+	"sekisho/internal/blob"
 	"sekisho/internal/seal"
 	"sekisho/policy"
 	"sekisho/routing"
@@ -155,7 +156,9 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		t, err = p.treat(ctx, e, rules)
 		defer t.close()
 		switch {
-		case errors.Is(err, spool.ErrTampered):
+		// Bytes that are not those that were accepted are nobody's to release:
+		// a disk that lost a block looks no different from somebody's hand.
+		case errors.Is(err, spool.ErrTampered), errors.Is(err, blob.ErrDamaged), errors.Is(err, blob.ErrNotFound):
 			facts.Tampered = "stored bytes: " + err.Error()
 		case err != nil:
 			facts.Failure = err

@@ -3,11 +3,17 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"database/sql"
 	"encoding/json"
-	"errors"
+	"encoding/pem"
 	"fmt"
-	"io"
+	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -15,13 +21,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sekisho/internal/corpus"
 	"sekisho/internal/smtptest"
 )
 
@@ -40,10 +46,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-o", dir, "sekisho/cmd/...")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+	if err := build(dir, "sekisho/cmd/..."); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	binaries = dir
@@ -52,119 +56,174 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// build compiles as `make build` does.
+func build(dir string, packages ...string) error {
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", dir}, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // TestScripts runs testdata/script/*.txtar: a gateway of its own for each, real
-// mail in, a sink behind it. The commands are in commands below.
+// mail in, a sink behind it. Each command has its comment below.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
+			// Somebody else must be able to reach the socket: see accounts.txtar.
+			for d := filepath.Dir(e.WorkDir); d != filepath.Clean(os.TempDir()) && len(d) > 1; d = filepath.Dir(d) {
+				if err := os.Chmod(d, 0o711); err != nil {
+					return err
+				}
+			}
 			e.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("SEKISHO_SOCKET", filepath.Join(e.WorkDir, "data", "admin.sock"))
 			e.Setenv("DATA", filepath.Join(e.WorkDir, "data"))
-			s := &site{env: e, sinks: map[string]*smtptest.Sink{}}
+			// Postfix's clients are unpacked, not installed, with their libraries.
+			e.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
+			s := &site{dir: e.WorkDir, bin: binaries, sinks: map[string]*sink{}}
 			e.Values[siteKey{}] = s
 			e.Defer(s.close)
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sink":     cmdSink,
+			"behave":   cmdBehave,
 			"gateway":  cmdGateway,
+			"mail":     cmdMail,
+			"pad":      cmdPad,
 			"send":     cmdSend,
+			"cert":     cmdCert,
+			"starttls": cmdStartTLS,
 			"drain":    cmdDrain,
 			"received": cmdReceived,
 			"held":     cmdHeld,
 			"sekisho":  cmdSekisho,
+			"as":       cmdAs,
+			"sql":      cmdSQL,
+			"metric":   cmdMetric,
+			"logged":   cmdLogged,
 			"config":   cmdConfig,
+			"zip":      cmdZIP,
 		},
 	})
 }
 
 type siteKey struct{}
 
-// site is the world of one script: sinks, and a gateway that may be stopped,
-// killed and started again on the same data.
-type site struct {
-	env     *testscript.Env
-	sinks   map[string]*smtptest.Sink
-	gateway *exec.Cmd
-	log     *watchedLog
-}
-
-func (s *site) close() {
-	if s.gateway != nil {
-		_ = s.gateway.Process.Kill()
-		_ = s.gateway.Wait()
-	}
-	for _, k := range s.sinks {
-		k.Close()
-	}
-}
-
 func siteOf(ts *testscript.TestScript) *site { return ts.Value(siteKey{}).(*site) }
 
-// sink NAME: starts a mail server and sets NAME to its address.
-func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: sink NAME")
+func sinkOf(ts *testscript.TestScript, name string) *sink {
+	k := siteOf(ts).sinks[name]
+	if k == nil {
+		ts.Fatalf("there is no sink %s", name)
 	}
-	k := &smtptest.Sink{}
-	ts.Check(k.Listen("127.0.0.1:0"))
-	siteOf(ts).sinks[args[0]] = k
-	ts.Setenv(args[0], k.Addr())
+	return k
+}
+
+func usageOf(ts *testscript.TestScript, bad bool, text string) {
+	if bad {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+// sink NAME [down|up]: starts a mail server and sets NAME to its address, or
+// takes it down, or starts it again at the same address.
+func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) < 1 || len(args) > 2, "sink NAME [down|up]")
+	if len(args) == 1 {
+		k, err := newSink("")
+		ts.Check(err)
+		siteOf(ts).sinks[args[0]] = k
+		ts.Setenv(args[0], k.addr)
+		return
+	}
+	switch args[1] {
+	case "down":
+		sinkOf(ts, args[0]).down()
+	case "up":
+		ts.Check(sinkOf(ts, args[0]).up())
+	default:
+		ts.Fatalf("sink %s", args[1])
+	}
+}
+
+// behave SINK [STAGE REPLY [REGEXP]]: the sink gives this reply at the stage
+// (smtptest.Stage), where the command line matches; without a stage it is good
+// again.
+func cmdBehave(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) == 0 || len(args) == 2 || len(args) > 4, "behave SINK [STAGE REPLY [REGEXP]]")
+	if len(args) == 1 {
+		sinkOf(ts, args[0]).behave(nil)
+		return
+	}
+	re := regexp.MustCompile("")
+	if len(args) == 4 {
+		var err error
+		re, err = regexp.Compile(args[3])
+		ts.Check(err)
+	}
+	sinkOf(ts, args[0]).behave(func(c smtptest.Call) smtptest.Act {
+		if string(c.Stage) == args[1] && re.MatchString(c.Line) {
+			return smtptest.Act{Reply: args[2]}
+		}
+		return smtptest.Act{}
+	})
 }
 
 // config FILE: writes FILE with the script's variables expanded to
 // sekisho.yaml, with data_dir and a free port for the metrics set.
 func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: config FILE")
-	}
+	usageOf(ts, neg || len(args) != 1, "config FILE")
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	text += "\ndata_dir: " + ts.Getenv("DATA") + "\nmetrics: { listen: \"127.0.0.1:0\" }\n"
 	ts.Check(os.WriteFile(ts.MkAbs("sekisho.yaml"), []byte(text), 0o600))
 }
 
-// gateway start|stop|kill|reload: the daemon on sekisho.yaml. start waits
-// until it listens and sets each listener's name to its address.
+// gateway start|stop|kill|reload|log: the daemon on sekisho.yaml. start waits
+// until it listens and sets each listener's name to its address; with ! it
+// must refuse to start. reload waits for the answer and prints it.
 func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	s := siteOf(ts)
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: gateway start|stop|kill|reload")
-	}
+	usageOf(ts, len(args) != 1, "gateway start|stop|kill|reload|log")
 	switch args[0] {
 	case "start":
-		s.log = newWatchedLog()
-		s.gateway = exec.Command(filepath.Join(binaries, "sekishod"), "--config", ts.MkAbs("sekisho.yaml"))
-		s.gateway.Stderr = s.log
-		ts.Check(s.gateway.Start())
-		if err := s.log.wait("started", 30*time.Second); err != nil {
-			ts.Fatalf("%v\n%s", err, s.log)
+		if neg {
+			out, err := exec.Command(filepath.Join(s.bin, "sekishod"), "--config", s.config()).CombinedOutput()
+			fmt.Fprintf(ts.Stderr(), "%s", out)
+			if err == nil {
+				ts.Fatalf("the gateway started, and ended by itself")
+			}
+			return
 		}
+		ts.Check(s.start())
 		for _, l := range s.log.events("listening") {
 			ts.Setenv(fmt.Sprint(l["rule"]), fmt.Sprint(l["hop"]))
 		}
-	case "stop", "kill":
-		sig := syscall.SIGTERM
-		if args[0] == "kill" {
-			sig = syscall.SIGKILL
-		}
-		ts.Check(s.gateway.Process.Signal(sig))
-		err := s.gateway.Wait()
-		s.gateway = nil
-		if args[0] == "stop" && err != nil {
+	case "stop":
+		if err := s.end(syscall.SIGTERM); err != nil {
 			ts.Fatalf("gateway stopped with %v\n%s", err, s.log)
+		}
+	case "kill":
+		if err := s.end(syscall.SIGKILL); err == nil {
+			ts.Fatalf("a killed gateway ended well")
 		}
 	case "reload":
 		n := len(s.log.events("reload"))
 		ts.Check(s.gateway.Process.Signal(syscall.SIGHUP))
-		for range 100 {
-			if len(s.log.events("reload")) > n {
-				break
-			}
-			time.Sleep(50 * time.Millisecond)
+		ts.Check(s.log.waitMore("reload", n, 20*time.Second))
+		for _, e := range s.log.events("reload")[n:] {
+			fmt.Fprintf(ts.Stdout(), "%v %v\n", e["kind"], e["err"])
 		}
-		fmt.Fprint(ts.Stdout(), s.log.String())
 	case "log":
 		fmt.Fprint(ts.Stdout(), s.log.String())
 	default:
@@ -172,15 +231,114 @@ func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// send ADDRESS FROM TO[,TO...] FILE: hands a mail over; what the server says
-// last is the standard output. With ! it must be refused.
-func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 4 {
-		ts.Fatalf("usage: send ADDRESS FROM TO[,TO] FILE")
+// logged EVENT [REGEXP]: waits for a line of the daemon's log.
+func cmdLogged(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) < 1 || len(args) > 2, "logged EVENT [REGEXP]")
+	re := regexp.MustCompile("")
+	if len(args) == 2 {
+		var err error
+		re, err = regexp.Compile(args[1])
+		ts.Check(err)
 	}
+	log := siteOf(ts).log
+	for range 300 {
+		for _, e := range log.events(args[0]) {
+			if l, err := json.Marshal(e); err == nil && re.Match(l) {
+				fmt.Fprintf(ts.Stdout(), "%s\n", l)
+				return
+			}
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("no event %s of that kind\n%s", args[0], log)
+}
+
+// metric NAME VALUE: waits until the figure has this value.
+func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "metric NAME VALUE")
+	var got string
+	for range 100 {
+		var err error
+		got, err = siteOf(ts).metric(args[0])
+		ts.Check(err)
+		if got == args[1] {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	ts.Fatalf("%s is %q, want %s", args[0], got, args[1])
+}
+
+// samples are the files that mail can attach.
+var samples = map[string]func() []byte{
+	"docx":  func() []byte { return corpus.Word("令和八年度 docx", false) },
+	"docm":  func() []byte { return corpus.Word("令和八年度 docm", true) },
+	"xlsx":  func() []byte { return corpus.Excel("申請 xlsx", false) },
+	"xlsm":  func() []byte { return corpus.Excel("申請 xlsm", true) },
+	"png":   corpus.PNG,
+	"jpeg":  corpus.JPEG,
+	"pdf":   corpus.PDF,
+	"exe":   corpus.Program,
+	"enc":   func() []byte { return corpus.EncryptedZIP("secret.docx") },
+	"zip":   func() []byte { return corpus.ZIP("readme.txt", "hello") },
+	"bytes": func() []byte { return []byte("\x00\x01\x02 no kind that anybody knows \xfe\xff\x00") },
+	// A compound file without any directory that says what it is.
+	"ole": func() []byte { return append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1528)...) },
+}
+
+// mail FILE SUBJECT [KIND:NAME...]: writes a mail with attachments. KIND is a
+// sample, or the name of a file of the script.
+func cmdMail(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) < 2, "mail FILE SUBJECT [KIND:NAME...]")
+	m := corpus.Mail{From: "a@partner.example", To: "soumu@town.example.lg.jp", Subject: args[1], Text: "本文です body text\n"}
+	for _, a := range args[2:] {
+		kind, name, ok := strings.Cut(a, ":")
+		usageOf(ts, !ok, "mail FILE SUBJECT [KIND:NAME...]")
+		f := corpus.Attachment{Name: name, Media: "application/octet-stream"}
+		switch make, ok := samples[kind]; {
+		case ok:
+			f.Data = make()
+		default:
+			f.Data = []byte(ts.ReadFile(kind))
+		}
+		m.Files = append(m.Files, f)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), m.Bytes(), 0o600))
+}
+
+// pad FILE OCTETS: writes a text mail of exactly so many octets.
+func cmdPad(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "pad FILE OCTETS")
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b := corpus.Mail{From: "a@partner.example", To: "soumu@town.example.lg.jp", Subject: "size", Text: "body text"}.Bytes()
+	for len(b) < n {
+		line := min(n-len(b), 78)
+		if left := n - len(b) - line; left == 1 {
+			line-- // no room for a line end in one octet
+		}
+		b = append(b, bytes.Repeat([]byte("x"), line-2)...)
+		b = append(b, "\r\n"...)
+	}
+	if len(b) != n {
+		ts.Fatalf("the mail has %d octets, want %d", len(b), n)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// zip FILE NAME CONTENT-SAMPLE: an archive with one sample in it.
+func cmdZIP(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 3 || samples[args[2]] == nil, "zip FILE NAME SAMPLE")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), corpus.ZIP(args[1], string(samples[args[2]]())), 0o600))
+}
+
+// send ADDRESS FROM TO[,TO...] FILE: hands a mail over; what the server says
+// last is the standard output. With ! it must be refused. FROM <> is nobody.
+func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) != 4, "send ADDRESS FROM TO[,TO] FILE")
 	body := ts.ReadFile(args[3])
 	body = strings.ReplaceAll(strings.ReplaceAll(body, "\r\n", "\n"), "\n", "\r\n")
-	reply, err := sendMail(args[0], args[1], strings.Split(args[2], ","), []byte(body))
+	reply, err := sendMail(args[0], strings.Trim(args[1], "<>"), strings.Split(args[2], ","), []byte(body))
 	fmt.Fprintln(ts.Stdout(), reply)
 	if err != nil {
 		ts.Fatalf("send: %v", err)
@@ -193,91 +351,116 @@ func cmdSend(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// sendMail is a plain SMTP client: no library of ours stands between the test
-// and the wire. It returns the first answer that refuses, or the last.
-func sendMail(addr, from string, to []string, body []byte) (string, error) {
-	c, err := net.DialTimeout("tcp", addr, 5*time.Second)
-	if err != nil {
-		return "", err
+// cert NAME FILE: an authority in ca.pem, made anew the first time, and a
+// certificate of it for NAME in FILE.pem and FILE.key.
+func cmdCert(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "cert NAME FILE")
+	ca := ts.MkAbs("ca.pem")
+	key := func() *ecdsa.PrivateKey {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		ts.Check(err)
+		return k
 	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(60 * time.Second))
-	r := bufio.NewReader(c)
-	answer := func() (string, error) {
-		for {
-			l, err := r.ReadString('\n')
-			if err != nil {
-				return "", err
-			}
-			if len(l) > 3 && l[3] == ' ' {
-				return strings.TrimRight(l, "\r\n"), nil
-			}
-		}
+	put := func(name, kind string, der []byte) {
+		ts.Check(os.WriteFile(ts.MkAbs(name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 	}
-	last, err := answer()
-	if err != nil || !strings.HasPrefix(last, "220") {
-		return last, err
+	now := time.Now()
+	issuer := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, NotBefore: now.Add(-time.Hour),
+		NotAfter: now.Add(90 * 24 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	var issuerKey *ecdsa.PrivateKey
+	if b, err := os.ReadFile(ts.MkAbs("ca.key")); err == nil {
+		block, _ := pem.Decode(b)
+		issuerKey, err = x509.ParseECPrivateKey(block.Bytes)
+		ts.Check(err)
+	} else {
+		issuerKey = key()
+		der, err := x509.CreateCertificate(rand.Reader, issuer, issuer, &issuerKey.PublicKey, issuerKey)
+		ts.Check(err)
+		put(ca, "CERTIFICATE", der)
+		der, err = x509.MarshalECPrivateKey(issuerKey)
+		ts.Check(err)
+		put("ca.key", "EC PRIVATE KEY", der)
 	}
-	lines := []string{"EHLO client.example", "MAIL FROM:<" + from + ">"}
-	for _, t := range to {
-		lines = append(lines, "RCPT TO:<"+t+">")
-	}
-	for _, l := range append(lines, "DATA") {
-		if _, err := io.WriteString(c, l+"\r\n"); err != nil {
-			return "", err
-		}
-		if last, err = answer(); err != nil || last[0] > '3' {
-			return last, err
-		}
-	}
-	dotted := bytes.ReplaceAll(body, []byte("\r\n."), []byte("\r\n.."))
-	if bytes.HasPrefix(dotted, []byte(".")) {
-		dotted = append([]byte("."), dotted...)
-	}
-	if !bytes.HasSuffix(dotted, []byte("\r\n")) {
-		dotted = append(dotted, "\r\n"...)
-	}
-	if _, err := c.Write(append(dotted, ".\r\n"...)); err != nil {
-		return "", err
-	}
-	if last, err = answer(); err == nil {
-		_, _ = io.WriteString(c, "QUIT\r\n")
-	}
-	return last, err
+	k := key()
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: args[0]}, DNSNames: []string{args[0]},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(60 * 24 * time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, issuer, &k.PublicKey, issuerKey)
+	ts.Check(err)
+	put(args[1]+".pem", "CERTIFICATE", der)
+	der, err = x509.MarshalECPrivateKey(k)
+	ts.Check(err)
+	put(args[1]+".key", "EC PRIVATE KEY", der)
 }
 
-// run calls the command line and returns what it printed and its status.
-func (s *site) run(args ...string) (stdout, stderr string, code int) {
-	cmd := exec.Command(filepath.Join(binaries, "sekisho"), args...)
-	cmd.Dir = s.env.WorkDir
-	cmd.Env = []string{"SEKISHO_SOCKET=" + filepath.Join(s.env.WorkDir, "data", "admin.sock"), "LANG=C", "HOME=/", "PATH=" + os.Getenv("PATH")}
-	var out, complaint bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaint
-	err := cmd.Run()
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		code = exit.ExitCode()
-	case err != nil:
-		code = -1
-		complaint.WriteString(err.Error())
+// starttls ADDRESS NAME FROM TO FILE: sends a mail over TLS, checking the
+// server's certificate for NAME against ca.pem; prints the last answer.
+func cmdStartTLS(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) != 5, "starttls ADDRESS NAME FROM TO FILE")
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(ts.ReadFile("ca.pem"))) {
+		ts.Fatalf("ca.pem holds no certificate")
 	}
-	return out.String(), complaint.String(), code
+	c, err := net.DialTimeout("tcp", args[0], 5*time.Second)
+	ts.Check(err)
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	w := &wire{c: c, r: bufio.NewReader(c)}
+	_, err = w.answer()
+	ts.Check(err)
+	for _, l := range []string{"EHLO client.example", "STARTTLS"} {
+		reply, err := w.say(l)
+		ts.Check(err)
+		if reply[0] != '2' {
+			ts.Fatalf("%s: %s", l, reply)
+		}
+	}
+	tc := tls.Client(c, &tls.Config{RootCAs: pool, ServerName: args[1]})
+	if err := tc.Handshake(); err != nil {
+		if !neg {
+			ts.Fatalf("handshake: %v", err)
+		}
+		fmt.Fprintln(ts.Stdout(), err)
+		return
+	}
+	if neg {
+		ts.Fatalf("the certificate is good for %s", args[1])
+	}
+	w = &wire{c: tc, r: bufio.NewReader(tc)}
+	_, err = w.say("EHLO client.example")
+	ts.Check(err)
+	body := strings.ReplaceAll(strings.ReplaceAll(ts.ReadFile(args[4]), "\r\n", "\n"), "\n", "\r\n")
+	reply, err := w.mail(args[2], strings.Split(args[3], ","), []byte(body))
+	ts.Check(err)
+	fmt.Fprintln(ts.Stdout(), reply)
+	if reply[0] != '2' {
+		ts.Fatalf("over TLS: %s", reply)
+	}
 }
 
 // sekisho [STATUS] ARGS...: the command line. STATUS is the exit status it
 // must have, 0 if there is none.
 func cmdSekisho(ts *testscript.TestScript, neg bool, args []string) {
+	commandLine(ts, neg, os.Getuid(), args)
+}
+
+// as UID [STATUS] ARGS...: the same by somebody else, for scripts that say
+// [!root] skip.
+func cmdAs(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) < 2, "as UID [STATUS] ARGS...")
+	uid, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	commandLine(ts, neg, uid, args[1:])
+}
+
+func commandLine(ts *testscript.TestScript, neg bool, uid int, args []string) {
 	want := 0
 	if len(args) > 0 {
 		if n, err := strconv.Atoi(args[0]); err == nil {
 			want, args = n, args[1:]
 		}
 	}
-	if neg {
-		ts.Fatalf("say which status: sekisho 4 ...")
-	}
-	out, complaint, code := siteOf(ts).run(args...)
+	usageOf(ts, neg, "say which status: sekisho 4 ...")
+	out, complaint, code := siteOf(ts).runAs(uid, args...)
 	fmt.Fprint(ts.Stdout(), out)
 	fmt.Fprint(ts.Stderr(), complaint)
 	if code != want {
@@ -285,39 +468,43 @@ func cmdSekisho(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// drain: waits until nothing is received or queued.
-func cmdDrain(ts *testscript.TestScript, _ bool, _ []string) {
-	s := siteOf(ts)
-	for range 300 {
-		out, complaint, code := s.run("queue", "list", "--json")
-		if code != 0 {
-			ts.Fatalf("queue list: %s", complaint)
-		}
-		if out == "" {
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
+// sql STATEMENT: changes the database behind the gateway's back.
+func cmdSQL(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 1, "sql STATEMENT")
+	db := openDatabase(ts.Getenv("DATA"))
+	defer db.Close()
+	r, err := db.Exec(args[0])
+	ts.Check(err)
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		ts.Fatalf("%d rows changed: %v", n, err)
 	}
-	out, _, _ := s.run("queue", "list")
-	ts.Fatalf("the queue does not drain\n%s\n%s", out, s.log)
 }
 
-// received SINK N: the sink has taken N messages since the last time; they are
-// written to received/1.eml and so on, decoded by Python's email package where
-// a script asks for it. With N = 0 it waits a moment for what must not come.
-func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: received SINK N")
+// openDatabase opens the journal beside a gateway, running or not.
+func openDatabase(data string) *sql.DB {
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(data, "sekisho.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		panic(err) // only for a driver that is not there
 	}
-	s := siteOf(ts)
-	k := s.sinks[args[0]]
+	return db
+}
+
+// drain: waits until nothing is received or queued.
+func cmdDrain(ts *testscript.TestScript, _ bool, _ []string) {
+	ts.Check(siteOf(ts).drain(60 * time.Second))
+}
+
+// received SINK N: the sink has taken N messages in all; they are written to
+// received/1.eml and so on, as Python's email package reads them to
+// received/1.txt, attachments to received/1-NAME.
+func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "received SINK N")
+	s, k := siteOf(ts), sinkOf(ts, args[0])
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	got, err := k.Wait(ctx, n)
-	if err != nil || len(k.Delivered()) != n {
-		ts.Fatalf("%s has taken %d messages, want %d: %v\n%s", args[0], len(got), n, err, s.log)
+	got := k.wait(n, 60*time.Second)
+	if len(got) != n {
+		ts.Fatalf("%s has taken %d messages, want %d\n%s", args[0], len(got), n, s.log)
 	}
 	dir := ts.MkAbs("received")
 	ts.Check(os.MkdirAll(dir, 0o755))
@@ -333,9 +520,10 @@ func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // pythonShow reads a mail with other code than ours and shows what a reader
-// would see; attachments are written beside it.
+// would see; attachments are written beside it, and of those that are ZIPs
+// every member is listed and its text printed.
 const pythonShow = `
-import sys, email, email.policy, os
+import sys, email, email.policy, os, zipfile, io
 m = email.message_from_binary_file(open(sys.argv[1],'rb'), policy=email.policy.default)
 def show(m, depth, at):
     pre = '  '*depth
@@ -352,27 +540,32 @@ def show(m, depth, at):
         if t == 'text/plain' and name is None:
             print(p.get_content())
         elif name:
-            open(os.path.join(sys.argv[2], sys.argv[3] + '-' + name.replace('/','_')), 'wb').write(p.get_payload(decode=True) or b'')
+            b = p.get_payload(decode=True) or b''
+            open(os.path.join(sys.argv[2], sys.argv[3] + '-' + name.replace('/','_')), 'wb').write(b)
+            if b[:2] == b'PK':
+                z = zipfile.ZipFile(io.BytesIO(b))
+                for n in z.namelist():
+                    d = z.read(n)
+                    print(pre + 'MEMBER ' + name + '!' + n)
+                    if n.endswith('.xml') or n.endswith('.rels'): print(d.decode('utf-8'))
 show(m, 0, '')
 `
 
-// held N [CLASS]: waits until N entries are held, and checks their classes; the id of the last is
-// put into HELD.
+// held N [CLASS...]: waits until N entries are held, and checks their classes,
+// oldest first. HELD1, HELD2 ... are their ids, HELD the last one's.
 func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
-		ts.Fatalf("usage: held N [CLASS...]")
-	}
+	usageOf(ts, neg || len(args) < 1, "held N [CLASS...]")
 	s := siteOf(ts)
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
 	var out string
-	for range 200 {
+	for range 300 {
 		var code int
 		var complaint string
 		if out, complaint, code = s.run("quarantine", "list", "--json"); code != 0 {
 			ts.Fatalf("quarantine list: %s", complaint)
 		}
-		if strings.Count(out, "\n") >= n {
+		if strings.Count(out, "\n") == n {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -385,7 +578,7 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%d entries are held, want %d\n%s\n%s", len(lines), n, out, s.log)
 	}
 	for i, l := range lines {
-		var e struct{ ID, Class string }
+		var e heldEntry
 		ts.Check(json.Unmarshal([]byte(l), &e))
 		if i+1 < len(args) && e.Class != args[i+1] {
 			ts.Fatalf("entry %d is of class %s, want %s\n%s", i+1, e.Class, args[i+1], l)
@@ -394,53 +587,4 @@ func cmdHeld(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Setenv("HELD", e.ID)
 	}
 	fmt.Fprint(ts.Stdout(), out)
-}
-
-// watchedLog keeps the daemon's log and lets a test wait for an event.
-type watchedLog struct {
-	mu   sync.Mutex
-	buf  bytes.Buffer
-	more chan struct{}
-}
-
-func newWatchedLog() *watchedLog { return &watchedLog{more: make(chan struct{}, 1)} }
-
-func (w *watchedLog) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
-	return w.buf.Write(p)
-}
-
-func (w *watchedLog) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.buf.String()
-}
-
-func (w *watchedLog) events(msg string) []map[string]any {
-	var es []map[string]any
-	for _, l := range strings.Split(w.String(), "\n") {
-		var e map[string]any
-		if json.Unmarshal([]byte(l), &e) == nil && e["msg"] == msg {
-			es = append(es, e)
-		}
-	}
-	return es
-}
-
-func (w *watchedLog) wait(msg string, limit time.Duration) error {
-	deadline := time.After(limit)
-	for len(w.events(msg)) == 0 {
-		select {
-		case <-w.more:
-		case <-time.After(100 * time.Millisecond):
-		case <-deadline:
-			return fmt.Errorf("no event %q within %s", msg, limit)
-		}
-	}
-	return nil
 }
