@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"strconv"
 	"strings"
 
 	"sekisho/internal/zipstrict"
@@ -65,7 +67,6 @@ func (d *document) gather() error {
 	}
 	d.byName[zipstrict.Key(main.Name)] = root
 	d.parts = append(d.parts, root)
-	d.names[d.main.name] = 1
 	if err := d.walk(root); err != nil {
 		return err
 	}
@@ -73,6 +74,7 @@ func (d *document) gather() error {
 		return err
 	}
 	d.prune()
+	d.nameParts()
 	d.reportUnreached()
 	return nil
 }
@@ -222,7 +224,7 @@ func (d *document) add(n *part, base string, numbered bool) (*part, error) {
 		return old, nil
 	}
 	d.byName[key] = n
-	d.name(n, base, numbered)
+	n.base, n.numbered = base, numbered
 	d.parts = append(d.parts, n)
 	switch n.class {
 	case classImage, classWorkbook, classEmptySheet:
@@ -230,16 +232,6 @@ func (d *document) add(n *part, base string, numbered bool) (*part, error) {
 		return n, nil
 	default:
 		return n, d.walk(n)
-	}
-}
-
-// name gives a part its name in the output: nothing of it is the sender's.
-func (d *document) name(n *part, base string, numbered bool) {
-	base = n.host.root() + base
-	d.names[base]++
-	n.name = base
-	if c := d.names[base]; c > 1 || numbered {
-		n.name = fmt.Sprintf("%s%d", base, c)
 	}
 }
 
@@ -275,8 +267,7 @@ func (d *document) relateImage(p *part, rel *relation, r rawRelation, external b
 // placeholderPart is the picture that stands for those that are not there.
 func (d *document) placeholderPart(h host) *part {
 	if d.placeholder == nil {
-		n := &part{source: "", class: classImage, host: h, data: placeholderPNG(), typ: "image/png", ext: ".png", byID: map[string]*relation{}, gone: map[string]bool{}}
-		d.name(n, "media/image", true)
+		n := &part{source: "", class: classImage, host: h, base: "media/image", numbered: true, data: d.greySquare(), typ: "image/png", ext: ".png", byID: map[string]*relation{}, gone: map[string]bool{}}
 		d.parts = append(d.parts, n)
 		d.placeholder = n
 	}
@@ -291,8 +282,7 @@ func (d *document) emptySheet(p *part, rel *relation, word string, r rawRelation
 		l = loss{"ooxml.sheet", sanitize.Replaced}
 	}
 	d.report.found(l.rule, p.source, l.action, r.target)
-	n := &part{source: r.target, class: classEmptySheet, host: hostSheet, typ: typeSheet + "worksheet+xml", ext: ".xml", byID: map[string]*relation{}, gone: map[string]bool{}}
-	d.name(n, "worksheets/sheet", true)
+	n := &part{class: classEmptySheet, host: hostSheet, base: "worksheets/sheet", numbered: true, typ: typeSheet + "worksheet+xml", ext: ".xml", byID: map[string]*relation{}, gone: map[string]bool{}}
 	d.parts = append(d.parts, n)
 	rel.target = n
 	rel.typ = relationTransitional + "worksheet"
@@ -417,25 +407,55 @@ func (d *document) prune() {
 		}
 	}
 	d.parts = kept
-	d.renumber()
 }
 
-// renumber names the parts again, so that a second run finds the names it would
-// give itself.
-func (d *document) renumber() {
-	d.names = map[string]int{d.main.name: 1}
+// nameParts gives the parts their names in the output: a fixed word for each
+// kind of part and a number, which is the input's where it has that form.
+// QUIRK: LibreOffice takes the number in a slide's name for its place in a
+// custom show, so numbers must not be dealt out anew.
+func (d *document) nameParts() {
+	used := map[string]bool{d.main.name: true}
+	var later []*part
 	for _, p := range d.parts[1:] {
-		switch p.class {
-		case classImage:
-			d.name(p, "media/image", true)
-		case classWorkbook:
-			d.name(p, "embeddings/Microsoft_Excel_Sheet", true)
-		case classEmptySheet:
-			d.name(p, "worksheets/sheet", true)
-		default:
-			d.name(p, p.rule.name, p.rule.numbered)
+		p.name = ""
+		base := p.host.root() + p.base
+		stem := strings.TrimSuffix(p.source, path.Ext(p.source))
+		number, ok := strings.CutPrefix(stem, base)
+		const longest = 5 // digits; an archive has 5,000 members
+		if ok && len(number) <= longest && (!p.numbered && number == "" || isNumber(number)) && !used[base+number] {
+			p.name = base + number
+			used[p.name] = true
+			continue
+		}
+		later = append(later, p)
+	}
+	next := map[string]int{}
+	for _, p := range later {
+		base := p.host.root() + p.base
+		if !p.numbered && !used[base] {
+			p.name = base
+		}
+		for p.name == "" {
+			next[base]++
+			if n := base + strconv.Itoa(next[base]); !used[n] {
+				p.name = n
+			}
+		}
+		used[p.name] = true
+	}
+}
+
+// isNumber reports whether s counts from one, in digits.
+func isNumber(s string) bool {
+	if s == "" || s[0] == '0' {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] < '0' || s[i] > '9' {
+			return false
 		}
 	}
+	return true
 }
 
 // reportUnreached tells of members that no relationship leads to and that hold

@@ -50,7 +50,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	}
 	d := &document{
 		ctx: ctx, s: s, in: in, report: &report{},
-		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{}, names: map[string]int{},
+		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{},
 	}
 	for i := range z.Files {
 		f := &z.Files[i]

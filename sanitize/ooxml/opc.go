@@ -35,26 +35,27 @@ type document struct {
 	byName      map[string]*part
 	parts       []*part // in the order in which they were found
 	placeholder *part
-	names       map[string]int // how many parts of a name there are
 	app         appProperties
 }
 
 // part is one part that stays.
 type part struct {
-	source string // its name in the input, for findings
-	file   *zipstrict.File
-	typ    string
-	class  partClass
-	root   string // its root element, where more than one could be read as this part
-	host   host
-	rule   *partRule
-	name   string // in the output
-	ext    string
-	rels   []*relation
-	byID   map[string]*relation
-	gone   map[string]bool // ids of relationships that went
-	data   []byte          // treated content of pictures, VML and chart workbooks
-	owner  *part
+	source   string // its name in the input, for findings
+	file     *zipstrict.File
+	typ      string
+	class    partClass
+	root     string // its root element, where more than one could be read as this part
+	host     host
+	rule     *partRule
+	base     string // of its name in the output, below the folder of the host
+	numbered bool   // its name ends in a number
+	name     string // in the output
+	ext      string
+	rels     []*relation
+	byID     map[string]*relation
+	gone     map[string]bool // ids of relationships that went
+	data     []byte          // treated content of pictures, VML and chart workbooks
+	owner    *part
 }
 
 // relation is one relationship that stays.
