@@ -1,0 +1,138 @@
+package ooxml
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sekisho/sanitize"
+)
+
+// fuzzOne holds a document against the four properties: no panic, within the
+// budget, an output of a kind that is detected, and a second run that finds
+// nothing and changes nothing.
+func fuzzOne(t *testing.T, b []byte) {
+	tight := func(o *sanitize.Options) {
+		o.Limits.Expanded, o.Limits.OutputBytes, o.Limits.Pixels, o.Limits.PicturePixels = 4<<20, 4<<20, 1<<20, 1<<20
+	}
+	s := newSession(len(b), tight)
+	var out bytes.Buffer
+	res, err := (Sanitizer{}).Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+	if err != nil {
+		for _, known := range []error{sanitize.ErrMalformed, sanitize.ErrAmbiguous, sanitize.ErrLimit, sanitize.ErrEncrypted, sanitize.ErrUnsupported} {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		t.Fatalf("an error of no kind: %v", err)
+	}
+	if out.Len() > 4<<20 {
+		t.Fatalf("%d bytes written", out.Len())
+	}
+	checkPackage(t, "output", out.Bytes())
+	again, second, found, err := treat(out.Bytes())
+	if err != nil || second.Kind != res.Kind || second.Outcome != sanitize.Clean {
+		t.Fatalf("second run: %s %s, %v, %v", second.Kind, second.Outcome, found, err)
+	}
+	if !bytes.Equal(again, out.Bytes()) {
+		t.Fatalf("second run changes the output:\n%q\n%q", unpack(t, out.Bytes()), unpack(t, again))
+	}
+}
+
+func FuzzPackage(f *testing.F) {
+	for _, c := range cases {
+		f.Add(c.pkg().bytes(f))
+	}
+	f.Fuzz(fuzzOne)
+}
+
+// FuzzPart mutates the main part alone, inside an archive that is sound.
+func FuzzPart(f *testing.F) {
+	for i, c := range cases {
+		p := c.pkg()
+		f.Add(uint8(i), p.members[p.main])
+		for _, n := range p.order {
+			f.Add(uint8(i), p.members[n])
+		}
+	}
+	f.Fuzz(func(t *testing.T, which uint8, content string) {
+		p := cases[int(which)%len(cases)].pkg()
+		// Which member is replaced follows from the content's root.
+		name := p.main
+		for _, n := range p.order {
+			if m := p.members[n]; len(m) > 12 && len(content) > 12 && m[:12] == content[:12] {
+				name = n
+			}
+		}
+		p.members[name] = content
+		fuzzOne(t, p.bytes(t))
+	})
+}
+
+func FuzzScanner(f *testing.F) {
+	f.Add([]byte(wordXML("<w:p><!-- c --><![CDATA[x]]>&#x41;</w:p>")))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		// However the reader cuts its input, the tokens are the same.
+		read := func(r io.Reader) string {
+			s := newScanner(r)
+			var out strings.Builder
+			text := false
+			for {
+				tok, err := s.next()
+				if err != nil {
+					fmt.Fprint(&out, err == io.EOF)
+					return out.String()
+				}
+				if tok != tokenText || !text {
+					fmt.Fprintf(&out, "|%d:", tok)
+				}
+				text = tok == tokenText
+				out.Write(s.raw)
+			}
+		}
+		if a, c := read(bytes.NewReader(b)), read(&dribble{b: b, r: rand.New(rand.NewPCG(1, uint64(len(b))))}); a != c {
+			t.Fatalf("%q\n%q", a, c)
+		}
+	})
+}
+
+// dribble gives its bytes in pieces of odd sizes.
+type dribble struct {
+	b []byte
+	r *rand.Rand
+}
+
+func (d *dribble) Read(p []byte) (int, error) {
+	if len(d.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), 1+d.r.IntN(5))], d.b)
+	d.b = d.b[n:]
+	return n, nil
+}
+
+func TestLargeSheetNeedsLittleMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes a sheet of 100 MB; left out of short runs")
+	}
+	row := `<row r="1"><c r="A1"><f>SUM(B1:C1)</f><v>3</v></c><c r="B1" t="s"><v>1</v></c></row>`
+	p := xlsx("", "", "")
+	p.members["xl/worksheets/sheet1.xml"] = `<worksheet ` + nsS + `><sheetData>` + strings.Repeat(row, 1200000) + `</sheetData></worksheet>`
+	b := p.bytes(t)
+	p = nil
+	s := newSession(len(b), func(o *sanitize.Options) { o.Limits.Ratio = 1000 })
+	in := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}
+	peak := peakHeap(t, func() {
+		if _, err := (Sanitizer{}).Sanitize(t.Context(), s, in, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if peak > 32<<20 {
+		t.Errorf("took %d MiB", peak>>20)
+	}
+}
