@@ -199,7 +199,7 @@ var losses = map[string]loss{
 	"dialogsheet":           {"ooxml.dialog-sheet", sanitize.Replaced},
 	"control":               {"ooxml.activex", sanitize.Removed},
 	"activeXControlBinary":  {"ooxml.activex", sanitize.Removed},
-	"ctrlProp":              {"ooxml.form-control", sanitize.Neutralised},
+	"ctrlProp":              {"ooxml.form-control", sanitize.Rewritten},
 	"oleObject":             {"ooxml.ole", sanitize.Removed},
 	"package":               {"ooxml.package", sanitize.Removed},
 	"aFChunk":               {"ooxml.alt-chunk", sanitize.Removed},
