@@ -10,18 +10,62 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
-// Errors of acts, by what they mean for the exit status.
+// What an error means, for the exit status. Errors of Call are asked with
+// errors.Is.
 var (
 	ErrNotFound   = errors.New("not found")
 	ErrNotAllowed = errors.New("not allowed")
 	ErrUsage      = errors.New("wrong usage")
 	ErrRunning    = errors.New("the gateway does not answer")
 )
+
+// Error is the gateway's answer to an act that it did not carry out.
+type Error struct {
+	Act  string // what was asked for
+	Code string // as in Failure
+	Text string // the gateway's sentence, in English
+}
+
+func (e *Error) Error() string { return e.Text }
+
+// Is tells what the answer's code means. A code this version does not know is
+// a failure and nothing else.
+func (e *Error) Is(target error) bool {
+	switch e.Code {
+	case codeNotFound:
+		return target == ErrNotFound
+	case codeNotAllowed:
+		return target == ErrNotAllowed
+	case codeUsage:
+		return target == ErrUsage
+	default:
+		return false
+	}
+}
+
+// Unreachable says that no gateway could be asked.
+type Unreachable struct {
+	Socket string
+	Err    error
+}
+
+func (e *Unreachable) Error() string { return fmt.Sprintf("%v on %s: %v", ErrRunning, e.Socket, e.Err) }
+
+// Unwrap gives the system's reason.
+func (e *Unreachable) Unwrap() error { return e.Err }
+
+// Is makes it an ErrRunning, and an ErrNotAllowed when the gateway may well be
+// running but the file rights of its socket keep the caller out.
+func (e *Unreachable) Is(target error) bool {
+	return target == ErrRunning || target == ErrNotAllowed && errors.Is(e.Err, fs.ErrPermission)
+}
 
 // Held is one entry of the quarantine, as lists show it.
 type Held struct {
@@ -175,11 +219,23 @@ type Request struct {
 	Seq     int64    `json:"seq,omitempty"`
 }
 
+// The codes of a Failure that mean something to a caller; "failed" and any
+// other say that it did not work.
+const (
+	codeNotFound   = "not-found"
+	codeNotAllowed = "not-allowed"
+	codeUsage      = "usage"
+)
+
 // Failure is the body of an answer that is no success.
 type Failure struct {
 	Code  string `json:"code"` // not-found, not-allowed, usage, failed
 	Error string `json:"error"`
 }
+
+// maxAnswer bounds an answer: 500 entries of a list, each with its header,
+// fit many times.
+const maxAnswer = 256 << 20
 
 // Client calls a running gateway.
 type Client struct {
@@ -198,7 +254,8 @@ func New(socket string) *Client {
 }
 
 // Call carries out act with the arguments req and decodes the answer into out,
-// which may be nil.
+// which may be nil. An error is an *Error when the gateway answered, and an
+// *Unreachable when there was none.
 func (c *Client) Call(ctx context.Context, act string, req Request, out any) error {
 	body, err := json.Marshal(req)
 	if err != nil {
@@ -211,33 +268,35 @@ func (c *Client) Call(ctx context.Context, act string, req Request, out any) err
 	r.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(r)
 	if err != nil {
-		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("%s: %w", act, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", act, context.Cause(ctx))
 		}
-		return fmt.Errorf("%w on %s: is sekishod running, and may you use the socket?", ErrRunning, c.Socket)
+		// The address is made up and would only confuse: what matters is the
+		// socket and the system's word.
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err
+		}
+		return &Unreachable{Socket: c.Socket, Err: err}
 	}
 	defer res.Body.Close()
-	// Answers are lists of entries; one of more than this is no answer.
-	const most = 256 << 20
-	raw, err := io.ReadAll(io.LimitReader(res.Body, most))
+	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return fmt.Errorf("%s: %w", act, err)
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s: %w", act, context.Cause(ctx))
+		}
+		return fmt.Errorf("%s: read answer: %w", act, err)
+	}
+	if len(raw) > maxAnswer {
+		return fmt.Errorf("%s: the answer is larger than %d MiB", act, maxAnswer>>20)
 	}
 	if res.StatusCode != http.StatusOK {
 		var f Failure
-		if err := json.Unmarshal(raw, &f); err != nil {
-			return fmt.Errorf("%s: status %s", act, res.Status)
+		if err := json.Unmarshal(raw, &f); err != nil || f.Error == "" {
+			// Not the API: an act that this gateway is too old for, or another
+			// program on this socket.
+			return fmt.Errorf("%s: the gateway on %s does not know this act (%s): is it of another version?", act, c.Socket, res.Status)
 		}
-		switch f.Code {
-		case "not-found":
-			return fmt.Errorf("%s: %w", f.Error, ErrNotFound)
-		case "not-allowed":
-			return fmt.Errorf("%s: %w", f.Error, ErrNotAllowed)
-		case "usage":
-			return fmt.Errorf("%s: %w", f.Error, ErrUsage)
-		default:
-			return errors.New(f.Error)
-		}
+		return &Error{Act: act, Code: f.Code, Text: f.Error}
 	}
 	if out == nil {
 		return nil

@@ -16,23 +16,25 @@ const (
 	exitNotAllowed = 5
 )
 
-// Errors that have a status of their own.
-var (
-	errUsage   = errors.New("wrong usage")
-	errRefused = errors.New("refused or held")
-	// errShown says that everything worth saying has been printed.
-	errShown = errors.New("")
-)
+// errUsage marks what the caller typed wrongly.
+var errUsage = errors.New("wrong usage")
+
+// ended is the error of a command that has said all there is to say and ends
+// with a status of its own.
+type ended int
+
+func (e ended) Error() string { return "" }
 
 // exitStatus is the one place where an error becomes a status.
 func exitStatus(err error) int {
+	var e ended
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &e):
+		return int(e)
 	case errors.Is(err, errUsage), errors.Is(err, client.ErrUsage):
 		return exitUsage
-	case errors.Is(err, errRefused):
-		return exitRefused
 	case errors.Is(err, client.ErrNotFound):
 		return exitNotFound
 	case errors.Is(err, client.ErrNotAllowed):

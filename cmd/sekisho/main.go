@@ -1,63 +1,45 @@
 // Sekisho is the administrators' command line: it asks a running gateway over
 // its unix socket, and makes local files harmless in the same isolated worker
 // that the gateway uses. It parses no document itself.
+//
+// Everything it says it says in Japanese or in English, by the locale. What
+// each command means stands beside it; what the gateway says arrives in
+// English and is worded anew by words.go and known.go.
 package main
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sekisho/admin/client"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
-
-func run(args []string) int {
+func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	u := newUI()
-	root := rootCommand(u)
-	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err != nil && !errors.Is(err, errShown) {
-		fmt.Fprintf(u.err, "sekisho: %s\n", u.explain(err))
-		if errors.Is(err, client.ErrRunning) {
-			fmt.Fprintf(u.err, "%s\n", u.tr("別のソケットは --socket または SEKISHO_SOCKET で指定します", "another socket is named by --socket or SEKISHO_SOCKET"))
-		}
-		if errors.Is(err, errUsage) {
-			fmt.Fprintf(u.err, "%s\n", u.tr("使い方は sekisho COMMAND --help で見られます", "sekisho COMMAND --help shows the usage"))
-		}
-	}
-	return exitStatus(err)
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	os.Exit(run(ctx, newUI(), os.Args[1:]))
 }
 
-// explain puts the kind of an error into the reader's language, before what it
-// says in detail.
-func (u *ui) explain(err error) string {
-	text := safe(err.Error())
-	if !u.ja {
-		return text
+func run(ctx context.Context, u *ui, args []string) int {
+	root := rootCommand(u)
+	root.SetArgs(args)
+	root.SetOut(u.out)
+	root.SetErr(u.err)
+	cmd, err := root.ExecuteContextC(ctx)
+	u.report(err)
+	if errors.Is(err, errUsage) {
+		u.hint(u.tr("使い方: ", "usage: ") + usageLine(cmd) + u.tr("（詳しくは --help）", " (more by --help)"))
 	}
-	switch {
-	case errors.Is(err, client.ErrNotFound):
-		return "見つかりません: " + text
-	case errors.Is(err, client.ErrNotAllowed):
-		return "許可されていません: " + text
-	case errors.Is(err, client.ErrRunning):
-		return "ゲートウェイが応答しません: " + text
-	case errors.Is(err, errUsage), errors.Is(err, client.ErrUsage):
-		return "使い方が違います: " + text
-	default:
-		return text
-	}
+	return exitStatus(err)
 }
 
 type globals struct {
@@ -67,72 +49,116 @@ type globals struct {
 
 func (g *globals) client() *client.Client { return client.New(g.socket) }
 
-// command builds a command whose help says what each exit status means.
-func command(u *ui, use, ja, en, long string, status string, run func(cmd *cobra.Command, args []string) error) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: u.tr(ja, en), RunE: run, SilenceUsage: true, SilenceErrors: true}
-	c.Long = c.Short
-	if long != "" {
-		c.Long += "\n\n" + long
+// command builds a command. use names its arguments and options; long says
+// more than the title, in paragraphs; statuses are those it may end with.
+func command(u *ui, use string, title, long text, statuses string, run func(cmd *cobra.Command, args []string) error) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: u.pick(title), Long: u.pick(long), RunE: run,
+		SilenceUsage: true, SilenceErrors: true, DisableFlagsInUseLine: true,
+		Annotations: map[string]string{annotationStatuses: statuses},
 	}
-	c.Long += "\n\nEXIT STATUS\n" + u.status(status)
-	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", err, errUsage) })
+	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return u.flagError(err) })
+	c.SetHelpFunc(func(c *cobra.Command, _ []string) { u.help(c) })
 	return c
 }
 
-// status explains the statuses named in s, "0135".
-func (u *ui) status(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		switch c {
-		case '0':
-			b.WriteString(u.tr("  0  完了", "  0  done"))
-		case '1':
-			b.WriteString(u.tr("  1  失敗", "  1  failed"))
-		case '2':
-			b.WriteString(u.tr("  2  使い方または設定の誤り", "  2  wrong usage or configuration"))
-		case '3':
-			b.WriteString(u.tr("  3  完了したが、不可のファイルまたは保留のメールがある", "  3  done, but at least one file was refused or one message is held"))
-		case '4':
-			b.WriteString(u.tr("  4  見つからない", "  4  not found"))
-		case '5':
-			b.WriteString(u.tr("  5  許可されていない", "  5  not allowed"))
-		}
-		b.WriteByte('\n')
+// flagError words what pflag found wrong.
+func (u *ui) flagError(err error) error {
+	var unknown *pflag.NotExistError
+	var missing *pflag.ValueRequiredError
+	var invalid *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		c, _ := utf8.DecodeRuneInString(unknown.GetSpecifiedName())
+		return u.usage("-%c というオプションはありません", "unknown option -%c", c)
+	case errors.As(err, &unknown):
+		return u.usage("--%s というオプションはありません", "unknown option --%s", unknown.GetSpecifiedName())
+	case errors.As(err, &missing):
+		return u.usage("--%s には値が必要です", "--%s needs a value", missing.GetFlag().Name)
+	case errors.As(err, &invalid):
+		want := map[string]text{
+			"bool":     {"true または false ", "true or false"},
+			"int":      {"数", "a number"},
+			"duration": {"時間（例: 30s、5m）", "a time such as 30s or 5m"},
+		}[invalid.GetFlag().Value.Type()]
+		return u.usage("--%s の値 %q は使えません。%sを指定してください", "--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), u.pick(want))
+	default:
+		return u.usage("オプションの書き方が違います: %s", "wrong option: %s", err)
 	}
-	return strings.TrimRight(b.String(), "\n")
 }
 
 func rootCommand(u *ui) *cobra.Command {
 	g := &globals{}
-	root := command(u, "sekisho", "メールゲートウェイ関所の管理コマンド", "administrators' command of the mail gateway Sekisho", "", "012345", nil)
-	root.RunE = nil
-	root.CompletionOptions.DisableDefaultCmd = true
-	root.PersistentFlags().BoolVar(&u.json, "json", false, u.tr("1 行に 1 つの JSON で出力", "one JSON object a line"))
-	root.PersistentFlags().StringVar(&g.socket, "socket", defaultSocket(), u.tr("管理ソケットのパス", "path of the admin socket"))
-	root.PersistentFlags().StringVar(&g.tenant, "tenant", "", u.tr("この団体だけを対象にする", "look at this tenant only"))
-	root.AddCommand(
+	root := group(u, "sekisho", text{"メールゲートウェイ関所の管理コマンド", "administrators' command of the mail gateway Sekisho"},
+		text{
+			"動作中のゲートウェイに管理ソケットを通じて指示し、手元のファイルを無害化します。\n" +
+				"表示の言語は LC_ALL、LC_MESSAGES、LANG で決まります。",
+			"Asks a running gateway over its admin socket, and makes local files harmless.\n" +
+				"The language is chosen by LC_ALL, LC_MESSAGES and LANG.",
+		}, "012345",
 		sanitizeCommand(u), inspectCommand(u),
 		quarantineCommand(u, g), queueCommand(u, g), routeCommand(u, g), accountCommand(u, g), auditCommand(u, g),
-		configCommand(u), doctorCommand(u, g), versionCommand(u),
-	)
+		configCommand(u), doctorCommand(u, g), versionCommand(u))
+	root.CompletionOptions.DisableDefaultCmd = true
+	fs := root.PersistentFlags()
+	fs.BoolVar(&u.json, "json", false, u.tr("結果を 1 行に 1 つの JSON で出力する", "print results as JSON, one object a line"))
+	fs.StringVar(&g.socket, "socket", defaultSocket(), u.tr("管理ソケットのパス（環境変数 SEKISHO_SOCKET でも指定できる）", "path of the admin socket; also by SEKISHO_SOCKET"))
+	fs.StringVar(&g.tenant, "tenant", "", u.tr("この団体だけを対象にする", "look at this tenant only"))
+	fs.BoolP("help", "h", false, u.tr("この説明を表示する", "show this help"))
+	argument(fs, "socket", "PATH")
+	argument(fs, "tenant", "ID")
+	help := command(u, "help [COMMAND...]", text{"コマンドの説明を表示する", "show the help of a command"}, text{}, "02", func(cmd *cobra.Command, args []string) error {
+		c := cmd.Root()
+		for _, name := range args {
+			i := -1
+			for j, s := range c.Commands() {
+				if s.Name() == name {
+					i = j
+				}
+			}
+			if i < 0 {
+				return u.unknownCommand(c, name)
+			}
+			c = c.Commands()[i]
+		}
+		u.help(c)
+		return nil
+	})
+	root.SetHelpCommand(help)
 	return root
 }
 
 // group is a command that only has others below it; without one it is wrong
 // usage, not a silent help page with status 0.
-func group(u *ui, use, ja, en string, sub ...*cobra.Command) *cobra.Command {
-	c := command(u, use, ja, en, "", "02", func(cmd *cobra.Command, args []string) error {
-		var names []string
-		for _, s := range cmd.Commands() {
-			names = append(names, s.Name())
-		}
+func group(u *ui, use string, title, long text, statuses string, sub ...*cobra.Command) *cobra.Command {
+	c := command(u, use, title, long, statuses, func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			return fmt.Errorf("%s %s: unknown command; known: %s: %w", cmd.Name(), args[0], strings.Join(names, ", "), errUsage)
+			return u.unknownCommand(cmd, args[0])
 		}
-		return fmt.Errorf("%s needs one of: %s: %w", cmd.Name(), strings.Join(names, ", "), errUsage)
+		return u.usage("%s の後にコマンドが必要です: %s", "%s needs a command: %s", cmd.CommandPath(), strings.Join(names(cmd), ", "))
 	})
+	c.Args = cobra.ArbitraryArgs
 	c.AddCommand(sub...)
 	return c
+}
+
+func names(c *cobra.Command) []string {
+	var names []string
+	for _, s := range c.Commands() {
+		names = append(names, s.Name())
+	}
+	return names
+}
+
+func (u *ui) unknownCommand(c *cobra.Command, arg string) error {
+	t := &told{kind: errUsage, text: safe(c.CommandPath()+" "+cut(arg, 40)) + u.tr(": そのコマンドはありません", ": unknown command")}
+	c.SuggestionsMinimumDistance = 2
+	if like := c.SuggestionsFor(arg); len(like) > 0 {
+		t.text += u.tr("。もしかして: ", "; did you mean ") + strings.Join(like, u.tr("、", ", ")) + u.tr("", "?")
+	} else {
+		t.text += u.tr("。使えるもの: ", "; known: ") + strings.Join(names(c), u.tr("、", ", "))
+	}
+	return t
 }
 
 func defaultSocket() string {
@@ -143,13 +169,13 @@ func defaultSocket() string {
 }
 
 // beside finds another of our binaries: beside this one, or in libexec.
-func beside(name string) (string, error) {
+func (u *ui) beside(name string) (string, error) {
 	self, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w", name, err)
+	if err == nil {
+		self, err = filepath.EvalSymlinks(self)
 	}
-	if self, err = filepath.EvalSymlinks(self); err != nil {
-		return "", fmt.Errorf("find %s: %w", name, err)
+	if err != nil {
+		return "", u.failure("%s を探せません: %s", "cannot look for %s: %s", name, u.system(err))
 	}
 	dir := filepath.Dir(self)
 	for _, p := range []string{filepath.Join(dir, name), filepath.Join(dir, "..", "libexec", name), filepath.Join(dir, "..", "libexec", "sekisho", name)} {
@@ -157,14 +183,22 @@ func beside(name string) (string, error) {
 			return p, nil
 		}
 	}
-	return "", fmt.Errorf("%s is neither beside %s nor in libexec: reinstall", name, self)
+	return "", &told{
+		text: u.tr(name+" が "+dir+" にも libexec にもありません", name+" is neither in "+dir+" nor in libexec"),
+		hint: u.tr("三つのプログラムを同じ場所に置き直してください", "install the three programs together"),
+	}
 }
 
-func exactly(n int, what string) cobra.PositionalArgs {
+// exactly wants n arguments; what names them.
+func exactly(u *ui, n int, what text) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != n {
-			return fmt.Errorf("%s wants %s: %w", cmd.CommandPath(), what, errUsage)
+		switch {
+		case len(args) == n:
+			return nil
+		case n == 0:
+			return u.usage("%s には引数がありません", "%s takes no arguments", cmd.CommandPath())
+		default:
+			return u.usage("%s には%sが必要です", "%s wants %s", cmd.CommandPath(), u.pick(what))
 		}
-		return nil
 	}
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"fmt"
-
 	"os/exec"
 	"runtime"
 	"strings"
@@ -18,25 +16,38 @@ import (
 
 func routeCommand(u *ui, g *globals) *cobra.Command {
 	var zone string
-	test := command(u, "test ADDRESS", "宛先がどの経路に進むかを表示（何も変えない）", "say which way an address takes; changes nothing", "", "01245", func(cmd *cobra.Command, args []string) error {
-		var r client.Route
-		if err := g.client().Call(cmd.Context(), "route.test", client.Request{Address: args[0], Zone: zone}, &r); err != nil {
-			return err
-		}
-		if u.json {
-			return u.object(r)
-		}
-		u.line("%s → %s (%s)  %s: %s%s  %s", safe(r.Address), r.Hop, r.Network, u.tr("規則", "route"), r.Route, map[bool]string{true: u.tr(" とその下", " and below")}[r.Subdomains],
-			map[string]string{"rebuild": u.tr("無害化", "rebuilt"), "pass": u.tr("検査のみ", "passes as scanned")}[r.Treatment])
-		return nil
-	})
-	test.Args = exactly(1, "one address")
-	test.Flags().StringVar(&zone, "zone", "internet", u.tr("どの区域から来たとするか", "where it is said to come from: internet, internet-segment, lgwan"))
-	return group(u, "route", "経路", "routes", test)
+	test := command(u, "test [--zone ZONE] ADDRESS", text{"宛先がどの経路に進むかを表示する", "say which way an address takes"},
+		text{
+			"宛先に送るメールの hop、その網、決め手となった経路の規則、扱いを表示します。\n何も送らず、何も変えません。",
+			"Shows the hop of mail to this address, its network, the route that said so and\nhow the mail is treated. Nothing is sent and nothing is changed.",
+		}, "01245", func(cmd *cobra.Command, args []string) error {
+			var r client.Route
+			if err := g.client().Call(cmd.Context(), "route.test", client.Request{Address: args[0], Zone: zone}, &r); err != nil {
+				return err
+			}
+			if u.json {
+				return u.object(r)
+			}
+			rule := safe(r.Route)
+			if r.Subdomains {
+				rule += u.tr(" とその下位", " and below")
+			}
+			u.line("%s → %s", safe(r.Address), safe(r.Hop))
+			u.line("    %s: %s", u.tr("網", "network"), u.word(networks, r.Network))
+			u.line("    %s: %s", u.tr("経路", "route"), rule)
+			u.line("    %s: %s", u.tr("区域", "from zone"), u.word(zones, r.Zone))
+			u.line("    %s: %s", u.tr("扱い", "mail"), u.word(treatments, r.Treatment))
+			return nil
+		})
+	test.Args = exactly(u, 1, text{"アドレス一つ", "one address"})
+	test.Flags().StringVar(&zone, "zone", "internet", u.tr("届いた区域: internet、internet-segment、lgwan", "where it comes from: internet, internet-segment or lgwan"))
+	argument(test.Flags(), "zone", "ZONE")
+	example(test, "sekisho route test kikaku@town.example.lg.jp", "sekisho route test --zone lgwan info@example.com")
+	return group(u, "route", text{"経路を調べる", "ask for routes"}, text{}, "02", test)
 }
 
 func accountCommand(u *ui, g *globals) *cobra.Command {
-	list := command(u, "list", "アカウントの一覧", "list accounts", "", "0125", func(cmd *cobra.Command, _ []string) error {
+	list := command(u, "list", text{"アカウントの一覧を表示する", "list accounts"}, text{}, "0125", func(cmd *cobra.Command, _ []string) error {
 		var as []client.Account
 		if err := g.client().Call(cmd.Context(), "account.list", client.Request{}, &as); err != nil {
 			return err
@@ -48,167 +59,227 @@ func accountCommand(u *ui, g *globals) *cobra.Command {
 				}
 				continue
 			}
-			u.line("%-20s uid %-6d %s", safe(a.Name), a.UID, when(a.Created))
+			u.line("%s  uid %-6d  %s", pad(safe(a.Name), 20), a.UID, when(a.Created))
 		}
 		return nil
 	})
-	list.Args = exactly(0, "no argument")
-	uid := -1
-	add := command(u, "add NAME --uid N", "uid に名前を付ける", "give a uid of this host a name", "", "0125", func(cmd *cobra.Command, args []string) error {
-		if uid < 0 {
-			return fmt.Errorf("--uid is needed: the person's uid on this host, as id -u prints it: %w", errUsage)
-		}
-		var a client.Account
-		if err := g.client().Call(cmd.Context(), "account.add", client.Request{Name: args[0], UID: uid}, &a); err != nil {
-			return err
-		}
-		if u.json {
-			return u.object(a)
-		}
-		u.line("%s  uid %d", safe(a.Name), a.UID)
-		return nil
-	})
-	add.Args = exactly(1, "one name")
+	list.Args = exactly(u, 0, text{})
+	var uid int
+	add := command(u, "add NAME --uid N", text{"このホストの uid に名前を与え、管理を許す", "give a uid of this host a name and let it administer"},
+		text{
+			"管理ソケットを使えるのは、アカウントのある uid だけです。root も例外ではありません。\nuid は、その人が id -u で確かめられます。",
+			"Only a uid that has an account may use the admin socket; root is no exception.\nid -u shows a person's uid.",
+		}, "0125", func(cmd *cobra.Command, args []string) error {
+			if !cmd.Flags().Changed("uid") || uid < 0 {
+				return u.usage("--uid が必要です（その人の uid。id -u で表示されます）", "--uid is needed: the person's uid on this host, as id -u shows it")
+			}
+			var a client.Account
+			if err := g.client().Call(cmd.Context(), "account.add", client.Request{Name: args[0], UID: uid}, &a); err != nil {
+				return err
+			}
+			if u.json {
+				return u.object(a)
+			}
+			u.line("%s  uid %d  %s", safe(a.Name), a.UID, u.tr("追加しました", "added"))
+			return nil
+		})
+	add.Args = exactly(u, 1, text{"名前一つ", "one name"})
 	add.Flags().IntVar(&uid, "uid", -1, u.tr("このホストでの uid", "uid on this host"))
-	remove := command(u, "remove NAME", "アカウントを取り除く", "take an account away", "", "01245", func(cmd *cobra.Command, args []string) error {
-		var a client.Account
-		if err := g.client().Call(cmd.Context(), "account.remove", client.Request{Name: args[0]}, &a); err != nil {
-			return err
-		}
-		if u.json {
-			return u.object(a)
-		}
-		u.line("%s  %s", safe(args[0]), u.tr("取り除きました", "removed"))
-		return nil
-	})
-	remove.Args = exactly(1, "one name")
-	return group(u, "account", "管理者のアカウント", "accounts of administrators", list, add, remove)
+	argument(add.Flags(), "uid", "N")
+	example(add, "sekisho account add yamada --uid 1001")
+	remove := command(u, "remove NAME", text{"アカウントを取り除く", "take an account away"},
+		text{"使用中の自分のアカウントは取り除けません。", "Nobody removes the account he is using."}, "01245", func(cmd *cobra.Command, args []string) error {
+			var a client.Account
+			if err := g.client().Call(cmd.Context(), "account.remove", client.Request{Name: args[0]}, &a); err != nil {
+				return err
+			}
+			if u.json {
+				return u.object(a)
+			}
+			u.line("%s  %s", safe(args[0]), u.tr("取り除きました", "removed"))
+			return nil
+		})
+	remove.Args = exactly(u, 1, text{"名前一つ", "one name"})
+	return group(u, "account", text{"管理者のアカウントを扱う", "accounts of administrators"}, text{}, "02", list, add, remove)
 }
 
 func auditCommand(u *ui, g *globals) *cobra.Command {
-	list := command(u, "list", "監査記録を古い順に表示", "list the audit, oldest first", "", "0125", func(cmd *cobra.Command, _ []string) error {
-		req := client.Request{Tenant: g.tenant, Limit: 500}
-		for {
-			var rs []client.Record
-			if err := g.client().Call(cmd.Context(), "audit.list", req, &rs); err != nil {
+	list := command(u, "list", text{"監査の記録を古い順に表示する", "list the audit, oldest first"},
+		text{"番号、時刻、誰が、何を、どのメールに、の順です。", "Number, time, who, what, which message, details."}, "0125", func(cmd *cobra.Command, _ []string) error {
+			req := client.Request{Tenant: g.tenant, Limit: pageSize}
+			for {
+				var rs []client.Record
+				if err := g.client().Call(cmd.Context(), "audit.list", req, &rs); err != nil {
+					return err
+				}
+				for _, r := range rs {
+					req.Seq = r.Seq
+					if u.json {
+						if err := u.object(r); err != nil {
+							return err
+						}
+						continue
+					}
+					u.line("%6d  %s  %s  %s  %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), pad(safe(r.Actor), 12), pad(u.word(acts, r.Act), 14), safe(r.ID), safe(r.Detail))
+				}
+				if len(rs) < req.Limit {
+					return nil
+				}
+			}
+		})
+	list.Args = exactly(u, 0, text{})
+	verify := command(u, "verify", text{"監査の鎖が切れていないか確かめる", "check that the chain of the audit is whole"},
+		text{
+			"最後のハッシュを別の場所に控えておくと、記録が後から作り直されていないことも\n確かめられます。",
+			"Keep the last hash somewhere else: it shows that nobody wrote the audit anew.",
+		}, "0125", func(cmd *cobra.Command, _ []string) error {
+			var v client.Verified
+			if err := g.client().Call(cmd.Context(), "audit.verify", client.Request{}, &v); err != nil {
 				return err
 			}
-			for _, r := range rs {
-				req.Seq = r.Seq
+			if u.json {
+				if err := u.object(v); err != nil {
+					return err
+				}
+			}
+			if !v.Intact {
+				u.say("監査の鎖は %d 番の記録で切れています", "the chain of the audit is broken at record %d", v.Broken)
+				return ended(exitFailed)
+			}
+			if !u.json {
+				u.line(u.tr("%d 件、鎖は切れていません。最後のハッシュ: %s", "%d records, the chain is whole; last hash: %s"), v.Records, safe(v.Last))
+			}
+			return nil
+		})
+	verify.Args = exactly(u, 0, text{})
+	return group(u, "audit", text{"監査の記録を扱う", "the audit"}, text{}, "02", list, verify)
+}
+
+// checked is what `config check --json` prints.
+type checked struct {
+	File     string   `json:"file"`
+	OK       bool     `json:"ok"`
+	Error    string   `json:"error"`
+	Warnings []string `json:"warnings"`
+}
+
+func configCommand(u *ui) *cobra.Command {
+	check := command(u, "check FILE", text{"設定ファイルを検査する", "say what sekishod would say at start"},
+		text{
+			"起動時と同じ検査をします。誤りは FILE:行: キー: 内容 の形で表示します。",
+			"Makes the same checks as a start. What is wrong is said as FILE:LINE: key: what.",
+		}, "012", func(cmd *cobra.Command, args []string) error {
+			daemon, err := u.beside("sekishod")
+			if err != nil {
+				return err
+			}
+			// The daemon itself checks: there is one reader of the configuration,
+			// and what it says here is what it says at start.
+			var stderr bytes.Buffer
+			c := exec.CommandContext(cmd.Context(), daemon, "--config", args[0], "--check")
+			c.Stderr = &stderr
+			err = c.Run()
+			var said []string
+			for _, l := range strings.Split(stderr.String(), "\n") {
+				if l = strings.TrimSpace(strings.TrimPrefix(l, "sekishod: ")); l != "" {
+					said = append(said, l)
+				}
+			}
+			r := checked{File: args[0], OK: err == nil, Warnings: []string{}}
+			var exit *exec.ExitError
+			switch {
+			case cmd.Context().Err() != nil:
+				return cmd.Context().Err()
+			case errors.As(err, &exit) && exit.ExitCode() == exitUsage:
+				r.Error = strings.Join(said, "; ")
 				if u.json {
 					if err := u.object(r); err != nil {
 						return err
 					}
-					continue
 				}
-				u.line("%6d  %s  %-12s %-14s %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), safe(r.Actor), r.Act, r.ID, safe(r.Detail))
+				for _, l := range said {
+					u.say("%s", "%s", safe(u.complaint(l)))
+				}
+				return ended(exitUsage)
+			case err != nil:
+				return u.failure("%s を実行できません: %s", "%s does not run: %s", daemon, strings.Join(append(said, err.Error()), "; "))
 			}
-			if len(rs) < req.Limit {
-				return nil
+			for _, l := range said {
+				r.Warnings = append(r.Warnings, l)
+				u.say("注意: %s", "warning: %s", safe(u.complaint(l)))
 			}
-		}
-	})
-	list.Args = exactly(0, "no argument")
-	verify := command(u, "verify", "監査の鎖が切れていないか確かめる", "check that the chain of the audit is whole", "", "0125", func(cmd *cobra.Command, _ []string) error {
-		var v client.Verified
-		if err := g.client().Call(cmd.Context(), "audit.verify", client.Request{}, &v); err != nil {
-			return err
-		}
-		if u.json {
-			if err := u.object(v); err != nil {
-				return err
-			}
-		} else if v.Intact {
-			u.line(u.tr("%d 件、鎖は切れていません。最後のハッシュ: %s", "%d records, the chain is whole; last hash: %s"), v.Records, v.Last)
-		}
-		if !v.Intact {
-			u.say("監査の鎖は %d 番の記録で切れています", "the chain of the audit is broken at record %d", v.Broken)
-			return errShown
-		}
-		return nil
-	})
-	verify.Args = exactly(0, "no argument")
-	return group(u, "audit", "監査", "the audit", list, verify)
-}
-
-func configCommand(u *ui) *cobra.Command {
-	check := command(u, "check FILE", "設定ファイルを検査する", "say what sekishod would say at start", "", "012", func(cmd *cobra.Command, args []string) error {
-		daemon, err := beside("sekishod")
-		if err != nil {
-			return err
-		}
-		// The daemon itself checks: there is one reader of the configuration,
-		// and what it says here is what it says at start.
-		var out, complaint bytes.Buffer
-		c := exec.CommandContext(cmd.Context(), daemon, "--config", args[0], "--check")
-		c.Stdout, c.Stderr = &out, &complaint
-		err = c.Run()
-		var exit *exec.ExitError
-		switch {
-		case errors.As(err, &exit) && exit.ExitCode() == exitUsage:
-			text := strings.TrimSpace(strings.TrimPrefix(complaint.String(), "sekishod: "))
 			if u.json {
-				if err := u.object(map[string]any{"file": args[0], "ok": false, "error": text}); err != nil {
-					return err
-				}
+				return u.object(r)
 			}
-			fmt.Fprintf(u.err, "sekisho: %s\n", safe(text))
-			return fmt.Errorf("%w%w", errShown, errUsage)
-		case err != nil:
-			return fmt.Errorf("%s: %w: %s", daemon, err, safe(complaint.String()))
-		}
-		var warnings []string
-		for _, l := range strings.Split(strings.TrimSpace(complaint.String()), "\n") {
-			if l = strings.TrimPrefix(l, "sekishod: "); l != "" {
-				warnings = append(warnings, l)
-				u.say("注意: %s", "warning: %s", safe(l))
-			}
-		}
-		if u.json {
-			return u.object(map[string]any{"file": args[0], "ok": true, "warnings": warnings})
-		}
-		u.line("%s: %s", safe(args[0]), u.tr("問題ありません", "ok"))
-		return nil
-	})
-	check.Args = exactly(1, "one file")
-	return group(u, "config", "設定", "the configuration", check)
+			u.line("%s: %s", safe(args[0]), u.tr("問題ありません", "ok"))
+			return nil
+		})
+	check.Args = exactly(u, 1, text{"設定ファイル一つ", "one file"})
+	example(check, "sekisho config check /etc/sekisho/sekisho.yaml")
+	return group(u, "config", text{"設定を扱う", "the configuration"}, text{}, "02", check)
 }
 
 func doctorCommand(u *ui, g *globals) *cobra.Command {
-	c := command(u, "doctor", "隔離、ディスク、証明書、待ち行列などを点検する", "check isolation, disk, certificates, queues",
-		u.tr("ゲートウェイが動いていなければ、隔離だけを点検します。", "Without a running gateway only the isolation is checked."), "0125", func(cmd *cobra.Command, _ []string) error {
-			checks := isolationChecks(cmd)
+	c := command(u, "doctor", text{"隔離、ディスク、証明書、待ち行列などを点検する", "check isolation, disk, certificates and queues"},
+		text{
+			"無害化の処理が外へ出られないことを、実際に試して確かめます。\nゲートウェイが動いていなければ、隔離だけを点検します（終了ステータスは 1）。",
+			"Tries to break out of the worker and shows that it cannot be done. Without a\nrunning gateway only the isolation is checked, and the exit status is 1.",
+		}, "0125", func(cmd *cobra.Command, _ []string) error {
+			checks := isolationChecks(cmd, u)
 			var more []client.Check
 			err := g.client().Call(cmd.Context(), "doctor", client.Request{}, &more)
-			switch {
-			case errors.Is(err, client.ErrRunning):
-				checks = append(checks, client.Check{Name: "gateway", Status: "fail", Detail: err.Error()})
-			case err != nil:
-				return err
+			var nobody *client.Unreachable
+			if errors.As(err, &nobody) && !errors.Is(err, client.ErrNotAllowed) {
+				why, _ := u.unreachable(nobody)
+				checks, err = append(checks, client.Check{Name: "gateway", Status: "fail", Detail: why}), nil
 			}
 			failed := false
 			for _, k := range append(checks, more...) {
-				failed = failed || k.Status == "fail"
+				failed = failed || k.Status != "pass" && k.Status != "warn"
 				if u.json {
 					if err := u.object(k); err != nil {
 						return err
 					}
 					continue
 				}
-				mark := map[string]string{"pass": u.tr("合格", "pass"), "warn": u.tr("注意", "warn"), "fail": u.tr("不合格", "FAIL")}[k.Status]
-				u.line("%s  %-28s %s", mark, k.Name, safe(k.Detail))
+				u.line("%s  %s  %s", pad(u.word(marks, k.Status), 6), pad(safe(u.checkName(k.Name)), 36), safe(u.detail(k.Detail)))
 			}
-			if failed {
-				return errShown
+			if err == nil && failed {
+				return ended(exitFailed)
 			}
-			return nil
+			return err
 		})
-	c.Args = exactly(0, "no argument")
+	c.Args = exactly(u, 0, text{})
 	return c
 }
 
-func isolationChecks(cmd *cobra.Command) []client.Check {
-	bin, err := beside("sekisho-sanitizer")
+// checkName words the name of a check. What a probe tried is said as what must
+// hold: "pass" beside "connect by TCP" would read as its opposite.
+func (u *ui) checkName(name string) string {
+	probe, _ := strings.CutPrefix(name, "isolation: ")
+	if ja, tried := known(probe, probes); tried {
+		return u.tr("隔離: "+ja, "isolation: cannot "+probe)
+	}
+	return u.know(name, checks)
+}
+
+// detail words what is said beside a check, piece by piece.
+func (u *ui) detail(text string) string {
+	if all := u.know(text, reports, complaints); all != text || !u.ja {
+		return all
+	}
+	pieces := strings.Split(text, "; ")
+	for i, p := range pieces {
+		after, filter := strings.CutPrefix(p, "under the filter ")
+		if pieces[i] = u.know(after, refusals); filter {
+			pieces[i] = "フィルター下でも" + pieces[i]
+		}
+	}
+	return strings.Join(pieces, "、")
+}
+
+func isolationChecks(cmd *cobra.Command, u *ui) []client.Check {
+	bin, err := u.beside("sekisho-sanitizer")
 	if err != nil {
 		return []client.Check{{Name: "worker", Status: "fail", Detail: err.Error()}}
 	}
@@ -220,14 +291,14 @@ func isolationChecks(cmd *cobra.Command) []client.Check {
 }
 
 func versionCommand(u *ui) *cobra.Command {
-	c := command(u, "version", "版を表示", "version, commit and engine", "", "02", func(*cobra.Command, []string) error {
+	c := command(u, "version", text{"版を表示する", "show version, commit and engine"}, text{}, "02", func(*cobra.Command, []string) error {
 		v := client.Version{Version: version.Version, Commit: version.Commit, Engine: version.Engine, Go: runtime.Version()}
 		if u.json {
 			return u.object(v)
 		}
-		u.line("sekisho %s (%s), engine %s, %s", v.Version, v.Commit, v.Engine, v.Go)
+		u.line("sekisho %s (%s)  %s %s  %s", v.Version, v.Commit, u.tr("エンジン", "engine"), v.Engine, v.Go)
 		return nil
 	})
-	c.Args = exactly(0, "no argument")
+	c.Args = exactly(u, 0, text{})
 	return c
 }

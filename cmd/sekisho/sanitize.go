@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"sekisho/internal/sandbox"
 	"sekisho/sanitize"
@@ -23,6 +24,7 @@ import (
 // fileResult is one line of `sanitize --json`, contract.md.
 type fileResult struct {
 	File      string        `json:"file"`
+	Path      string        `json:"path,omitempty"` // of a part inside a container: 1.2
 	Kind      string        `json:"kind"`
 	OutKind   string        `json:"out_kind"`
 	Outcome   string        `json:"outcome"`
@@ -34,8 +36,14 @@ type fileResult struct {
 	Error     string        `json:"error"`
 	ElapsedMS int64         `json:"elapsed_ms"`
 	Parts     []fileResult  `json:"parts,omitempty"`
-	failed    error         // the file could not be read or written
+
+	failed error   // the file could not be read or written
+	holds  []hold  // why a whole mail was refused
+	output *staged // what is to be published
+	target string  // under this name
 }
+
+type hold struct{ code, detail string }
 
 type fileFinding struct {
 	Rule   string `json:"rule"`
@@ -46,38 +54,56 @@ type fileFinding struct {
 
 func sanitizeCommand(u *ui) *cobra.Command {
 	var mode, out string
-	c := command(u, "sanitize FILE...", "手元のファイルを無害化する", "make local files harmless, in the isolated worker",
-		u.tr("メール（.eml）もファイルとして扱います。--out がなければ入力の隣に NAME.disarmed.EXT として書き、上書きはしません。",
-			"A mail (.eml) is a file like any other. Without --out the output stands beside the input as NAME.disarmed.EXT; nothing is ever overwritten."), "0123",
+	c := command(u, "sanitize [--mode MODE] [--out DIR] FILE...", text{"手元のファイルを無害化する", "make local files harmless"},
+		text{
+			"ゲートウェイと同じ隔離された処理で無害化します。ゲートウェイが動いている必要は\n" +
+				"ありません。メール (.eml) もファイルとして扱います。\n" +
+				"--out がなければ、入力の隣に NAME.disarmed.EXT として書きます。上書きはしません。\n" +
+				"無害な形を作れないファイル（不可）には、何も書きません。",
+			"Treats files in the same isolated worker as the gateway does; no gateway need be\n" +
+				"running. A mail (.eml) is a file like any other. Without --out the output stands\n" +
+				"beside the input as NAME.disarmed.EXT. Nothing is ever overwritten, and nothing\n" +
+				"is written for a file of which no harmless form can be made (refused).",
+		}, "0123",
 		func(cmd *cobra.Command, args []string) error {
 			return treatFiles(cmd.Context(), u, args, mode, out, true)
 		})
-	c.Args = someFiles
-	c.Flags().StringVar(&mode, "mode", "auto", "auto|rebuild|convert|flatten|text")
-	c.Flags().StringVar(&out, "out", "", u.tr("出力先のフォルダー", "folder for the outputs"))
+	c.Args = someFiles(u)
+	c.Flags().StringVar(&mode, "mode", "auto", u.tr("auto（段階を順に試す）、rebuild、convert、flatten、text", "auto (the steps in turn), rebuild, convert, flatten or text"))
+	c.Flags().StringVar(&out, "out", "", u.tr("出力先のフォルダー（なければ作る）", "folder for the outputs, made when missing"))
+	argument(c.Flags(), "mode", "MODE")
+	argument(c.Flags(), "out", "DIR")
+	example(c, "sekisho sanitize --out harmless *.docx", "sekisho sanitize --json mail.eml")
 	return c
 }
 
 func inspectCommand(u *ui) *cobra.Command {
-	c := command(u, "inspect FILE...", "同じ検査をして、何も書かない", "the same examination, nothing written", "", "0123",
+	c := command(u, "inspect FILE...", text{"同じ検査をして、何も書かない", "the same examination, nothing written"},
+		text{
+			"無害化すると何が取り除かれるか、無害な形を作れるかを表示します。",
+			"Shows what would be taken out of each file, and whether a harmless form can be\nmade.",
+		}, "0123",
 		func(cmd *cobra.Command, args []string) error {
 			return treatFiles(cmd.Context(), u, args, "auto", "", false)
 		})
-	c.Args = someFiles
+	c.Args = someFiles(u)
+	example(c, "sekisho inspect order.xlsm")
 	return c
 }
 
-func someFiles(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return fmt.Errorf("%s wants at least one file: %w", cmd.CommandPath(), errUsage)
+func someFiles(u *ui) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return u.usage("%s にはファイルが必要です", "%s wants at least one file", cmd.CommandPath())
+		}
+		return nil
 	}
-	return nil
 }
 
 // fileRules are what a file at hand is treated by: every class that can be
 // treated is, everything else is refused. auto walks the ladder; another mode
 // is that step alone.
-func fileRules(mode string) (map[sanitize.Class]sanitize.Rule, error) {
+func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 	step := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 	rules := map[sanitize.Class]sanitize.Rule{}
 	rebuilt := []sanitize.Class{sanitize.ClassText, sanitize.ClassCSV, sanitize.ClassImage, sanitize.ClassOffice, sanitize.ClassMessage}
@@ -93,19 +119,23 @@ func fileRules(mode string) (map[sanitize.Class]sanitize.Rule, error) {
 	case "text":
 		rules[sanitize.ClassHTML], rules[sanitize.ClassText] = step, step
 	case "convert", "flatten":
-		return nil, fmt.Errorf("--mode %s is not built yet; use auto, rebuild or text: %w", mode, errUsage)
+		return nil, u.usage("--mode %s はまだありません。auto、rebuild、text が使えます", "--mode %s is not built yet; use auto, rebuild or text", mode)
 	default:
-		return nil, fmt.Errorf("--mode %s: want auto, rebuild, convert, flatten or text: %w", mode, errUsage)
+		return nil, u.usage("--mode %q は使えません。auto、rebuild、convert、flatten、text のいずれかです", "--mode %q: want auto, rebuild, convert, flatten or text", mode)
 	}
 	return rules, nil
 }
 
+// maxWorkers bounds how many files are in hand at once: each may hold 256 MiB
+// of input, as much of output, and the worker's memory.
+const maxWorkers = 16
+
 func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, write bool) error {
-	rules, err := fileRules(mode)
+	rules, err := fileRules(u, mode)
 	if err != nil {
 		return err
 	}
-	bin, err := beside("sekisho-sanitizer")
+	bin, err := u.beside("sekisho-sanitizer")
 	if err != nil {
 		return err
 	}
@@ -114,94 +144,162 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, wr
 			return fmt.Errorf("--out: %w", err)
 		}
 		if err := os.MkdirAll(out, 0o777); err != nil {
-			return fmt.Errorf("--out: %w", err)
+			return u.failure("--out: %s", "--out: %s", u.system(err))
 		}
 	}
-	t := &fileTreater{runner: worker.Runner{Binary: bin, Profile: sandbox.Worker()}, rules: rules, out: out, write: write}
-	results := make([]chan fileResult, len(files))
-	for i := range results {
-		results[i] = make(chan fileResult, 1)
+	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker()}, rules: rules, out: out, write: write}
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type finished struct {
+		i int
+		r fileResult
 	}
-	// One worker a core; results are printed in the order of the arguments.
-	slots := make(chan struct{}, runtime.NumCPU())
-	var wg sync.WaitGroup
+	next := make(chan int)
+	done := make(chan finished)
+	workers := min(runtime.NumCPU(), maxWorkers, len(files))
+	// At most this many results wait for a slower one before them: each holds
+	// an open file.
+	ahead := make(chan struct{}, 64+workers)
 	go func() {
-		for i, f := range files {
-			slots <- struct{}{}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				defer func() { <-slots }()
-				results[i] <- t.treat(ctx, f)
-			}()
+		defer close(next)
+		for i := range files {
+			select {
+			case ahead <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}()
-	bar := newProgress(len(files), u.json)
-	refused, failed := false, false
-	for i, f := range files {
-		bar.show(i, filepath.Base(f))
-		r := <-results[i]
-		bar.clear()
-		switch {
-		case r.failed != nil:
-			failed = true
-		case r.Outcome == sanitize.Refused.String():
-			refused = true
-		}
-		if u.json {
-			if err := u.object(r); err != nil {
-				return err
+	left := make(chan struct{})
+	for range workers {
+		go func() {
+			defer func() { left <- struct{}{} }()
+			for i := range next {
+				done <- finished{i, t.treat(ctx, files[i])}
 			}
-			continue
-		}
-		t.print(u, r)
+		}()
 	}
-	wg.Wait()
+
+	// Results come as they are finished and go out in the order of the
+	// arguments; so does the naming of outputs, so that which of two files
+	// gets a name does not depend on the weather.
+	bar := newProgress(len(files))
+	tick := time.NewTicker(200 * time.Millisecond) // a shorter work shows no bar
+	defer tick.Stop()
+	waiting := map[int]fileResult{}
+	var status ended
+	var broken error
+	at, treated, shown := 0, 0, 0
+	for workers > 0 {
+		select {
+		case <-tick.C:
+			if at < len(files) {
+				bar.show(treated, filepath.Base(files[at]))
+			}
+		case <-left:
+			workers--
+		case f := <-done:
+			treated++
+			waiting[f.i] = f.r
+			for r, ok := waiting[at]; ok; r, ok = waiting[at] {
+				delete(waiting, at)
+				<-ahead
+				at++
+				if ctx.Err() != nil {
+					// What was cut off is no result; what follows is none either.
+					r.discard()
+					continue
+				}
+				shown++
+				t.publish(&r)
+				bar.clear()
+				if broken = t.print(r); broken != nil {
+					cancel()
+				}
+				switch {
+				case r.failed != nil:
+					status = exitFailed
+				case r.Outcome == sanitize.Refused.String() && status == exitDone:
+					status = exitRefused
+				}
+			}
+		}
+	}
+	bar.clear()
+	for _, r := range waiting {
+		r.discard()
+	}
 	switch {
+	case broken != nil:
+		return broken
 	case ctx.Err() != nil:
-		return ctx.Err()
-	case failed:
-		return errShown
-	case refused:
-		return fmt.Errorf("%w%w", errShown, errRefused)
+		return &told{
+			text: u.tr("中断しました", "interrupted"),
+			hint: fmt.Sprintf(u.tr("%d 個のうち %d 個を処理しました", "of %d files %d are done"), len(files), shown),
+		}
+	case status != exitDone:
+		return status
 	default:
 		return nil
 	}
 }
 
 type fileTreater struct {
+	u      *ui
 	runner worker.Runner
 	rules  map[sanitize.Class]sanitize.Rule
 	out    string
 	write  bool
-	mu     sync.Mutex // names of outputs are taken one at a time
 }
 
-func (t *fileTreater) print(u *ui, r fileResult) {
+// print writes one result, and a message for a file that could not be read or
+// written.
+func (t *fileTreater) print(r fileResult) error {
+	u := t.u
 	if r.failed != nil {
-		u.say("%s: %s", "%s: %s", safe(r.File), safe(r.failed.Error()))
-		return
+		u.report(r.failed)
+		if !u.json {
+			return nil
+		}
 	}
-	word := map[string]string{"clean": u.tr("無害", "clean"), "disarmed": u.tr("無害化済", "disarmed"), "refused": u.tr("不可", "refused")}[r.Outcome]
-	end := ""
+	if u.json {
+		return u.object(r)
+	}
+	kind := u.kind(r.Kind)
+	head := u.word(outcomes, r.Outcome) + "  " + safe(r.File) + "  " + kind
 	switch {
-	case r.Outcome == "refused":
-		end = "  " + safe(r.Error)
+	case r.Outcome == sanitize.Refused.String() && len(r.holds) == 0:
+		head += "  " + safe(u.cause(r.Error))
 	case r.Output != "":
-		end = "  → " + safe(r.Output)
+		head += "  → " + safe(r.Output)
 	}
-	u.line("%s  %s  %s%s", word, safe(r.File), r.Kind, end)
-	t.printFindings(u, r, "    ")
+	u.line("%s", head)
+	for _, h := range r.holds {
+		w := u.rule(h.code)
+		if w == "" {
+			w = u.word(classes, h.code)
+		}
+		u.line("    %s  [%s]  %s", w, safe(h.code), cut(safe(h.detail), 100))
+	}
+	t.printFindings(r, "    ")
+	return nil
 }
 
-func (t *fileTreater) printFindings(u *ui, r fileResult, indent string) {
+func (t *fileTreater) printFindings(r fileResult, indent string) {
+	u := t.u
 	for _, f := range r.Findings {
-		u.line("%s%s  %s  %s  %s", indent, f.Rule, f.Action, safe(f.Where), safe(cut(f.Detail, 80)))
+		u.line("%s%s", indent, u.finding(f.Rule, f.Action, f.Where, f.Detail))
 	}
 	for _, p := range r.Parts {
-		if len(p.Findings) > 0 || p.Outcome != "clean" {
-			u.line("%s%s  %s  %s  %s", indent, safe(p.File), p.Kind, p.Outcome, safe(p.Error))
-			t.printFindings(u, p, indent+"    ")
+		if len(p.Findings) > 0 || p.Outcome != sanitize.Clean.String() {
+			u.line("%s%s  %s  %s  %s", indent, u.word(outcomes, p.Outcome), cut(safe(p.File), 80), u.kind(p.Kind), safe(u.cause(p.Error)))
+			t.printFindings(p, indent+"    ")
 		}
 	}
 }
@@ -209,90 +307,155 @@ func (t *fileTreater) printFindings(u *ui, r fileResult, indent string) {
 // maxFile is the largest file that is taken: what a worker may write.
 const maxFile = 256 << 20
 
+// treat examines one file, and stages the output. Nothing has a name yet.
 func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
 	start := time.Now()
 	r = fileResult{File: name, Kind: string(sanitize.KindUnknown), Outcome: sanitize.Refused.String(), Findings: []fileFinding{}}
-	defer func() {
-		r.ElapsedMS = time.Since(start).Milliseconds()
-		if r.failed != nil && r.Error == "" {
-			r.Error = r.failed.Error()
-		}
-	}()
-	in, err := load(name)
+	defer func() { r.ElapsedMS = time.Since(start).Milliseconds() }()
+	in, perm, err := t.load(name)
 	if err != nil {
-		r.failed = err
-		return r
+		return r.fail(err)
 	}
 	defer in.Close()
-	now := time.Now()
-	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: now, Language: "ja", Rules: t.rules, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
+	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
 	res, err := t.runner.Run(ctx, o, in)
 	if err != nil {
-		r.Error = err.Error()
-		if errors.Is(err, sandbox.ErrUnconfined) || errors.Is(err, sandbox.ErrUnsupported) {
-			r.failed = err // nothing can be treated on this machine; that is no verdict on the file
+		if unable := errors.Is(err, sandbox.ErrUnconfined) || errors.Is(err, sandbox.ErrUnsupported); unable || ctx.Err() != nil {
+			return r.fail(t.unable(err)) // that is no verdict on the file
 		}
+		r.Error = err.Error()
 		return r
 	}
 	fill(&r, res.Report)
 	if res.Output == nil {
-		r.Outcome, r.OutKind, r.Mode, r.SHA256Out = sanitize.Refused.String(), "", "", ""
 		if r.Error == "" {
 			r.Error = res.Refusal
 		}
-		return r
+		return r.refuse(r.Error)
 	}
 	defer res.Output.Close()
+	// A second, fresh run looks at what the first one made with other eyes.
 	v := o
 	v.Task, v.KindHint = sanitize.TaskVerifyFile, sanitize.Kind(r.OutKind)
 	second, err := t.runner.Run(ctx, v, res.Output)
-	if err == nil && (second.Report.Outcome != sanitize.Clean || second.Refusal != "") {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return r.fail(t.unable(err))
+	case err == nil && (second.Report.Outcome != sanitize.Clean || second.Refusal != "" || len(second.Report.Holds) > 0):
 		err = errors.New(second.Refusal)
 	}
 	if err != nil {
-		r.Outcome, r.OutKind, r.Mode, r.SHA256Out = sanitize.Refused.String(), "", "", ""
-		r.Error = "verify: " + err.Error()
+		return r.refuse("verify: " + err.Error())
+	}
+	if !t.write {
 		return r
 	}
-	if t.write {
-		if r.Output, r.failed = t.store(name, sanitize.Kind(r.Kind), sanitize.Kind(r.OutKind), res.Output, res.Size); r.failed != nil {
-			r.Output = ""
-		}
+	if r.target, err = t.target(name, sanitize.Kind(r.OutKind)); err != nil {
+		return r.fail(err)
+	}
+	if r.output, err = stage(filepath.Dir(r.target), io.NewSectionReader(res.Output, 0, res.Size), perm); err != nil {
+		return r.fail(err)
 	}
 	return r
 }
 
+// unable words why no worker can run here.
+func (t *fileTreater) unable(err error) error {
+	u := t.u
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &told{
+		text: u.tr("処理を隔離できないため、何も処理できません: ", "the worker cannot be confined here, so nothing is treated: ") + err.Error(),
+		hint: u.tr("sekisho doctor で原因を確認できます", "sekisho doctor shows what is missing"),
+	}
+}
+
+// fail makes r the result of a file that could not be read or written. What
+// was found stays; there is no output.
+func (r fileResult) fail(err error) fileResult {
+	r = r.refuse(err.Error())
+	r.failed = err
+	return r
+}
+
+// refuse makes r the result of a file without a harmless form.
+func (r fileResult) refuse(why string) fileResult {
+	r.Outcome, r.OutKind, r.Mode, r.SHA256Out, r.Output = sanitize.Refused.String(), "", "", "", ""
+	r.Error = why
+	return r
+}
+
+func (r fileResult) discard() {
+	if r.output != nil {
+		r.output.drop()
+	}
+}
+
+// publish gives the output of r its name.
+func (t *fileTreater) publish(r *fileResult) {
+	if r.output == nil {
+		return
+	}
+	defer r.discard()
+	err := r.output.publish(r.target)
+	switch {
+	case err == nil:
+		r.Output = r.target
+	case errors.Is(err, fs.ErrExist):
+		*r = r.fail(&told{
+			text: r.File + t.u.tr(": 出力先がすでにあるため書きません: ", ": the output is there already and is not overwritten: ") + r.target,
+			hint: t.u.tr("--out で別のフォルダーを指定するか、そのファイルを移してください", "name another folder by --out, or move that file away"),
+		})
+	default:
+		*r = r.fail(err)
+	}
+}
+
 // load copies a file into sealed memory: what is judged is what is treated,
 // whatever happens to the file meanwhile.
-func load(name string) (*os.File, error) {
-	f, err := os.Open(name)
+func (t *fileTreater) load(name string) (*os.File, fs.FileMode, error) {
+	u := t.u
+	// Without O_NONBLOCK a named pipe would be waited for.
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer f.Close()
 	st, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", name)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case st.IsDir():
+		return nil, 0, &told{
+			text: name + u.tr(": フォルダーです", ": it is a folder"),
+			hint: u.tr("中のファイルを指定してください（例: ", "name the files in it, for instance ") + filepath.Join(name, "*") + u.tr("）", ""),
+		}
+	case !st.Mode().IsRegular():
+		return nil, 0, u.failure("%s: 通常のファイルではありません", "%s: it is no regular file", name)
+	case st.Size() > maxFile:
+		return nil, 0, u.tooLarge(name, st.Size())
 	}
 	m, err := worker.Memory("file")
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	n, err := io.Copy(m, io.LimitReader(f, maxFile+1))
 	if err == nil && n > maxFile {
-		err = fmt.Errorf("%s is larger than %d MiB", name, maxFile>>20)
+		err = u.tooLarge(name, n)
 	}
 	if err == nil {
 		err = worker.Seal(m)
 	}
 	if err != nil {
 		m.Close()
-		return nil, err
+		return nil, 0, err
 	}
-	return m, nil
+	return m, st.Mode().Perm(), nil
+}
+
+func (u *ui) tooLarge(name string, n int64) error {
+	return u.failure("%s: %s あります。扱えるのは %s までです", "%s: %s; the largest that is treated is %s", name, u.size(n), u.size(maxFile))
 }
 
 // fill puts a report into the form of contract.md: the file itself is the
@@ -300,7 +463,7 @@ func load(name string) (*os.File, error) {
 func fill(r *fileResult, rep *sanitize.Report) {
 	for i := range rep.Parts {
 		p := &rep.Parts[i]
-		x := fileResult{File: p.Name, Kind: string(p.Kind), OutKind: string(p.OutKind), Outcome: p.Outcome.String(), Mode: p.Mode.String(),
+		x := fileResult{File: p.Name, Path: p.Path, Kind: string(p.Kind), OutKind: string(p.OutKind), Outcome: p.Outcome.String(), Mode: p.Mode.String(),
 			SHA256In: hexDigest(p.In), Findings: []fileFinding{}, Error: p.Err}
 		if p.Outcome != sanitize.Refused {
 			x.SHA256Out = hexDigest(p.Out)
@@ -309,13 +472,12 @@ func fill(r *fileResult, rep *sanitize.Report) {
 			x.Findings = append(x.Findings, fileFinding{Rule: f.Rule, Where: f.Where, Action: string(f.Action), Detail: f.Detail})
 		}
 		if i == 0 {
-			x.File = r.File
+			x.File, x.Path = r.File, ""
 			*r = x
 			continue
 		}
-		x.File = p.Path
-		if p.Name != "" {
-			x.File += " " + p.Name
+		if x.File == "" {
+			x.File = p.Path
 		}
 		r.Parts = append(r.Parts, x)
 		if p.Outcome != sanitize.Clean && r.Outcome == sanitize.Clean.String() {
@@ -325,6 +487,7 @@ func fill(r *fileResult, rep *sanitize.Report) {
 	for _, h := range rep.Holds {
 		r.Outcome = sanitize.Refused.String()
 		r.Error = strings.TrimPrefix(r.Error+"; "+h.Code+": "+h.Detail, "; ")
+		r.holds = append(r.holds, hold{h.Code, h.Detail})
 	}
 }
 
@@ -333,8 +496,8 @@ func hexDigest(d sanitize.Digest) string {
 	return string(b)
 }
 
-// store writes the output under a name of its own and never over another file.
-func (t *fileTreater) store(name string, in, out sanitize.Kind, f *os.File, size int64) (string, error) {
+// target names the output of a file that became one of kind out.
+func (t *fileTreater) target(name string, out sanitize.Kind) (string, error) {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return "", err
@@ -342,37 +505,14 @@ func (t *fileTreater) store(name string, in, out sanitize.Kind, f *os.File, size
 	base := filepath.Base(abs)
 	ext := filepath.Ext(base)
 	stem := strings.TrimSuffix(base, ext)
-	if stem == "" {
+	if stem == "" { // .docx: a name that is all extension
 		stem, ext = base, ""
 	}
 	if !slices.Contains(out.Extensions(), strings.ToLower(ext)) {
 		ext = out.Facts().Ext
 	}
-	to := filepath.Join(filepath.Dir(abs), stem+".disarmed"+ext)
 	if t.out != "" {
-		to = filepath.Join(t.out, stem+ext)
+		return filepath.Join(t.out, stem+ext), nil
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	// Staged beside the target and linked: a crash leaves no half of a file
-	// under the final name, and a file that is there is not touched.
-	tmp, err := os.CreateTemp(filepath.Dir(to), ".sekisho-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.Remove(tmp.Name())
-	if _, err := io.Copy(tmp, io.NewSectionReader(f, 0, size)); err != nil {
-		tmp.Close()
-		return "", err
-	}
-	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
-		return "", err
-	}
-	if err := os.Link(tmp.Name(), to); err != nil {
-		if errors.Is(err, os.ErrExist) {
-			return "", fmt.Errorf("%s is there already and is not overwritten", to)
-		}
-		return "", err
-	}
-	return to, nil
+	return filepath.Join(filepath.Dir(abs), stem+".disarmed"+ext), nil
 }

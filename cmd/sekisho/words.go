@@ -1,0 +1,296 @@
+package main
+
+// The closed sets of the gateway, worded. Codes stay in the output beside
+// their words: they are what rules, logs and the other language call it.
+
+import (
+	"strings"
+
+	"sekisho/internal/notice"
+	"sekisho/sanitize"
+)
+
+// language is what notices are asked for in.
+func (u *ui) language() notice.Language {
+	if u.ja {
+		return notice.Japanese
+	}
+	return notice.English
+}
+
+// word gives the word of a table for a code; a code that has none stays as it
+// is.
+func (u *ui) word(table map[string]text, code string) string {
+	if t, ok := table[code]; ok {
+		return u.pick(t)
+	}
+	return safe(code)
+}
+
+// outcomes, fates, states: contract.md, Words.
+var outcomes = map[string]text{
+	"clean":    {"無害", "clean"},
+	"disarmed": {"無害化済", "disarmed"},
+	"refused":  {"不可", "refused"},
+}
+
+var fates = map[string]text{
+	"delivered": {"配送", "delivered"},
+	"removed":   {"削除", "removed"},
+	"kept back": {"添付保留", "kept back"},
+}
+
+var states = map[string]text{
+	"Received": {"受信済", "received"},
+	"Queued":   {"配送待ち", "queued"},
+	"Held":     {"保留", "held"},
+	"Done":     {"完了", "done"},
+}
+
+var treatments = map[string]text{
+	"rebuild": {"無害化して送る", "is rebuilt"},
+	"pass":    {"検査済みとしてそのまま送る", "passes as scanned"},
+}
+
+var networks = map[string]text{
+	"lgwan":    {"LGWAN", "lgwan"},
+	"local":    {"庁内", "local"},
+	"internet": {"インターネット", "internet"},
+}
+
+var zones = map[string]text{
+	"internet":         {"インターネット", "internet"},
+	"internet-segment": {"インターネット接続系", "internet-segment"},
+	"lgwan":            {"LGWAN 接続系", "lgwan"},
+}
+
+var marks = map[string]text{
+	"pass": {"合格", "pass"},
+	"warn": {"注意", "warn"},
+	"fail": {"不合格", "FAIL"},
+}
+
+// classes say why something of a class waits.
+var classes = map[string]text{
+	string(sanitize.ClassText):         {"テキスト", "a text"},
+	string(sanitize.ClassCSV):          {"CSV", "a table of values"},
+	string(sanitize.ClassHTML):         {"HTML 文書", "an HTML document"},
+	string(sanitize.ClassImage):        {"画像", "a picture"},
+	string(sanitize.ClassOffice):       {"Office 文書", "an Office document"},
+	string(sanitize.ClassMessage):      {"添付されたメール", "an attached mail"},
+	string(sanitize.ClassLegacyOffice): {"旧形式の Office 文書", "an Office document of the old format"},
+	string(sanitize.ClassPDF):          {"PDF 文書", "a PDF document"},
+	string(sanitize.ClassArchive):      {"圧縮ファイル", "an archive"},
+	string(sanitize.ClassCalendar):     {"予定または連絡先", "a calendar or contact file"},
+	string(sanitize.ClassExecutable):   {"プログラムを実行できるファイルが含まれる", "it contains a file that can start a program"},
+	string(sanitize.ClassEncrypted):    {"パスワードまたは暗号化により中身を確認できない", "it is encrypted and cannot be examined"},
+	string(sanitize.ClassUnknown):      {"形式の分からない、または扱えないファイル", "a file of unknown format, or of one that is not treated"},
+	string(sanitize.ClassAmbiguous):    {"読み取り方によって内容が変わるメール", "programs could read this mail in different ways"},
+	string(sanitize.ClassLimit):        {"大きさまたは構造が上限を超える", "it is larger or more deeply nested than can be treated"},
+	string(sanitize.ClassFailed):       {"無害化できなかった", "treating it failed"},
+	string(sanitize.ClassTampered):     {"保管中に改ざんされた（解放できません）", "it was changed while it was stored; it cannot be released"},
+	string(sanitize.ClassPoison):       {"処理中にゲートウェイが何度も停止した", "the gateway stopped several times while it had it in hand"},
+}
+
+// rules say which rule held a message; those of the structure of a mail are
+// worded by package notice.
+var rules = map[string]text{
+	"seal":         {"封印が一致しない", "a seal does not match"},
+	"poison":       {"処理のたびに停止する", "it stops the gateway"},
+	"worker":       {"隔離された処理が失敗した", "the isolated worker failed"},
+	"queue":        {"配送待ちにできなかった", "it could not be queued"},
+	"release":      {"解放しようとしたが、無害な形を作れなかった", "it was to be released, but no harmless form could be made"},
+	"refused":      {"無害な形を作れなかった", "no harmless form could be made"},
+	"profile":      {"プロファイルが設定にない", "its profile is not in the configuration"},
+	"treatment":    {"扱いが不明", "nobody knows how to treat it"},
+	"no-envelope":  {"宛先の情報がない", "it has no envelope"},
+	"hold_message": {"設定 hold_message により、メール全体を保留", "by hold_message the whole message waits"},
+	"kept-back":    {"メールは配送し、このファイルだけを保留", "the mail went on, this file was kept back"},
+	"line-end":     {"行末が正しくない", "its line ends cannot be sent"},
+	"limit":        {"処理できる上限を超えた", "it is over a limit"},
+	"treated":      {"無害化した", "it was treated"},
+}
+
+// rule words a rule, or the code of a hold.
+func (u *ui) rule(code string) string {
+	if t, ok := rules[code]; ok {
+		return u.pick(t)
+	}
+	if w := notice.Held(u.language(), code); w != code {
+		return strings.TrimSuffix(w, "。")
+	}
+	return ""
+}
+
+// acts are what the audit tells of.
+var acts = map[string]text{
+	"received":        {"受信", "received"},
+	"examined":        {"検査", "examined"},
+	"queued":          {"配送待ち", "queued"},
+	"held":            {"保留", "held"},
+	"sent":            {"送信", "sent"},
+	"deferred":        {"再送待ち", "deferred"},
+	"failed":          {"配送失敗", "failed"},
+	"bounced":         {"不達通知", "bounced"},
+	"rerouted":        {"経路変更", "rerouted"},
+	"released":        {"解放", "released"},
+	"deleted":         {"削除", "deleted"},
+	"expired":         {"期限切れ", "expired"},
+	"shown":           {"閲覧", "shown"},
+	"retried":         {"再送指示", "retried"},
+	"account-added":   {"アカウント追加", "account-added"},
+	"account-removed": {"アカウント削除", "account-removed"},
+	"tampered":        {"改ざん", "tampered"},
+	"damaged":         {"破損", "damaged"},
+	"audit-damaged":   {"監査破損", "audit-damaged"},
+}
+
+// actions are what was done to the thing a finding speaks of.
+var actions = map[string]text{
+	string(sanitize.Removed):     {"削除", "removed"},
+	string(sanitize.Rewritten):   {"書き直し", "written anew"},
+	string(sanitize.Neutralised): {"無効化", "neutralised"},
+	string(sanitize.Replaced):    {"表示結果に置き換え", "replaced by what it showed"},
+	string(sanitize.Reported):    {"報告のみ", "reported only"},
+}
+
+// findings name the thing that each rule of the sanitizers speaks of.
+var findings = map[string]text{
+	"csv.formula": {"数式になりうるセル", "cells that could act as formulas"},
+
+	"detect.malformed":     {"壊れた構造", "broken structure"},
+	"detect.name-mismatch": {"内容と合わないファイル名", "a name that does not fit the content"},
+	"detect.polyglot":      {"二つの形式を兼ねるファイル", "a file of two formats at once"},
+	"detect.prefix":        {"先頭の余分なデータ", "data before the beginning"},
+
+	"header.duplicate-from": {"二つの差出人", "two senders"},
+
+	"html.event":         {"自動実行の指定", "event handlers"},
+	"html.form":          {"入力フォーム", "forms"},
+	"html.frame":         {"埋め込み枠", "frames"},
+	"html.hidden":        {"隠された文字", "hidden text"},
+	"html.link":          {"危険なリンク", "dangerous links"},
+	"html.link-mismatch": {"表示と行き先が異なるリンク", "links that lead elsewhere than they say"},
+	"html.refresh":       {"自動転送", "automatic redirections"},
+	"html.remote":        {"外部から読み込むもの", "remote references"},
+	"html.script":        {"スクリプト", "scripts"},
+	"html.svg":           {"図形", "drawings"},
+	"html.url":           {"URL", "URLs"},
+
+	"image.animation":   {"動画の 2 枚目以降", "further frames"},
+	"image.metadata":    {"画像の付加情報", "metadata of the picture"},
+	"image.orientation": {"画像の向き", "orientation of the picture"},
+	"image.trailing":    {"画像の後ろの余分なデータ", "data behind the picture"},
+
+	"message.withheld": {"保留または削除された添付", "attachments kept back or removed"},
+
+	"mime.alternative": {"同じ内容の別形式", "another form of the same text"},
+	"mime.applefile":   {"Macintosh の付加情報", "Macintosh data"},
+	"mime.encoded-run": {"本文中の符号化データ", "encoded data in the text"},
+	"mime.epilogue":    {"メールの後書き", "text behind the last part"},
+	"mime.preamble":    {"メールの前書き", "text before the first part"},
+	"mime.signature":   {"メールの電子署名", "digital signature of the mail"},
+	"mime.uuencode":    {"本文に埋め込まれたファイル", "files embedded in the text"},
+
+	"name.bidi":      {"ファイル名の表示を偽装する文字", "characters that disguise the name"},
+	"name.extension": {"内容と合わない拡張子", "an extension that does not fit"},
+	"name.mismatch":  {"内容と合わないファイル名", "a name that does not fit the content"},
+
+	"ooxml.action":             {"クリックで動く設定", "actions on click"},
+	"ooxml.active-xml":         {"動作を持つ XML", "active XML"},
+	"ooxml.activex":            {"ActiveX コントロール", "ActiveX controls"},
+	"ooxml.alt-chunk":          {"開くときに取り込まれる文書", "documents imported when opened"},
+	"ooxml.auto-run":           {"自動実行の名前", "names that run by themselves"},
+	"ooxml.calc-chain":         {"計算順の記録", "order of calculation"},
+	"ooxml.comment-details":    {"コメントの詳細", "details of comments"},
+	"ooxml.comments":           {"コメント", "comments"},
+	"ooxml.connection":         {"データ接続", "data connections"},
+	"ooxml.custom-ui":          {"独自のメニュー", "custom menus"},
+	"ooxml.custom-xml":         {"独自の XML データ", "custom XML data"},
+	"ooxml.dangling":           {"行き先のない参照", "references to nothing"},
+	"ooxml.data-binding":       {"外部データとの結び付け", "bindings to data"},
+	"ooxml.dde":                {"DDE リンク", "DDE links"},
+	"ooxml.dialog-sheet":       {"ダイアログシート", "dialog sheets"},
+	"ooxml.external-link":      {"外部ブックへのリンク", "links to other workbooks"},
+	"ooxml.external-reference": {"外部への参照", "external references"},
+	"ooxml.field":              {"実行されるフィールド", "active fields"},
+	"ooxml.font":               {"埋め込みフォント", "embedded fonts"},
+	"ooxml.foreign-xml":        {"知らない XML", "unknown XML"},
+	"ooxml.form-control":       {"フォームコントロール", "form controls"},
+	"ooxml.formula":            {"外部に作用する数式", "active formulas"},
+	"ooxml.frameset":           {"フレーム", "frames"},
+	"ooxml.glossary":           {"定型句", "building blocks"},
+	"ooxml.ink":                {"手書き", "ink"},
+	"ooxml.legacy-text":        {"旧形式の図の文字", "text of old diagrams"},
+	"ooxml.link":               {"危険なリンク", "dangerous links"},
+	"ooxml.linked-image":       {"外部の画像", "linked pictures"},
+	"ooxml.long-code":          {"長すぎるフィールドコード", "overlong field codes"},
+	"ooxml.macro":              {"マクロの呼び出し", "calls of macros"},
+	"ooxml.macro-name":         {"マクロの名前", "names of macros"},
+	"ooxml.macro-sheet":        {"Excel 4.0 マクロシート", "Excel 4.0 macro sheets"},
+	"ooxml.macro-type":         {"マクロ付きの形式", "macro-enabled format"},
+	"ooxml.mail-merge":         {"差し込み印刷の接続", "mail merge"},
+	"ooxml.media":              {"音声・動画", "sound and video"},
+	"ooxml.member":             {"知らない部品", "unknown members"},
+	"ooxml.more":               {"その他の所見", "further findings"},
+	"ooxml.ole":                {"埋め込みオブジェクト", "embedded objects"},
+	"ooxml.package":            {"埋め込みファイル", "embedded files"},
+	"ooxml.part":               {"知らない部品", "unknown parts"},
+	"ooxml.picture":            {"扱えない画像", "pictures that cannot be treated"},
+	"ooxml.picture-original":   {"画像の元データ", "originals of pictures"},
+	"ooxml.pivot":              {"外部データのピボットテーブル", "pivot tables of outside data"},
+	"ooxml.printer-settings":   {"プリンター設定", "printer settings"},
+	"ooxml.properties":         {"文書のプロパティ", "document properties"},
+	"ooxml.property-field":     {"プロパティのフィールド", "fields of properties"},
+	"ooxml.refresh-on-load":    {"開くときの自動更新", "refresh when opened"},
+	"ooxml.revisions":          {"変更履歴", "revision records"},
+	"ooxml.rich-value":         {"外部のデータ型", "rich values from outside"},
+	"ooxml.rich-value-store":   {"データ型の控え", "store of rich values"},
+	"ooxml.rtd":                {"リアルタイムデータ", "real-time data"},
+	"ooxml.sheet":              {"知らない形式のシート", "sheets of unknown kind"},
+	"ooxml.signature":          {"電子署名", "digital signatures"},
+	"ooxml.slicer":             {"スライサー", "slicers"},
+	"ooxml.slide-update":       {"スライドの更新元", "sources of slides"},
+	"ooxml.subdocument":        {"サブ文書", "subdocuments"},
+	"ooxml.svg":                {"SVG 画像", "SVG pictures"},
+	"ooxml.tags":               {"アドインのタグ", "tags of add-ins"},
+	"ooxml.template":           {"外部テンプレート", "attached templates"},
+	"ooxml.thumbnail":          {"縮小版の画像", "thumbnails"},
+	"ooxml.timing":             {"動作を伴うアニメーション", "animations that act"},
+	"ooxml.vba":                {"VBA マクロ", "VBA macros"},
+	"ooxml.vml":                {"VML 図形", "VML drawings"},
+	"ooxml.web-extension":      {"Web アドイン", "web add-ins"},
+	"ooxml.xslt":               {"XSLT 変換", "XSLT transforms"},
+
+	"text.bidi":          {"文字の向きを変える文字", "characters that turn the reading direction"},
+	"text.charset":       {"表示と異なる文字コード", "another charset than declared"},
+	"text.control":       {"制御文字", "control characters"},
+	"text.gaiji":         {"外字（〓で表示）", "user-defined characters, shown as 〓"},
+	"text.illegal-bytes": {"読み取れない文字", "illegible characters"},
+	"text.undecodable":   {"読み取れない文字", "illegible characters"},
+	"text.user-defined":  {"外字（〓で表示）", "user-defined characters, shown as 〓"},
+}
+
+// kind words a kind as mails do.
+func (u *ui) kind(k string) string {
+	f := sanitize.Kind(k).Facts()
+	if w := u.tr(f.JA, f.EN); w != "" {
+		return w
+	}
+	return safe(k)
+}
+
+// finding words one finding: what, done how, where, its code last.
+func (u *ui) finding(rule, action, where, detail string) string {
+	s := u.word(findings, rule)
+	if s == safe(rule) {
+		s = u.tr("所見", "finding")
+	}
+	s += ": " + u.word(actions, action)
+	for _, x := range []string{where, detail} {
+		if x != "" {
+			s += "  " + cut(safe(x), 100)
+		}
+	}
+	return s + "  [" + safe(rule) + "]"
+}
