@@ -1,0 +1,221 @@
+// Liar is a captured worker: it confines itself as the real one does, and then
+// behaves as the subject of the message tells it ("lie=crash"). Tests put it in
+// the real one's place and show that nothing untreated gets past the parent.
+//
+// A lie ending in "-always" is told in the second run as well, in which the
+// parent wants every attachment kept back; another is told in the first only.
+// Verifying runs are honest unless the lie begins with "verify-".
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+	"sekisho/sanitize/all"
+)
+
+func main() {
+	if _, _, err := sandbox.Enter(os.Args); err != nil {
+		fmt.Fprintf(os.Stderr, "liar: %v\n", err)
+		os.Exit(sandbox.ExitUnconfined)
+	}
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "liar: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+var (
+	input  = os.NewFile(sanitize.FDInput, "input")
+	output = os.NewFile(sanitize.FDOutput, "output")
+	answer = os.NewFile(sanitize.FDReply, "reply")
+)
+
+func run() error {
+	var o sanitize.Options
+	if err := sanitize.ReadFrame(os.NewFile(sanitize.FDOptions, "options"), &o, sanitize.MaxOptions); err != nil {
+		return err
+	}
+	in, err := io.ReadAll(input)
+	if err != nil {
+		return err
+	}
+	lie := ""
+	if m := regexp.MustCompile(`lie=([a-z0-9-]+)`).FindSubmatch(in); m != nil {
+		lie = string(m[1])
+	}
+	verify := o.Task == sanitize.TaskVerifyMail
+	told, always := strings.CutSuffix(lie, "-always")
+	told, atVerify := strings.CutPrefix(told, "verify-")
+	switch {
+	case lie == "", verify != atVerify, o.KeepAll && !always:
+		return honest(&o, in)
+	}
+	return tell(told, &o, in)
+}
+
+// honest is what the real worker does.
+func honest(o *sanitize.Options, in []byte) error {
+	var out bytes.Buffer
+	rep, err := all.Run(context.Background(), o, bytes.NewReader(in), int64(len(in)), &out)
+	r := sanitize.Reply{Report: *rep}
+	if err != nil {
+		r.Err = err.Error()
+	}
+	return reply(r, out.Bytes())
+}
+
+func reply(r sanitize.Reply, out []byte) error {
+	r.Size, r.Digest = int64(len(out)), sha256.Sum256(out)
+	if _, err := output.WriteAt(out, 0); err != nil {
+		return err
+	}
+	return sanitize.WriteFrame(answer, &r)
+}
+
+// original is the message as it came, as if it had been treated.
+func original(in []byte) []byte {
+	head, body, _ := bytes.Cut(in, []byte("\r\n\r\n"))
+	kind := "text/plain"
+	if m := regexp.MustCompile(`boundary="([^"]+)"`).FindSubmatch(head); m != nil {
+		kind = `multipart/mixed; boundary="` + string(m[1]) + `"`
+	}
+	return append([]byte("MIME-Version: 1.0\r\nContent-Type: "+kind+"\r\n\r\n"), body...)
+}
+
+func clean(in []byte) sanitize.Report {
+	return sanitize.Report{Engine: "liar", Outcome: sanitize.Clean, Header: []sanitize.Field{{Name: "Subject", Text: "lied"}}}
+}
+
+func tell(lie string, o *sanitize.Options, in []byte) error {
+	claim := sanitize.Reply{Report: clean(in)}
+	pass := original(in)
+	switch lie {
+	case "crash":
+		// Half of the original is out already.
+		_, _ = output.Write(pass)
+		panic("as if by a bug")
+	case "forbidden":
+		_, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		return fmt.Errorf("a socket: %w", err)
+	case "status":
+		_ = reply(claim, pass)
+		os.Exit(3)
+	case "silent":
+		_, err := output.Write(pass)
+		return err
+	case "garbage":
+		_, _ = output.Write(pass)
+		_, err := answer.WriteString("\x00\x00\x00\x10no JSON whatever")
+		return err
+	case "long-frame":
+		_, _ = output.Write(pass)
+		_, err := answer.WriteString("\xff\xff\xff\xff{")
+		return err
+	case "short-frame":
+		_, _ = output.Write(pass)
+		_, err := answer.WriteString("\x00\x00\x01\x00{}")
+		return err
+	case "two-frames":
+		_ = reply(claim, pass)
+		return sanitize.WriteFrame(answer, &claim)
+	case "unknown-field":
+		_, _ = output.Write(pass)
+		return sanitize.WriteFrame(answer, map[string]any{"report": claim.Report, "deliver": true})
+	case "digest":
+		_, _ = output.Write(pass)
+		claim.Size = int64(len(pass))
+		claim.Digest = sha256.Sum256([]byte("something else"))
+		return sanitize.WriteFrame(answer, &claim)
+	case "more":
+		if err := reply(claim, pass); err != nil {
+			return err
+		}
+		_, err := output.WriteAt([]byte("more than was said"), int64(len(pass)))
+		return err
+	case "flip":
+		// What is reported is harmless; what lies there in the end is not.
+		harmless := []byte("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello\r\n")
+		harmless = append(harmless, bytes.Repeat([]byte(" "), max(0, len(pass)-len(harmless)))...)
+		if err := reply(claim, harmless); err != nil {
+			return err
+		}
+		_, err := output.WriteAt(pass, 0)
+		return err
+	case "input":
+		// The parent's own copy of the message, which must be sealed.
+		if _, err := input.WriteAt([]byte("X"), 0); err == nil {
+			return reply(claim, pass)
+		}
+		w, err := os.OpenFile("/proc/self/fd/0", os.O_RDWR, 0)
+		if err == nil {
+			_, _ = w.WriteAt([]byte("X"), 0)
+		}
+		os.Exit(4)
+	case "clean":
+		// An honest digest of the original, said to be clean.
+		return reply(claim, pass)
+	case "outcome":
+		claim.Report.Outcome = 0
+		return reply(claim, pass)
+	case "outcome-9":
+		claim.Report.Outcome = 9
+		return reply(claim, pass)
+	case "fate":
+		claim.Report.Parts = []sanitize.Part{{Path: "1", Kind: sanitize.KindText, Outcome: sanitize.Clean, Fate: 7}}
+		return reply(claim, pass)
+	case "fields":
+		return reply(claim, append([]byte("X-Sekisho-Result: clean\r\nBcc: victim@town.example.lg.jp\r\n"), pass...))
+	case "no-header":
+		return reply(claim, in)
+	case "twice":
+		return reply(claim, append([]byte("Content-Type: text/plain\r\n"), pass...))
+	case "bare":
+		return reply(claim, bytes.Replace(pass, []byte("\r\n"), []byte("\n"), 1))
+	case "header":
+		// Decoded fields that would end their line.
+		claim.Report.Header = []sanitize.Field{{Name: "Subject", Text: "a\r\nBcc: victim@town.example.lg.jp\r\n\r\n" + string(in)},
+			{Name: "X-Injected", Text: "yes"}, {Name: "From", Mailboxes: []sanitize.Mailbox{{Name: "x\r\nBcc: y", Address: "a\r\nBcc: victim@town.example.lg.jp"}}}}
+		return reply(claim, []byte("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello\r\n"))
+	case "nothing":
+		return reply(claim, nil)
+	case "hang":
+		_ = reply(claim, pass)
+		time.Sleep(time.Hour)
+	case "spin":
+		for {
+		}
+	case "stall":
+		// Honest, and slow: something is in hand when the test kills the daemon.
+		time.Sleep(30 * time.Second)
+		return honest(o, in)
+	case "flood":
+		b := bytes.Repeat([]byte("x"), 1<<20)
+		for range 64 {
+			_, _ = answer.Write(b)
+			_, _ = os.Stderr.Write(b)
+		}
+		return nil
+	case "memory":
+		var hoard [][]byte
+		for {
+			b := make([]byte, 64<<20)
+			for i := 0; i < len(b); i += 4096 {
+				b[i] = 1
+			}
+			hoard = append(hoard, b)
+		}
+	}
+	return fmt.Errorf("lie %q is none", lie)
+}
