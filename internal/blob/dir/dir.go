@@ -49,6 +49,9 @@ func Open(dataDir string) (*Store, error) {
 	if err := os.MkdirAll(dataDir, dirMode); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
+	if err := syncAbove(dataDir); err != nil {
+		return nil, err
+	}
 	for _, d := range []string{s.root, s.tmp, s.damaged} {
 		if _, err := s.ensure(d); err != nil {
 			return nil, err
@@ -64,6 +67,26 @@ func Open(dataDir string) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// syncAbove makes durable the names by which a directory is reached: a data
+// directory that was just made is otherwise gone after a power cut, with all
+// that was synced in it. Whoever made it, it is done once per start.
+func syncAbove(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("sync above data directory: %w", err)
+	}
+	for path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		// Where we may not even look, we have made nothing; and a read-only or
+		// special file system has nothing to sync.
+		err := syncDir(path)
+		if err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensure makes a directory durable in its parent, once.

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
 
 	"sekisho/internal/blob"
 )
@@ -55,5 +58,23 @@ func (s *Store) DeleteTenantKey(ctx context.Context, tenant string) error {
 	if busy != 0 {
 		return errors.New("delete tenant key: the key is deleted, but the write-ahead log could not be emptied: try again")
 	}
+	// SQLite does not sync the file it has cut short: after a power cut it
+	// would be back as it was.
+	if err := syncFile(s.path + "-wal"); err != nil {
+		return fmt.Errorf("delete tenant key: empty the write-ahead log: %w", err)
+	}
 	return nil
+}
+
+// syncFile syncs a file that SQLite has open. It must not be the database or
+// the -shm: closing those would give up SQLite's locks (fcntl(2)).
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

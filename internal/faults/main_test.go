@@ -1,0 +1,28 @@
+package faults
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"sekisho/internal/faults/lossyfs"
+)
+
+func TestMain(m *testing.M) {
+	lossyfs.Main()
+	os.Exit(m.Run())
+}
+
+// vandal writes to the database as another program would.
+func (s *site) vandal(query string, args ...any) {
+	s.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(s.data(), "sekisho.db"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(query, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}

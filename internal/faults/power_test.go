@@ -1,0 +1,570 @@
+package faults
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/admin"
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+	"sekisho/internal/blob"
+	"sekisho/internal/blob/blobtest"
+	"sekisho/internal/blob/dir"
+	"sekisho/internal/faults/lossyfs"
+	"sekisho/internal/seal"
+	"sekisho/internal/store/sqlite"
+	"sekisho/policy"
+	"sekisho/spool"
+	"sekisho/spool/spooltest"
+)
+
+// site is a spool as sekishod puts it together, on a disk that can lose its
+// power.
+type site struct {
+	*spool.Spool
+	t      testing.TB
+	disk   *lossyfs.Disk
+	db     *sqlite.Store
+	inline int64
+	log    *bytes.Buffer
+	alarms []string // of the store; read after it is closed, or by who caused them
+
+	acked map[envelope.ID]envelope.Digest
+}
+
+func newSite(t testing.TB, inline int64) *site {
+	t.Helper()
+	s := &site{t: t, disk: lossyfs.New(t), inline: inline, log: &bytes.Buffer{}, acked: map[envelope.ID]envelope.Digest{}}
+	s.open()
+	t.Cleanup(func() {
+		if s.db != nil {
+			_ = s.db.Close()
+		}
+	})
+	return s
+}
+
+// data is a directory that is not there at first: a site's first mail must
+// survive as well as its thousandth.
+func (s *site) data() string { return filepath.Join(s.disk.Dir, "var", "data") }
+
+func (s *site) tryOpen() error {
+	path, ctx := s.data(), context.Background()
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	seed, _, err := blob.LoadOrCreateKeyFile(filepath.Join(path, "seal.key"))
+	if err != nil {
+		return err
+	}
+	signer, err := seal.NewSigner(seed[:])
+	if err != nil {
+		return err
+	}
+	s.db, err = sqlite.Open(ctx, sqlite.Options{Path: filepath.Join(path, "sekisho.db"), Seal: signer,
+		Alarm: func(msg, id string) { s.alarms = append(s.alarms, msg+" "+id) }})
+	if err != nil {
+		s.db = nil
+		return err
+	}
+	keys, err := blob.OpenKeyring(ctx, filepath.Join(path, "site.key"), s.db)
+	if err != nil {
+		return err
+	}
+	blobs, err := dir.Open(path)
+	if err != nil {
+		return err
+	}
+	s.Spool = &spool.Spool{Journal: s.db, Blobs: blobs, Keys: keys, Seal: signer, Inline: s.inline, MinFree: 1 << 20,
+		Log: slog.New(slog.NewTextHandler(s.log, nil))}
+	return nil
+}
+
+func (s *site) open() {
+	s.t.Helper()
+	if err := s.tryOpen(); err != nil {
+		s.t.Fatalf("open: %v", err)
+	}
+}
+
+// cut cuts the power and starts again.
+func (s *site) cut(mode lossyfs.Mode, seed uint64) {
+	s.t.Helper()
+	s.disk.Cut(mode, seed)
+	s.close()
+	s.disk.Remount()
+	s.open()
+}
+
+// close closes the store of a disk that is gone: what it says does not matter.
+func (s *site) close() {
+	if s.db != nil {
+		_ = s.db.Close()
+		s.db = nil
+	}
+}
+
+func (s *site) accept(content []byte) error {
+	d, err := s.NewDraft(context.Background())
+	if err != nil {
+		return err
+	}
+	if _, err := d.Write(content); err != nil {
+		d.Abort()
+		return err
+	}
+	env := spooltest.Entry("town", time.Now()).Envelope
+	env.Size, env.Digest = 0, envelope.Digest{}
+	if err := s.Accept(context.Background(), d, []envelope.Envelope{env}); err != nil {
+		return err
+	}
+	s.acked[env.ID] = sha256.Sum256(content)
+	return nil
+}
+
+func (s *site) mustAccept(content []byte) {
+	s.t.Helper()
+	if err := s.accept(content); err != nil {
+		s.t.Fatalf("accept: %v", err)
+	}
+}
+
+// claim takes one entry of state st in hand.
+func (s *site) claim(st spool.State) spool.Entry {
+	s.t.Helper()
+	if _, err := s.db.Recover(context.Background()); err != nil {
+		s.t.Fatal(err)
+	}
+	es, err := s.Claim(context.Background(), st, time.Now().Add(time.Minute), 1)
+	if err != nil || len(es) != 1 {
+		s.t.Fatalf("claim of %s: %d, %v", st, len(es), err)
+	}
+	return es[0]
+}
+
+// whole fails unless everything acknowledged is there, sealed and unaltered.
+func (s *site) whole(when string) {
+	s.t.Helper()
+	for id, digest := range s.acked {
+		e, err := s.Get(context.Background(), "town", id)
+		if err != nil {
+			s.t.Errorf("%s: acknowledged %s: %v", when, id, err)
+			continue
+		}
+		if e.Tampered != "" {
+			s.t.Errorf("%s: %s is marked as tampered", when, id)
+		}
+		if err := s.CheckIntake(e); err != nil {
+			s.t.Errorf("%s: %s: %v", when, id, err)
+		}
+		h := sha256.New()
+		if err := s.CopyChecked(context.Background(), e, h); err != nil || envelope.Digest(h.Sum(nil)) != digest {
+			s.t.Errorf("%s: %s: the bytes: %v", when, id, err)
+		}
+	}
+	if _, bad, err := s.db.VerifyAudit(context.Background()); bad != 0 || err != nil {
+		s.t.Errorf("%s: audit: bad record %d, %v", when, bad, err)
+	}
+}
+
+var ways = []struct {
+	name   string
+	inline int64
+}{{"files", 0}, {"journal", spool.DefaultInline}}
+
+// TestPowerCutAfterEachAcknowledgement cuts right after the answer, at the
+// first message of a new site and at later ones, with and without commits
+// before it that do not wait for the disk.
+func TestPowerCutAfterEachAcknowledgement(t *testing.T) {
+	for _, w := range ways {
+		for _, mode := range []lossyfs.Mode{lossyfs.Drop, lossyfs.Some, lossyfs.Torn} {
+			t.Run(w.name+"/"+string(mode), func(t *testing.T) {
+				s := newSite(t, w.inline)
+				for i := range uint64(6) {
+					if i%2 == 1 {
+						s.claim(spool.Received) // leases do not wait
+					}
+					s.mustAccept(blobtest.Bytes(i, 3000))
+					s.cut(mode, i)
+					s.whole(fmt.Sprintf("cut %d", i))
+					if t.Failed() {
+						return
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestPowerCutAfterOrderlyStop cuts after the store was closed, which folds
+// the write-ahead log in and removes it.
+func TestPowerCutAfterOrderlyStop(t *testing.T) {
+	for _, mode := range []lossyfs.Mode{lossyfs.Drop, lossyfs.Some, lossyfs.Torn} {
+		s := newSite(t, spool.DefaultInline)
+		for i := range uint64(3) {
+			s.mustAccept(blobtest.Bytes(i, 3000))
+			if err := s.db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(mode, i)
+			s.whole(string(mode))
+		}
+	}
+}
+
+// TestPowerCutAfterCheckpoint fills the write-ahead log until SQLite folds it
+// in by itself, several times over, and cuts.
+func TestPowerCutAfterCheckpoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes some 60 MiB")
+	}
+	s := newSite(t, spool.MaxInline)
+	for i := range uint64(3) {
+		for n := range uint64(350) {
+			s.mustAccept(blobtest.Bytes(i*1000+n, 60000))
+		}
+		s.cut([]lossyfs.Mode{lossyfs.Torn, lossyfs.Some, lossyfs.Drop}[i], i)
+		s.whole(fmt.Sprintf("cut %d", i))
+	}
+}
+
+// TestPowerEveryCallThatReturnedIsOnDisk cuts right after each call of the
+// store that changes something.
+func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
+	ctx := context.Background()
+	var s *site
+	// held makes a Held entry and returns its id.
+	held := func(t *testing.T, expires time.Time) spool.Entry {
+		s.mustAccept([]byte("content"))
+		e := s.claim(spool.Received)
+		if err := s.Settle(ctx, e, spool.Change{To: spool.Done, Update: func(e *spool.Entry) { e.Expires = expires }}); err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	audited := func(t *testing.T, act string) {
+		t.Helper()
+		rs, err := s.Audit(ctx, "", 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rs {
+			if r.Act == act {
+				return
+			}
+		}
+		t.Errorf("the audit does not know of %q", act)
+	}
+	event := func(act string) audit.Event { return audit.Event{Act: act, Actor: "test"} }
+	for _, c := range []struct {
+		name string
+		// do acts, cuts and looks. What comes before the call is durable.
+		do func(t *testing.T)
+	}{
+		{"Settle", func(t *testing.T) {
+			s.mustAccept([]byte("content"))
+			e := s.claim(spool.Received)
+			ref, _, err := s.WriteBlob(ctx, "town", func(w io.Writer) error { _, err := w.Write(blobtest.Bytes(9, 70000)); return err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			part, err := s.SpawnPart(e, envelope.NewID(time.Now()), []string{"2"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = s.Settle(ctx, e, spool.Change{To: spool.Queued, Spawn: []spool.Entry{part}, Events: []audit.Event{event("examined")},
+				Update: func(e *spool.Entry) { e.Sanitized = ref; e.Verdict = policy.Verdict{Action: policy.Deliver} }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			got, err := s.Get(ctx, "town", e.Envelope.ID)
+			if err != nil || got.State != spool.Queued || got.Tampered != "" {
+				t.Fatalf("%+v, %v", got, err)
+			}
+			r, err := s.Open(ctx, "town", got.Sanitized)
+			if err != nil {
+				t.Fatalf("what delivery would send: %v", err)
+			}
+			defer r.Close()
+			if b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || !bytes.Equal(b, blobtest.Bytes(9, 70000)) {
+				t.Errorf("what delivery would send: %d bytes, %v", len(b), err)
+			}
+			if p, err := s.Get(ctx, "town", part.Envelope.ID); err != nil || p.State != spool.Held {
+				t.Errorf("the part kept back: %+v, %v", p, err)
+			}
+			audited(t, "examined")
+		}},
+		{"Record", func(t *testing.T) {
+			if err := s.Record(ctx, []audit.Event{event("something")}); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			audited(t, "something")
+		}},
+		{"Purge", func(t *testing.T) {
+			e := held(t, time.Now().Add(-time.Second))
+			delete(s.acked, e.Envelope.ID)
+			if ids, err := s.Purge(ctx, time.Now(), 10); err != nil || len(ids) != 1 {
+				t.Fatal(ids, err)
+			}
+			// The caller deletes the bytes now: the row must not come back without them.
+			s.cut(lossyfs.Drop, 1)
+			if _, err := s.Get(ctx, "town", e.Envelope.ID); !errors.Is(err, spool.ErrNotFound) {
+				t.Errorf("the purged row: %v", err)
+			}
+		}},
+		{"Recover", func(t *testing.T) {
+			s.mustAccept([]byte("content"))
+			if _, err := s.Claim(ctx, spool.Received, time.Now().Add(time.Minute), 1); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Record(ctx, []audit.Event{event("makes the lease durable")}); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := s.db.Recover(ctx); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if n, err := s.db.Recover(ctx); n != 0 || err != nil {
+				t.Errorf("recovered again: %d, %v", n, err)
+			}
+		}},
+		{"AddAccount", func(t *testing.T) {
+			if err := s.db.AddAccount(ctx, admin.Account{Name: "officer", UID: 1001}, event("account-added")); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if as, err := s.db.Accounts(ctx); err != nil || len(as) != 1 {
+				t.Errorf("%v, %v", as, err)
+			}
+		}},
+		{"RemoveAccount", func(t *testing.T) {
+			if err := s.db.AddAccount(ctx, admin.Account{Name: "officer", UID: 1001}, event("account-added")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.db.RemoveAccount(ctx, "officer", event("account-removed")); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if as, err := s.db.Accounts(ctx); err != nil || len(as) != 0 {
+				t.Errorf("who was removed is back: %v, %v", as, err)
+			}
+		}},
+		{"AddTenantKey", func(t *testing.T) {
+			if _, err := s.db.AddTenantKey(ctx, "city", []byte("wrapped")); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if k, err := s.db.TenantKey(ctx, "city"); err != nil || string(k) != "wrapped" {
+				t.Errorf("%q, %v", k, err)
+			}
+		}},
+		{"DeleteTenantKey", func(t *testing.T) {
+			secret := blobtest.Bytes(5, 60)
+			if _, err := s.db.AddTenantKey(ctx, "city", secret); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.db.DeleteTenantKey(ctx, "city"); err != nil {
+				t.Fatal(err)
+			}
+			s.disk.Cut(lossyfs.Drop, 1)
+			s.close()
+			s.disk.Remount()
+			err := filepath.WalkDir(s.data(), func(path string, e fs.DirEntry, err error) error {
+				if err != nil || !e.Type().IsRegular() {
+					return err
+				}
+				b, err := os.ReadFile(path)
+				if bytes.Contains(b, secret) {
+					t.Errorf("the erased key stands in %s", e.Name())
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.open()
+			if _, err := s.db.TenantKey(ctx, "city"); !errors.Is(err, blob.ErrNoKey) {
+				t.Errorf("the erased key: %v", err)
+			}
+		}},
+		{"SetAside", func(t *testing.T) {
+			s.inline = spool.DefaultInline
+			s.open2()
+			s.mustAccept([]byte("small"))
+			e := s.claim(spool.Received)
+			clear(s.acked)
+			if err := s.db.SetAside(ctx, e.Original.ID); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if _, err := s.db.SmallBlob(ctx, e.Original.ID); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("the blob set aside is in its place again: %v", err)
+			}
+		}},
+		{"Aside", func(t *testing.T) {
+			s.mustAccept([]byte("in a file"))
+			e := s.claim(spool.Received)
+			clear(s.acked)
+			if err := s.Blobs.Aside(ctx, e.Original.ID); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			id := string(e.Original.ID)
+			if _, err := os.Stat(filepath.Join(s.data(), "damaged", id)); err != nil {
+				t.Errorf("what was moved aside is lost: %v", err)
+			}
+			if _, err := os.Stat(filepath.Join(s.data(), "blobs", id[:2], id)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("what was moved aside is in its place again: %v", err)
+			}
+		}},
+		{"a row moved aside", func(t *testing.T) {
+			s.mustAccept([]byte("content"))
+			var id envelope.ID
+			for id = range s.acked {
+			}
+			clear(s.acked)
+			s.vandal("UPDATE entries SET facts = CAST('no JSON' AS BLOB)")
+			if _, err := s.Get(ctx, "town", id); !errors.Is(err, spool.ErrNotFound) {
+				t.Fatalf("a row that cannot be read: %v", err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if n, err := s.db.Damaged(ctx); n != 1 || err != nil {
+				t.Errorf("%d rows aside, %v", n, err)
+			}
+			audited(t, "damaged")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s = newSite(t, 0)
+			c.do(t)
+			s.whole("afterwards")
+		})
+	}
+}
+
+// open2 closes the store in order and opens it again.
+func (s *site) open2() {
+	s.t.Helper()
+	if err := s.db.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.open()
+}
+
+// TestPowerKeyFilesAreDurable: mail is sealed with them at once.
+func TestPowerKeyFilesAreDurable(t *testing.T) {
+	d := lossyfs.New(t)
+	path := filepath.Join(d.Dir, "key")
+	key, made, err := blob.LoadOrCreateKeyFile(path)
+	if err != nil || !made {
+		t.Fatal(made, err)
+	}
+	d.Cut(lossyfs.Drop, 1)
+	d.Remount()
+	if again, made, err := blob.LoadOrCreateKeyFile(path); err != nil || made || again != key {
+		t.Errorf("the key after the cut: made anew %v, %v", made, err)
+	}
+}
+
+// TestPowerBlobIsDurableByItself needs no row and no database beside it, whose
+// syncs would cover for one that is missing.
+func TestPowerBlobIsDurableByItself(t *testing.T) {
+	d := lossyfs.New(t)
+	path := filepath.Join(d.Dir, "var", "data")
+	content := blobtest.Bytes(1, 100000)
+	store, err := dir.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := store.Create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	d.Cut(lossyfs.Drop, 1)
+	d.Remount()
+	if store, err = dir.Open(path); err != nil {
+		t.Fatal(err)
+	}
+	r, err := store.Open(t.Context(), w.ID(), w.Key())
+	if err != nil {
+		t.Fatalf("a committed blob: %v", err)
+	}
+	defer r.Close()
+	if b, err := io.ReadAll(io.NewSectionReader(r, 0, r.Size())); err != nil || !bytes.Equal(b, content) {
+		t.Errorf("a committed blob: %d bytes, %v", len(b), err)
+	}
+}
+
+// TestPowerSharedDirectorySyncCoversAll has many writers share the syncs of one
+// directory, on a disk on which a sync takes long: one that began before a
+// rename must not pass for the one after it.
+func TestPowerSharedDirectorySyncCoversAll(t *testing.T) {
+	s := newSite(t, 0)
+	s.disk.Set(lossyfs.Faults{SyncDelay: 5 * time.Millisecond})
+	type made struct {
+		id  blob.ID
+		key blob.Key
+	}
+	done := make(chan made)
+	stop := make(chan struct{})
+	for range 8 {
+		go func() {
+			for {
+				w, err := s.Blobs.Create(context.Background())
+				if err == nil {
+					_, err = w.Write([]byte("x"))
+				}
+				if err == nil {
+					err = w.Commit()
+				}
+				if err != nil {
+					return // the power is cut
+				}
+				select {
+				case done <- made{w.ID(), w.Key()}:
+				case <-stop:
+					return
+				}
+			}
+		}()
+	}
+	var all []made
+	for range 60 {
+		all = append(all, <-done)
+	}
+	s.disk.Cut(lossyfs.Drop, 1)
+	close(stop)
+	s.close()
+	s.disk.Remount()
+	s.open()
+	for _, m := range all {
+		r, err := s.Blobs.Open(t.Context(), m.id, m.key)
+		if err != nil {
+			t.Errorf("a committed blob: %v", err)
+			continue
+		}
+		r.Close()
+	}
+	if strings.Contains(s.log.String(), "damaged") {
+		t.Errorf("%s", s.log)
+	}
+}
