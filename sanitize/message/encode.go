@@ -9,8 +9,9 @@ import (
 const foldAt = 76
 
 // quotedWriter encodes text whose lines end in CRLF as quoted-printable. What
-// some relay could take for its own (a dot or "From " at the start of a line,
-// white space at its end) is encoded, and so is all that is not ASCII.
+// some relay could take for its own ("From " at the start of a line, white space
+// at its end) is encoded, and so is all that is not ASCII. A dot at the start of
+// a line is SMTP's to stuff (RFC 5321, 4.5.2), and stays as it is.
 type quotedWriter struct {
 	w   io.Writer
 	buf []byte
@@ -77,9 +78,8 @@ func (q *quotedWriter) octet(c byte) {
 	case c == '=' || c < ' ' || c > '~':
 		q.literal(c, true)
 	default:
-		// A dot alone ends DATA when somebody forgets to stuff it, and mailbox
-		// files begin mails with "From ".
-		q.literal(c, q.n == 0 && (c == '.' || c == 'F'))
+		// Mailbox files begin mails with "From ".
+		q.literal(c, q.n == 0 && c == 'F')
 	}
 }
 
@@ -100,7 +100,7 @@ func (q *quotedWriter) literal(c byte, encoded bool) {
 	if q.n+size > foldAt-1 {
 		q.buf = append(q.buf, "=\r\n"...)
 		q.n = 0
-		if !encoded && (c == '.' || c == 'F') {
+		if !encoded && c == 'F' {
 			encoded, size = true, 3
 		}
 	}
