@@ -276,15 +276,33 @@ func (c *collection) office(bin string, judge bool) error {
 		}
 		defer os.RemoveAll(out)
 		rows := c.under(folder)
-		args := []string{"sanitize", "--json", "--out", out}
+		// A docm and a docx of one name would have outputs of one name: they go
+		// into folders of their own, in as many calls as there are folders.
+		seen := map[string]int{}
+		var batches [][]row
 		for _, r := range rows {
-			args = append(args, filepath.Join(c.dir, r.path))
+			stem := strings.TrimSuffix(filepath.Base(r.path), filepath.Ext(r.path))
+			n := seen[stem]
+			seen[stem]++
+			if n == len(batches) {
+				batches = append(batches, nil)
+			}
+			batches[n] = append(batches[n], r)
 		}
+		rows = nil
+		var raw []byte
 		start := time.Now()
-		raw, err := exec.Command(filepath.Join(bin, "sekisho"), args...).Output()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			return err
+		for i, batch := range batches {
+			args := []string{"sanitize", "--json", "--out", filepath.Join(out, fmt.Sprint(i))}
+			for _, r := range batch {
+				args = append(args, filepath.Join(c.dir, r.path))
+			}
+			b, err := exec.Command(filepath.Join(bin, "sekisho"), args...).Output()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				return err
+			}
+			raw, rows = append(raw, b...), append(rows, batch...)
 		}
 		took := time.Since(start)
 		benign, active, failed := map[string]int{}, map[string]int{}, 0
