@@ -356,3 +356,20 @@ func TestTargetsNamedInDocumentsExist(t *testing.T) {
 		}
 	}
 }
+
+// TestStoriesNamedInCoverageExist: scripts and dialogues by their short names.
+func TestStoriesNamedInCoverageExist(t *testing.T) {
+	n := 0
+	for _, m := range regexp.MustCompile(`\b(script|dialog)/([a-z][a-z0-9_*\\-]+)`).FindAllStringSubmatch(read(t, "docs/decisions/coverage.md"), -1) {
+		ext := map[string]string{"script": ".txtar", "dialog": ".smtp"}[m[1]]
+		name := strings.ReplaceAll(m[2], `\`, "") // the star is escaped for Markdown
+		found, err := filepath.Glob(filepath.Join(root, "testdata", m[1], name+ext))
+		if err != nil || len(found) == 0 {
+			t.Errorf("docs/decisions/coverage.md names %s/%s, which does not exist", m[1], name)
+		}
+		n++
+	}
+	if n < 30 {
+		t.Errorf("only %d stories named", n)
+	}
+}
