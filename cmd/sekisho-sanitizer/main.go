@@ -4,6 +4,12 @@
 // links no database, no network and no way to start a program.
 package main
 
+// A worker lives for milliseconds: it need not know of its container's share
+// of the CPU, nor look again whether that has changed.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 import (
 	"context"
 	"crypto/sha256"

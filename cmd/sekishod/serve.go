@@ -52,6 +52,7 @@ type gateway struct {
 	server  *smtpd.Server
 	metrics *metrics
 	broken  chan error
+	runner  *worker.Runner // nil when no worker can be confined
 	// confined is why no worker can be confined here, nil when one can.
 	confined error
 	findings sandbox.Findings
@@ -169,9 +170,10 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	}
 
 	// The way through.
-	var examiner pipeline.Examiner = &worker.Runner{Binary: bin, Profile: sandbox.Worker()}
-	if g.confined != nil {
-		examiner = refuser{g.confined}
+	var examiner pipeline.Examiner = refuser{g.confined}
+	if g.confined == nil {
+		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin}, Spares: runtime.NumCPU()}
+		examiner = g.runner
 	}
 	pipe := &pipeline.Pipeline{
 		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname, Retention: retention, Originals: originals,
@@ -256,6 +258,12 @@ func (g *gateway) stop() {
 	g.work.Wait()
 	g.cancelFace()
 	g.face.Wait()
+	if g.runner != nil {
+		g.runner.Close()
+		if err := g.runner.Starter.Close(); err != nil {
+			g.log.Warn("shutdown", "err", err)
+		}
+	}
 	if err := g.store.Close(); err != nil {
 		g.log.Error("close store", "err", err)
 	}

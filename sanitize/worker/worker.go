@@ -14,6 +14,8 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,11 +36,21 @@ var (
 	ErrNoAnswer = errors.New("the worker gave no answer")
 )
 
-// Runner starts workers.
+// Runner starts workers. The fields are set before the first Run.
 type Runner struct {
-	Binary  string          // path of sekisho-sanitizer
-	Profile sandbox.Profile // limits of a run
-	Time    time.Duration   // zero: RunTime
+	Binary  string           // path of sekisho-sanitizer
+	Profile sandbox.Profile  // limits of a run
+	Time    time.Duration    // zero: RunTime
+	Starter *sandbox.Starter // forks in this process's place; nil: this process forks itself
+
+	// Spares is how many workers wait, started and confined, for the next
+	// message. Each still serves one message only; what is hidden is the start.
+	Spares int
+
+	mu       sync.Mutex
+	waiting  []*hired
+	starting int
+	closed   bool
 }
 
 // Result is the outcome of one run. Output is sealed and positioned at its
@@ -81,78 +93,59 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-
-	out, err := Memory("output")
+	if h := r.take(in); h != nil {
+		res, err := r.serve(ctx, h, &o)
+		if !errors.Is(err, errLost) {
+			return res, err
+		}
+		// It died while it waited and has read nothing; that says nothing
+		// about the message.
+	}
+	h, err := r.hire(in)
 	if err != nil {
 		return nil, err
 	}
+	return r.serve(ctx, h, &o)
+}
+
+// serve has one worker serve one message, and ends it in any case.
+func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options) (*Result, error) {
 	keep := false
 	defer func() {
+		h.dismiss()
 		if !keep {
-			out.Close()
+			h.output.Close()
 		}
 	}()
-	options, err := Memory("options")
-	if err != nil {
-		return nil, err
-	}
-	defer options.Close()
-	if err := sanitize.WriteFrame(options, &o); err != nil {
-		return nil, err
-	}
-	if _, err := options.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("options: %w", err)
-	}
-	// Two runs may read the same file at once; each has its own position only
-	// when each has its own description.
-	input, err := reopen(in)
-	if err != nil {
-		return nil, err
-	}
-	defer input.Close()
-	output, err := reopenRW(out)
-	if err != nil {
-		return nil, err
-	}
-	replyR, replyW, err := os.Pipe()
-	if err != nil {
-		return nil, fmt.Errorf("reply pipe: %w", err)
-	}
-	defer replyR.Close()
-	errR, errW, err := os.Pipe()
-	if err != nil {
-		replyW.Close()
-		output.Close()
-		return nil, fmt.Errorf("error pipe: %w", err)
-	}
-	defer errR.Close()
-
-	cmd := sandbox.Command{Path: r.Binary, Files: []*os.File{input, output, errW, options, replyW}, Profile: r.Profile}
-	p, err := cmd.Start(ctx)
-	replyW.Close()
-	errW.Close()
-	output.Close()
-	if err != nil {
-		return nil, fmt.Errorf("worker: %w", err)
-	}
+	stop := context.AfterFunc(ctx, h.process.Kill)
+	defer stop()
 	// Both pipes are drained while it runs, bounded, so that a worker that
 	// floods one of them waits for its own death and not for us.
 	var untrusted bytes.Buffer
 	var complaint bytes.Buffer
 	done := make(chan struct{}, 2)
 	go func() {
-		io.Copy(&untrusted, io.LimitReader(replyR, sanitize.MaxReply+8))
-		io.Copy(io.Discard, replyR)
+		io.Copy(&untrusted, io.LimitReader(h.reply, sanitize.MaxReply+8))
+		io.Copy(io.Discard, h.reply)
 		done <- struct{}{}
 	}()
 	go func() {
-		io.Copy(&complaint, io.LimitReader(errR, 4<<10))
-		io.Copy(io.Discard, errR)
+		io.Copy(&complaint, io.LimitReader(h.complaint, 4<<10))
+		io.Copy(io.Discard, h.complaint)
 		done <- struct{}{}
 	}()
-	state, err := p.Wait()
+	// The end of the options is the sign to begin: all else is in place.
+	optionsErr := sanitize.WriteFrame(h.options, o)
+	h.options.Close()
+	if optionsErr != nil {
+		h.process.Kill()
+	}
+	state, err := h.process.Wait()
 	<-done
 	<-done
+	if h.spare && errors.Is(optionsErr, syscall.EPIPE) {
+		return nil, errLost
+	}
 	if err == nil {
 		err = state.Err()
 	}
@@ -162,16 +155,19 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		}
 		return nil, fmt.Errorf("worker: %w%s", err, printable(complaint.String()))
 	}
+	if optionsErr != nil {
+		return nil, fmt.Errorf("options: %w", optionsErr)
+	}
 	// The process is dead and reaped; from here on the bytes cannot change.
 	var untrustedReply sanitize.Reply
 	if err := sanitize.ReadFrame(&untrusted, &untrustedReply, sanitize.MaxReply); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	if err := Seal(out); err != nil {
+	if err := Seal(h.output); err != nil {
 		return nil, err
 	}
 	sum := sha256.New()
-	size, err := io.Copy(sum, io.NewSectionReader(out, 0, 1<<62))
+	size, err := io.Copy(sum, io.NewSectionReader(h.output, 0, 1<<62))
 	if err != nil {
 		return nil, fmt.Errorf("read output: %w", err)
 	}
@@ -187,7 +183,7 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	case sanitize.TaskMail, sanitize.TaskFile:
 		if res.Refusal == "" && len(res.Report.Holds) == 0 && res.Report.Outcome != sanitize.Refused {
 			keep = true
-			res.Output = out
+			res.Output = h.output
 		}
 	default:
 		if size != 0 {
@@ -217,23 +213,6 @@ func checkReport(r *sanitize.Report) error {
 		p.Class = p.Kind.Class()
 	}
 	return nil
-}
-
-// reopen gives f a description of its own, read-only.
-func reopen(f *os.File) (*os.File, error) {
-	g, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
-	if err != nil {
-		return nil, fmt.Errorf("reopen message: %w", err)
-	}
-	return g, nil
-}
-
-func reopenRW(f *os.File) (*os.File, error) {
-	g, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR, 0)
-	if err != nil {
-		return nil, fmt.Errorf("reopen output: %w", err)
-	}
-	return g, nil
 }
 
 // printable makes what a dead worker said fit for a log line.
