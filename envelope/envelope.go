@@ -242,4 +242,7 @@ type Envelope struct {
 	MessageID  string `json:"message_id,omitempty"`
 	Subject    string `json:"subject,omitempty"`
 	Hops       int    `json:"hops"` // Received fields counted
+	// Auth is who sent it as far as DNS and signatures say; nil where senders
+	// are not judged, as on every listener of another zone than internet.
+	Auth *Auth `json:"auth,omitempty"`
 }

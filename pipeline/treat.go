@@ -18,6 +18,7 @@ import (
 	"sekisho/policy"
 	"sekisho/sanitize"
 	"sekisho/sanitize/worker"
+	"sekisho/senderauth"
 	"sekisho/spool"
 )
 
@@ -151,6 +152,9 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	o.Now, o.Expires = now, now.Add(p.Retention)
 	o.Hostname = p.Hostname
 	o.Only = e.Part
+	if a := e.Envelope.Auth; a != nil {
+		o.AuthLine = senderauth.Line(a)
+	}
 	t, err := p.run(ctx, e, o, in)
 	if err == nil || len(e.Part) > 0 {
 		return t, err

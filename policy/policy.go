@@ -7,6 +7,7 @@ package policy
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"sekisho/envelope"
@@ -74,6 +75,9 @@ type Profile struct {
 type Rules struct {
 	Profiles map[envelope.ProfileID]Profile
 	Limits   sanitize.Limits
+	// HoldLGWANNames holds mail from the internet under a name of LGWAN that
+	// nothing proves; otherwise it is marked.
+	HoldLGWANNames bool
 }
 
 // ErrNoProfile says that an envelope names a profile that the configuration no
@@ -125,6 +129,9 @@ func (r *Rules) Decide(f Facts) Verdict {
 		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "profile",
 			Reasons: []string{ErrNoProfile{f.Envelope.Profile}.Error()}}
 	}
+	if v, held := r.holdsSender(f.Envelope.Auth); held && f.Release == nil {
+		return v
+	}
 	if f.Failure != nil || f.Report == nil {
 		v := Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "worker"}
 		if f.Failure != nil {
@@ -147,6 +154,46 @@ func (r *Rules) Decide(f Facts) Verdict {
 	}
 	return Verdict{Action: Deliver, Rule: "treated"}
 }
+
+// holdsSender judges who sent it. A release satisfies it: somebody has looked
+// at the mail and answers for it. nil is mail that no sender was judged for.
+func (r *Rules) holdsSender(a *envelope.Auth) (Verdict, bool) {
+	if a == nil {
+		return Verdict{}, false
+	}
+	v := Verdict{Action: Hold, Class: sanitize.ClassSpoofed}
+	switch {
+	case a.Own != "":
+		v.Rule = "own-domain"
+		v.Reasons = []string{fmt.Sprintf("from the internet under a domain of %s, without proof", a.Own)}
+	case a.Unread:
+		v.Rule, v.Class = "header", sanitize.ClassLimit
+		v.Reasons = []string{"the header is too large to tell who sent it"}
+	case a.DMARC == envelope.AuthFail && a.Trusted == "" && a.Policy != envelope.DispositionNone:
+		// An unknown wish is held like the strictest.
+		v.Rule = "dmarc"
+		v.Reasons = []string{fmt.Sprintf("DMARC fails, and %s asks for %s", first(a.Domains), a.Policy)}
+	case r.HoldLGWANNames && a.LGWANName != "":
+		v.Rule = "lgwan-name"
+		v.Reasons = []string{fmt.Sprintf("from the internet under the name %s, without proof", a.LGWANName)}
+	case severalDomains(a.Domains):
+		v.Rule = "several-authors"
+		v.Reasons = []string{"the header From names several domains: " + strings.Join(a.Domains, ", ")}
+	default:
+		return Verdict{}, false
+	}
+	return v, true
+}
+
+func first(ss []string) string {
+	if len(ss) == 0 {
+		return "the sender"
+	}
+	return ss[0]
+}
+
+// severalDomains reports a From that two readers could take for two authors'.
+func severalDomains(ds []string) bool { return len(ds) > 1 }
 
 // holdsMessage looks for a part of a class for which the whole message waits.
 // A release satisfies it: the administrator has seen it, and what is delivered

@@ -28,6 +28,7 @@ const (
 	ClassAmbiguous Class = "ambiguous" // two readers could see two messages
 	ClassLimit     Class = "limit"     // more than one message may spend
 	ClassFailed    Class = "failed"    // treatment failed twice
+	ClassSpoofed   Class = "spoofed"   // the sender is not who he says
 	ClassTampered  Class = "tampered"  // a seal does not match
 	ClassPoison    Class = "poison"    // the daemon died with it in hand, too often
 )

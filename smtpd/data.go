@@ -36,7 +36,13 @@ func (s *session) Data(r io.Reader) error {
 	top := newTopBlock(s.srv.Hostname)
 	in := &faultReader{r: r}
 	buf := copyBuffers.Get().(*[]byte)
-	_, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(d, top)}, in, *buf)
+	out := io.MultiWriter(d, top)
+	check, rules := s.judge(tx)
+	if check != nil {
+		defer check.Abort()
+		out = io.MultiWriter(d, top, check)
+	}
+	_, err = io.CopyBuffer(struct{ io.Writer }{out}, in, *buf)
 	copyBuffers.Put(buf)
 	switch {
 	case s.guard.DataFault() != nil:
@@ -52,7 +58,14 @@ func (s *session) Data(r io.Reader) error {
 	if top.received > s.srv.Limits.Received || top.own >= s.srv.Limits.OwnID {
 		return s.refuse(refuseLoop, slog.Int("received", top.received))
 	}
-	envs := s.envelopes(tx, top)
+	var auth *envelope.Auth
+	if check != nil {
+		auth = check.End()
+		if r := s.unwelcome(auth, check.Busy(), rules); r != nil {
+			return s.refuse(*r, authAttrs(auth)...)
+		}
+	}
+	envs := s.envelopes(tx, top, auth)
 	if err := s.srv.Spool.Accept(ctx, d, envs); err != nil {
 		if errors.Is(err, spool.ErrFull) {
 			return s.fail(refuseFull, "accept", err)
@@ -63,12 +76,12 @@ func (s *session) Data(r io.Reader) error {
 	for i := range envs {
 		e := &envs[i]
 		ids[i] = string(e.ID)
-		s.srv.Log.LogAttrs(ctx, slog.LevelInfo, "received",
+		s.srv.Log.LogAttrs(ctx, slog.LevelInfo, "received", append([]slog.Attr{
 			slog.String("id", string(e.ID)), slog.String("tenant", string(e.Tenant)),
 			slog.Any("from", untrusted(e.From.String())), slog.Any("to", recipients(e.To)),
 			slog.String("peer", e.Peer.Addr.String()), slog.String("helo", e.Peer.Helo),
 			slog.String("listener", e.Peer.Listener), slog.Int64("size", e.Size),
-			slog.String("treatment", e.Treatment.String()))
+			slog.String("treatment", e.Treatment.String())}, authAttrs(auth)...)...)
 		if s.srv.Accepted != nil {
 			s.srv.Accepted(e)
 		}
@@ -77,7 +90,7 @@ func (s *session) Data(r io.Reader) error {
 }
 
 // envelopes makes one envelope per (tenant, profile, treatment).
-func (s *session) envelopes(tx *transaction, top *topBlock) []envelope.Envelope {
+func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth) []envelope.Envelope {
 	now := s.srv.Now()
 	peer := s.guard.Peer()
 	peer.Listener = s.cfg.Name
@@ -100,6 +113,7 @@ func (s *session) envelopes(tx *transaction, top *topBlock) []envelope.Envelope 
 			MessageID:  top.messageID,
 			Subject:    top.subject,
 			Hops:       top.received,
+			Auth:       auth,
 		}
 	}
 	return envs

@@ -79,12 +79,16 @@ var (
 	refuseHeldBytes       = refusal{"smtp.held_bytes", reply(452, 4, 7, 0, "Too much mail from you is held, try again later")}
 
 	// Messages.
-	refuseSize     = refusal{"smtp.size", reply(552, 5, 3, 4, "Message too big")}
-	refuseBareCR   = refusal{"smtp.bare_cr", reply(550, 5, 6, 11, "Message has a CR that ends no line")}
-	refuseLoop     = refusal{"smtp.loop", reply(554, 5, 4, 6, "Message has passed here too often")}
-	refuseStorage  = refusal{"smtp.storage", reply(451, 4, 3, 0, "Temporary failure, try again later")}
-	refuseFull     = refusal{"smtp.disk_full", reply(452, 4, 3, 1, "Insufficient storage, try again later")}
-	refuseDataLine = refusal{"smtp.data_line", reply(550, 5, 6, 0, "Message has a line that is too long")}
+	refuseSize   = refusal{"smtp.size", reply(552, 5, 3, 4, "Message too big")}
+	refuseBareCR = refusal{"smtp.bare_cr", reply(550, 5, 6, 11, "Message has a CR that ends no line")}
+	refuseLoop   = refusal{"smtp.loop", reply(554, 5, 4, 6, "Message has passed here too often")}
+	// RFC 7372, 3.3 and RFC 9989, 8.3; RFC 7372 has no code for silence.
+	refuseDMARC       = refusal{"smtp.dmarc", reply(550, 5, 7, 26, "The domain in From does not allow this mail")}
+	refuseNoDNS       = refusal{"smtp.dns_silent", reply(451, 4, 7, 0, "Sender cannot be checked now, try again later")}
+	refuseBusyHeaders = refusal{"smtp.busy_headers", reply(451, 4, 3, 2, "Too busy, try again later")}
+	refuseStorage     = refusal{"smtp.storage", reply(451, 4, 3, 0, "Temporary failure, try again later")}
+	refuseFull        = refusal{"smtp.disk_full", reply(452, 4, 3, 1, "Insufficient storage, try again later")}
+	refuseDataLine    = refusal{"smtp.data_line", reply(550, 5, 6, 0, "Message has a line that is too long")}
 )
 
 // Answers that are no refusal.

@@ -11,8 +11,8 @@
 // it becomes, and by the one rule of package envelope how it is treated.
 //
 // It parses no message, but for a look at the top header block to find loops;
-// it looks nothing up in DNS; it never bounces. What a peer is told comes from
-// reply.go alone.
+// who sent it, package senderauth finds out while the message streams by; it
+// never bounces. What a peer is told comes from reply.go alone.
 package smtpd
 
 import (
@@ -30,6 +30,7 @@ import (
 
 	"sekisho/envelope"
 	"sekisho/routing"
+	"sekisho/senderauth"
 	"sekisho/spool"
 	"sekisho/tenant"
 )
@@ -56,6 +57,10 @@ type Server struct {
 	Table     func() *routing.Table    // likewise
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
+	// Senders judges who sent what arrives from zone internet; nil: nobody does.
+	Senders *senderauth.Judge
+	// SenderRules are the current ones; required with Senders.
+	SenderRules func() *SenderRules
 	// Accepted is told of every entry that was made durable; may be nil.
 	Accepted func(e *envelope.Envelope)
 	// Refused is told the rule of everything that was refused, from a closed

@@ -19,7 +19,15 @@ type Tenant struct {
 	Profile        envelope.ProfileID
 	Administrators []envelope.Address // empty: postmaster@ the first domain
 	Recipients     map[string]bool    // envelope.Address.Key of all; nil: any
-	TrustedSenders []netip.Prefix
+	TrustedSenders Trusted
+}
+
+// Trusted is who may write under a tenant's domains from zone internet without
+// proof that the domain itself gives: form services, survey providers, lists.
+type Trusted struct {
+	Networks  []netip.Prefix
+	Addresses []envelope.Address // of the envelope, where SPF proves them
+	Domains   []string           // that sign with DKIM
 }
 
 // Directory finds tenants.

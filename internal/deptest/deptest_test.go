@@ -54,7 +54,7 @@ var rows = []struct {
 	{0, []string{"internal/header", "internal/cfb", "internal/zipstrict", "internal/seal", "internal/audit",
 		"internal/atomicfile", "internal/version", "internal/sandbox"}},
 	{1, []string{"envelope", "sanitize", "internal/notice", "internal/blob", "admin/client"}},
-	{2, []string{"policy", "routing", "tenant", "internal/dsn", "internal/blob/dir", "sanitize/worker", "sanitize/detect", "sanitize/verify",
+	{2, []string{"policy", "routing", "tenant", "senderauth", "internal/dsn", "internal/blob/dir", "sanitize/worker", "sanitize/detect", "sanitize/verify",
 		"sanitize/message", "sanitize/ooxml", "sanitize/html", "sanitize/image", "sanitize/text"}},
 	{3, []string{"spool", "sanitize/all"}},
 	{4, []string{"smtpd", "pipeline", "delivery", "quarantine"}},
