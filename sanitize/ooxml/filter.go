@@ -34,6 +34,7 @@ type filter struct {
 	skip     int // frames from here on are not copied
 	lost     int // pictures and objects lost so far
 	rootGone bool
+	controls int // the open p:controls, or -1
 	edits    []edit
 	tag      []byte
 
@@ -81,6 +82,10 @@ const (
 	roleStory    role = 15
 	roleReplaced role = 16 // it is written under another name
 	roleChartRef role = 17 // c:numRef and its kin
+	roleSlide    role = 18 // p:cSld
+	roleTree     role = 19 // its p:spTree
+	roleControls role = 20 // p:controls; like roleUnwrap
+	roleMoved    role = 21 // p:pic of a control, which goes to the end of the tree
 )
 
 type frame struct {
@@ -106,7 +111,9 @@ type extra struct {
 	ole      bool
 	idName   []byte // attributes of a p:graphicFrame's p:cNvPr
 	pictures []span
-	scope    int // bindings outside of the frame
+	scope    int   // bindings outside of the frame
+	tree     int64 // where p:spTree ends
+	moved    int   // pictures put there
 	kind     string
 	parent   string
 }
@@ -156,7 +163,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
-	f.skip, f.lost, f.text, f.rootGone = -1, 0, nil, false
+	f.skip, f.lost, f.text, f.rootGone, f.controls = -1, 0, nil, false, -1
 	f.stories = append(f.stories[:0], nil)
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
@@ -367,7 +374,9 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 		return f.checkAttrs()
 	case unwrap:
 		f.rootGone = f.rootGone || len(f.frames) == 1
-		fr.role = roleUnwrap
+		if fr.role != roleControls {
+			fr.role = roleUnwrap
+		}
 		fr.body = f.out.pos()
 		return f.checkAttrs()
 	case keep:
@@ -381,7 +390,7 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 		return nil
 	}
 	switch fr.role {
-	case rolePlain, roleReplaced:
+	case rolePlain, roleReplaced, roleSlide, roleTree:
 	case roleStory:
 		f.beginStory()
 	case roleBranch:
@@ -426,7 +435,7 @@ const spaceNobody = "urn:sekisho:none"
 // tags that are unwrapped do not count.
 func (f *filter) owner() *frame {
 	for i := len(f.frames) - 2; i >= 0; i-- {
-		if f.frames[i].role != roleUnwrap {
+		if r := f.frames[i].role; r != roleUnwrap && r != roleControls {
 			return &f.frames[i]
 		}
 	}
@@ -442,7 +451,7 @@ func (f *filter) discard(fr *frame, d verdict) {
 	}
 	for i := len(f.frames) - 2; i >= 0; i-- {
 		switch f.frames[i].role {
-		case roleUnwrap:
+		case roleUnwrap, roleControls:
 			continue
 		case roleList, roleAlt, roleBranch:
 			f.frames[i].doomed = true // a list that is empty in the end goes too
@@ -464,7 +473,8 @@ func (f *filter) loseSomething() {
 // writeTag writes the start tag in the scanner with its edits.
 func (f *filter) writeTag(fr *frame) {
 	raw := f.s.raw
-	if len(f.edits) == 0 && fr.role != rolePicture {
+	place := fr.role == rolePicture || fr.role == roleMoved
+	if len(f.edits) == 0 && !place {
 		f.out.write(raw)
 		return
 	}
@@ -480,7 +490,7 @@ func (f *filter) writeTag(fr *frame) {
 		tail = 2
 	}
 	f.out.write(raw[at : len(raw)-tail])
-	if fr.role == rolePicture {
+	if place {
 		f.redeclare(fr)
 	}
 	f.out.write(raw[len(raw)-tail:])
@@ -526,6 +536,8 @@ func (f *filter) end(name []byte) error {
 			f.skip = -1
 		}
 	case fr.role == roleUnwrap:
+	case fr.role == roleControls:
+		f.controls = -1
 	default:
 		if err := f.finish(fr, name != nil); err != nil {
 			return err
@@ -548,6 +560,12 @@ func (f *filter) finish(fr *frame, tag bool) error {
 		f.finishFormula(fr, tag)
 	case roleStory:
 		f.endStory()
+	case roleTree:
+		// Pictures of controls, which come behind the tree, belong into it.
+		if g := &f.frames[len(f.frames)-2]; g.role == roleSlide && !g.holds && tag {
+			g.extra.tree, g.holds = f.out.pos(), true
+			f.out.hold()
+		}
 	case roleChartRef:
 		if fr.endTag == "-" {
 			return nil // its tags went, its cache stays
@@ -583,6 +601,14 @@ func (f *filter) finish(fr *frame, tag bool) error {
 	case rolePicture:
 		if g := f.openFrame(); g != nil {
 			g.extra.pictures = append(g.extra.pictures, span{fr.begin, f.out.pos()})
+		}
+	case roleMoved:
+		for i := f.controls - 1; i >= 0; i-- {
+			if g := &f.frames[i]; g.role == roleSlide {
+				g.extra.tree = f.out.move(fr.begin, g.extra.tree)
+				g.extra.moved++
+				break
+			}
 		}
 	case roleFldChar:
 		f.fieldEvent(fr)
@@ -626,7 +652,7 @@ func (f *filter) characters() error {
 		}
 		return nil
 	}
-	if f.skip >= 0 {
+	if f.skip >= 0 || f.controls >= 0 && !f.moving() {
 		return nil
 	}
 	if f.text != nil {
@@ -756,6 +782,16 @@ func (f *filter) finishGraphicFrame(fr *frame) {
 	}
 	f.lost++
 	f.cutFrame(fr)
+}
+
+// moving reports whether a picture of a control is open.
+func (f *filter) moving() bool {
+	for i := len(f.frames) - 1; i > f.controls; i-- {
+		if f.frames[i].role == roleMoved {
+			return true
+		}
+	}
+	return false
 }
 
 // open returns the open fields of this story.

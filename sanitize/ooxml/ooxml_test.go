@@ -644,6 +644,13 @@ var cases = []struct {
 			p.add("ppt/embeddings/oleObject1.bin", "application/vnd.openxmlformats-officedocument.oleObject", "\xD0\xCFMARKER").add("ppt/media/image1.png", "image/png", pngBytes())
 			return p.rel("ppt/slides/slide1.xml", "rId2", relO+"oleObject", "../embeddings/oleObject1.bin").rel("ppt/slides/slide1.xml", "rId3", relO+"image", "../media/image1.png")
 		}},
+	{name: "controls become their pictures", rule: "ooxml.activex", action: sanitize.Removed, gone: []string{"control", "MARKER", `id="0"`},
+		stays: []string{`<p:pic><p:nvPicPr><p:cNvPr id="900000" name="c1"/></p:nvPicPr><p:blipFill><a:blip r:embed="rId3"/></p:blipFill></p:pic><p:pic><p:nvPicPr><p:cNvPr id="900001" name="c2"/></p:nvPicPr></p:pic></p:spTree></p:cSld>`},
+		pkg: func() *pkg {
+			p := pptx("").add("ppt/media/image1.png", "image/png", pngBytes()).add("ppt/activeX/activeX1.xml", "application/vnd.ms-office.activeX+xml", "<x>MARKER</x>")
+			p.members["ppt/slides/slide1.xml"] = strings.Replace(p.members["ppt/slides/slide1.xml"], "</p:cSld>", `<p:controls><mc:AlternateContent><mc:Choice Requires="v"><p:control spid="1" name="c1" r:id="rId2"/></mc:Choice><mc:Fallback><p:control name="c1" r:id="rId2"><p:pic><p:nvPicPr><p:cNvPr id="0" name="c1"/></p:nvPicPr><p:blipFill><a:blip r:embed="rId3"/></p:blipFill></p:pic></p:control></mc:Fallback></mc:AlternateContent><p:control name="c2" r:id="rId2"><p:pic><p:nvPicPr><p:cNvPr id="0" name="c2"/></p:nvPicPr></p:pic></p:control></p:controls></p:cSld>`, 1)
+			return p.rel("ppt/slides/slide1.xml", "rId2", relO+"control", "../activeX/activeX1.xml").rel("ppt/slides/slide1.xml", "rId3", relO+"image", "../media/image1.png")
+		}},
 	{name: "media", rule: "ooxml.media", action: sanitize.Removed, gone: []string{"videoFile", "media1", "p14:media", "p:video", "timing", "extLst"}, stays: []string{`r:embed="rId3"`},
 		pkg: func() *pkg {
 			p := pptx(`<p:pic><p:nvPicPr><p:nvPr><a:videoFile r:link="rId2"/><p:extLst><p:ext uri="{DAA4B4D4-6D71-4841-9C94-3DE7FCFB9230}"><p14:media xmlns:p14="http://schemas.microsoft.com/office/powerpoint/2010/main" r:embed="rId4"/></p:ext></p:extLst></p:nvPr></p:nvPicPr><p:blipFill><a:blip r:embed="rId3"/></p:blipFill></p:pic>`)

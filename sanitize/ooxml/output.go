@@ -53,6 +53,50 @@ func (o *output) cut(from, to int64) {
 // bytes returns a piece that is still held.
 func (o *output) bytes(s span) []byte { return o.buf[s.from-o.base : s.to-o.base] }
 
+// move takes what was written last, from a position on, to another before it.
+// Both must be held. It returns where the moved piece ends.
+func (o *output) move(from, to int64) int64 {
+	end := o.pos()
+	piece := make([]byte, 0, end-from)
+	at := from
+	o.sortCuts()
+	kept := o.cuts[:0]
+	for _, c := range o.cuts {
+		if c.from < from {
+			kept = append(kept, c)
+			continue
+		}
+		if c.from > at {
+			piece = append(piece, o.bytes(span{at, c.from})...)
+		}
+		at = max(at, c.to)
+	}
+	piece = append(piece, o.bytes(span{at, end})...)
+	n := int64(len(piece))
+	for i := range kept {
+		if kept[i].from >= to {
+			kept[i].from += n
+			kept[i].to += n
+		}
+	}
+	o.cuts = kept
+	o.buf = slices.Insert(o.buf[:from-o.base], int(to-o.base), piece...)
+	return to + n
+}
+
+func (o *output) sortCuts() {
+	slices.SortFunc(o.cuts, func(a, b span) int {
+		switch {
+		case a.from < b.from:
+			return -1
+		case a.from > b.from:
+			return 1
+		default:
+			return 0
+		}
+	})
+}
+
 // settle writes what is no longer held, when it is worth it.
 func (o *output) settle(end bool) error {
 	if o.holds > 0 && !end {
@@ -65,16 +109,7 @@ func (o *output) settle(end bool) error {
 		return o.err
 	}
 	if len(o.cuts) > 0 {
-		slices.SortFunc(o.cuts, func(a, b span) int {
-			switch {
-			case a.from < b.from:
-				return -1
-			case a.from > b.from:
-				return 1
-			default:
-				return 0
-			}
-		})
+		o.sortCuts()
 		at := o.base
 		for _, c := range o.cuts {
 			if c.from > at {

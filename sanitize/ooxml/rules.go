@@ -1,6 +1,7 @@
 package ooxml
 
 import (
+	"strconv"
 	"strings"
 
 	"sekisho/sanitize"
@@ -18,8 +19,16 @@ const (
 
 // decide judges an element by its name. Attributes are judged afterwards.
 func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
+	if f.controls >= 0 && !f.moving() {
+		return f.decideControl(fr, sp, local)
+	}
 	if sp == spaceNone && f.part.class != classVML {
 		sp = spaceUnknown // only drawings have elements in no namespace
+	}
+	// The vocabulary of one application has no place in another's document.
+	switch {
+	case sp == spaceWord && f.part.host != hostWord, sp == spaceSheet && f.part.host != hostSheet, sp == spaceSlide && f.part.host != hostSlide:
+		sp = spaceUnknown
 	}
 	switch sp {
 	case spaceUnknown:
@@ -296,10 +305,7 @@ func (f *filter) decideSheetExtension(fr *frame, sp space, local []byte) verdict
 func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 	switch string(local) {
 	case "graphicFrame":
-		fr.role, fr.extra = roleFrame, &extra{scope: len(f.bindings)}
-		if len(f.bindings) > fr.scope {
-			fr.extra.scope = fr.scope
-		}
+		fr.role, fr.extra = roleFrame, &extra{scope: fr.scope}
 	case "pic":
 		if g := f.openFrame(); g != nil {
 			fr.role, fr.extra = rolePicture, &extra{scope: g.extra.scope}
@@ -308,7 +314,11 @@ func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 		for i := len(f.frames) - 2; i >= 0; i-- {
 			g := &f.frames[i]
 			if g.role == rolePicture {
-				f.takeIdentity(g)
+				f.takeIdentity()
+				break
+			}
+			if g.role == roleMoved {
+				f.numberPicture(g.extra.moved)
 				break
 			}
 			if g.role == roleFrame {
@@ -332,8 +342,21 @@ func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 		if f.openFrame() != nil {
 			return dropQuietly
 		}
-	case "controls", "control":
+	case "cSld":
+		fr.role, fr.extra = roleSlide, &extra{scope: len(f.bindings)}
+	case "spTree":
+		if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleSlide {
+			fr.role = roleTree
+		}
+	case "controls":
+		if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleSlide && f.frames[n-2].holds {
+			fr.role = roleControls
+			f.controls = n - 1
+			return unwrap
+		}
 		return dropQuietly // the relationship is what tells
+	case "control":
+		return dropQuietly
 	case "timing", "ext":
 		fr.role = roleUnit
 	case "audio", "video", "cmd":
@@ -371,12 +394,12 @@ func (f *filter) identity() []byte {
 
 // takeIdentity gives the picture in place of an object the object's id: the
 // preview's own is 0 and would be there twice.
-func (f *filter) takeIdentity(pic *frame) {
+func (f *filter) takeIdentity() {
 	var id []byte
 	if g := f.openFrame(); g != nil {
 		id = g.extra.idName
 	}
-	if pic.doomed || id == nil {
+	if id == nil {
 		return
 	}
 	first := true
@@ -390,6 +413,36 @@ func (f *filter) takeIdentity(pic *frame) {
 			}
 			f.edits = append(f.edits, e)
 		}
+	}
+}
+
+// numberPicture gives the picture of a control an id of its own; its own is 0.
+func (f *filter) numberPicture(n int) {
+	const first = 900000 // ids of a slide count from 1
+	for i := range f.s.attrs {
+		if a := &f.s.attrs[i]; string(a.name) == "id" {
+			f.replace(a, strconv.Itoa(first+n))
+		}
+	}
+}
+
+// decideControl judges what stands in p:controls: of a control only the
+// picture beside it stays. [MS-OE376] 2.1.1249 has it in the fallback.
+func (f *filter) decideControl(fr *frame, sp space, local []byte) verdict {
+	switch {
+	case sp == spaceMC && (string(local) == "AlternateContent" || string(local) == "Choice" || string(local) == "Fallback"), sp == spaceSlide && string(local) == "control":
+		return unwrap
+	case sp == spaceSlide && string(local) == "pic":
+		fr.role, fr.extra = roleMoved, &extra{}
+		for i := f.controls - 1; i >= 0; i-- {
+			if g := &f.frames[i]; g.role == roleSlide {
+				fr.extra.scope, fr.extra.moved = g.extra.scope, g.extra.moved
+				break
+			}
+		}
+		return keep
+	default:
+		return dropQuietly
 	}
 }
 
