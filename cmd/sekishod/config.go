@@ -122,6 +122,7 @@ type profileConfig struct {
 	HTML        steps    `mapstructure:"html"`
 	Text        steps    `mapstructure:"text"`
 	CSV         string   `mapstructure:"csv"`
+	Calendar    steps    `mapstructure:"calendar"`
 	Executable  steps    `mapstructure:"executable"`
 	Encrypted   steps    `mapstructure:"encrypted"`
 	Unknown     steps    `mapstructure:"unknown"`
@@ -157,7 +158,6 @@ var notYet = map[string]string{
 	"profiles.pdf":            "PDF files are kept back with a notice until they can be treated; take this line out",
 	"profiles.archive":        "archives are kept back with a notice until they can be treated; take this line out",
 	"profiles.legacy_office":  "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
-	"profiles.calendar":       "calendar files are kept back with a notice until they can be treated; take this line out",
 	"listeners.proxy":         "the PROXY protocol is not spoken yet; take this line out",
 	"tenants.trusted_senders": "senders are not judged yet; take this line out",
 }
@@ -623,6 +623,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
+			{"calendar", sanitize.ClassCalendar, p.Calendar, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
 			{"encrypted", sanitize.ClassEncrypted, p.Encrypted, "hold", []string{"hold", "remove"}},
 			{"unknown", sanitize.ClassUnknown, p.Unknown, "hold", []string{"hold", "remove"}},
@@ -638,7 +639,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		}
 		// Classes without a key of their own follow `unknown` in what happens
 		// to them: removed where the profile removes what is not known.
-		for _, cl := range []sanitize.Class{sanitize.ClassPDF, sanitize.ClassArchive, sanitize.ClassLegacyOffice, sanitize.ClassCalendar} {
+		for _, cl := range []sanitize.Class{sanitize.ClassPDF, sanitize.ClassArchive, sanitize.ClassLegacyOffice} {
 			out.Rules[cl] = sanitize.Rule{}
 		}
 		switch p.Body {

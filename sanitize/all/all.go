@@ -10,6 +10,7 @@ import (
 
 	"sekisho/internal/version"
 	"sekisho/sanitize"
+	"sekisho/sanitize/calendar"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/html"
 	"sekisho/sanitize/image"
@@ -28,6 +29,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindTSV:     text.CSV{},
 		sanitize.KindHTML:    html.Sanitizer{},
 		sanitize.KindMessage: message.Sanitizer{},
+		sanitize.KindICS:     calendar.ICS{},
+		sanitize.KindVCF:     calendar.VCF{},
 
 		sanitize.KindPNG:  image.PNG{},
 		sanitize.KindJPEG: image.JPEG{},

@@ -132,6 +132,9 @@ func outName(name string, k sanitize.Kind) string {
 	if name == "" && k == sanitize.KindMessage {
 		return ""
 	}
+	if name == "" && k == sanitize.KindICS {
+		name = "invite" // invitations have no name
+	}
 	ext := k.Extensions()[0]
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
 		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) {

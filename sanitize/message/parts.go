@@ -20,6 +20,7 @@ type piece struct {
 	media  string
 	name   string // of an attachment
 	body   bool   // text to be read, not a file
+	method string // of an invitation: programs offer to answer by this parameter
 	nested bool   // a message, written as it is: its own writer made it seven bits
 	data   []byte
 	again  func(io.Writer) error // writes the text once more, when it was too long to keep
@@ -576,10 +577,24 @@ func (w *work) object(o sanitize.Object) error {
 	k := res.Kind
 	pc := piece{media: k.Facts().Media, name: outName(o.Name, k), data: out.Bytes(), part: before}
 	pc.nested = k == sanitize.KindMessage
+	if k == sanitize.KindICS {
+		pc.method = method(pc.data)
+	}
 	p.OutName = pc.name
 	w.pieces = append(w.pieces, pc)
 	w.tell(before, o)
 	return nil
+}
+
+// method is the METHOD of a calendar file that our own writer wrote. RFC 6047,
+// 2.4, has it repeated as a parameter.
+func method(b []byte) string {
+	_, rest, ok := bytes.Cut(b, []byte("\r\nMETHOD:"))
+	if !ok {
+		return ""
+	}
+	m, _, _ := bytes.Cut(rest, []byte("\r\n"))
+	return string(m)
 }
 
 // boundedBuffer is memory for one output.

@@ -74,6 +74,9 @@ func (p piece) write(head *bytes.Buffer, out io.Writer) error {
 	if strings.HasPrefix(p.media, "text/") {
 		params = append(params, header.Param{Name: "charset", Value: "utf-8"})
 	}
+	if p.method != "" {
+		params = append(params, header.Param{Name: "method", Value: p.method})
+	}
 	if p.name != "" {
 		params = append(params, header.Param{Name: "name", Value: p.name})
 	}
@@ -86,7 +89,11 @@ func (p piece) write(head *bytes.Buffer, out io.Writer) error {
 		if p.name != "" {
 			params = append(params, header.Param{Name: "filename", Value: p.name})
 		}
-		if err := header.WriteParams(head, "Content-Disposition", "attachment", params...); err != nil {
+		disposition := "attachment"
+		if p.method != "" {
+			disposition = "inline" // Outlook answers what is part of the mail, and opens what is a file
+		}
+		if err := header.WriteParams(head, "Content-Disposition", disposition, params...); err != nil {
 			return err
 		}
 	}

@@ -160,6 +160,16 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 	if media == "text/plain" && !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
 		return notAllowed(path, "charset %q", params["charset"])
 	}
+	if media == "text/calendar" || media == "text/vcard" {
+		if !strings.EqualFold(params["charset"], "utf-8") {
+			return notAllowed(path, "charset %q", params["charset"])
+		}
+		if m, ok := params["method"]; ok && (media != "text/calendar" || !bytes.Contains(b, []byte("\r\nMETHOD:"+m+"\r\n"))) {
+			// A program that acts by the parameter would not do what the
+			// content says.
+			return notAllowed(path, "method %q", m)
+		}
+	}
 	k, err := sniff(media, b)
 	if err != nil {
 		return notAllowed(path, "%v", err)
