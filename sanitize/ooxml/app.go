@@ -2,9 +2,9 @@ package ooxml
 
 import (
 	"io"
-	"regexp"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/internal/zipstrict"
 )
 
@@ -19,7 +19,7 @@ type appProperties struct {
 // applications that may be named.
 var applications = []string{"Microsoft Excel", "Microsoft Office Word", "Microsoft Office PowerPoint", "Microsoft Macintosh Excel", "Microsoft Macintosh Word", "Microsoft Macintosh PowerPoint", "LibreOffice"}
 
-var versionForm = regexp.MustCompile(`^[0-9]{1,2}\.[0-9]{4}$`)
+var versionForm = lazy.Compile(`^[0-9]{1,2}\.[0-9]{4}$`)
 
 // readApp reads the two properties; a part that is no XML has none.
 func (d *document) readApp(f *zipstrict.File) appProperties {

@@ -106,7 +106,7 @@ func rewriteEMF(b []byte) ([]byte, error) {
 
 // emfComment keeps EMF+ and the marks of groups. [MS-EMF] 2.3.3.
 func emfComment(r []byte) bool {
-	if len(r) < 16 || int64(le.Uint32(r[8:]))+12 > int64(len(r)) {
+	if len(r) < 16 || le.Uint32(r[8:]) < 4 || int64(le.Uint32(r[8:]))+12 > int64(len(r)) {
 		return false
 	}
 	switch string(r[12:16]) {
