@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -106,9 +106,9 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 }
 
 var (
-	base64Signed = regexp.MustCompile(`^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcC|^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcD`)
-	dxf          = regexp.MustCompile(`^(999[ \t]*\r?\n[^\n]*\n)*[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n`)
-	sylkRecord   = regexp.MustCompile(`(?m)^(?:(?:P|F|B|C|O|W|NN|NU|NE)(?:;[A-Z]|$)|E$)`)
+	base64Signed = lazy.Compile(`^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcC|^MI[A-Za-z0-9+/]{2,6}YJKoZIhvcNAQcD`)
+	dxf          = lazy.Compile(`^(999[ \t]*\r?\n[^\n]*\n)*[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n`)
+	sylkRecord   = lazy.Compile(`(?m)^(?:(?:P|F|B|C|O|W|NN|NU|NE)(?:;[A-Z]|$)|E$)`)
 )
 
 // sylk tells a SYLK file from a table whose first column is called ID.
@@ -133,7 +133,7 @@ func firstLine(s string) string {
 // Openings of scripts and settings files. Each is what the program that would
 // run the file wants to see, or a first statement that no letter opens with.
 var (
-	scriptOpens = regexp.MustCompile(`(?i)^(?:` + strings.Join([]string{
+	scriptOpens = lazy.Compile(`(?i)^(?:` + strings.Join([]string{
 		`#!\s*/`,
 		`<\?php\b`, `<\?=`, `<%@?\s*\w`, `#@~\^`,
 		`@echo\s+(?:off|on)\b`, `@?setlocal\b`, `@(?:powershell|cmd|start|call|set|if|for|rem|cd|cls|title|chcp)\b`,
@@ -151,12 +151,12 @@ var (
 		`web\r?\n1\r?\nhttps?:`, `xlodbc\r?\n`,
 		`import\s+(?:os|sys|subprocess|socket|base64)\s*(?:\r?\n|,|;|$)`,
 	}, `|`) + `)`)
-	shortcutOpens = regexp.MustCompile(`(?i)^\[internetshortcut[\w.]*\]|^\[\{000214a0-`)
+	shortcutOpens = lazy.Compile(`(?i)^\[internetshortcut[\w.]*\]|^\[\{000214a0-`)
 	// A script in the first lines that is not its first statement needs two
 	// signs: a declaration and a host object.
-	declares   = regexp.MustCompile(`^(?:(?:var|let|const|function)\s+[\w$]+|\(function|;?\(\s*\(?\)?\s*=>|try\s*\{|\$\w+\s*=|param\s*\(|Function\s+\w+|Sub\s+\w+|Dim\s+\w+)`)
-	hostObject = regexp.MustCompile(`(?i)activexobject|wscript\.|createobject\s*\(|new-object\s+|scripting\.filesystemobject|shell\.application|eval\s*\(|frombase64string|downloadstring|invoke-`)
-	comments   = regexp.MustCompile(`^(?:\s*(?:'[^\n]*|//[^\n]*|/\*(?s:.*?)\*/|rem\s[^\n]*|::[^\n]*|#[^!\n][^\n]*|<#(?s:.*?)#>)\r?\n)+\s*`)
+	declares   = lazy.Compile(`^(?:(?:var|let|const|function)\s+[\w$]+|\(function|;?\(\s*\(?\)?\s*=>|try\s*\{|\$\w+\s*=|param\s*\(|Function\s+\w+|Sub\s+\w+|Dim\s+\w+)`)
+	hostObject = lazy.Compile(`(?i)activexobject|wscript\.|createobject\s*\(|new-object\s+|scripting\.filesystemobject|shell\.application|eval\s*\(|frombase64string|downloadstring|invoke-`)
+	comments   = lazy.Compile(`^(?:\s*(?:'[^\n]*|//[^\n]*|/\*(?s:.*?)\*/|rem\s[^\n]*|::[^\n]*|#[^!\n][^\n]*|<#(?s:.*?)#>)\r?\n)+\s*`)
 )
 
 // script recognises what opens like a script or a settings file with effects,

@@ -15,10 +15,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"unicode/utf8"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -143,7 +143,7 @@ func needsMark(in sanitize.Object) (bool, error) {
 
 // transparent are the charsets in which bytes of ASCII mean ASCII. UTF-7 and
 // HZ say everything in ASCII, UTF-16 and EBCDIC nothing.
-var transparent = regexp.MustCompile(`^(us-ascii|utf-8|iso-2022-(jp|kr)|cp932|euc-(jp|kr)|gb18030|big5|windows-\d+|iso-8859-.*|koi8-.)$`)
+var transparent = lazy.Compile(`^(us-ascii|utf-8|iso-2022-(jp|kr)|cp932|euc-(jp|kr)|gb18030|big5|windows-\d+|iso-8859-.*|koi8-.)$`)
 
 // cut says how many bytes at the end of b begin a character that goes on.
 func cut(b []byte) int {

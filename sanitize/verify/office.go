@@ -9,10 +9,10 @@ import (
 	"io"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -45,7 +45,7 @@ func mainType(k sanitize.Kind) string {
 
 // partTypes are the content types of all other parts, ECMA-376 part 1, section
 // 15 and the extensions Office writes, without their common prefixes.
-var partTypes = regexp.MustCompile(`^(` + strings.Join([]string{
+var partTypes = lazy.Compile(`^(` + strings.Join([]string{
 	`application/vnd\.openxmlformats-package\.(relationships|core-properties)\+xml`,
 	`application/vnd\.openxmlformats-officedocument\.(extended-properties|custom-properties|theme|themeOverride|drawing|vmlDrawing)(\+xml)?`,
 	`application/vnd\.openxmlformats-officedocument\.drawingml\.(chart|chartshapes|diagramColors|diagramData|diagramLayout|diagramStyle)\+xml`,
@@ -63,7 +63,7 @@ var partTypes = regexp.MustCompile(`^(` + strings.Join([]string{
 // relationTypes are the relationships that may stand, by the last word of
 // their type; those of the transitional, the strict and Microsoft's own sets
 // differ in the prefix only, and the prefix is checked too.
-var relationPrefix = regexp.MustCompile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/)([A-Za-z-]+)$`)
+var relationPrefix = lazy.Compile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/)([A-Za-z-]+)$`)
 
 var relationTypes = strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
 	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people stylesWithEffects
@@ -155,7 +155,7 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 	return nil
 }
 
-var memberName = regexp.MustCompile(`^[A-Za-z0-9_\[\]. /()-]{1,200}$`)
+var memberName = lazy.Compile(`^[A-Za-z0-9_\[\]. /()-]{1,200}$`)
 
 func (o *office) read(name string) ([]byte, error) {
 	f, ok := o.parts[name]
@@ -428,12 +428,12 @@ func (o *office) element(name string, e xml.StartElement) error {
 }
 
 // badCall finds function calls that fetch, run or leave the workbook.
-var badCall = regexp.MustCompile(`(?i)(^|[^A-Z0-9_.])(_xlfn\.|_xll\.|_xludf\.|_xlws\.)*(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|REGISTER\.ID|EXEC|DDE|PY|STOCKHISTORY|CUBE[A-Z]+|EVALUATE|FOPEN|FWRITE|FWRITELN|SEND\.KEYS|INITIATE|POKE|EXECUTE|TERMINATE|REQUEST|ENCODEURL)\s*\(`)
+var badCall = lazy.Compile(`(?i)(^|[^A-Z0-9_.])(_xlfn\.|_xll\.|_xludf\.|_xlws\.)*(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|REGISTER\.ID|EXEC|DDE|PY|STOCKHISTORY|CUBE[A-Z]+|EVALUATE|FOPEN|FWRITE|FWRITELN|SEND\.KEYS|INITIATE|POKE|EXECUTE|TERMINATE|REQUEST|ENCODEURL)\s*\(`)
 
 // elsewhere finds references to another workbook or to a DDE server.
-var elsewhere = regexp.MustCompile(`(?i)\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
+var elsewhere = lazy.Compile(`(?i)\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
 
-var inQuotes = regexp.MustCompile(`"[^"]*"`)
+var inQuotes = lazy.Compile(`"[^"]*"`)
 
 func formula(s string) error {
 	bare := inQuotes.ReplaceAllString(s, `""`)

@@ -1,0 +1,42 @@
+// Package lazy makes regular expressions when they are first used. A worker
+// lives for one message, and compiling every expression of every format at its
+// start cost more than most messages do.
+package lazy
+
+import (
+	"regexp"
+	"sync"
+)
+
+// Regexp is a regular expression that is compiled at its first use. The zero
+// value is not usable.
+type Regexp struct{ get func() *regexp.Regexp }
+
+// Compile returns the expression for a text, which must be valid: it panics at
+// the first use otherwise, as regexp.MustCompile does.
+func Compile(text string) Regexp {
+	return Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+}
+
+// MatchString is the method of regexp.Regexp.
+func (r Regexp) MatchString(s string) bool { return r.get().MatchString(s) }
+
+// Match is the method of regexp.Regexp.
+func (r Regexp) Match(b []byte) bool { return r.get().Match(b) }
+
+// FindString is the method of regexp.Regexp.
+func (r Regexp) FindString(s string) string { return r.get().FindString(s) }
+
+// FindStringIndex is the method of regexp.Regexp.
+func (r Regexp) FindStringIndex(s string) []int { return r.get().FindStringIndex(s) }
+
+// FindStringSubmatch is the method of regexp.Regexp.
+func (r Regexp) FindStringSubmatch(s string) []string { return r.get().FindStringSubmatch(s) }
+
+// ReplaceAllString is the method of regexp.Regexp.
+func (r Regexp) ReplaceAllString(s, by string) string { return r.get().ReplaceAllString(s, by) }
+
+// ReplaceAllStringFunc is the method of regexp.Regexp.
+func (r Regexp) ReplaceAllStringFunc(s string, by func(string) string) string {
+	return r.get().ReplaceAllStringFunc(s, by)
+}
