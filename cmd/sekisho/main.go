@@ -42,12 +42,24 @@ func run(ctx context.Context, u *ui, args []string) int {
 	return exitStatus(err)
 }
 
+// globals are the options that every command has.
 type globals struct {
-	socket string
-	tenant string
+	options *pflag.FlagSet
+	socket  string
+	tenant  string
 }
 
-func (g *globals) client() *client.Client { return client.New(g.socket) }
+// standardSocket is where a gateway with the standard data_dir listens.
+const standardSocket = "/var/lib/sekisho/admin.sock"
+
+// client asks the gateway on the socket that the option, else the environment
+// names.
+func (g *globals) client() *client.Client {
+	if s := os.Getenv("SEKISHO_SOCKET"); s != "" && !g.options.Changed("socket") {
+		return client.New(s)
+	}
+	return client.New(g.socket)
+}
 
 // command builds a command. use names its arguments and options; long says
 // more than the title, in paragraphs; statuses are those it may end with.
@@ -101,8 +113,9 @@ func rootCommand(u *ui) *cobra.Command {
 		configCommand(u), doctorCommand(u, g), versionCommand(u))
 	root.CompletionOptions.DisableDefaultCmd = true
 	fs := root.PersistentFlags()
+	g.options = fs
 	fs.BoolVar(&u.json, "json", false, u.tr("結果を 1 行に 1 つの JSON で出力する", "print results as JSON, one object a line"))
-	fs.StringVar(&g.socket, "socket", defaultSocket(), u.tr("管理ソケットのパス（環境変数 SEKISHO_SOCKET でも指定できる）", "path of the admin socket; also by SEKISHO_SOCKET"))
+	fs.StringVar(&g.socket, "socket", standardSocket, u.tr("管理ソケット。SEKISHO_SOCKET でも指定できる", "the admin socket; also by SEKISHO_SOCKET"))
 	fs.StringVar(&g.tenant, "tenant", "", u.tr("この団体だけを対象にする", "look at this tenant only"))
 	fs.BoolP("help", "h", false, u.tr("この説明を表示する", "show this help"))
 	argument(fs, "socket", "PATH")
@@ -159,13 +172,6 @@ func (u *ui) unknownCommand(c *cobra.Command, arg string) error {
 		t.text += u.tr("。使えるもの: ", "; known: ") + strings.Join(names(c), u.tr("、", ", "))
 	}
 	return t
-}
-
-func defaultSocket() string {
-	if s := os.Getenv("SEKISHO_SOCKET"); s != "" {
-		return s
-	}
-	return "/var/lib/sekisho/admin.sock"
 }
 
 // beside finds another of our binaries: beside this one, or in libexec.

@@ -275,7 +275,7 @@ func (t *fileTreater) print(r fileResult) error {
 	head := u.word(outcomes, r.Outcome) + "  " + safe(r.File) + "  " + kind
 	switch {
 	case r.Outcome == sanitize.Refused.String() && len(r.holds) == 0:
-		head += "  " + safe(u.cause(r.Error))
+		head += "  " + safe(u.fileCause(r))
 	case r.Output != "":
 		head += "  → " + safe(r.Output)
 	}
@@ -291,6 +291,19 @@ func (t *fileTreater) print(r fileResult) error {
 	return nil
 }
 
+// fileCause words why a file was refused. What the gateway's profile would
+// decide is decided here by the command: there is no profile.
+func (u *ui) fileCause(r fileResult) string {
+	switch {
+	case sanitize.Kind(r.Kind).Class() == sanitize.ClassExecutable:
+		return u.tr("プログラムを実行できるファイルに無害な形はありません", "there is no harmless form of a file that can start a program")
+	case r.Error == sanitize.ErrWithheld.Error():
+		return u.tr("この方法 (--mode) では無害化しません", "not treated by this --mode")
+	default:
+		return u.cause(r.Error)
+	}
+}
+
 func (t *fileTreater) printFindings(r fileResult, indent string) {
 	u := t.u
 	for _, f := range r.Findings {
@@ -298,7 +311,7 @@ func (t *fileTreater) printFindings(r fileResult, indent string) {
 	}
 	for _, p := range r.Parts {
 		if len(p.Findings) > 0 || p.Outcome != sanitize.Clean.String() {
-			u.line("%s%s  %s  %s  %s", indent, u.word(outcomes, p.Outcome), cut(safe(p.File), 80), u.kind(p.Kind), safe(u.cause(p.Error)))
+			u.line("%s", strings.TrimRight(indent+u.word(outcomes, p.Outcome)+"  "+cut(safe(p.File), 80)+"  "+u.kind(p.Kind)+"  "+safe(u.fileCause(p)), " "))
 			t.printFindings(p, indent+"    ")
 		}
 	}

@@ -95,20 +95,21 @@ var classes = map[string]text{
 // rules say which rule held a message; those of the structure of a mail are
 // worded by package notice.
 var rules = map[string]text{
-	"seal":         {"封印が一致しない", "a seal does not match"},
-	"poison":       {"処理のたびに停止する", "it stops the gateway"},
-	"worker":       {"隔離された処理が失敗した", "the isolated worker failed"},
-	"queue":        {"配送待ちにできなかった", "it could not be queued"},
-	"release":      {"解放しようとしたが、無害な形を作れなかった", "it was to be released, but no harmless form could be made"},
-	"refused":      {"無害な形を作れなかった", "no harmless form could be made"},
-	"profile":      {"プロファイルが設定にない", "its profile is not in the configuration"},
-	"treatment":    {"扱いが不明", "nobody knows how to treat it"},
-	"no-envelope":  {"宛先の情報がない", "it has no envelope"},
-	"hold_message": {"設定 hold_message により、メール全体を保留", "by hold_message the whole message waits"},
-	"kept-back":    {"メールは配送し、このファイルだけを保留", "the mail went on, this file was kept back"},
-	"line-end":     {"行末が正しくない", "its line ends cannot be sent"},
-	"limit":        {"処理できる上限を超えた", "it is over a limit"},
-	"treated":      {"無害化した", "it was treated"},
+	"seal":           {"封印が一致しない", "a seal does not match"},
+	"poison":         {"処理のたびに停止する", "it stops the gateway"},
+	"worker":         {"隔離された処理が失敗した", "the isolated worker failed"},
+	"queue":          {"配送待ちにできなかった", "it could not be queued"},
+	"release":        {"解放しようとしたが、無害な形を作れなかった", "it was to be released, but no harmless form could be made"},
+	"refused":        {"無害な形を作れなかった", "no harmless form could be made"},
+	"profile":        {"プロファイルが設定にない", "its profile is not in the configuration"},
+	"treatment":      {"扱いが不明", "nobody knows how to treat it"},
+	"no-envelope":    {"宛先の情報がない", "it has no envelope"},
+	"hold_message":   {"設定 hold_message により、メール全体を保留", "by hold_message the whole message waits"},
+	"kept-back":      {"メールは配送し、このファイルだけを保留", "the mail went on, this file was kept back"},
+	"line-end":       {"行末が正しくない", "its line ends cannot be sent"},
+	"mime.malformed": {"メールの構造が壊れている", "the structure of the mail is broken"},
+	"limit":          {"処理できる上限を超えた", "it is over a limit"},
+	"treated":        {"無害化した", "it was treated"},
 }
 
 // rule words a rule, or the code of a hold.
@@ -178,6 +179,7 @@ var findings = map[string]text{
 	"html.url":           {"URL", "URLs"},
 
 	"image.animation":   {"動画の 2 枚目以降", "further frames"},
+	"image.colour":      {"色の情報", "colour information"},
 	"image.metadata":    {"画像の付加情報", "metadata of the picture"},
 	"image.orientation": {"画像の向き", "orientation of the picture"},
 	"image.trailing":    {"画像の後ろの余分なデータ", "data behind the picture"},
