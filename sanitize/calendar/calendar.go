@@ -19,11 +19,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"sort"
 	"strings"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -182,7 +182,7 @@ func (w *work) read() ([]property, error) {
 	return ps, nil
 }
 
-var v21 = regexp.MustCompile(`(?im)^VERSION:[ \t]*2\.1[ \t]*$`)
+var v21 = lazy.Compile(`(?im)^VERSION:[ \t]*2\.1[ \t]*$`)
 
 // parseLine takes a content line apart. RFC 5545, 3.1.
 func parseLine(s string) (p property, ok bool) {
@@ -345,7 +345,7 @@ func (w *work) text(s string) string {
 	return escaper.Replace(s)
 }
 
-var address = regexp.MustCompile(`(?i)\bhttps?://[^\s<>"\x{3000}-\x{303f}\x{ff00}-\x{ffef}]+`)
+var address = lazy.Compile(`(?i)\bhttps?://[^\s<>"\x{3000}-\x{303f}\x{ff00}-\x{ffef}]+`)
 
 // line writes one content line, folded at 75 octets between characters.
 func (w *work) line(s string) {
@@ -412,10 +412,10 @@ func mailto(s string) (string, bool) {
 	return "mailto:" + a, true
 }
 
-var addr = regexp.MustCompile("^[A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")
+var addr = lazy.Compile("^[A-Za-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}$")
 
 // markup is HTML where text is expected, as Google writes it.
-var markup = regexp.MustCompile(`(?i)</?(html|body|p|div|br|span|a|table|b|i|u|ul|ol|li|font|script|img|style|iframe|object|h[1-6])[\s/>]`)
+var markup = lazy.Compile(`(?i)</?(html|body|p|div|br|span|a|table|b|i|u|ul|ol|li|font|script|img|style|iframe|object|h[1-6])[\s/>]`)
 
 // plainOf gives the text of HTML by the sanitizer the table has for it.
 func (w *work) plainOf(s string) string {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -257,12 +257,12 @@ func (w *work) alarm(c *component) {
 }
 
 var (
-	timeForm   = regexp.MustCompile(`^[0-9]{8}(T[0-9]{6}Z?)?$`)
-	lengthForm = regexp.MustCompile(`^[+-]?P([0-9]{1,6}W|([0-9]{1,6}D)?(T([0-9]{1,6}H)?([0-9]{1,6}M)?([0-9]{1,6}S)?)?)$`)
-	numberForm = regexp.MustCompile(`^[0-9]{1,9}$`)
-	offsetForm = regexp.MustCompile(`^[+-][0-9]{4}([0-9]{2})?$`)
-	geoForm    = regexp.MustCompile(`^[+-]?[0-9]{1,3}(\.[0-9]{1,15})?;[+-]?[0-9]{1,3}(\.[0-9]{1,15})?$`)
-	byForm     = regexp.MustCompile(`^[0-9A-Z,+-]{1,200}$`)
+	timeForm   = lazy.Compile(`^[0-9]{8}(T[0-9]{6}Z?)?$`)
+	lengthForm = lazy.Compile(`^[+-]?P([0-9]{1,6}W|([0-9]{1,6}D)?(T([0-9]{1,6}H)?([0-9]{1,6}M)?([0-9]{1,6}S)?)?)$`)
+	numberForm = lazy.Compile(`^[0-9]{1,9}$`)
+	offsetForm = lazy.Compile(`^[+-][0-9]{4}([0-9]{2})?$`)
+	geoForm    = lazy.Compile(`^[+-]?[0-9]{1,3}(\.[0-9]{1,15})?;[+-]?[0-9]{1,3}(\.[0-9]{1,15})?$`)
+	byForm     = lazy.Compile(`^[0-9A-Z,+-]{1,200}$`)
 )
 
 // property writes one property in the form it must have.

@@ -1,9 +1,9 @@
 package verify
 
 import (
-	"regexp"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -15,7 +15,7 @@ var (
 	calendarTime  = `[0-9]{8}(?:T[0-9]{6}Z?)?`
 	calendarParam = `(?:;[A-Z-]+=(?:"[^"\r\n]*"|[^":;,\r\n]*)(?:,(?:"[^"\r\n]*"|[^":;,\r\n]*))*)*`
 
-	icsLine = regexp.MustCompile(`^(?:` + strings.Join([]string{
+	icsLine = lazy.Compile(`^(?:` + strings.Join([]string{
 		`VERSION:2\.0`, `PRODID:-//Sekisho//Sekisho//EN`,
 		`METHOD:(?:PUBLISH|REQUEST|REPLY|ADD|CANCEL|REFRESH|COUNTER|DECLINECOUNTER)`,
 		`(?:CALSCALE|STATUS|CLASS|TRANSP|X-MICROSOFT-CDO-[A-Z]+):[A-Z-]+`,
@@ -27,13 +27,13 @@ var (
 		`(?:ORGANIZER|ATTENDEE)` + calendarParam + `:mailto:[^\s:;,"<>/\\]+`, `URL:https?://[\x21-\x7e]+`,
 	}, "|") + `)$`)
 
-	vcfLine = regexp.MustCompile(`^(?:` + strings.Join([]string{
+	vcfLine = lazy.Compile(`^(?:` + strings.Join([]string{
 		`VERSION:3\.0`, `URL(?:;TYPE=[A-Z0-9,]+)?:https?://[\x21-\x7e]+`,
 		`(?:FN|N|NICKNAME|ORG|TITLE|ROLE|TEL|EMAIL|ADR|LABEL|BDAY|ANNIVERSARY|NOTE|UID|REV|CATEGORIES|GEO|TZ|CLASS|SORT-STRING|KIND|GENDER|LANG|X-PHONETIC-[A-Z-]+|X-GENDER)(?:;TYPE=[A-Z0-9,]+)?:` + calendarText,
 	}, "|") + `)$`)
 
 	// Every address that a parameter may carry is one of mail.
-	badParam = regexp.MustCompile(`(?i);(?:ALTREP|DIR|FMTTYPE|ENCODING|VALUE=(?:URI|BINARY))`)
+	badParam = lazy.Compile(`(?i);(?:ALTREP|DIR|FMTTYPE|ENCODING|VALUE=(?:URI|BINARY))`)
 )
 
 // icsComponents says what may stand in what; "" is the file.
@@ -52,7 +52,7 @@ func checkVCF(s *sanitize.Session, where string, b []byte) error {
 
 // contentLines looks at a file of content lines (RFC 5545, 3.1): CRLF, 75
 // octets, components that close, and no line but those of allowed.
-func contentLines(s *sanitize.Session, where string, b []byte, components map[string]string, allowed *regexp.Regexp) error {
+func contentLines(s *sanitize.Session, where string, b []byte, components map[string]string, allowed lazy.Regexp) error {
 	if err := plain(s, where, b); err != nil {
 		return err
 	}
