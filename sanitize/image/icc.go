@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"io"
 	"math"
+	"sync"
 )
 
 // A profile says what colours the numbers of a picture mean. Without it they
@@ -18,6 +19,7 @@ import (
 type profile struct {
 	linear [3][256]float32 // what a value of a channel is in light
 	matrix [3][3]float32   // from the profile's light to sRGB's
+	srgb   *[4097]uint8    // the curve of that name
 }
 
 const (
@@ -52,7 +54,7 @@ func readProfile(b []byte) *profile {
 			tags[string(b[at:at+4])] = b[from : from+size]
 		}
 	}
-	var p profile
+	p := profile{srgb: srgb()}
 	var m [3][3]float64
 	for i, c := range [3]string{"r", "g", "b"} {
 		xyz := tags[c+"XYZ"]
@@ -166,7 +168,8 @@ func curve(b []byte, out *[256]float32) bool {
 }
 
 // srgb is the curve of sRGB at 4,096 places, fine enough for dark colours.
-var srgb = func() (t [4097]uint8) {
+var srgb = sync.OnceValue(func() *[4097]uint8 {
+	var t [4097]uint8
 	for i := range t {
 		x := float64(i) / 4096
 		if x <= 0.0031308 {
@@ -176,18 +179,18 @@ var srgb = func() (t [4097]uint8) {
 		}
 		t[i] = uint8(x*255 + 0.5)
 	}
-	return t
-}()
+	return &t
+})
 
 // convert gives the sRGB numbers of a colour; what sRGB does not have becomes
 // the nearest it has.
 func (p *profile) convert(r, g, b uint8) (uint8, uint8, uint8) {
 	x, y, z := p.linear[0][r], p.linear[1][g], p.linear[2][b]
 	m := &p.matrix
-	return level(m[0][0]*x + m[0][1]*y + m[0][2]*z), level(m[1][0]*x + m[1][1]*y + m[1][2]*z), level(m[2][0]*x + m[2][1]*y + m[2][2]*z)
+	return p.level(m[0][0]*x + m[0][1]*y + m[0][2]*z), p.level(m[1][0]*x + m[1][1]*y + m[1][2]*z), p.level(m[2][0]*x + m[2][1]*y + m[2][2]*z)
 }
 
-func level(v float32) uint8 {
+func (p *profile) level(v float32) uint8 {
 	// Written so that NaN, which no comparison holds for, ends at zero.
 	if !(v > 0) {
 		return 0
@@ -195,7 +198,7 @@ func level(v float32) uint8 {
 	if v >= 1 {
 		return 255
 	}
-	return srgb[int(v*4096+0.5)]
+	return p.srgb[int(v*4096+0.5)]
 }
 
 // apply converts a picture in place and reports whether it could.

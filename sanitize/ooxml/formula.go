@@ -2,6 +2,7 @@ package ooxml
 
 import (
 	"strings"
+	"sync"
 )
 
 // formulaVerdict says why a formula may not stay; "" when it may.
@@ -73,7 +74,7 @@ func formulaVerdict(f string) string {
 				}
 			case j < len(f) && f[j] == '(':
 				name := functionName(word)
-				if !functions[name] {
+				if !functions()[name] {
 					return "function " + name
 				}
 				switch name {
@@ -168,7 +169,7 @@ func harmlessHyperlink(args string) bool {
 // or run: CALL, CUBE*, DDE, ENCODEURL with its siblings FILTERXML and
 // WEBSERVICE, EVALUATE, IMAGE, PY, REGISTER.ID, RTD, SQL.REQUEST, STOCKHISTORY,
 // and the macro functions of Excel 4.
-var functions = func() map[string]bool {
+var functions = sync.OnceValue(func() map[string]bool {
 	m := map[string]bool{}
 	for _, n := range strings.Fields(`
 ABS ACCRINT ACCRINTM ACOS ACOSH ACOT ACOTH ADDRESS AGGREGATE AMORDEGRC AMORLINC AND ANCHORARRAY ARABIC AREAS ARRAYTOTEXT ASC ASIN ASINH ATAN ATAN2
@@ -203,4 +204,4 @@ YEARFRAC YEN YIELD YIELDDISC YIELDMAT Z.TEST ZTEST`) {
 		m[n] = true
 	}
 	return m
-}()
+})
