@@ -24,8 +24,8 @@ const errorCost = 12
 // error stands, unless another reading is not only legal but unmistakable: the
 // bytes of UTF-8, say, under a label of Shift_JIS.
 func choose(label *entry, b []byte, more bool) *entry {
-	jis := asJIS(b, more)
 	if !high(b) {
+		jis := asJIS(b, more)
 		// 7-bit: escape sequences, or none of our business.
 		if label == iso2022kr {
 			return label
@@ -39,6 +39,12 @@ func choose(label *entry, b []byte, more bool) *entry {
 		return ascii
 	}
 	u := asUTF8(b, more)
+	if label == utf8Entry && u.errors == 0 {
+		// No other reading unseats it (see contest), so none is made: the
+		// tables they need cost more than the rest of a short mail.
+		return label
+	}
+	jis := asJIS(b, more)
 	if label == nil || label.family == none {
 		return guess(b, u, asSJIS(b, more), asEUC(b, more), jis)
 	}
