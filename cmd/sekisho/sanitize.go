@@ -300,6 +300,11 @@ func (u *ui) fileCause(r fileResult) string {
 	case r.Error == sanitize.ErrWithheld.Error():
 		return u.tr("この方法 (--mode) では無害化しません", "not treated by this --mode")
 	default:
+		// A mail that is refused says by which code.
+		code, _, _ := strings.Cut(r.Error, ": ")
+		if w := u.rule(code); w != "" {
+			return w + "  [" + code + "]"
+		}
 		return u.cause(r.Error)
 	}
 }
