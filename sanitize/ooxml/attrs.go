@@ -10,8 +10,10 @@ import (
 // makes applications call the document damaged.
 func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 	out := keep
+	f.prefixes = f.prefixes[:0]
 	for i := range f.s.attrs {
 		a := &f.s.attrs[i]
+		f.prefixes = append(f.prefixes, -1)
 		prefix, name := split(a.name)
 		if len(prefix) == 0 {
 			if len(name) == 5 && string(name) == "xmlns" {
@@ -25,19 +27,20 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 		if string(prefix) == "xmlns" {
 			continue
 		}
-		as, err := f.spaceOfName(prefix, false)
-		if err != nil {
-			return keep, err
-		}
-		// The same name in two prefixes of one space.
-		for j := range i {
-			if p, n := split(f.s.attrs[j].name); len(p) > 0 && string(n) == string(name) && string(p) != "xmlns" {
-				if b1, ok := f.lookup(p); ok {
-					if b2, ok := f.lookup(prefix); ok && b1.uri == b2.uri {
-						return keep, malformed("attribute %q twice", a.name)
-					}
+		as := spaceXML
+		if b, ok := f.lookup(prefix); ok {
+			if b.uri == "" {
+				return keep, malformed("prefix %q taken back", prefix)
+			}
+			as, f.prefixes[i] = b.space, f.current[string(prefix)]
+			// The same name under two prefixes of one space is an attribute twice.
+			for j := range i {
+				if k := f.prefixes[j]; k >= 0 && k != f.prefixes[i] && f.bindings[k].uri == b.uri && string(nameOf(f.s.attrs[j].name)) == string(name) {
+					return keep, malformed("attribute %q twice", a.name)
 				}
 			}
+		} else if string(prefix) != "xml" {
+			return keep, malformed("prefix %q not declared", prefix)
 		}
 		switch as {
 		case spaceRel:
@@ -68,6 +71,11 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 		}
 	}
 	return out, nil
+}
+
+func nameOf(qualified []byte) []byte {
+	_, l := split(qualified)
+	return l
 }
 
 // drop removes an attribute once.
@@ -102,17 +110,14 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 			f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
 			f.drop(a)
 		}
-	case "href", "src":
-		switch {
-		case sp == spaceVML && string(name) == "src":
-			// A picture from elsewhere; one of the document has r:id.
-			if len(a.value) > 0 {
-				f.report.found("ooxml.linked-image", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
-			}
-			f.drop(a)
-		default:
-			f.linkAttr(a)
+	case "href":
+		f.linkAttr(a)
+	case "src":
+		// A picture from elsewhere; one of the document has r:id.
+		if len(a.value) > 0 {
+			f.report.found("ooxml.linked-image", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
 		}
+		f.drop(a)
 	case "invalidUrl":
 		f.drop(a)
 	case "vm":

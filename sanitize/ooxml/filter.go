@@ -35,7 +35,9 @@ type filter struct {
 	lost     int // pictures and objects lost so far
 	rootGone bool
 	controls int // the open p:controls, or -1
+	tooMuch  bool
 	edits    []edit
+	prefixes []int // of the attributes in the scanner: their bindings
 	tag      []byte
 
 	text    *[]byte // where decoded text goes, when someone wants it
@@ -148,7 +150,9 @@ const (
 	// in XML is longer.
 	maxCapture = 64 << 10
 	// Fields in fields; real ones stop at five.
-	maxFields = 64
+	maxFields = 20
+	// Pieces of one field's code; Word cuts a long one into dozens.
+	maxPieces = 100000
 )
 
 func newFilter(maxDepth int) *filter {
@@ -163,7 +167,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
-	f.skip, f.lost, f.text, f.rootGone, f.controls = -1, 0, nil, false, -1
+	f.skip, f.lost, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, nil, false, -1, false
 	f.stories = append(f.stories[:0], nil)
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
@@ -192,6 +196,9 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 			err = f.characters()
 		default:
 			err = fmt.Errorf("token %d: %w", t, sanitize.ErrUnsupported)
+		}
+		if err == nil && f.tooMuch {
+			err = fmt.Errorf("too many pieces: %w", sanitize.ErrLimit)
 		}
 		if err != nil {
 			return f.explain(err)
@@ -236,7 +243,13 @@ func (f *filter) lookup(prefix []byte) (*binding, bool) {
 	return &f.bindings[i], true
 }
 
-func (f *filter) declare(prefix string, uri []byte) {
+// maxSpaces bounds the namespaces and prefixes of one part; Office writes 40.
+const maxSpaces = 5000
+
+func (f *filter) declare(prefix string, uri []byte) error {
+	if len(f.uris) > maxSpaces || len(f.current) > maxSpaces {
+		return fmt.Errorf("more than %d namespaces: %w", maxSpaces, sanitize.ErrLimit)
+	}
 	u := string(uri)
 	sp, ok := f.uris[u]
 	if !ok {
@@ -251,6 +264,7 @@ func (f *filter) declare(prefix string, uri []byte) {
 	}
 	f.bindings = append(f.bindings, binding{prefix: prefix, space: sp, uri: u, before: before})
 	f.current[prefix] = len(f.bindings) - 1
+	return nil
 }
 
 // leave takes the declarations of an element out of force.
@@ -318,10 +332,14 @@ func (f *filter) start() error {
 		}
 		if len(n) == 5 {
 			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
-			f.declare("", f.value)
+			if err := f.declare("", f.value); err != nil {
+				return err
+			}
 		} else if n[5] == ':' {
 			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
-			f.declare(string(n[6:]), f.value)
+			if err := f.declare(string(n[6:]), f.value); err != nil {
+				return err
+			}
 		}
 	}
 	prefix, local := split(s.name)
@@ -618,8 +636,10 @@ func (f *filter) finish(fr *frame, tag bool) error {
 	case roleText:
 		f.text = nil
 		for _, x := range f.open() {
-			if !x.result {
+			if !x.result && len(x.texts) < maxPieces {
 				x.texts = append(x.texts, span{fr.begin, f.out.pos()})
+			} else if !x.result {
+				f.tooMuch = true
 			}
 		}
 		if top := f.top(); top != nil && !top.result {
@@ -655,10 +675,8 @@ func (f *filter) characters() error {
 	if f.skip >= 0 || f.controls >= 0 && !f.moving() {
 		return nil
 	}
-	if f.text != nil {
-		if len(*f.text) > maxCapture {
-			f.report.found("ooxml.long-code", f.part.source, sanitize.Removed, "")
-		} else if s.escape {
+	if f.text != nil && len(*f.text) <= maxCapture { // what is longer cannot be judged, and goes
+		if s.escape {
 			*f.text = append(*f.text, s.text...)
 		} else {
 			*f.text = appendDecoded(*f.text, s.text)
@@ -874,8 +892,10 @@ func (f *filter) top() *field {
 // mark notes a piece of code for every field in whose code it stands.
 func (f *filter) mark(at span) {
 	for _, x := range f.open() {
-		if !x.result {
+		if !x.result && len(x.cuts) < maxPieces {
 			x.cuts = append(x.cuts, at)
+		} else if !x.result {
+			f.tooMuch = true
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -681,6 +682,43 @@ var cases = []struct {
 			p := docx("").add("word/embeddings/a.xlsx", typeSheet+"sheet", "PK")
 			return p.rel(p.main, "rId5", relO+"package", "embeddings/a.xlsx")
 		}},
+	{name: "very hidden sheet", stays: []string{`state="veryHidden"`}, gone: []string{"absPath"}, pkg: func() *pkg {
+		p := xlsx("", "", "")
+		p.members[p.main] = strings.Replace(p.members[p.main], "<sheets>", `<x15ac:absPath xmlns:x15ac="http://schemas.microsoft.com/office/spreadsheetml/2010/11/ac" url="C:\秘密\"/><sheets>`, 1)
+		p.members[p.main] = strings.Replace(p.members[p.main], "</sheets>", `<sheet name="隠" sheetId="2" state="veryHidden" r:id="rId2"/></sheets>`, 1)
+		return p.add("xl/worksheets/sheet2.xml", typeSheet+"worksheet+xml", sheetXML("", "")).rel(p.main, "rId2", relO+"worksheet", "worksheets/sheet2.xml")
+	}},
+	{name: "sheet that is none", rule: "ooxml.sheet", action: sanitize.Replaced, gone: []string{"MARKER"}, stays: []string{`name="M"`, "<sheetData/>"}, pkg: func() *pkg {
+		p := xlsx("", "", "")
+		p.members[p.main] = strings.Replace(p.members[p.main], "<sheets>", `<sheets><sheet name="M" sheetId="2" r:id="rId2"/>`, 1)
+		return p.add("xl/sheet.bin", "application/x", "MARKER").rel(p.main, "rId2", relO+"worksheet", "sheet.bin")
+	}},
+	{name: "drawing that is no XML", rule: "ooxml.vml", action: sanitize.Removed, gone: []string{"vmlDrawing1", "legacyDrawing", "MARKER"}, pkg: func() *pkg {
+		p := xlsx("", `<legacyDrawing r:id="rId2"/>`, "").add("xl/drawings/vmlDrawing1.vml", "application/vnd.openxmlformats-officedocument.vmlDrawing", `<xml>MARKER<b></xml>`)
+		return p.rel("xl/worksheets/sheet1.xml", "rId2", relO+"vmlDrawing", "../drawings/vmlDrawing1.vml")
+	}},
+	{name: "slicer", rule: "ooxml.slicer", action: sanitize.Removed, gone: []string{"slicer", "pivot"}, stays: []string{"代わり"}, pkg: func() *pkg {
+		p := xlsx("", `<drawing r:id="rId3"/><extLst><ext uri="{A8765BA9-456A-4dab-B4F3-ACF838C121DE}"><x14:slicerList><x14:slicer r:id="rId2"/></x14:slicerList></ext></extLst>`, `<pivotCaches><pivotCache cacheId="1" r:id="rId5"/></pivotCaches>`)
+		p.add("xl/pivotCache/pivotCacheDefinition1.xml", typeSheet+"pivotCacheDefinition+xml", `<pivotCacheDefinition `+nsS+`><cacheSource type="worksheet"><worksheetSource `+nsR+` r:id="rId1"/></cacheSource></pivotCacheDefinition>`)
+		p.add("xl/slicers/slicer1.xml", "application/vnd.ms-excel.slicer+xml", `<slicers xmlns="http://schemas.microsoft.com/office/spreadsheetml/2009/9/main"/>`)
+		p.add("xl/drawings/drawing1.xml", "application/vnd.openxmlformats-officedocument.drawing+xml", `<xdr:wsDr `+nsXD+` `+nsMC+`><mc:AlternateContent><mc:Choice xmlns:sle="http://schemas.microsoft.com/office/drawing/2010/slicer" Requires="sle"><xdr:graphicFrame macro=""><sle:slicer name="s"/></xdr:graphicFrame></mc:Choice><mc:Fallback><xdr:sp macro="" textlink=""><xdr:txBody>代わり</xdr:txBody></xdr:sp></mc:Fallback></mc:AlternateContent></xdr:wsDr>`)
+		p.rel(p.main, "rId5", relO+"pivotCacheDefinition", "pivotCache/pivotCacheDefinition1.xml").rel("xl/worksheets/sheet1.xml", "rId2", "http://schemas.microsoft.com/office/2007/relationships/slicer", "../slicers/slicer1.xml")
+		return p.rel("xl/worksheets/sheet1.xml", "rId3", relO+"drawing", "../drawings/drawing1.xml")
+	}},
+	{name: "page of the web", rule: "ooxml.web-video", action: sanitize.Removed, gone: []string{"iframe", "webVideoPr", "extLst"}, pkg: func() *pkg {
+		return docx(`<w:p><w:r><w:drawing><a:graphic><a:extLst><a:ext uri="{C809E66F-F1BF-436E-b5F7-EEA9579F0CBA}"><wp15:webVideoPr xmlns:wp15="http://schemas.microsoft.com/office/word/2012/wordprocessingDrawing" embeddedHtml="&lt;iframe&gt;"/></a:ext></a:extLst></a:graphic></w:drawing></w:r></w:p>`)
+	}},
+	{name: "member that leads out", rule: "ooxml.member", action: sanitize.Removed, gone: []string{"MARKER"}, pkg: func() *pkg {
+		return docx("").add("../evil.txt", "", "MARKER")
+	}},
+	{name: "more findings than lines", rule: "ooxml.more", action: sanitize.Removed, gone: []string{"MARKER"}, pkg: func() *pkg {
+		p := docx("")
+		for i := range 250 {
+			h := fmt.Sprintf("header%d.xml", i+1)
+			p.add("word/"+h, typeWord+"header+xml", `<w:hdr `+nsW+` `+nsR+`><w:altChunk r:id="rId1"/></w:hdr>`).rel(p.main, fmt.Sprintf("rId%d", i+10), relO+"header", h)
+		}
+		return p
+	}},
 	{name: "strict", stays: []string{"purl.oclc.org", "本文"}, rule: "ooxml.template", action: sanitize.Removed, gone: []string{"evil", "attachedTemplate"},
 		pkg: func() *pkg {
 			const r = "http://purl.oclc.org/ooxml/officeDocument/relationships"
@@ -696,6 +734,56 @@ func chartDeck(book *pkg) *pkg {
 	p.add("ppt/charts/chart1.xml", typeDraw+"chart+xml", `<c:chartSpace `+nsC+` `+nsR+`><c:externalData r:id="rId1"><c:autoUpdate val="0"/></c:externalData></c:chartSpace>`)
 	p.add("ppt/embeddings/a.xlsx", typeSheet+"sheet", string(book.bytes(&testing.T{})))
 	return p.rel("ppt/slides/slide1.xml", "rId2", relO+"chart", "../charts/chart1.xml").rel("ppt/charts/chart1.xml", "rId1", relO+"package", "../embeddings/a.xlsx")
+}
+
+// relationCase is a document with a relationship that has nothing but its own
+// code to tell.
+type relationCase struct {
+	typ    string
+	rule   string
+	action sanitize.Action
+}
+
+var relationCases = []relationCase{
+	{relO + "transform", "ooxml.xslt", sanitize.Removed},
+	{relO + "volatileDependencies", "ooxml.rtd", sanitize.Removed},
+	{relO + "slideUpdateInfo", "ooxml.slide-update", sanitize.Removed},
+	{"http://schemas.microsoft.com/office/2017/06/relationships/model3d", "ooxml.model3d", sanitize.Removed},
+	{relO + "revisionHeaders", "ooxml.revisions", sanitize.Removed},
+	{"http://schemas.microsoft.com/office/2018/10/relationships/comments", "ooxml.comments", sanitize.Removed},
+	{"http://schemas.microsoft.com/office/2006/relationships/xlExternalLinkPath/xlPathMissing", "ooxml.external-link", sanitize.Removed},
+	{"http://schemas.microsoft.com/office/2014/relationships/vbaProjectSignatureAgile", "ooxml.vba", sanitize.Removed},
+	{relO + "glossaryDocument", "ooxml.glossary", sanitize.Rewritten},
+	{relO + "tags", "ooxml.tags", sanitize.Rewritten},
+	{"http://schemas.microsoft.com/office/2007/relationships/hdphoto", "ooxml.picture-original", sanitize.Rewritten},
+	{"http://schemas.microsoft.com/office/2006/relationships/legacyDiagramText", "ooxml.legacy-text", sanitize.Rewritten},
+	{"http://schemas.microsoft.com/office/2018/08/relationships/commentsExtensible", "ooxml.comment-details", sanitize.Rewritten},
+	{"http://schemas.microsoft.com/office/2017/06/relationships/rdRichValue", "ooxml.rich-value-store", sanitize.Rewritten},
+}
+
+func (c relationCase) pkg() *pkg {
+	p := docx("").add("word/part.xml", "application/x+xml", "<x>MARKER</x>")
+	return p.rel(p.main, "rId5", c.typ, "part.xml")
+}
+
+func TestRelationshipsGoWithTheirCode(t *testing.T) {
+	for _, c := range relationCases {
+		out, res, found, err := treat(c.pkg().bytes(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := (sanitize.Finding{Action: c.action}).Changed(); want != (res.Outcome == sanitize.Disarmed) {
+			t.Errorf("%s: %s", c.typ, res.Outcome)
+		}
+		if !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == c.rule && f.Action == c.action }) {
+			t.Errorf("%s: no %s in %v", c.typ, c.rule, found)
+		}
+		for name, content := range unpack(t, out) {
+			if strings.Contains(content, "MARKER") || strings.Contains(content, c.typ) {
+				t.Errorf("%s: still in %s", c.typ, name)
+			}
+		}
+	}
 }
 
 func TestEveryFindingHasItsCase(t *testing.T) {
@@ -731,6 +819,44 @@ func TestEveryFindingHasItsCase(t *testing.T) {
 			}
 			checkPackage(t, c.name, out)
 		})
+	}
+}
+
+// TestEveryCodeIsMet reads the codes out of the source, so that a new one
+// cannot come without a document that has it.
+func TestEveryCodeIsMet(t *testing.T) {
+	met := map[string]bool{}
+	for _, c := range cases {
+		_, _, found, err := treat(c.pkg().bytes(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			met[f.Rule] = true
+		}
+	}
+	for _, c := range relationCases {
+		met[c.rule] = true // TestRelationshipsGoWithTheirCode
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile(`"(ooxml\.[a-z0-9-]+)"`)
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range code.FindAllStringSubmatch(string(b), -1) {
+			if !met[m[1]] {
+				t.Errorf("%s: no case has %s", name, m[1])
+				met[m[1]] = true
+			}
+		}
 	}
 }
 

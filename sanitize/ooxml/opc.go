@@ -35,6 +35,7 @@ type document struct {
 	byName      map[string]*part
 	parts       []*part // in the order in which they were found
 	placeholder *part
+	relations   int
 	app         appProperties
 }
 
@@ -208,6 +209,10 @@ func (u *utf16Reader) fill() {
 	}
 }
 
+// maxRelations bounds the relationships of a whole document: a deck of 5,000
+// slides has 20,000, a price list with a link in every row 65,000.
+const maxRelations = 200000
+
 // small is a tiny reader of the two vocabularies of the package itself.
 func (d *document) small(f *zipstrict.File, uri, root string, element func(name string, attrs map[string]string) error) error {
 	if f.Size > maxSmall {
@@ -344,7 +349,7 @@ func (d *document) readRelations(owner string) ([]rawRelation, error) {
 			return fmt.Errorf("relationship %q of %s twice: %w", r.id, f.Name, sanitize.ErrAmbiguous)
 		}
 		seen[r.id] = true
-		if len(out) == d.s.Options.Limits.Entries*4 {
+		if d.relations++; d.relations > maxRelations {
 			return fmt.Errorf("relationships of %s: %w", f.Name, sanitize.ErrLimit)
 		}
 		out = append(out, r)

@@ -27,7 +27,7 @@ const (
 	flushAt = 32 << 10
 	// Fields and alternatives span pages, not books. The memory of a worker is
 	// what bounds it.
-	maxHeld = 64 << 20
+	maxHeld = 32 << 20
 )
 
 func (o *output) pos() int64 { return o.base + int64(len(o.buf)) }

@@ -3,6 +3,7 @@ package ooxml
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"sekisho/sanitize"
 )
@@ -45,7 +46,11 @@ func (r *report) found(rule, where string, action sanitize.Action, detail string
 		if r.lines == nil {
 			r.lines = map[reportKey]*reportLine{}
 		}
-		l = &reportLine{detail: detail}
+		const longest = 300 // bytes; the session cuts to 200 between characters
+		if len(detail) > longest {
+			detail = strings.ToValidUTF8(detail[:longest], "")
+		}
+		l = &reportLine{detail: strings.Clone(detail)}
 		r.lines[k] = l
 		r.order = append(r.order, k)
 	}

@@ -85,6 +85,15 @@ func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
 			return dropQuietly
 		}
 		return keep
+	case spaceOther:
+		switch string(local) {
+		case "webVideoPr":
+			f.report.found("ooxml.web-video", f.part.source, sanitize.Removed, "a page of the web in place of a picture")
+			return drop
+		case "absPath":
+			return dropQuietly // where the file lay on the sender's disk
+		}
+		return keep
 	case spaceXDR:
 		if string(local) == "contentPart" {
 			f.lost++
@@ -273,6 +282,11 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 		}
 	case "dataConsolidate":
 		return dropQuietly
+	case "sheet":
+		if state, _ := f.attribute(spaceNone, "state"); state == "veryHidden" {
+			n, _ := f.attribute(spaceNone, "name")
+			f.report.found("ooxml.very-hidden-sheet", f.part.source, sanitize.Reported, n)
+		}
 	}
 	return keep
 }
@@ -527,8 +541,6 @@ func (f *filter) decideChart(fr *frame, sp space, local []byte) verdict {
 		fr.role = roleUnit
 	case "extLst":
 		fr.role = roleList
-	case "webVideoPr":
-		return drop
 	}
 	return keep
 }
@@ -570,7 +582,12 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 			if f.shared == nil {
 				f.shared = map[string]bool{}
 			}
-			f.shared[fr.extra.parent] = true
+			const most = 500000 // groups of shared formulas; the largest sheets seen have thousands
+			if len(f.shared) < most {
+				f.shared[fr.extra.parent] = true
+			} else {
+				f.tooMuch = true
+			}
 		}
 		return
 	}

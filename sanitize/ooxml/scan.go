@@ -51,8 +51,11 @@ const (
 	maxTag = 8 << 20
 	// Longer text is given in pieces.
 	maxText = 256 << 10
-	// What Word writes for its 40 namespaces, ten times.
-	maxAttrs = 512
+	// Word declares 40 namespaces on one element; the cost of an element grows
+	// with the square of their number.
+	maxAttrs = 256
+	// The longest name of the standard has 31 letters.
+	maxXMLName = 256
 )
 
 // errDoctype tells a DOCTYPE, which refuses the document.
@@ -657,7 +660,7 @@ func (s *scanner) scanStart() error {
 }
 
 func checkName(b []byte) error {
-	if len(b) == 0 || class[b[0]]&byteStart == 0 || b[0] == ':' {
+	if len(b) == 0 || len(b) > maxXMLName || class[b[0]]&byteStart == 0 || b[0] == ':' {
 		return malformed("bad name")
 	}
 	if i := bytes.IndexByte(b, ':'); i >= 0 {
