@@ -514,6 +514,27 @@ func TestPowerBlobIsDurableByItself(t *testing.T) {
 	}
 }
 
+// TestPowerDatabaseIsDurableByItself: and so must it be.
+func TestPowerDatabaseIsDurableByItself(t *testing.T) {
+	d := lossyfs.New(t)
+	path := filepath.Join(d.Dir, "sekisho.db")
+	for i := range int64(3) {
+		db, err := sqlite.Open(t.Context(), sqlite.Options{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rs, err := db.Audit(t.Context(), "", 0, 10); err != nil || int64(len(rs)) != i {
+			t.Errorf("after %d cuts: %d records, %v", i, len(rs), err)
+		}
+		if err := db.Record(t.Context(), []audit.Event{{Act: "something"}}); err != nil {
+			t.Fatal(err)
+		}
+		d.Cut(lossyfs.Drop, 1)
+		_ = db.Close()
+		d.Remount()
+	}
+}
+
 // TestPowerSharedDirectorySyncCoversAll has many writers share the syncs of one
 // directory, on a disk on which a sync takes long: one that began before a
 // rename must not pass for the one after it.

@@ -42,8 +42,9 @@ func (s *Store) AddTenantKey(ctx context.Context, tenant string, wrapped []byte)
 
 // DeleteTenantKey is blob.KeyTable's. secure_delete has overwritten the key in
 // the database; the WAL, which may still show it, is folded in and emptied.
+// That is also what makes it durable.
 func (s *Store) DeleteTenantKey(ctx context.Context, tenant string) error {
-	err := s.do(ctx, func(t *tx) error {
+	err := s.hurry(ctx, func(t *tx) error {
 		_, err := t.exec("DELETE FROM tenant_keys WHERE tenant = ?", tenant)
 		return err
 	})
@@ -56,7 +57,7 @@ func (s *Store) DeleteTenantKey(ctx context.Context, tenant string) error {
 		return fmt.Errorf("delete tenant key: empty the write-ahead log: %w", err)
 	}
 	if busy != 0 {
-		return errors.New("delete tenant key: the key is deleted, but the write-ahead log could not be emptied: try again")
+		return errors.New("delete tenant key: the write-ahead log, which still shows it, could not be emptied: try again")
 	}
 	// SQLite does not sync the file it has cut short: after a power cut it
 	// would be back as it was.

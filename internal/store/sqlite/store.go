@@ -188,9 +188,10 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// prepareFile makes an empty file with the right mode, durable in its
-// directory, or looks whether the one there can be a database at all: SQLite
-// must not be let near it otherwise.
+// prepareFile makes an empty file with the right mode, or looks whether the one
+// there can be a database at all: SQLite must not be let near it otherwise. The
+// name becomes durable with the first commit: SQLite syncs the directory when
+// it first syncs the WAL it made in it.
 func prepareFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -201,12 +202,7 @@ func prepareFile(path string) error {
 	b := make([]byte, 100) // the header of the file format
 	switch n, err := f.ReadAt(b, 0); {
 	case err == io.EOF && n == 0:
-		d, err := os.Open(filepath.Dir(path))
-		if err != nil {
-			return err
-		}
-		defer d.Close()
-		return d.Sync()
+		return nil
 	case err != nil && err != io.EOF:
 		return err
 	case n < len(b) || string(b[:len(magic)]) != magic:
