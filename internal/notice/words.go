@@ -153,6 +153,7 @@ var holds = map[string]words{
 	"mime.base64-restart":                      {"base64 が途中で終わり、再び始まっています。", "base64 that ends and starts again"},
 	"mime.base64-cut":                          {"base64 が途中で切れています。", "base64 that is cut off"},
 	"mime.quoted-printable-illegal":            {"quoted-printable に不正な符号があります。", "illegal quoted-printable escapes"},
+	"mime.uuencode-malformed":                  {"uuencode または yEnc の符号が途中で切れているか、余分なデータがあります。", "uuencoded or yEnc data that is cut off or goes on"},
 	"mime.message-partial":                     {"分割されたメールの一部です。", "a piece of a split message"},
 	"mime.part-in-preamble":                    {"最初の区切りより前に、隠れたパートがあります。", "something hidden before the first part"},
 	"mime.part-in-epilogue":                    {"最後の区切りより後に、隠れたパートがあります。", "something hidden behind the last part"},

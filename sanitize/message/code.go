@@ -41,6 +41,7 @@ const (
 	Base64Restart        Code = "mime.base64-restart"
 	Base64Cut            Code = "mime.base64-cut"
 	QuotedIllegal        Code = "mime.quoted-printable-illegal"
+	UUMalformed          Code = "mime.uuencode-malformed"
 	Partial              Code = "mime.message-partial"
 	PartInPreamble       Code = "mime.part-in-preamble"
 	PartInEpilogue       Code = "mime.part-in-epilogue"
@@ -98,6 +99,8 @@ func transferCode(err error) (Code, bool) {
 		return Base64Cut, true
 	case errors.Is(err, errQuoted):
 		return QuotedIllegal, true
+	case errors.Is(err, errEncoded):
+		return UUMalformed, true
 	}
 	return "", false
 }

@@ -23,6 +23,8 @@ const (
 	identity transfer = iota // 7bit, 8bit, binary: the bytes are the content
 	base64Transfer
 	quotedPrintable
+	uuTransfer
+	yencTransfer
 )
 
 // decoder returns a reader over what r encodes.
@@ -32,6 +34,8 @@ func (t transfer) decoder(r io.Reader) io.Reader {
 		return &base64Reader{src: r}
 	case quotedPrintable:
 		return &quotedReader{src: r}
+	case uuTransfer, yencTransfer:
+		return newLineDecoder(r, t == yencTransfer)
 	default:
 		return r
 	}

@@ -14,6 +14,7 @@ type cut struct {
 	span
 	what sight
 	name string // as it stands in the text
+	mute bool   // nothing that a reader misses
 	data []byte // the file, when it could be decoded
 }
 
@@ -31,6 +32,15 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 			return nil, err
 		}
 		if len(b) < 2 {
+			continue
+		}
+		if bytes.HasPrefix(b, []byte("-----BEGIN PGP ")) {
+			e.pgp(b, start)
+			continue
+		}
+		if e.signed && b[0] == '-' && b[1] == ' ' && !bytes.HasPrefix(b, []byte("- -----BEGIN PGP ")) {
+			// RFC 9580, 7.2: lines that begin with a dash have one put before.
+			e.cuts = append(e.cuts, cut{span: span{start, start + 2}, what: sawPGP, mute: true})
 			continue
 		}
 		switch {
@@ -51,6 +61,7 @@ type embedder struct {
 	off    int64 // behind what was read
 	unread []byte
 	back   bool
+	signed bool // inside of a text signed by PGP
 	cuts   []cut
 }
 
@@ -165,6 +176,65 @@ func uuLine(dst, b []byte) ([]byte, bool) {
 	return dst, true
 }
 
+// pgp takes the armour of PGP, whose first line has been read: around a signed
+// text, whose signature is worth nothing once the text is written anew, or of
+// an encrypted message, which is a file nobody can look into.
+func (e *embedder) pgp(first []byte, start int64) {
+	switch string(bytes.TrimRight(first, " \t")) {
+	case "-----BEGIN PGP SIGNED MESSAGE-----":
+		// Its own header ends at an empty line.
+		end := e.off
+		for range 10 {
+			b, _, err := e.line()
+			if err != nil {
+				return
+			}
+			end = e.off
+			if len(bytes.TrimSpace(b)) == 0 {
+				e.signed = true
+				e.cuts = append(e.cuts, cut{span: span{start, end}, what: sawPGP, mute: true})
+				return
+			}
+			if !bytes.Contains(b, []byte(": ")) {
+				return
+			}
+		}
+	case "-----BEGIN PGP SIGNATURE-----":
+		if !e.signed {
+			return
+		}
+		e.signed = false
+		c := cut{what: sawPGP, mute: true}
+		c.start = start
+		c.end = e.armour(nil)
+		e.cuts = append(e.cuts, c)
+	case "-----BEGIN PGP MESSAGE-----":
+		c := cut{what: sawPGP, name: "message.asc"}
+		c.start = start
+		c.data = append(bytes.Clone(first), '\n')
+		c.end = e.armour(&c.data)
+		e.cuts = append(e.cuts, c)
+	}
+}
+
+// armour reads to the end of an armour and gives where that is.
+func (e *embedder) armour(data *[]byte) int64 {
+	end := e.off
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			return end
+		}
+		end = e.off
+		if data != nil {
+			*data = append(append(*data, b...), '\n')
+		}
+		if bytes.HasPrefix(b, []byte("-----END PGP ")) {
+			return end
+		}
+	}
+}
+
 // yenc takes a yEnc file, whose first line has been read.
 func (e *embedder) yenc(first []byte, start int64) {
 	c := cut{what: sawYEnc}
@@ -184,17 +254,23 @@ func (e *embedder) yenc(first []byte, start int64) {
 		if bytes.HasPrefix(b, []byte("=ypart ")) {
 			continue
 		}
-		for i := 0; i < len(b); i++ {
-			v := b[i]
-			if v == '=' && i+1 < len(b) {
-				i++
-				v = b[i] - 64
-			}
-			c.data = append(c.data, v-42)
-		}
+		c.data = yencLine(c.data, b)
 	}
 	c.span = span{start, end}
 	e.cuts = append(e.cuts, c)
+}
+
+// yencLine decodes one line behind dst.
+func yencLine(dst, b []byte) []byte {
+	for i := 0; i < len(b); i++ {
+		v := b[i]
+		if v == '=' && i+1 < len(b) {
+			i++
+			v = b[i] - 64
+		}
+		dst = append(dst, v-42)
+	}
+	return dst
 }
 
 // run takes a run of base64 lines, the first of which has been read.
@@ -242,7 +318,10 @@ func (c *cutReader) Read(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		c.cuts, c.gap = c.cuts[1:], gap
+		if !c.cuts[0].mute {
+			c.gap = gap
+		}
+		c.cuts = c.cuts[1:]
 	}
 	if len(c.gap) > 0 {
 		n := copy(p, c.gap)

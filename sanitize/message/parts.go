@@ -196,16 +196,10 @@ func (w *work) related(n *node) error {
 // octets that no longer exist.
 func (w *work) signed(n *node) error {
 	for i, c := range n.children {
-		if i > 0 && signature(c.media) {
-			if w.selected(w.path(c)) {
-				f := sanitize.Finding{Rule: "mime.signature", Action: sanitize.Removed, Detail: "1"}
-				w.s.AddPart(sanitize.Part{
-					Path: w.path(c), Declared: c.declared, Kind: sanitize.KindText, Class: sanitize.ClassText,
-					Outcome: sanitize.Disarmed, Fate: sanitize.Dropped, Size: c.body.size(), Findings: []sanitize.Finding{f},
-				})
-				w.changed = true
-				w.treated = append(w.treated, notice.Treated{Counts: []notice.Count{{Rule: f.Rule, N: 1}}})
-			}
+		// RFC 1847, 2.1: the second part is the signature, whatever it calls
+		// itself.
+		if i == 1 && len(n.children) == 2 && !c.multi && (c.media == "application/octet-stream" || signature(c.media)) {
+			w.unsign(w.path(c), c.declared, c.body.size())
 			continue
 		}
 		if err := w.entity(c); err != nil {
@@ -213,6 +207,97 @@ func (w *work) signed(n *node) error {
 		}
 	}
 	return nil
+}
+
+// unsign drops a signature and says so.
+func (w *work) unsign(path, declared string, size int64) {
+	if !w.selected(path) {
+		return
+	}
+	f := sanitize.Finding{Rule: "mime.signature", Action: sanitize.Removed, Detail: "1"}
+	w.s.AddPart(sanitize.Part{
+		Path: path, Declared: declared, Kind: sanitize.KindText, Class: sanitize.ClassText,
+		Outcome: sanitize.Disarmed, Fate: sanitize.Dropped, Size: size, Findings: []sanitize.Finding{f},
+	})
+	w.changed = true
+	w.treated = append(w.treated, notice.Treated{Counts: []notice.Count{{Rule: f.Rule, N: 1}}})
+}
+
+// unwrap treats the content of an opaque signature (S/MIME's signed-data) in
+// the place of the wrapper: a MIME entity, or a file that was signed as such.
+// It reports whether o was one.
+func (w *work) unwrap(o sanitize.Object) (bool, error) {
+	b := make([]byte, min(o.Size, 64))
+	if n, err := o.ReadAt(b, 0); n < len(b) && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read part %s: %w", o.Path, err)
+	}
+	if !bytes.Contains(b, oidPKCS7) || b[0] != 0x30 {
+		return false, nil
+	}
+	b = make([]byte, o.Size)
+	if n, err := o.ReadAt(b, 0); n < len(b) && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read part %s: %w", o.Path, err)
+	}
+	content, kind := signedContent(b)
+	switch kind {
+	case cmsSignature:
+		w.unsign(o.Path, o.Declared, o.Size)
+		return true, nil
+	case cmsSigned:
+	default:
+		return false, nil
+	}
+	undo, err := w.s.Deeper()
+	if err != nil {
+		return false, err
+	}
+	defer undo()
+	if err := w.s.Spend(int64(len(content))); err != nil {
+		return false, err
+	}
+	w.unsign(o.Path, o.Declared, o.Size)
+	in := sanitize.Object{ReaderAt: bytes.NewReader(content), Size: int64(len(content)), Path: o.Path}
+	if !opensEntity(content) {
+		in.Path += ".1"
+		for _, name := range o.Names {
+			in.Names = append(in.Names, strings.TrimSuffix(strings.TrimSuffix(name, ".p7m"), ".P7M"))
+		}
+		if len(in.Names) > 0 {
+			in.Name = in.Names[0]
+		}
+		return true, w.object(in)
+	}
+	t, err := parse(in, in.Size, &w.s.Options.Limits)
+	if err != nil {
+		return false, err
+	}
+	sub := &work{ctx: w.ctx, s: w.s, in: in, tree: t, choosing: w.choosing}
+	if t.complete() {
+		err = sub.unaccounted()
+	}
+	if err == nil && len(t.doubts) == 0 {
+		err = sub.entity(t.root)
+	}
+	if len(t.doubts) > 0 {
+		w.tree.doubts = append(w.tree.doubts, t.doubts...)
+		return false, errDoubt
+	}
+	w.pieces = append(w.pieces, sub.pieces...)
+	w.dropped = append(w.dropped, sub.dropped...)
+	w.treated = append(w.treated, sub.treated...)
+	w.changed = w.changed || sub.changed
+	return true, err
+}
+
+// opensEntity reports whether b begins with a MIME header.
+func opensEntity(b []byte) bool {
+	b = b[:min(len(b), 64)]
+	for _, name := range []string{"content-", "mime-version:"} {
+		if hasFold(b, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func signature(media string) bool {
@@ -250,6 +335,10 @@ func (w *work) leaf(n *node) error {
 		return w.withhold(n, sanitize.KindUnknown, notice.External)
 	case n.media == "application/mac-binhex40":
 		return w.withhold(n, sanitize.KindUnknown, notice.Unknown)
+	case signature(n.media):
+		// Apart from what it signed, as mailing lists leave it.
+		w.unsign(w.path(n), n.declared, n.body.size())
+		return nil
 	case w.isBody(n):
 		return w.body(n)
 	default:
@@ -329,7 +418,7 @@ func (w *work) body(n *node) error {
 	}
 	k := 0
 	for _, c := range cuts {
-		if c.what == sawBase64 {
+		if c.what == sawBase64 || c.mute {
 			continue
 		}
 		// What Outlook shows as an attachment is one.
@@ -415,11 +504,17 @@ func (w *work) text(n *node, cuts []cut) error {
 		return w.broken(n, err)
 	}
 	part := sanitize.Part{Kind: sanitize.KindText, Class: sanitize.ClassText, Mode: sanitize.Rebuild, Findings: told.findings()}
-	runs := 0
+	runs, signatures := 0, 0
 	for _, c := range cuts {
-		if c.what == sawBase64 {
+		switch {
+		case c.what == sawBase64:
 			runs++
+		case c.what == sawPGP && c.mute && c.size() > 2:
+			signatures++
 		}
+	}
+	if signatures > 0 {
+		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.signature", Action: sanitize.Removed, Detail: fmt.Sprint((signatures + 1) / 2)})
 	}
 	if runs > 0 {
 		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.encoded-run", Action: sanitize.Removed, Detail: fmt.Sprint(runs)})
@@ -543,11 +638,21 @@ func (w *work) attach(n *node) error {
 	for _, m := range w.names(n) {
 		o.Names = append(o.Names, m.Value)
 	}
+	if n.encoding == uuTransfer || n.encoding == yencTransfer {
+		if name := encodedName(io.NewSectionReader(w.in, n.body.start, n.body.size()), n.encoding == yencTransfer); name != "" {
+			o.Names = append(o.Names, charset.DecodeString("", name).Text)
+		}
+	}
 	if len(o.Names) > 0 {
 		o.Name = o.Names[0]
 	}
 	if o.Declared == "" {
 		o.Declared = n.media // of a digest
+	}
+	if !w.s.Options.KeepAll {
+		if done, err := w.unwrap(o); done || err != nil {
+			return err
+		}
 	}
 	return w.object(o)
 }

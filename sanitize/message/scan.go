@@ -26,6 +26,7 @@ const (
 	sawYEnc                      // a yEnc file
 	sawBinHex                    // a BinHex file
 	sawFile                      // a file's signature, raw
+	sawPGP                       // the armour of PGP, which only a text is searched for
 )
 
 func (s sight) String() string {
@@ -44,6 +45,8 @@ func (s sight) String() string {
 		return "BinHex file"
 	case sawFile:
 		return "file signature"
+	case sawPGP:
+		return "PGP armour"
 	default:
 		return "something"
 	}

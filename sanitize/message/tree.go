@@ -318,6 +318,10 @@ func (n *node) transfer(p *parser, f *field) {
 		n.encoding = base64Transfer
 	case "quoted-printable":
 		n.encoding = quotedPrintable
+	case "x-uuencode", "uuencode", "x-uue", "uue", "x-uu":
+		n.encoding = uuTransfer
+	case "x-yenc", "yenc":
+		n.encoding = yencTransfer
 	default:
 		p.doubt(TransferUnknown, f.off, bounded(v, 60))
 	}
