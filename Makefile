@@ -52,3 +52,11 @@ fuzz: ## every fuzz target for FUZZTIME (default 1m each)
 corpus: deps build ## figures over a collection of real mails and documents beside the project
 	go run ./scripts/corpus --bin bin mail
 	go run ./scripts/corpus --bin bin office
+
+.PHONY: faults-power
+faults-power: ## 50 power cuts under load (CUTS=n), on a disk that keeps only what was synced
+	SEKISHO_CUTS=$(or $(CUTS),50) go test -count=1 -timeout 60m -run 'TestPowerCutsOfTheGateway' -v ./internal/faults/
+
+.PHONY: mutate
+mutate: ## take out each sync in turn: a test must notice
+	bash scripts/mutate.sh

@@ -11,7 +11,11 @@ import (
 
 func TestMain(m *testing.M) {
 	lossyfs.Main()
-	os.Exit(m.Run())
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
 }
 
 // vandal writes to the database as another program would.
