@@ -207,6 +207,19 @@ func TestPowerCutAfterEachAcknowledgement(t *testing.T) {
 	}
 }
 
+// TestPowerCutAtOnceAfterAStart cuts before a started daemon did anything, and
+// once more.
+func TestPowerCutAtOnceAfterAStart(t *testing.T) {
+	for _, mode := range []lossyfs.Mode{lossyfs.Drop, lossyfs.Some, lossyfs.Torn} {
+		s := newSite(t, spool.DefaultInline)
+		s.mustAccept(blobtest.Bytes(1, 3000))
+		for i := range uint64(3) {
+			s.cut(mode, i)
+		}
+		s.whole(string(mode))
+	}
+}
+
 // TestPowerCutAfterOrderlyStop cuts after the store was closed, which folds
 // the write-ahead log in and removes it.
 func TestPowerCutAfterOrderlyStop(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -131,6 +132,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if err := prepareFile(o.Path); err != nil {
 		return nil, err
 	}
+	if err := renewLog(o.Path + "-wal"); err != nil {
+		return nil, fmt.Errorf("renew the write-ahead log: %w", err)
+	}
 	// One writer, so that SQLITE_BUSY cannot happen among ourselves; the time
 	// is for a backup that holds the lock.
 	s.writer, err = connect(o.Path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
@@ -213,6 +217,47 @@ func prepareFile(path string) error {
 	pages, app := binary.BigEndian.Uint32(b[28:]), binary.BigEndian.Uint32(b[68:])
 	if app != applicationID && (app != 0 || pages > 1) {
 		return errors.New("the file is a database of another program; it was left as it is")
+	}
+	return nil
+}
+
+// renewLog copies the write-ahead log that an earlier daemon left. When an fsync
+// fails, Linux keeps the pages, as if they had been written, and the next fsync
+// reports success. A daemon that was started again after that would read a log
+// of which a part is in memory only, go on behind it, and lose all of its own
+// commits with that part at the next power cut. The copy is written and synced
+// anew. The directory is synced by SQLite, with its first commit; until then
+// the old log serves as well.
+func renewLog(path string) (err error) {
+	old, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	st, err := old.Stat()
+	if err != nil || st.Size() == 0 {
+		return err
+	}
+	tmp := path + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, old)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
 	}
 	return nil
 }
