@@ -117,7 +117,8 @@ func (u *ui) rule(code string) string {
 	if t, ok := rules[code]; ok {
 		return u.pick(t)
 	}
-	if w := notice.Held(u.language(), code); w != code {
+	// A code that the notices do not know comes back, cleaned.
+	if w := notice.Held(u.language(), code); w != notice.Name(code) {
 		return strings.TrimSuffix(w, "。")
 	}
 	return ""
