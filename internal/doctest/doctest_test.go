@@ -77,7 +77,8 @@ func literals(t *testing.T, dir string, re *regexp.Regexp) map[string]bool {
 	for _, f := range source(t, dir, false) {
 		ast.Inspect(f, func(n ast.Node) bool {
 			if e, ok := n.(ast.Expr); ok {
-				if s, ok := literal(e); ok && re.MatchString(s) {
+				// message.asc is the name of a file.
+				if s, ok := literal(e); ok && re.MatchString(s) && filepath.Ext(s) != ".asc" {
 					found[s] = true
 				}
 			}
