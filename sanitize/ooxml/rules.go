@@ -19,6 +19,11 @@ const (
 
 // decide judges an element by its name. Attributes are judged afterwards.
 func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
+	if f.text != nil {
+		// Code is text alone. A reader that passes over an element in it would see
+		// other code than we.
+		return dropQuietly
+	}
 	if f.controls >= 0 && !f.moving() {
 		return f.decideControl(fr, sp, local)
 	}

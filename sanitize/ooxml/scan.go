@@ -2,7 +2,6 @@ package ooxml
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
@@ -699,5 +698,3 @@ func split(name []byte) (prefix, local []byte) {
 	}
 	return nil, name
 }
-
-var errNoRoot = errors.New("no element")
