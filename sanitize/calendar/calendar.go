@@ -424,7 +424,7 @@ func (w *work) plainOf(s string) string {
 		return ""
 	}
 	o := *w.s.Options
-	o.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Text, sanitize.Rebuild}}}
+	o.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Rebuild}}}
 	if err := w.s.Spend(int64(len(s))); err != nil {
 		return ""
 	}

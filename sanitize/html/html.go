@@ -1,4 +1,4 @@
-// Package html turns HTML into plain text: the body of a mail whose sender
+// Package html makes HTML harmless, by turning it into plain text: the body of a mail whose sender
 // wrote HTML, and HTML files attached to it. In goes HTML in any charset, out
 // goes UTF-8 text that a person likes to read: tables as lines, lists with
 // their marks, quotations with "> ", and behind every link the address it
@@ -9,6 +9,10 @@
 // reader of the HTML would not have seen. What was left out is counted and
 // reported. Hiding by style sheet rules is not evaluated; only what an
 // element's own attributes say is.
+//
+// By profile HTML is written from HTML instead (rebuild.go): the rule of the
+// class names rebuild before text. A rule of rebuild alone means the one way of
+// treating HTML that every profile has, which is text.
 //
 // The package reads token by token and keeps no tree: memory does not grow with
 // the file, and nesting costs nothing.
@@ -62,7 +66,20 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	text.DropControls = true
 
 	c := newConverter(s.Options.URLs, s.Meter(text), out)
-	if err := c.run(ctx); err != nil {
+	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
+	if rule := s.Options.Rule(sanitize.ClassHTML); rule.Allows(sanitize.Text) {
+		// A body has no name, and the pictures it shows are parts beside it; a
+		// file has nothing beside it.
+		r := &rebuilder{converter: c, pictures: in.Name == ""}
+		if err := r.rebuild(ctx); err != nil {
+			return sanitize.Result{}, fmt.Errorf("html: %w", err)
+		}
+		if _, err := out.Write(r.out); err != nil {
+			return sanitize.Result{}, fmt.Errorf("write: %w", err)
+		}
+		c.written = int64(len(r.out))
+		res.Kind, res.Mode = sanitize.KindHTML, sanitize.Rebuild
+	} else if err := c.run(ctx); err != nil {
 		return sanitize.Result{}, fmt.Errorf("html: %w", err)
 	}
 	if err := s.Spend(c.written); err != nil {
@@ -75,7 +92,6 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if r.Replaced > 0 {
 		s.Found(sanitize.Finding{Rule: "text.illegal-bytes", Action: sanitize.Reported, Detail: fmt.Sprint(r.Replaced)})
 	}
-	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
 	for _, f := range c.findings() {
 		s.Found(f)
 		if f.Changed() {

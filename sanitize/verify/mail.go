@@ -36,26 +36,49 @@ var partFields = []string{"Content-Type", "Content-Transfer-Encoding", "Content-
 
 // Mail looks at a whole treated message.
 func Mail(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) error {
-	if err := lines(io.NewSectionReader(r, 0, size)); err != nil {
+	m, err := head(r, size)
+	if err != nil {
 		return err
+	}
+	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+}
+
+// Text is Mail for one that is a single plain text; any other is
+// sanitize.ErrOwnProcess.
+func Text(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) error {
+	m, err := head(r, size)
+	if err != nil {
+		return err
+	}
+	media, _, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || media != "text/plain" || m.Header.Get("Content-Disposition") != "" {
+		return sanitize.ErrOwnProcess
+	}
+	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+}
+
+// head looks at the lines and the header of a whole treated message.
+func head(r io.ReaderAt, size int64) (*mail.Message, error) {
+	if err := lines(io.NewSectionReader(r, 0, size)); err != nil {
+		return nil, err
 	}
 	m, err := mail.ReadMessage(bufio.NewReader(io.NewSectionReader(r, 0, size)))
 	if err != nil {
-		return notAllowed("header", "%v", err)
+		return nil, notAllowed("header", "%v", err)
 	}
 	for name, values := range m.Header {
 		many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
 		if !ok {
-			return notAllowed("header", "field %s", name)
+			return nil, notAllowed("header", "field %s", name)
 		}
 		if len(values) > 1 && !many {
-			return notAllowed("header", "%d fields %s", len(values), name)
+			return nil, notAllowed("header", "%d fields %s", len(values), name)
 		}
 	}
 	if m.Header.Get("From") == "" || m.Header.Get("Mime-Version") != "1.0" {
-		return notAllowed("header", "no From or no MIME-Version: 1.0")
+		return nil, notAllowed("header", "no From or no MIME-Version: 1.0")
 	}
-	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+	return m, nil
 }
 
 // lines allows only CRLF line ends, 998 octets a line and seven bits: what

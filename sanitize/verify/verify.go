@@ -31,6 +31,8 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 	switch k {
 	case sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV:
 		return plain, true
+	case sanitize.KindHTML:
+		return checkHTML, true
 	case sanitize.KindICS:
 		return checkICS, true
 	case sanitize.KindVCF:
@@ -217,7 +219,7 @@ func scans(where string, b []byte) error {
 // sniff says what kind an attachment of this media type and content is. The
 // type must be one the gateway writes, and the content must begin like it.
 func sniff(media string, b []byte) (sanitize.Kind, error) {
-	for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindICS, sanitize.KindVCF, sanitize.KindPNG, sanitize.KindJPEG,
+	for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindICS, sanitize.KindVCF, sanitize.KindPNG, sanitize.KindJPEG,
 		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX} {
 		if k.Facts().Media == media {
 			return k, nil
