@@ -291,7 +291,26 @@ func (v *calling) offer(ctx context.Context, c *session) bool {
 	d := v.d
 	d.lanes.serve(v.lane, 1)
 	field := receivedField(&v.e.Envelope, v.to.hop.Network, d.Hostname)
-	rs, usable := c.send(ctx, v.to.hop, v.m, field, v.e, v.waiting)
+	m := v.m
+	if fromInside(v.e, v.to.hop.Network) {
+		out := *v.m
+		out.outward = true
+		m = &out
+		sig, err := d.sign(ctx, v.e, m)
+		if err != nil {
+			// Unsigned it would be taken for a forgery out there.
+			t := &trouble{outcome: deferred, status: "4.3.0", answer: bound(err.Error())}
+			for _, a := range v.waiting {
+				v.said[a] = t.result(v.to.hop, a)
+			}
+			v.last = milder(v.last, t)
+			d.lanes.serve(v.lane, -1)
+			c.close()
+			return false
+		}
+		field = sig + field
+	}
+	rs, usable := c.send(ctx, v.to.hop, m, field, v.e, v.waiting)
 	v.waiting = nil
 	for _, r := range rs {
 		// Who may have it already is not offered it again now: that is the

@@ -2,7 +2,9 @@
 // window of the journal, asks the routing table where each recipient goes now,
 // checks the seal over the very octets it is about to send, and only then
 // dials. It decides nothing about content and changes nothing but to put a
-// Received field before the message.
+// Received field before the message; of mail from inside that leaves for the
+// internet it also takes off the header fields that tell of the inside, and
+// signs it with DKIM as the last act.
 //
 // What has no matching seal is not sent anywhere, whatever its row says: it is
 // held as tampered, with an alarm. A hop of network lgwan or local never
@@ -81,6 +83,10 @@ type Delivery struct {
 	Metrics  Metrics                                                              //
 	Times    Times                                                                //
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error) // nil: a net.Dialer; a site with two networks binds its source address here
+
+	// Keys are what mail from inside is signed with on its way to the internet;
+	// the current ones, swapped on reload. nil: nothing is signed.
+	Keys func() []Key
 
 	// Outside reports whether mail to an MX may be sent to this address. nil:
 	// only addresses that are routed on the internet. Whoever owns a domain

@@ -42,6 +42,7 @@ type message struct {
 	eightBit     bool // an octet above 127 anywhere
 	header8Bit   bool // or in the header block
 	strayEnd     bool // a CR or LF that is not part of a CRLF
+	outward      bool // it leaves without the fields that tell of the inside
 }
 
 func (m *message) close() {
@@ -211,13 +212,18 @@ func (e errRead) Error() string { return "read the message: " + e.err.Error() }
 func (e errRead) Unwrap() error { return e.err }
 
 // send writes the whole message to w and fails with errChanged when what was
-// written is not what was sealed.
+// read for it is not what was sealed.
 func (m *message) send(ctx context.Context, w io.Writer) error {
+	top := w
+	if m.outward {
+		top = &cutter{w: w, begin: true}
+	}
 	for _, part := range []struct {
+		w      io.Writer
 		off, n int64
 		want   [32]byte
-	}{{0, m.headerLen, m.header}, {m.headerLen, m.size - m.headerLen, m.body}} {
-		t := &tee{w: w, h: sha256.New()}
+	}{{top, 0, m.headerLen, m.header}, {w, m.headerLen, m.size - m.headerLen, m.body}} {
+		t := &tee{w: part.w, h: sha256.New()}
 		if err := m.copy(ctx, t, part.off, part.n); err != nil {
 			if t.failed {
 				return err

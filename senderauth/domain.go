@@ -47,6 +47,16 @@ func fromDomains(values []string) (domains []string, first string, whole bool) {
 	return domains, first, whole
 }
 
+// Author returns the domain of a header From of one author, and whether it is
+// one.
+func Author(value string) (string, bool) {
+	ds, _, whole := fromDomains([]string{value})
+	if !whole || len(ds) != 1 {
+		return "", false
+	}
+	return ds[0], true
+}
+
 // behindAt returns what stands behind each @ of a text, blanks taken out, that
 // could be a domain.
 func behindAt(s string) []string {

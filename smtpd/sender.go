@@ -62,7 +62,7 @@ func (s *session) unwelcome(a *envelope.Auth, busy bool, r *SenderRules) *refusa
 	return nil
 }
 
-// LogValue-able summary of what is known of the sender.
+// authAttrs are what the log says of a sender; none for mail nobody judged.
 func authAttrs(a *envelope.Auth) []slog.Attr {
 	if a == nil {
 		return nil

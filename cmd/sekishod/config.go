@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
+	"sekisho/delivery"
 	"sekisho/envelope"
 	"sekisho/policy"
 	"sekisho/routing"
@@ -51,6 +52,9 @@ type config struct {
 		Domains []string `mapstructure:"domains"`
 		Except  []string `mapstructure:"except"`
 	} `mapstructure:"lgwan"`
+	Resolver   string        `mapstructure:"resolver"`
+	Senders    sendersConfig `mapstructure:"senders"`
+	DKIM       []dkimConfig  `mapstructure:"dkim"`
 	Quarantine struct {
 		Retention duration `mapstructure:"retention"`
 	} `mapstructure:"quarantine"`
@@ -107,6 +111,7 @@ type tenantConfig struct {
 		File   string `mapstructure:"file"`
 	} `mapstructure:"recipients"`
 	Administrators []string `mapstructure:"administrators"`
+	TrustedSenders []string `mapstructure:"trusted_senders"`
 	Profile        string   `mapstructure:"profile"`
 }
 
@@ -155,11 +160,10 @@ type (
 // notYet are keys of the contract whose part is not built. They are refused
 // with a sentence of their own instead of "unknown key".
 var notYet = map[string]string{
-	"profiles.pdf":            "PDF files are kept back with a notice until they can be treated; take this line out",
-	"profiles.archive":        "archives are kept back with a notice until they can be treated; take this line out",
-	"profiles.legacy_office":  "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
-	"listeners.proxy":         "the PROXY protocol is not spoken yet; take this line out",
-	"tenants.trusted_senders": "senders are not judged yet; take this line out",
+	"profiles.pdf":           "PDF files are kept back with a notice until they can be treated; take this line out",
+	"profiles.archive":       "archives are kept back with a notice until they can be treated; take this line out",
+	"profiles.legacy_office": "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
+	"listeners.proxy":        "the PROXY protocol is not spoken yet; take this line out",
 }
 
 func defaults() *config {
@@ -171,6 +175,7 @@ func defaults() *config {
 	c.Metrics.Listen = "127.0.0.1:9090"
 	c.Log.Format, c.Log.Level = "json", "info"
 	c.LGWAN.Domains = []string{"lg.jp"}
+	c.Senders = sendersConfig{Check: "on", DMARCReject: "refuse", DNSSilent: "mark", LGWANNames: "mark"}
 	l := smtpd.DefaultLimits()
 	c.Limits = limitsConfig{
 		Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, GreetingPause: duration(l.GreetingPause),
@@ -450,6 +455,8 @@ type settings struct {
 	rules     *policy.Rules
 	table     *routing.Table
 	directory *tenant.Directory
+	senders   *smtpd.SenderRules
+	keys      []delivery.Key
 	warnings  []string
 }
 
@@ -512,6 +519,12 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		return nil, err
 	}
 	if s.table, err = c.table(f); err != nil {
+		return nil, err
+	}
+	if s.senders, err = c.senderRules(f, s); err != nil {
+		return nil, err
+	}
+	if s.keys, err = c.signingKeys(f, s.directory); err != nil {
 		return nil, err
 	}
 	if c.Store.KeyFile == "" {
@@ -621,7 +634,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		}{
 			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
-			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"text", "hold", "remove"}},
+			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"calendar", sanitize.ClassCalendar, p.Calendar, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
@@ -635,6 +648,10 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			if err != nil {
 				return nil, f.errorf(at+"."+k.key, "%v", err)
 			}
+			if k.class == sanitize.ClassHTML && k.got[0] == "rebuild" {
+				// HTML is the one class that can be treated in two ways.
+				rule.Steps = []sanitize.Mode{sanitize.Rebuild, sanitize.Text}
+			}
 			out.Rules[k.class] = rule
 		}
 		// Classes without a key of their own follow `unknown` in what happens
@@ -644,8 +661,10 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		}
 		switch p.Body {
 		case "", "text":
+		case "html":
+			out.Rules[sanitize.ClassBody] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 		default:
-			return nil, f.errorf(at+".body", "only text is built so far, got %q", p.Body)
+			return nil, f.errorf(at+".body", "want text or html, got %q%s", p.Body, suggest(p.Body, []string{"text", "html"}))
 		}
 		switch p.URLs {
 		case "", "keep":
@@ -753,6 +772,11 @@ func (c *config) directory(f *configFile, s *settings) (*tenant.Directory, error
 				return nil, f.errorf(fmt.Sprintf("%s.administrators[%d]", at, j), "%v", err)
 			}
 			out.Administrators = append(out.Administrators, addr)
+		}
+		var wrong int
+		var err error
+		if out.TrustedSenders, wrong, err = trusted(t.TrustedSenders); err != nil {
+			return nil, f.errorf(fmt.Sprintf("%s.trusted_senders[%d]", at, wrong), "%v", err)
 		}
 		switch {
 		case t.Recipients.File != "" && t.Recipients.Accept != "":

@@ -113,7 +113,7 @@ func (g *gateway) reload(name string) {
 	}
 	g.current.Store(s)
 	if !reflect.DeepEqual(fixed(g.config), fixed(c)) {
-		g.log.Warn("reload", "err", "listeners, limits, data_dir, store, metrics, retention and log are read at start only; restart for those changes")
+		g.log.Warn("reload", "err", "listeners, limits, data_dir, store, resolver, metrics, retention and log are read at start only; restart for those changes")
 	}
 	g.log.Info("reload", "kind", "done")
 }
@@ -123,5 +123,6 @@ func fixed(c *config) config {
 	f := *c
 	f.Tenants, f.Profiles, f.Hops, f.Routes = nil, nil, nil, nil
 	f.LGWAN.Domains, f.LGWAN.Except = nil, nil
+	f.Senders, f.DKIM = sendersConfig{}, nil
 	return f
 }

@@ -36,6 +36,7 @@ import (
 	"sekisho/quarantine"
 	"sekisho/routing"
 	"sekisho/sanitize/worker"
+	"sekisho/senderauth"
 	"sekisho/smtpd"
 	"sekisho/spool"
 	"sekisho/tenant"
@@ -143,10 +144,12 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	retention, originals := time.Duration(c.Quarantine.Retention), time.Duration(c.Originals.Retention)
 
 	// The way in.
+	dns := senderauth.NewDNS(c.Resolver)
 	g.server = &smtpd.Server{
 		Hostname: c.Hostname, Limits: c.limits(), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
 		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
 		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
+		Senders:  &senderauth.Judge{Resolver: senderauth.NewResolver(dns, time.Now)}, SenderRules: func() *smtpd.SenderRules { return g.current.Load().senders },
 	}
 	for _, l := range c.Listeners {
 		zone, err := envelope.ParseZone(l.Zone)
@@ -184,6 +187,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The way out.
 	out := &delivery.Delivery{
 		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log,
+		Resolver: dns, Keys: func() []delivery.Key { return g.current.Load().keys },
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 
