@@ -23,9 +23,13 @@ import (
 	"sekisho/internal/smtptest"
 )
 
-// binaries builds the three programs as they ship, once, in a folder where the
-// worker, who is nobody, may execute them.
+// binaries is the folder of the three programs: SEKISHO_BIN, which make test
+// sets to what it has just built, or one of its own, in which the worker, who
+// is nobody, may execute them.
 var binaries = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv("SEKISHO_BIN"); dir != "" {
+		return dir, nil
+	}
 	dir, err := os.MkdirTemp("", "sekisho-faults-")
 	if err != nil {
 		return "", err
@@ -74,9 +78,10 @@ type gateway struct {
 	addr string
 	sink smtptest.Sink
 
-	cmd   *exec.Cmd
-	log   *lockedBuffer // of the running daemon
-	ended chan error
+	cmd    *exec.Cmd
+	log    *lockedBuffer // of the running daemon
+	ended  chan error
+	starts atomic.Int64 // under supervise: how often it ended
 
 	acks         *os.File
 	mu           sync.Mutex
@@ -363,6 +368,10 @@ func (g *gateway) drained(r result) result {
 		case n > 1:
 			r.Twice++
 		}
+	}
+	if r.Delivered < r.Acknowledged/2 {
+		list := g.cli("quarantine", "list", "--json")
+		g.t.Errorf("only %d of %d were delivered: %.2000s", r.Delivered, r.Acknowledged, list)
 	}
 	if !strings.Contains(g.cli("audit", "verify"), "whole") {
 		g.t.Error("the chain of the audit is broken")
