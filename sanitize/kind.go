@@ -25,6 +25,10 @@ const (
 	ClassEncrypted    Class = "encrypted"
 	ClassUnknown      Class = "unknown"
 
+	// ClassBody is the text of the mail itself, which always arrives: a rule of
+	// Rebuild writes HTML from its HTML, no rule writes text.
+	ClassBody Class = "body"
+
 	ClassAmbiguous Class = "ambiguous" // two readers could see two messages
 	ClassLimit     Class = "limit"     // more than one message may spend
 	ClassFailed    Class = "failed"    // treatment failed twice

@@ -34,15 +34,22 @@ import (
 // the report (Session.SetHeader). When the task is a gateway mail, only
 // MIME-Version, the Content- fields and the body are written, since the parent
 // composes the header. In every other case the whole message is written.
-type Sanitizer struct{}
+//
+// With PlainOnly set, a message that is more than plain text is refused with
+// sanitize.ErrOwnProcess as soon as that is seen: its structure was read by
+// then and at most the first octets of a text were decoded.
+type Sanitizer struct{ PlainOnly bool }
 
 // Sanitize writes a harmless equivalent of the message in to out.
-func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+func (m Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
 	t, err := parse(in, in.Size, &s.Options.Limits)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	w := &work{ctx: ctx, s: s, in: in, tree: t, outermost: in.Path == ""}
+	w := &work{ctx: ctx, s: s, in: in, tree: t, outermost: in.Path == "", plainOnly: m.PlainOnly}
+	if m.PlainOnly && (len(t.doubts) > 0 || !w.plain(t.root)) {
+		return sanitize.Result{}, sanitize.ErrOwnProcess
+	}
 	if t.complete() {
 		if err := w.unaccounted(); err != nil {
 			return sanitize.Result{}, err
@@ -61,6 +68,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		}
 		return sanitize.Result{}, err
 	}
+	w.pictures()
 	w.notes(head)
 	if err := w.write(head, out); err != nil {
 		return sanitize.Result{}, fmt.Errorf("write message: %w", err)
@@ -79,6 +87,7 @@ type work struct {
 	in        sanitize.Object
 	tree      *tree
 	outermost bool
+	plainOnly bool
 	pieces    []piece
 	choosing  int                // alternatives around the part being treated
 	dropped   []sanitize.Finding // text outside of parts

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 
 	"sekisho/internal/charset"
@@ -25,6 +26,9 @@ type piece struct {
 	data   []byte
 	again  func(io.Writer) error // writes the text once more, when it was too long to keep
 	weight int64                 // how much a body says
+	html   []byte                // the same as HTML, where the profile wants it
+	cid    string                // by which HTML shows this picture
+	shown  []piece               // the pictures that the HTML shows
 	part   int                   // index of the report's part of a body, -1
 	sum    []byte                // SHA-256 of a text that was not kept
 }
@@ -115,9 +119,14 @@ func (w *work) alternative(n *node) error {
 				rest = append(rest, p)
 			}
 		}
+		more := bestWeight < 0 || weight > bestWeight+bestWeight/3+40
+		if bestWeight >= 0 && !hasHTML(best) && hasHTML(bodies) {
+			// Where HTML is wanted it is taken, unless the text says more.
+			more = bestWeight <= weight+weight/3+40
+		}
 		switch {
 		case len(bodies) == 0:
-		case bestWeight < 0 || weight > bestWeight+bestWeight/3+40:
+		case more:
 			losers = append(losers, best...)
 			best, bestWeight = bodies, weight
 		default:
@@ -129,6 +138,10 @@ func (w *work) alternative(n *node) error {
 	}
 	w.pieces = append(append(before, best...), rest...)
 	return nil
+}
+
+func hasHTML(ps []piece) bool {
+	return slices.ContainsFunc(ps, func(p piece) bool { return p.html != nil })
 }
 
 // alternateForm are other forms of the text of the same mail, which nothing is
@@ -393,6 +406,9 @@ func (w *work) body(n *node) error {
 		return w.broken(n, err)
 	}
 	head = head[:m]
+	if w.plainOnly && !simple(head) {
+		return sanitize.ErrOwnProcess
+	}
 	if w.notText(head, n) {
 		return w.attach(n)
 	}
@@ -572,7 +588,7 @@ func (w *work) html(n *node) error {
 	path := w.path(n)
 	o := *w.s.Options
 	o.KeepAll, o.Only, o.Preview = false, nil, false
-	o.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Rebuild, sanitize.Text}}}
+	o.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Rebuild}}}
 	content, err := w.content(n)
 	if err != nil {
 		return err
@@ -585,6 +601,24 @@ func (w *work) html(n *node) error {
 	}, w.s.Table)
 	content.Charset = n.charset
 	var b bytes.Buffer
+	var rebuilt []byte
+	if w.s.Options.Rule(sanitize.ClassBody).Allows(sanitize.Rebuild) && !w.s.Options.KeepAll {
+		p := o
+		p.Rules = map[sanitize.Class]sanitize.Rule{sanitize.ClassHTML: {Steps: []sanitize.Mode{sanitize.Rebuild, sanitize.Text}}}
+		own.Options = &p
+		if _, err := own.Nested(w.ctx, content, &b); err != nil {
+			return fmt.Errorf("html of part %s: %w", path, err)
+		}
+		// The text beside it is made from what was written, so that both say
+		// the same to every reader.
+		rebuilt = bytes.Clone(b.Bytes())
+		b.Reset()
+		own.Options = &o
+		content = sanitize.Object{ReaderAt: bytes.NewReader(rebuilt), Size: int64(len(rebuilt)), Path: content.Path, Charset: "utf-8"}
+		if err := w.s.Spend(content.Size); err != nil {
+			return err
+		}
+	}
 	if _, err := own.Nested(w.ctx, content, &b); err != nil {
 		return fmt.Errorf("html of part %s: %w", path, err)
 	}
@@ -597,7 +631,7 @@ func (w *work) html(n *node) error {
 		return fmt.Errorf("html of part %s: %w", path, err)
 	}
 	part := own.Parts()[0]
-	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf}
+	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf, html: rebuilt}
 	if !c.all() {
 		p.again = func(out io.Writer) error {
 			_, err := rewriteText(bytes.NewReader(text), "utf-8", l, out)
@@ -654,7 +688,16 @@ func (w *work) attach(n *node) error {
 			return err
 		}
 	}
-	return w.object(o)
+	before := len(w.pieces)
+	if err := w.object(o); err != nil {
+		return err
+	}
+	if id, ok := n.field("content-id"); ok && len(w.pieces) == before+1 {
+		if p := &w.pieces[before]; p.part >= 0 && strings.HasPrefix(p.media, "image/") {
+			p.cid = strings.Trim(strings.TrimSpace(id), "<>")
+		}
+	}
+	return nil
 }
 
 // object has a file treated and adds what became of it.

@@ -40,7 +40,7 @@ func Mail(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) e
 	if err != nil {
 		return err
 	}
-	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0, "")
 }
 
 // Text is Mail for one that is a single plain text; any other is
@@ -54,7 +54,7 @@ func Text(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) e
 	if err != nil || media != "text/plain" || m.Header.Get("Content-Disposition") != "" {
 		return sanitize.ErrOwnProcess
 	}
-	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0)
+	return entity(ctx, s, "1", textproto.MIMEHeader(m.Header), m.Body, 0, "")
 }
 
 // head looks at the lines and the header of a whole treated message.
@@ -118,7 +118,7 @@ func lines(r io.Reader) error {
 	}
 }
 
-func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.MIMEHeader, body io.Reader, depth int) error {
+func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.MIMEHeader, body io.Reader, depth int, within string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -132,14 +132,24 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 		return notAllowed(path, "Content-Type: %v", err)
 	}
 	cte := strings.ToLower(h.Get("Content-Transfer-Encoding"))
-	if media == "multipart/mixed" {
+	if strings.HasPrefix(media, "multipart/") {
+		// A text beside its HTML, the HTML beside its pictures, and nothing
+		// else that a program could choose among.
+		switch {
+		case media == "multipart/mixed" && within == "":
+		case media == "multipart/alternative" && (within == "" || within == "multipart/mixed"):
+		case media == "multipart/related" && within == "multipart/alternative" && params["type"] == "text/html":
+			delete(params, "type")
+		default:
+			return notAllowed(path, "%s in %q", media, within)
+		}
 		if cte != "" && cte != "7bit" {
 			return notAllowed(path, "multipart encoded as %q", cte)
 		}
 		if params["boundary"] == "" || len(params) != 1 {
 			return notAllowed(path, "parameters of a multipart")
 		}
-		return parts(ctx, s, path, params["boundary"], body, depth)
+		return parts(ctx, s, path, media, params["boundary"], body, depth)
 	}
 	decoded := body
 	switch cte {
@@ -178,12 +188,15 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 				return notAllowed(path, "forwarded message: %d fields %s", len(values), name)
 			}
 		}
-		return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1)
+		return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1, "")
 	}
 	if media == "text/plain" && !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
 		return notAllowed(path, "charset %q", params["charset"])
 	}
-	if media == "text/calendar" || media == "text/vcard" {
+	if media == "text/html" && within != "multipart/alternative" && within != "multipart/related" && !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") {
+		return notAllowed(path, "HTML that is no file and has no text beside it")
+	}
+	if media == "text/calendar" || media == "text/vcard" || media == "text/html" {
 		if !strings.EqualFold(params["charset"], "utf-8") {
 			return notAllowed(path, "charset %q", params["charset"])
 		}
@@ -202,7 +215,7 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 
 // parts walks a multipart by the standard library's reader and, so that
 // nothing hides between, counts what it did not show.
-func parts(ctx context.Context, s *sanitize.Session, path, boundary string, body io.Reader, depth int) error {
+func parts(ctx context.Context, s *sanitize.Session, path, media, boundary string, body io.Reader, depth int) error {
 	raw, err := read(s, body)
 	if err != nil {
 		return err
@@ -219,8 +232,8 @@ func parts(ctx context.Context, s *sanitize.Session, path, boundary string, body
 	for n := 1; ; n++ {
 		p, err := mr.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			if n == 1 {
-				return notAllowed(path, "a multipart without parts")
+			if n == 1 || media == "multipart/alternative" && n != 3 {
+				return notAllowed(path, "%s of %d parts", media, n-1)
 			}
 			return nil
 		}
@@ -236,9 +249,25 @@ func parts(ctx context.Context, s *sanitize.Session, path, boundary string, body
 				return notAllowed(at, "%d fields %s", len(values), name)
 			}
 		}
-		if err := entity(ctx, s, at, p.Header, p, depth+1); err != nil {
+		own, _, _ := strings.Cut(p.Header.Get("Content-Type"), ";")
+		if !stands(media, n, own, p.Header.Get("Content-Id")) {
+			return notAllowed(at, "%s as part %d of %s", own, n, media)
+		}
+		if err := entity(ctx, s, at, p.Header, p, depth+1, media); err != nil {
 			return err
 		}
+	}
+}
+
+// stands reports whether a part of this type may be the nth of a multipart.
+func stands(media string, n int, own, id string) bool {
+	switch media {
+	case "multipart/alternative":
+		return n == 1 && own == "text/plain" || n == 2 && (own == "text/html" || own == "multipart/related")
+	case "multipart/related":
+		return n == 1 && own == "text/html" || n > 1 && (own == "image/png" || own == "image/jpeg") && id != ""
+	default:
+		return own != "multipart/related" && own != "multipart/mixed"
 	}
 }
 
