@@ -1,0 +1,83 @@
+package message_test
+
+import (
+	"bytes"
+	"context"
+	"image"
+	"image/png"
+	"strings"
+	"testing"
+
+	"sekisho/sanitize"
+	"sekisho/sanitize/verify"
+)
+
+// onePixel is a picture that verify takes.
+func onePixel(t *testing.T) string {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 1, 1))); err != nil {
+		t.Fatal(err)
+	}
+	return b64(b.String())
+}
+
+func htmlOptions() *sanitize.Options {
+	o := options()
+	o.Rules[sanitize.ClassBody] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+	return o
+}
+
+// treatHTML treats a mail in the profile `body: html`, and asks what every
+// output must be: allowed by the second look, and the same when treated again.
+func treatHTML(t *testing.T, raw string) string {
+	t.Helper()
+	out, rep, err := treat(lf(raw), htmlOptions())
+	if err != nil {
+		t.Fatalf("%v %v", err, rep.Holds)
+	}
+	s := sanitize.NewSession(htmlOptions(), int64(len(out)), nil, nil)
+	if err := verify.Mail(context.Background(), s, bytes.NewReader(out), int64(len(out))); err != nil {
+		t.Errorf("the second look refuses it: %v\n%s", err, out)
+	}
+	again, rep, err := treat(out, htmlOptions())
+	if err != nil || !bytes.Equal(again, out) {
+		t.Errorf("treated again it changes: %v %v\n%s\n--- became\n%s", err, rep.Holds, out, again)
+	}
+	return string(out)
+}
+
+func TestHTMLBodyArrivesAsHTMLWhereTheProfileWantsIt(t *testing.T) {
+	pic := "Content-Type: image/png; name=a.png\nContent-ID: <p1@b.example>\nContent-Transfer-Encoding: base64\n\n" + onePixel(t) + "\n"
+	html := func(s string) string { return "Content-Type: text/html; charset=utf-8\n\n" + s + "\n" }
+	for _, c := range []struct {
+		name, raw string
+		want      []string
+		not       []string
+	}{
+		{"alone", top + html("<p>こん<b>にちは</b></p><script>MARK</script>"), []string{"multipart/alternative", "text/html"}, []string{"MARK", "multipart/related"}},
+		{"with a text", top + "Content-Type: multipart/alternative; boundary=a\n\n--a\n\nhello world\n--a\n" + html("<p>hello world</p>") + "--a--\n", []string{"multipart/alternative", "<p>hello world</p>"}, nil},
+		{"text that says more", top + "Content-Type: multipart/alternative; boundary=a\n\n--a\n\n" + strings.Repeat("much more words ", 20) + "\n--a\n" + html("<p>x</p>") + "--a--\n", []string{"much more"}, []string{"text/html"}},
+		{"with its picture", top + "Content-Type: multipart/related; boundary=a\n\n--a\n" + html(`<p>see <img src="cid:p1@b.example" alt="fig" width=10></p>`) + "--a\n" + pic + "--a--\n",
+			[]string{"multipart/related", "Content-ID: <p1@b.example>", "cid:p1@b.example", "image/png"}, nil},
+		{"with a picture it does not show", top + "Content-Type: multipart/related; boundary=a\n\n--a\n" + html("<p>x</p>") + "--a\n" + pic + "--a--\n", []string{"attachment; filename=a.png"}, []string{"Content-ID", "multipart/related"}},
+		{"with a picture that is not there", top + html(`<img src="cid:none" alt="fig">`), []string{"[fig]"}, []string{"cid:"}},
+		{"with a picture that is a program", top + "Content-Type: multipart/related; boundary=a\n\n--a\n" + html(`<img src="cid:e" alt="fig">`) + "--a\nContent-Type: image/png; name=a.png\nContent-ID: <e>\n\nMZ\x90\x01\x03\n--a--\n", []string{"[fig]"}, []string{"cid:", "MZ"}},
+		{"with files", mixed(strings.TrimPrefix(html("<p>x</p>"), ""), "Content-Type: text/csv; name=a.csv\n\na,b\n"), []string{"multipart/mixed", "multipart/alternative", "a.csv"}, nil},
+		{"in a forwarded mail", mixed(plainPart, "Content-Type: message/rfc822\n\nFrom: a@b.example\nContent-Type: text/html\n\n<p>inner</p>\n"), []string{"message/rfc822", "<p>inner</p>"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := treatHTML(t, c.raw)
+			plain := strings.ReplaceAll(strings.ReplaceAll(out, "=\r\n", ""), "=3D", "=")
+			for _, want := range c.want {
+				if !strings.Contains(plain, want) {
+					t.Errorf("%q is not there:\n%s", want, plain)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(plain, not) {
+					t.Errorf("%q is there:\n%s", not, plain)
+				}
+			}
+		})
+	}
+}
