@@ -135,7 +135,7 @@ func TestAnswersBecomeStatusesAndWords(t *testing.T) {
 		}
 	}
 	a := inside(false, "--socket", filepath.Join(t.TempDir(), "none"), "queue", "list")
-	if a.status != exitFailed || !strings.HasPrefix(a.err, "sekisho: the gateway is not running: there is no socket ") {
+	if a.status != exitFailed || !strings.HasPrefix(a.err, "sekisho: the gateway does not answer: there is no socket ") {
 		t.Errorf("no gateway: status %d, %q", a.status, a.err)
 	}
 	t.Setenv("SEKISHO_SOCKET", g.socket)
@@ -171,9 +171,9 @@ func TestTheQuarantineIsListedAndShown(t *testing.T) {
 	}{
 		{false, []string{"quarantine", "list"}, []string{"0h  2026-11-24", `subject: 至急\u{1b}]0;x\u{7}\u{202e}`, "why: it contains a file that can start a program  [executable]", "what: the whole message", `what: \u{1b}[31m見積.zip`}},
 		{true, []string{"quarantine", "list"}, []string{"件名: 至急", "理由: プログラムを実行できるファイルが含まれる  [executable]", "対象: メール全体", "理由: パスワードまたは暗号化"}},
-		{false, []string{"quarantine", "show", "0h"}, []string{"id            0h", "class         it contains a file that can start a program  [executable]", "rule          by hold_message the whole message waits  [hold_message]",
-			"reason        1.2: program", "              1.2: executable", "taken from    0q", `VBA macros: removed  word/x\u{1b}  d  [ooxml.vba]`, "finding: vanished  [of.tomorrow]", "1.2  program  refused  kept back  e\\u{202e}xe", `本文\u{1b}[2J` + "\n二行目\n"}},
-		{true, []string{"quarantine", "show", "0h"}, []string{"受付番号      0h", "分類          プログラムを実行できるファイルが含まれる  [executable]", "規則          設定 hold_message", "理由          1.2: 実行形式ファイル", "区域          インターネット  [internet]",
+		{false, []string{"quarantine", "show", "0h"}, []string{"id: 0h\n", "class: executable  (it contains a file that can start a program)\n", "rule: hold_message  (by hold_message the whole message waits)\n",
+			"reason: 1.2: executable  (1.2: program)\n", "taken from: 0q\n", `VBA macros: removed  word/x\u{1b}  d  [ooxml.vba]`, "finding: vanished  [of.tomorrow]", "1.2  program  refused  kept back  e\\u{202e}xe", `本文\u{1b}[2J` + "\n二行目\n"}},
+		{true, []string{"quarantine", "show", "0h"}, []string{"受付番号: 0h\n", "分類: executable  (プログラムを実行できるファイルが含まれる)\n", "規則: hold_message  (設定 hold_message", "理由: 1.2: executable  (1.2: 実行形式ファイル)\n", "区域: internet  (インターネット)\n",
 			"VBA マクロ: 削除", "不可  添付保留", "設定により配送しません"}},
 	} {
 		a := g.ask(c.ja, c.args...)

@@ -233,7 +233,10 @@ func doctorCommand(u *ui, g *globals) *cobra.Command {
 				why, _ := u.unreachable(nobody)
 				checks, err = append(checks, client.Check{Name: "gateway", Status: "fail", Detail: why}), nil
 			}
-			failed := false
+			failed, wide := false, 0
+			for _, m := range marks {
+				wide = max(wide, textColumns(u.pick(m)))
+			}
 			for _, k := range append(checks, more...) {
 				failed = failed || k.Status != "pass" && k.Status != "warn"
 				if u.json {
@@ -242,7 +245,7 @@ func doctorCommand(u *ui, g *globals) *cobra.Command {
 					}
 					continue
 				}
-				u.line("%s  %s  %s", pad(u.word(marks, k.Status), 6), pad(safe(u.checkName(k.Name)), 36), safe(u.detail(k.Detail)))
+				u.line("%s  %s  %s", pad(u.word(marks, k.Status), wide), pad(safe(u.checkName(k.Name)), 36), safe(u.detail(k.Detail)))
 			}
 			if err == nil && failed {
 				return ended(exitFailed)

@@ -81,14 +81,14 @@ func quarantineShow(u *ui, g *globals) *cobra.Command {
 func (u *ui) show(e *client.Shown) {
 	row := func(ja, en, v string) {
 		if v != "" {
-			u.line("%s  %s", pad(u.tr(ja, en), 12), v)
+			u.line("%s: %s", u.tr(ja, en), v)
 		}
 	}
 	coded := func(word, code string) string {
 		if code == "" || word == "" || word == safe(code) {
 			return safe(code)
 		}
-		return word + "  [" + safe(code) + "]"
+		return safe(code) + "  (" + word + ")"
 	}
 	row("受付番号", "id", safe(e.ID))
 	row("元のメール", "taken from", safe(e.Parent))
@@ -108,10 +108,10 @@ func (u *ui) show(e *client.Shown) {
 	row("規則", "rule", coded(u.rule(e.Rule), e.Rule))
 	for _, r := range e.Reasons {
 		w := u.reason(r)
-		row("理由", "reason", safe(w))
-		if w != r {
-			row("", "", safe(r))
+		if w == r {
+			w = ""
 		}
+		row("理由", "reason", coded(safe(w), r))
 	}
 	row("大きさ", "size", u.size(e.Size))
 	row("SHA-256", "SHA-256", safe(e.SHA256))

@@ -421,7 +421,7 @@ func TestInterruptLeavesNothing(t *testing.T) {
 
 func TestDoctorWithoutAGatewayChecksTheIsolation(t *testing.T) {
 	for locale, want := range map[string][]string{
-		"C":           {"pass    isolation: cannot connect by TCP", "FAIL    gateway", "the gateway is not running"},
+		"C":           {"pass  isolation: cannot connect by TCP", "FAIL  gateway", "the gateway does not answer"},
 		"ja_JP.UTF-8": {"合格    隔離: TCP で接続できない", "不合格  ゲートウェイ", "ゲートウェイが動いていません"},
 	} {
 		a := program(t, t.TempDir(), locale, "doctor")

@@ -132,10 +132,10 @@ func (u *ui) unreachable(e *client.Unreachable) (text, hint string) {
 		return u.tr("ソケット "+e.Socket+" を使う権限がありません", "no permission to use the socket "+e.Socket),
 			u.tr("グループ sekisho に加わり、入り直してください（id で確認できます）", "join the group sekisho and log in again; id shows your groups")
 	case errors.Is(e.Err, fs.ErrNotExist):
-		return u.tr("ゲートウェイが動いていません（ソケット "+e.Socket+" がありません）", "the gateway is not running: there is no socket "+e.Socket),
+		return u.tr("ゲートウェイが動いていません（ソケット "+e.Socket+" がありません）", "the gateway does not answer: there is no socket "+e.Socket),
 			u.tr("別の場所にあるときは --socket または SEKISHO_SOCKET で指定します", "if it stands elsewhere, name it by --socket or SEKISHO_SOCKET")
 	case errors.Is(e.Err, unix.ECONNREFUSED):
-		return u.tr("ゲートウェイが動いていません（ソケット "+e.Socket+" に応答がありません）", "the gateway is not running: nobody answers on "+e.Socket),
+		return u.tr("ゲートウェイが動いていません（ソケット "+e.Socket+" に応答がありません）", "the gateway does not answer: nobody listens on "+e.Socket),
 			u.tr("sekishod のログを確認してください", "the log of sekishod says why")
 	default:
 		return u.tr("ゲートウェイが応答しません（"+e.Socket+"）: ", "the gateway does not answer on "+e.Socket+": ") + u.system(e.Err),

@@ -133,8 +133,8 @@ func TestAnUnreachableGatewayIsExplained(t *testing.T) {
 		text, hint string
 		status     int
 	}{
-		{unix.ENOENT, "the gateway is not running: there is no socket /s", "--socket", exitFailed},
-		{unix.ECONNREFUSED, "the gateway is not running: nobody answers on /s", "log", exitFailed},
+		{unix.ENOENT, "the gateway does not answer: there is no socket /s", "--socket", exitFailed},
+		{unix.ECONNREFUSED, "the gateway does not answer: nobody listens on /s", "log", exitFailed},
 		{unix.EACCES, "no permission to use the socket /s", "group sekisho", exitNotAllowed},
 		{unix.EPROTOTYPE, "the gateway does not answer on /s: ", "--socket", exitFailed},
 	} {
