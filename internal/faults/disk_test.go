@@ -126,7 +126,7 @@ func TestIllDiskOfTheGatewayAsRootWithFUSE(t *testing.T) {
 	stop := g.load(2, 50*time.Millisecond)
 	more("at the start", 30*time.Second)
 	for _, ill := range ills {
-		if setting(t, "SEKISHO_CUTS", 3) < 10 && !slices.Contains([]string{"fsync fails and the pages are lost", "read-only", "full"}, ill.name) {
+		if setting(t, "SEKISHO_CUTS", 3) < 10 && !slices.Contains([]string{"fsync fails and the pages are lost", "read-only"}, ill.name) {
 			continue // the long form has them all
 		}
 		took, before := g.count()

@@ -319,26 +319,29 @@ type result struct {
 
 var tokenText = regexp.MustCompile(`token-\d{6}`)
 
-// drained waits until the queue is empty and compares what was acknowledged
-// with what arrived and what is held.
-func (g *gateway) drained(r result) result {
+// fates waits until the queue is empty and returns how often each mail arrived,
+// which are held as a whole and why.
+func (g *gateway) fates() (arrived map[string]int, held map[string]string, altered int) {
 	g.t.Helper()
 	g.await("the queue to drain", 10*time.Minute, func() bool {
 		time.Sleep(200 * time.Millisecond)
 		return g.cli("queue", "list", "--json") == ""
 	})
-	r.Acknowledged, r.Refused = len(g.acknowledged), g.refused
-	where := map[string]int{}
+	arrived, held = map[string]int{}, map[string]string{}
 	for _, m := range g.sink.Delivered() {
 		token := string(tokenText.Find(m.Data))
-		where[token]++
+		if len(m.To) != 1 || m.To[0] != "soumu@town.example.lg.jp" {
+			continue // a notice to administrators
+		}
+		arrived[token]++
 		// All of it, or nothing.
-		if n := bytes.Count(m.Data, []byte(token+" goes on and on")); n != 0 && n != 1500 {
-			r.Altered++
-			g.t.Errorf("%s was delivered with %d lines of 1500", token, n)
+		_, body, _ := bytes.Cut(m.Data, []byte("\r\n\r\n"))
+		n := bytes.Count(body, []byte(token+" goes on and on\r\n"))
+		if n != 0 && n != 1500 || n == 0 && !bytes.Contains(body, []byte(token+"\r\n")) {
+			altered++
+			g.t.Errorf("%s was delivered altered, with %d lines of 1500:\n%.500s", token, n, m.Data)
 		}
 	}
-	held := map[string]bool{}
 	for _, l := range strings.Split(strings.TrimSpace(g.cli("quarantine", "list", "--json")), "\n") {
 		var e struct {
 			Subject, Class string
@@ -350,19 +353,34 @@ func (g *gateway) drained(r result) result {
 		if err := json.Unmarshal([]byte(l), &e); err != nil {
 			g.t.Fatal(err)
 		}
-		if e.Class == "tampered" {
-			r.Tampered++
-		}
 		if len(e.Parts) == 0 {
-			held[tokenText.FindString(e.Subject)] = true
+			token := tokenText.FindString(e.Subject)
+			if token == "" {
+				token = l // without a subject one can read
+			}
+			held[token] = e.Class
+		}
+	}
+	return arrived, held, altered
+}
+
+// drained waits until the queue is empty and compares what was acknowledged
+// with what arrived and what is held.
+func (g *gateway) drained(r result) result {
+	g.t.Helper()
+	where, held, altered := g.fates()
+	r.Acknowledged, r.Refused, r.Altered = len(g.acknowledged), g.refused, altered
+	for _, class := range held {
+		if class == "tampered" {
+			r.Tampered++
 		}
 	}
 	r.Delivered, r.Held = len(where), len(held)
 	for token := range g.acknowledged {
 		switch n := where[token]; {
-		case n > 0 && held[token]:
+		case n > 0 && held[token] != "":
 			g.t.Errorf("%s was delivered and is held as a whole", token)
-		case n == 0 && !held[token]:
+		case n == 0 && held[token] == "":
 			r.Lost++
 			g.t.Errorf("%s was acknowledged and is lost", token)
 		case n > 1:
