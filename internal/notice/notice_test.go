@@ -1,6 +1,10 @@
 package notice
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -124,5 +128,47 @@ func TestEveryHoldIsWordedInBothLanguages(t *testing.T) {
 	}
 	if got := Held(Japanese, "no.such\ncode"); got != "no.suchcode" {
 		t.Errorf("an unknown code gives %q", got)
+	}
+}
+
+// TestEveryCodeOfTheSanitizersHasWords reads the sources below sanitize: a code
+// that one of them can put into a report has words here, and no words stand
+// here for a code that nobody uses.
+func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
+	literal := regexp.MustCompile(`"((?:ooxml|image|detect|text|html|mime|csv|name|calendar|vcard|message|limit|header)\.[a-z0-9-]+)"`)
+	used := map[string]bool{}
+	for _, dir := range []string{"../../sanitize", "../header"} {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			src, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			for _, m := range literal.FindAllSubmatch(src, -1) {
+				used[string(m[1])] = true
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(used) < 100 {
+		t.Fatalf("found only %d codes", len(used))
+	}
+	delete(used, "message.asc") // a file name
+	for code := range used {
+		_, sentence := sentences[code]
+		_, hold := holds[code]
+		if !sentence && !hold {
+			t.Errorf("%s has no words", code)
+		}
+	}
+	for code := range sentences {
+		if !used[code] {
+			t.Errorf("%s has words, and nothing uses it", code)
+		}
 	}
 }
