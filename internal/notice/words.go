@@ -85,7 +85,6 @@ var sentences = map[string]words{
 	"vcard.key":           {"連絡先の鍵 %d 個を削除", "%d key(s) of a contact removed"},
 	"vcard.agent":         {"連絡先に含まれる別の連絡先 %d 個を削除", "%d contact(s) inside a contact removed"},
 
-
 	"ooxml.vba":           {"マクロ %d 個を削除", "%d macro(s) removed"},
 	"ooxml.macro":         {"マクロ %d 個を削除", "%d macro(s) removed"},
 	"ooxml.activex":       {"ActiveX コントロール %d 個を削除", "%d ActiveX control(s) removed"},
