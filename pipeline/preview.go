@@ -14,7 +14,7 @@ import (
 // Preview examines a held entry with today's engine and returns its treated
 // text. Nothing is written anywhere.
 func (p *Pipeline) Preview(ctx context.Context, e spool.Entry) (string, error) {
-	if e.Tampered != "" {
+	if e.Tampered != "" || e.Verdict.Class == sanitize.ClassTampered {
 		return "", errors.New("the entry was tampered with; its bytes are not opened")
 	}
 	if err := p.Spool.CheckIntake(e); err != nil {

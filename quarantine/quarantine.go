@@ -122,6 +122,16 @@ func (q *Quarantine) Delete(ctx context.Context, t envelope.TenantID, id envelop
 	if err != nil {
 		return fmt.Errorf("take %s: %w", id, err)
 	}
+	if e.Tampered != "" {
+		// First what was done to it, then what a person does: a row without a
+		// seal would come back to be looked at.
+		if err := q.Spool.Settle(ctx, e, q.tampered(e)); err != nil {
+			return fmt.Errorf("settle %s: %w", id, err)
+		}
+		if e, err = q.Spool.Take(ctx, t, id, spool.Held); err != nil {
+			return fmt.Errorf("take %s: %w", id, err)
+		}
+	}
 	if err := q.Spool.Settle(ctx, e, q.end(e, by, "deleted", "reason: "+reason)); err != nil {
 		return fmt.Errorf("settle %s: %w", id, err)
 	}
@@ -165,10 +175,29 @@ func (q *Quarantine) end(e spool.Entry, by, act, detail string) spool.Change {
 
 // back puts an entry that was taken back as it was and returns why.
 func (q *Quarantine) back(ctx context.Context, e spool.Entry, why error) error {
-	if err := q.Spool.Settle(ctx, e, spool.Change{To: spool.Held}); err != nil {
+	c := spool.Change{To: spool.Held}
+	if e.Tampered != "" {
+		c = q.tampered(e)
+	}
+	if err := q.Spool.Settle(ctx, e, c); err != nil {
 		return errors.Join(why, fmt.Errorf("settle %s: %w", e.Envelope.ID, err))
 	}
 	return why
+}
+
+// tampered is the change that puts on record what the store found: from here on
+// the entry is held for that, whatever its row said.
+func (q *Quarantine) tampered(e spool.Entry) spool.Change {
+	reason := "the journal row is not as the gateway wrote it: " + e.Tampered
+	q.Log.Error("held", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "seal", "kind", sanitize.ClassTampered, "err", reason)
+	return spool.Change{
+		To: spool.Held,
+		Update: func(e *spool.Entry) {
+			e.Verdict = policy.Verdict{Action: policy.Hold, Class: sanitize.ClassTampered, Rule: "seal", Reasons: []string{reason}}
+			e.Release = nil
+		},
+		Events: []audit.Event{q.event(e, "gateway", "held", "class tampered, rule seal: "+reason)},
+	}
 }
 
 func (q *Quarantine) event(e spool.Entry, by, act, detail string) audit.Event {

@@ -330,13 +330,25 @@ func (g *gateway) firstAccount(ctx context.Context) error {
 		audit.Event{Time: now, Actor: "gateway", Act: "account-added", Detail: fmt.Sprintf("%s, uid %d, at first start", name, os.Getuid())})
 }
 
-// maintain expires what was held long enough and sweeps what nobody names.
+// scrubEvery is how often every row that waits for nobody is looked at. A
+// million of them take a minute.
+const scrubEvery = time.Hour
+
+// maintain expires what was held long enough, sweeps what nobody names, and
+// looks for rows that somebody changed.
 func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
+	var scrubbed time.Time
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	certs := time.NewTicker(30 * time.Second) // a new file is in use within a minute
 	defer certs.Stop()
 	for {
+		if time.Since(scrubbed) >= scrubEvery {
+			scrubbed = time.Now()
+			if _, err := g.store.Scrub(ctx); err != nil && ctx.Err() == nil {
+				g.log.Error("scrub", "err", err)
+			}
+		}
 		if _, err := q.Expire(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("expire", "err", err)
 		}

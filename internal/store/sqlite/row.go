@@ -10,6 +10,7 @@ import (
 
 	"sekisho/envelope"
 	"sekisho/internal/blob"
+	"sekisho/sanitize"
 	"sekisho/spool"
 )
 
@@ -54,8 +55,8 @@ func fromMicro(n int64) time.Time {
 }
 
 // encode makes the row of an entry, sealed. An entry that was handed out as
-// tampered gets no valid seal again until it is held: otherwise the next step
-// would make good what somebody changed.
+// tampered gets no valid seal again until it is held as that: otherwise the
+// next step would make good what somebody changed.
 func (s *Store) encode(e spool.Entry) (row, error) {
 	if e.State < spool.Received || e.State > spool.Done {
 		return row{}, fmt.Errorf("entry %s: state %d is none", e.Envelope.ID, e.State)
@@ -84,7 +85,7 @@ func (s *Store) encode(e spool.Entry) (row, error) {
 			r.small = append(r.small, small{string(ref.ID), ref.Inline})
 		}
 	}
-	tampered := e.Tampered != "" && e.State != spool.Held
+	tampered := e.Tampered != "" && (e.State != spool.Held || e.Verdict.Class != sanitize.ClassTampered)
 	// What is a column is not said twice.
 	e.Envelope.ID, e.Envelope.Tenant, e.Parent, e.State = "", "", "", 0
 	e.Due, e.Expires = time.Time{}, time.Time{}

@@ -19,6 +19,7 @@ import (
 	"sekisho/internal/audit"
 	"sekisho/internal/blob"
 	"sekisho/internal/seal"
+	"sekisho/sanitize"
 	"sekisho/spool"
 	"sekisho/spool/spooltest"
 )
@@ -247,22 +248,99 @@ func TestEveryTamperedColumnIsSeen(t *testing.T) {
 	}
 }
 
-func TestHoldingATamperedRowSealsItAgain(t *testing.T) {
+// TestOnlyHoldingItAsTamperedSealsARowAgain: held for any other reason it could
+// be released, and what somebody wrote into it would be the gateway's word.
+func TestOnlyHoldingItAsTamperedSealsARowAgain(t *testing.T) {
+	for _, class := range []sanitize.Class{"", sanitize.ClassFailed, sanitize.ClassPoison, sanitize.ClassExecutable, sanitize.ClassTampered} {
+		f := fresh(t)
+		e := spooltest.Full("town", start)
+		if err := f.Insert(t.Context(), []spool.Entry{e}, nil); err != nil {
+			t.Fatal(err)
+		}
+		f.vandal(t, "UPDATE entries SET parent = ''")
+		es, err := f.Claim(t.Context(), spool.Queued, start, 1)
+		if err != nil || len(es) != 1 || es[0].Tampered == "" {
+			t.Fatalf("%+v, %v", es, err)
+		}
+		err = f.Settle(t.Context(), es[0], spool.Change{To: spool.Held, Update: func(e *spool.Entry) { e.Verdict.Class = class }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Get(t.Context(), "town", e.Envelope.ID)
+		if err != nil || (got.Tampered == "") != (class == sanitize.ClassTampered) || got.State != spool.Held {
+			t.Errorf("held as %q: tampered %q, %s, %v", class, got.Tampered, got.State, err)
+		}
+	}
+}
+
+// TestScrubFindsWhatNobodyWouldLookAt changes rows into states in which nobody
+// claims them.
+func TestScrubFindsWhatNobodyWouldLookAt(t *testing.T) {
 	f := fresh(t)
-	e := spooltest.Full("town", start)
+	var all []spool.Entry
+	for i := range 2*scrubPortion + 7 {
+		e := spooltest.Entry("town", start.Add(time.Duration(i)*time.Second))
+		e.State = []spool.State{spool.Received, spool.Queued, spool.Held, spool.Done}[i%4]
+		e.Expires = start.Add(time.Hour)
+		all = append(all, e)
+	}
+	if err := f.Insert(t.Context(), all, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := f.Scrub(t.Context()); n != 0 || err != nil {
+		t.Fatalf("%d found among good rows, %v", n, err)
+	}
+	id := func(i int) string { return string(all[i].Envelope.ID) }
+	f.vandal(t, "UPDATE entries SET state = 4, expires = 0 WHERE id = ?", id(0))
+	f.vandal(t, "UPDATE entries SET state = 3 WHERE id = ?", id(1))
+	f.vandal(t, "UPDATE entries SET parent = 'x' WHERE id = ?", id(scrubPortion+2-scrubPortion%4))
+	f.vandal(t, "UPDATE entries SET tenant = 'village' WHERE id = ?", id(2*scrubPortion+3))
+	f.vandal(t, "UPDATE entries SET state = 9 WHERE id = ?", id(8))
+	if n, err := f.Scrub(t.Context()); n != 5 || err != nil {
+		t.Fatalf("%d found, %v; want 5", n, err)
+	}
+	es, err := f.Claim(t.Context(), spool.Received, time.Now().Add(time.Hour), 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	marked := 0
+	for _, e := range es {
+		if e.Tampered != "" {
+			marked++
+		}
+	}
+	if marked != 4 {
+		t.Errorf("%d were given back marked, want 4", marked)
+	}
+	if n, err := f.Damaged(t.Context()); n != 1 || err != nil {
+		t.Errorf("%d moved aside, %v; want the one of a state that is none", n, err)
+	}
+	if n, err := f.Scrub(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d found the second time, %v", n, err)
+	}
+	if f.alarmed() < 5 {
+		t.Errorf("%d alarms", f.alarmed())
+	}
+	spooltest.CheckAudit(t, f)
+}
+
+func TestScrubLeavesAloneWhatIsInHand(t *testing.T) {
+	f := fresh(t)
+	e := spooltest.Entry("town", start)
+	e.State, e.Expires = spool.Held, start.Add(time.Hour)
 	if err := f.Insert(t.Context(), []spool.Entry{e}, nil); err != nil {
 		t.Fatal(err)
 	}
-	f.vandal(t, "UPDATE entries SET parent = ''")
-	es, err := f.Claim(t.Context(), spool.Queued, start, 1)
-	if err != nil || len(es) != 1 || es[0].Tampered == "" {
-		t.Fatalf("%+v, %v", es, err)
+	f.vandal(t, "UPDATE entries SET parent = 'x'")
+	got, err := f.Take(t.Context(), "town", e.Envelope.ID, spool.Held)
+	if err != nil || got.Tampered == "" {
+		t.Fatalf("%+v, %v", got, err)
 	}
-	if err := f.Settle(t.Context(), es[0], spool.Change{To: spool.Held}); err != nil {
-		t.Fatal(err)
+	if n, err := f.Scrub(t.Context()); n != 0 || err != nil {
+		t.Errorf("%d found, %v", n, err)
 	}
-	if got, err := f.Get(t.Context(), "town", e.Envelope.ID); err != nil || got.Tampered != "" || got.State != spool.Held {
-		t.Errorf("tampered %q, %s, %v", got.Tampered, got.State, err)
+	if err := f.Settle(t.Context(), got, spool.Change{To: spool.Held}); err != nil {
+		t.Errorf("settle: %v", err)
 	}
 }
 
