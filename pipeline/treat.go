@@ -152,6 +152,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	o.Now, o.Expires = now, now.Add(p.Retention)
 	o.Hostname = p.Hostname
 	o.Only = e.Part
+	o.Lane = string(e.Envelope.Tenant)
 	if a := e.Envelope.Auth; a != nil {
 		o.AuthLine = senderauth.Line(a)
 	}

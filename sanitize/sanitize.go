@@ -136,6 +136,8 @@ var (
 	ErrEncrypted   = errors.New("encrypted")
 	ErrUnsupported = errors.New("no sanitizer for this kind")
 	ErrWithheld    = errors.New("withheld by the profile")
+	// ErrOwnProcess: not plain text, so the lane must not touch it.
+	ErrOwnProcess = errors.New("needs a process of its own")
 )
 
 // Fate is what became of a part of a message.
@@ -285,6 +287,10 @@ type Options struct {
 	KindHint Kind           `json:"kind_hint,omitempty"` // TaskVerifyFile: what the output must be
 	FileName string         `json:"file_name,omitempty"` // TaskFile: the name the file has
 	Limits   Limits         `json:"limits"`
+
+	// Lane is the tenant in whose lane the message may be treated, if it is
+	// plain text; empty: in a process of its own. The worker is not told.
+	Lane string `json:"-"`
 }
 
 // Rule returns what the profile says of class c; the zero Rule when nothing.

@@ -24,6 +24,7 @@ type Reply struct {
 	Size   int64  `json:"size"`
 	Digest Digest `json:"digest"`
 	Err    string `json:"err,omitempty"` // why there is no output
+	Own    bool   `json:"own,omitempty"` // a lane's worker: this message needs a process of its own
 }
 
 // Sizes of frames. A report of 1,000 parts with findings fits many times; a
@@ -31,6 +32,19 @@ type Reply struct {
 const (
 	MaxOptions = 1 << 20
 	MaxReply   = 16 << 20
+)
+
+// Lane is the argument that makes a worker one of a lane: it serves messages
+// one after the other. It reads each from FDInput, options first, and writes
+// its reply to FDReply, with the output behind it.
+const Lane = "lane"
+
+// Sizes in a lane. What is larger needs a process of its own.
+const (
+	MaxLaneMessage = 256 << 10
+	// Half-width kana of one octet are four in base64 of UTF-8.
+	MaxLaneOutput = 4*MaxLaneMessage + 64<<10
+	MaxLaneReply  = 256 << 10
 )
 
 // WriteFrame writes v as JSON behind its length in four octets.
@@ -51,8 +65,23 @@ func WriteFrame(w io.Writer, v any) error {
 // ReadFrame reads what WriteFrame wrote into v, strictly: no unknown field, at
 // most limit octets, nothing behind it.
 func ReadFrame(r io.Reader, v any, limit int64) error {
+	if err := ReadNext(r, v, limit); err != nil {
+		return err
+	}
+	var next [1]byte
+	if k, err := r.Read(next[:]); k != 0 || err != io.EOF {
+		return errors.New("octets behind the frame")
+	}
+	return nil
+}
+
+// ReadNext is ReadFrame on a stream, where more may follow. It is io.EOF when
+// nothing does.
+func ReadNext(r io.Reader, v any, limit int64) error {
 	var head [4]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
+	if _, err := io.ReadFull(r, head[:]); err == io.EOF {
+		return io.EOF
+	} else if err != nil {
 		return fmt.Errorf("read frame: %w", err)
 	}
 	n := int64(binary.BigEndian.Uint32(head[:]))
@@ -75,8 +104,38 @@ func ReadFrame(r io.Reader, v any, limit int64) error {
 	if lr.N != 0 {
 		return fmt.Errorf("frame cut short: %w", io.ErrUnexpectedEOF)
 	}
-	if k, err := r.Read(head[:1]); k != 0 || err != io.EOF {
-		return errors.New("octets behind the frame")
+	return nil
+}
+
+// WriteBytes writes octets behind their length in four.
+func WriteBytes(w io.Writer, b []byte) error {
+	if len(b) > MaxReply {
+		return fmt.Errorf("%d octets: %w", len(b), ErrLimit)
+	}
+	if _, err := w.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(b)), uint32(len(b))), b...)); err != nil {
+		return fmt.Errorf("write octets: %w", err)
 	}
 	return nil
+}
+
+// ReadBytes reads what WriteBytes wrote, into b if it has room; at most limit
+// octets.
+func ReadBytes(r io.Reader, b []byte, limit int64) ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, fmt.Errorf("read octets: %w", err)
+	}
+	n := int64(binary.BigEndian.Uint32(head[:]))
+	if n > limit {
+		return nil, fmt.Errorf("%d octets: %w", n, ErrLimit)
+	}
+	// limit bounds what is allocated for a claim.
+	if int64(cap(b)) < n {
+		b = make([]byte, n)
+	}
+	b = b[:n]
+	if _, err := io.ReadFull(r, b); err != nil {
+		return nil, fmt.Errorf("read octets: %w", err)
+	}
+	return b, nil
 }

@@ -1,18 +1,21 @@
-// Sekisho-sanitizer is the worker: it treats or verifies one message or file
-// and exits. It is started by sekishod or sekisho, never by hand, confines
-// itself before it reads the first byte, and refuses to run unconfined. It
-// links no database, no network and no way to start a program.
-package main
-
 // A worker lives for milliseconds: it need not know of its container's share
 // of the CPU, nor look again whether that has changed.
 //
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
+// Sekisho-sanitizer is the worker: it treats or verifies one message or file
+// and exits, or, in a text lane, plain texts of one tenant one after the other.
+// It is started by sekishod or sekisho, never by hand, confines itself before
+// it reads the first byte, and refuses to run unconfined. It links no database,
+// no network and no way to start a program.
+package main
+
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,11 +26,20 @@ import (
 )
 
 func main() {
-	if _, _, err := sandbox.Enter(os.Args); err != nil {
+	args, _, err := sandbox.Enter(os.Args)
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "sekisho-sanitizer: %v\n", err)
 		os.Exit(sandbox.ExitUnconfined)
 	}
-	if err := run(); err != nil {
+	switch {
+	case len(args) == 0:
+		err = run()
+	case len(args) == 1 && args[0] == sanitize.Lane:
+		err = lane()
+	default:
+		err = fmt.Errorf("arguments %q", args)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "sekisho-sanitizer: %v\n", err)
 		os.Exit(1)
 	}
@@ -58,6 +70,49 @@ func run() (err error) {
 		reply.Err = runErr.Error()
 	}
 	return sanitize.WriteFrame(os.NewFile(sanitize.FDReply, "reply"), &reply)
+}
+
+// lane serves plain text, one message after the other, until its parent closes
+// the pipe. Any error ends it: the next message begins in a fresh process.
+func lane() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	in, answer := os.NewFile(sanitize.FDInput, "input"), os.NewFile(sanitize.FDReply, "reply")
+	var message []byte
+	for {
+		// Options of their own for each message: nothing of the one before may
+		// remain where the next one has no value.
+		var o sanitize.Options
+		if err := sanitize.ReadNext(in, &o, sanitize.MaxOptions); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("options: %w", err)
+		}
+		if message, err = sanitize.ReadBytes(in, message, sanitize.MaxLaneMessage); err != nil {
+			return fmt.Errorf("message: %w", err)
+		}
+		var output bytes.Buffer
+		out := &counted{w: &output, sum: sha256.New(), most: sanitize.MaxLaneOutput}
+		rep, runErr := all.Plain(context.Background(), &o, bytes.NewReader(message), int64(len(message)), out)
+		if runErr != nil {
+			// What was written before that is no output.
+			if err := sanitize.WriteFrame(answer, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}}); err != nil {
+				return err
+			}
+			continue
+		}
+		reply := sanitize.Reply{Report: *rep, Size: out.n}
+		out.sum.Sum(reply.Digest[:0])
+		if err := sanitize.WriteFrame(answer, &reply); err != nil {
+			return err
+		}
+		if _, err := answer.Write(output.Bytes()); err != nil {
+			return fmt.Errorf("output: %w", err)
+		}
+	}
 }
 
 // counted counts and hashes what is written, and stops at the limit.

@@ -175,12 +175,13 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The way through.
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
-		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin}, Spares: runtime.NumCPU()}
+		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
+			Spares: runtime.NumCPU(), Lanes: 16, Processes: max(2, runtime.NumCPU())}
 		examiner = g.runner
 	}
 	pipe := &pipeline.Pipeline{
 		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname, Retention: retention, Originals: originals,
-		Log: log, Now: time.Now, Workers: max(2, runtime.NumCPU()), Held: g.server.Held, Alarm: alarm,
+		Log: log, Now: time.Now, Workers: max(8, 4*runtime.NumCPU()), Held: g.server.Held, Alarm: alarm,
 		Examined: g.metrics.examinedRun,
 	}
 

@@ -70,6 +70,41 @@ func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, o
 	return r, err
 }
 
+// Plain is Run for a worker of a lane: of all mail it treats plain text, and
+// verifies what came out as plain text. Everything else, and whatever did not
+// go smoothly, is ErrOwnProcess: the bytes go to a process of their own, which
+// decides about them as if the lane had never seen them. No other sanitizer can
+// be reached from here.
+func Plain(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
+	s := sanitize.NewSession(o, size, detect.Detect, nil)
+	var err error
+	switch o.Task {
+	case sanitize.TaskMail:
+		var res sanitize.Result
+		res, err = message.Sanitizer{PlainOnly: true}.Sanitize(ctx, s, sanitize.Object{ReaderAt: in, Size: size, Kind: sanitize.KindMessage}, out)
+		if err == nil && res.Outcome != sanitize.Clean && res.Outcome != sanitize.Disarmed {
+			err = errors.New("the message was not treated")
+		}
+	case sanitize.TaskVerifyMail:
+		err = verify.Text(ctx, s, in, size)
+	default:
+		err = fmt.Errorf("task %d is none of a lane", o.Task)
+	}
+	r := s.Report(version.Engine)
+	for i := range r.Parts {
+		if p := &r.Parts[i]; err == nil && p.Fate != sanitize.Delivered {
+			err = fmt.Errorf("part %s was not treated", p.Path)
+		}
+	}
+	if err == nil && len(r.Holds) > 0 {
+		err = errors.New("the message is to be held")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", sanitize.ErrOwnProcess, err)
+	}
+	return r, nil
+}
+
 func run(ctx context.Context, o *sanitize.Options, s *sanitize.Session, in io.ReaderAt, size int64, out io.Writer) error {
 	switch o.Task {
 	case sanitize.TaskMail:

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"sekisho/internal/sandbox"
@@ -193,13 +194,26 @@ func (r *Runner) tired(h *hired) {
 	}
 }
 
-// Close ends the spares. Runs under way are not touched, and later ones start
-// their worker themselves.
+// Close ends the spares and the lane. Runs under way are not touched, and later
+// ones start their worker themselves.
 func (r *Runner) Close() {
 	r.mu.Lock()
 	waiting := r.waiting
 	r.waiting, r.closed = nil, true
+	var idle []*laneWorker
+	for _, l := range []*lane{&r.treating, &r.verifying} {
+		l.closed = true
+		for _, w := range l.workers {
+			if !w.busy {
+				idle = append(idle, w)
+			}
+		}
+		l.workers = slices.DeleteFunc(l.workers, func(w *laneWorker) bool { return !w.busy })
+	}
 	r.mu.Unlock()
+	for _, w := range idle {
+		w.dismiss()
+	}
 	for _, h := range waiting {
 		h.dismiss()
 		h.output.Close()

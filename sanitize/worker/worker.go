@@ -47,10 +47,20 @@ type Runner struct {
 	// message. Each still serves one message only; what is hidden is the start.
 	Spares int
 
-	mu       sync.Mutex
-	waiting  []*hired
-	starting int
-	closed   bool
+	// Processes is how many messages may be treated in processes of their own
+	// at a time; more wait. Zero: any number.
+	Processes int
+
+	// Lanes is how many workers of the text lane may live at a time, and as
+	// many for verifying; zero: no lane.
+	Lanes int
+
+	mu                  sync.Mutex
+	waiting             []*hired
+	starting            int
+	closed              bool
+	slots               chan struct{}
+	treating, verifying lane
 }
 
 // Result is the outcome of one run. Output is sealed and positioned at its
@@ -91,6 +101,18 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	if limit == 0 {
 		limit = RunTime
 	}
+	if l := r.laneFor(&o, in); l != nil {
+		// Its errors are no failures of the message: they cost a start.
+		if res, err := r.inLane(ctx, l, &o, in); err == nil {
+			return res, nil
+		}
+	}
+	free, err := r.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
+	// Its time begins when it is its turn.
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if h := r.take(in); h != nil {
@@ -106,6 +128,25 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		return nil, err
 	}
 	return r.serve(ctx, h, &o)
+}
+
+// slot waits until one more process may run.
+func (r *Runner) slot(ctx context.Context) (free func(), err error) {
+	if r.Processes == 0 {
+		return func() {}, nil
+	}
+	r.mu.Lock()
+	if r.slots == nil {
+		r.slots = make(chan struct{}, r.Processes)
+	}
+	slots := r.slots
+	r.mu.Unlock()
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("worker: %w", context.Cause(ctx))
+	}
 }
 
 // serve has one worker serve one message, and ends it in any case.

@@ -1,0 +1,314 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+)
+
+// The text lane. Starting a process costs several times what a short text
+// needs, so plain text goes to workers that live longer. Each belongs to one
+// tenant for its whole life: one that a message has captured can harm later
+// text mail of that tenant, and nobody else's. It has the same confinement and
+// less memory, can do nothing but plain text, and whatever it does not answer
+// properly goes to a process of its own, as does all that it declines.
+
+// laneMessages is how many messages a worker of the lane serves: the price of
+// a start is gone from each by then.
+const laneMessages = 200
+
+// laneIdle is how long it waits for the next one.
+const laneIdle = time.Minute
+
+// laneTime is what one text may take. A text of the largest size takes some
+// 20 ms.
+const laneTime = 10 * time.Second
+
+// errDeclined says that a message is nothing for the lane.
+var errDeclined = errors.New("the lane declined")
+
+// A lane holds the workers for one task, several for a tenant if its messages
+// come at the same time.
+type lane struct {
+	workers []*laneWorker // the least recently used first
+	closed  bool
+}
+
+type laneWorker struct {
+	process *sandbox.Process
+	tenant  string
+	busy    bool
+	served  int
+	// Our ends of the pipes.
+	requests, replies *os.File
+	idle              *time.Timer
+}
+
+// dismiss kills it and waits until it is reaped.
+func (w *laneWorker) dismiss() {
+	w.idle.Stop()
+	w.process.Kill()
+	w.requests.Close()
+	w.replies.Close()
+	<-w.process.Done()
+}
+
+// laneFor returns the lane for a run, or nil if it needs a process of its own.
+func (r *Runner) laneFor(o *sanitize.Options, in *os.File) *lane {
+	if r.Lanes == 0 || o.Lane == "" || o.KeepAll || o.Preview || len(o.Only) > 0 {
+		return nil
+	}
+	st, err := in.Stat()
+	if err != nil || st.Size() > sanitize.MaxLaneMessage {
+		return nil
+	}
+	switch o.Task {
+	case sanitize.TaskMail:
+		return &r.treating
+	case sanitize.TaskVerifyMail:
+		return &r.verifying
+	default:
+		return nil
+	}
+}
+
+// inLane serves one message in the lane. Any error means that the message
+// needs a process of its own; one but errDeclined costs the worker its life.
+func (r *Runner) inLane(ctx context.Context, l *lane, o *sanitize.Options, in *os.File) (*Result, error) {
+	w, err := r.board(l, o.Lane)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, laneTime)
+	defer cancel()
+	stop := context.AfterFunc(ctx, w.process.Kill)
+	res, err := w.serve(o, in)
+	if !stop() && err == nil {
+		res.close()
+		res, err = nil, ctx.Err() // it was killed at the last moment
+	}
+	r.leave(l, w, err == nil || errors.Is(err, errDeclined))
+	return res, err
+}
+
+// board finds a worker of the tenant, or starts one.
+func (r *Runner) board(l *lane, tenant string) (*laneWorker, error) {
+	w, fresh, err := r.seat(l, tenant)
+	if err != nil || !fresh {
+		return w, err
+	}
+	if err := w.start(r); err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		l.workers = slices.DeleteFunc(l.workers, func(v *laneWorker) bool { return v == w })
+		return nil, err
+	}
+	return w, nil
+}
+
+// seat finds a worker of the tenant that waits, or makes room for a fresh one.
+func (r *Runner) seat(l *lane, tenant string) (w *laneWorker, fresh bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l.closed {
+		return nil, false, os.ErrClosed
+	}
+	for _, w := range l.workers {
+		if w.tenant == tenant && !w.busy && w.alive() {
+			w.busy = true
+			w.idle.Stop()
+			return w, false, nil
+		}
+	}
+	if len(l.workers) >= r.Lanes {
+		i := slices.IndexFunc(l.workers, func(w *laneWorker) bool { return !w.busy })
+		if i < 0 {
+			return nil, false, errors.New("the lane is full")
+		}
+		old := l.workers[i]
+		l.workers = slices.Delete(l.workers, i, i+1)
+		go old.dismiss()
+	}
+	w = &laneWorker{tenant: tenant, busy: true}
+	w.idle = time.AfterFunc(laneIdle, func() { r.stranded(l, w) })
+	w.idle.Stop()
+	l.workers = append(l.workers, w)
+	return w, true, nil
+}
+
+func (w *laneWorker) alive() bool {
+	select {
+	case <-w.process.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+// leave gives a worker back, or ends it.
+func (r *Runner) leave(l *lane, w *laneWorker, well bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w.busy = false
+	w.served++
+	i := slices.Index(l.workers, w)
+	if i >= 0 {
+		l.workers = slices.Delete(l.workers, i, i+1)
+	}
+	if !well || w.served >= laneMessages || l.closed {
+		go w.dismiss()
+		return
+	}
+	l.workers = append(l.workers, w)
+	w.idle.Reset(laneIdle)
+}
+
+// stranded ends a worker that has waited too long.
+func (r *Runner) stranded(l *lane, w *laneWorker) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(l.workers, w); i >= 0 && !w.busy {
+		l.workers = slices.Delete(l.workers, i, i+1)
+		go w.dismiss()
+	}
+}
+
+// start starts the process.
+func (w *laneWorker) start(r *Runner) error {
+	fromUs, requests, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("pipe: %w", err)
+	}
+	defer fromUs.Close()
+	w.requests = requests
+	replies, toUs, err := os.Pipe()
+	if err != nil {
+		requests.Close()
+		return fmt.Errorf("pipe: %w", err)
+	}
+	defer toUs.Close()
+	w.replies = replies
+	// No other descriptor: what it has to say, it says in its replies.
+	cmd := sandbox.Command{Path: r.Binary, Args: []string{sanitize.Lane}, Files: []*os.File{fromUs, nil, nil, nil, toUs}, Profile: sandbox.Lane(), Starter: r.Starter}
+	if w.process, err = cmd.Start(context.Background()); err != nil {
+		requests.Close()
+		replies.Close()
+		return fmt.Errorf("worker of the lane: %w", err)
+	}
+	return nil
+}
+
+// serve has the worker serve one message and copies what it answers.
+func (w *laneWorker) serve(o *sanitize.Options, in *os.File) (_ *Result, err error) {
+	st, err := in.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	message := make([]byte, st.Size())
+	if _, err := io.ReadFull(io.NewSectionReader(in, 0, st.Size()), message); err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	// What it said unasked belongs to no message.
+	if err := w.quiet(); err != nil {
+		return nil, err
+	}
+	var request bytes.Buffer
+	if err := sanitize.WriteFrame(&request, o); err != nil {
+		return nil, err
+	}
+	if err := sanitize.WriteBytes(&request, message); err != nil {
+		return nil, err
+	}
+	if _, err := w.requests.Write(request.Bytes()); err != nil {
+		return nil, fmt.Errorf("worker of the lane: %w", err)
+	}
+	var untrusted sanitize.Reply
+	if err := sanitize.ReadNext(w.replies, &untrusted, sanitize.MaxLaneReply); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	if untrusted.Own {
+		if err := w.quiet(); err != nil {
+			return nil, err
+		}
+		return nil, errDeclined
+	}
+	if untrusted.Size < 0 || untrusted.Size > sanitize.MaxLaneOutput {
+		return nil, fmt.Errorf("%w: an output of %d octets", ErrLied, untrusted.Size)
+	}
+	untrustedOutput := make([]byte, untrusted.Size)
+	if _, err := io.ReadFull(w.replies, untrustedOutput); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
+	}
+	if err := w.quiet(); err != nil {
+		return nil, err
+	}
+	// This copy is ours alone, as if the process were dead.
+	res := &Result{Report: &untrusted.Report, Size: untrusted.Size, Digest: sha256.Sum256(untrustedOutput)}
+	if res.Digest != untrusted.Digest {
+		return nil, ErrLied
+	}
+	if err := checkReport(res.Report); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrLied, err)
+	}
+	// Whatever is to be held, kept back or refused is decided elsewhere.
+	if untrusted.Err != "" || len(res.Report.Holds) > 0 || res.Report.Outcome == sanitize.Refused ||
+		slices.ContainsFunc(res.Report.Parts, func(p sanitize.Part) bool { return p.Fate != sanitize.Delivered }) {
+		return nil, fmt.Errorf("%w: a verdict that is not the lane's to give", ErrLied)
+	}
+	if o.Task == sanitize.TaskVerifyMail {
+		if res.Size != 0 {
+			return nil, fmt.Errorf("%w: a task that writes nothing wrote %d octets", ErrLied, res.Size)
+		}
+		return res, nil
+	}
+	out, err := Memory("output")
+	if err != nil {
+		return nil, err
+	}
+	if _, err = out.WriteAt(untrustedOutput, 0); err == nil {
+		err = Seal(out)
+	}
+	if err != nil {
+		out.Close()
+		return nil, fmt.Errorf("output: %w", err)
+	}
+	res.Output = out
+	return res, nil
+}
+
+// quiet makes sure that nothing waits in the pipe.
+func (w *laneWorker) quiet() error {
+	raw, err := w.replies.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("worker of the lane: %w", err)
+	}
+	n := 0
+	var ioctlErr error
+	if err := raw.Control(func(fd uintptr) { n, ioctlErr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+		return fmt.Errorf("worker of the lane: %w", err)
+	}
+	if ioctlErr != nil {
+		return fmt.Errorf("worker of the lane: %w", ioctlErr)
+	}
+	if n != 0 {
+		return fmt.Errorf("%w: %d octets that nobody asked for", ErrLied, n)
+	}
+	return nil
+}
+
+func (r *Result) close() {
+	if r != nil && r.Output != nil {
+		r.Output.Close()
+	}
+}
