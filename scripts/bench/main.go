@@ -103,6 +103,9 @@ func (b *bench) run(only, out string) (err error) {
 		if err == nil && want("memory") {
 			err = b.memory(g)
 		}
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, g.complaints())
+		}
 		if stopErr := g.stop(); err == nil {
 			err = stopErr
 		}

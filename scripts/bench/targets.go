@@ -23,6 +23,23 @@ type target struct {
 	pid        int
 	reference  bool // others are compared with it
 	stop       func() error
+	log        string // file
+}
+
+// complaints are the lines of the gateway's log that are no routine, for a
+// measurement that failed.
+func (t *target) complaints() string {
+	b, err := os.ReadFile(t.log)
+	if err != nil {
+		return ""
+	}
+	var lines []string
+	for l := range strings.Lines(string(b)) {
+		if !strings.Contains(l, `"level":"INFO"`) || strings.Contains(l, `"msg":"held"`) {
+			lines = append(lines, l)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-10):], "")
 }
 
 const configuration = `hostname: mx.bench.example
@@ -62,7 +79,7 @@ func (b *bench) startGateway() (*target, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	g := &target{name: "sekisho", pid: cmd.Process.Pid, note: fmt.Sprintf("greeting pause off (the load comes from a named peer), %d tenant(s)", b.tenants)}
+	g := &target{name: "sekisho", log: logName, pid: cmd.Process.Pid, note: fmt.Sprintf("greeting pause off (the load comes from a named peer), %d tenant(s)", b.tenants)}
 	g.stop = func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return err
