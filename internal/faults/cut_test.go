@@ -33,6 +33,7 @@ func TestPowerCutsOfTheGatewayAsRootWithFUSE(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts daemons")
 	}
+	t.Parallel()
 	disk := lossyfs.New(t)
 	cuts := int(setting(t, "SEKISHO_CUTS", 3))
 	seed := setting(t, "SEKISHO_SEED", uint64(time.Now().UnixNano()))

@@ -1,8 +1,12 @@
 package faults
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"sekisho/envelope"
+	"sekisho/internal/blob/blobtest"
 	"sekisho/internal/smtptest"
+	"sekisho/spool"
 )
 
 // TestDamagedStoreOfTheGateway changes stored bytes and rows under a stopped
@@ -21,6 +28,7 @@ func TestDamagedStoreOfTheGateway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts daemons")
 	}
+	t.Parallel()
 	data := filepath.Join(t.TempDir(), "data")
 	g := newGateway(t, data, "")
 	var down atomic.Bool
@@ -172,5 +180,81 @@ func TestDamagedStoreOfTheGateway(t *testing.T) {
 	}
 	if !strings.Contains(g.log.String(), "damaged blob moved aside") || !strings.Contains(g.log.String(), "not as the gateway wrote it") {
 		t.Error("no alarm")
+	}
+}
+
+// TestFlippedBitsOfTheDatabase flips one bit anywhere in the database file and
+// starts again. Either the start is refused with words and the file left as it
+// was, or everything is found whole, or found to be damaged; and new mail is
+// taken.
+func TestFlippedBitsOfTheDatabase(t *testing.T) {
+	s := newSite(t, spool.DefaultInline)
+	for i := range uint64(30) {
+		s.mustAccept(blobtest.Bytes(i, 2000))
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(s.data(), "sekisho.db")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := maps.Clone(s.acked)
+	r := rand.New(rand.NewPCG(7, 7))
+	const flips = 60
+	outcomes := map[string]int{}
+	for range flips {
+		bad := bytes.Clone(good)
+		bit := r.IntN(8 * len(bad))
+		bad[bit/8] ^= 1 << (bit % 8)
+		for _, p := range []string{path + "-wal", path + "-shm"} {
+			_ = os.Remove(p)
+		}
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.acked, s.alarms = maps.Clone(before), nil
+		s.log.Reset()
+		if err := s.tryOpen(); err != nil {
+			outcomes["refused"]++
+			s.close()
+			if after, rerr := os.ReadFile(path); rerr != nil || !bytes.Equal(after, bad) {
+				t.Errorf("bit %d: refused (%v), and the file was changed", bit, err)
+			}
+			if len(err.Error()) < 40 {
+				t.Errorf("bit %d: refused without a word of help: %v", bit, err)
+			}
+			continue
+		}
+		found := "whole"
+		for id, digest := range before {
+			e, err := s.Get(t.Context(), "town", id)
+			switch {
+			case errors.Is(err, spool.ErrNotFound):
+				found = "aside"
+			case err != nil:
+				found = "unreadable"
+			case e.Tampered != "" || s.CheckIntake(e) != nil:
+				found = "tampered"
+			default:
+				h := sha256.New()
+				if err := s.CopyChecked(t.Context(), e, h); err != nil {
+					found = "damaged blob"
+				} else if envelope.Digest(h.Sum(nil)) != digest {
+					t.Errorf("bit %d: altered bytes pass for the original", bit)
+				}
+			}
+		}
+		outcomes[found]++
+		if err := s.accept([]byte("new mail")); err != nil {
+			outcomes["and no new mail"]++
+			t.Logf("bit %d (page %d): %s, and new mail: %v", bit, bit/8/4096+1, found, err)
+		}
+		s.close()
+	}
+	t.Logf(`{"test":"flipped bits","flips":%d,"pages":%d,"outcomes":"%v"}`, flips, len(good)/4096, outcomes)
+	if outcomes["whole"] == flips {
+		t.Error("no flip did anything: this shows nothing")
 	}
 }

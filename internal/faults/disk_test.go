@@ -112,6 +112,7 @@ func TestIllDiskOfTheGatewayAsRootWithFUSE(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts daemons")
 	}
+	t.Parallel()
 	disk := lossyfs.New(t)
 	g := newGateway(t, filepath.Join(disk.Dir, "data"), "max_message_size: 1MiB\n")
 	stopDaemon := g.supervise()

@@ -2,8 +2,10 @@ package faults
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"sekisho/internal/faults/lossyfs"
@@ -11,6 +13,13 @@ import (
 
 func TestMain(m *testing.M) {
 	lossyfs.Main()
+	if data, bin, ok := strings.Cut(os.Getenv(poisonEnv), ":"); ok {
+		if err := poisonous(data, bin); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if built != "" {
 		_ = os.RemoveAll(built)
