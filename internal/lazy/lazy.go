@@ -14,29 +14,37 @@ type Regexp struct{ get func() *regexp.Regexp }
 
 // Compile returns the expression for a text, which must be valid: it panics at
 // the first use otherwise, as regexp.MustCompile does.
-func Compile(text string) Regexp {
-	return Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+func Compile(text string) *Regexp {
+	return &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
 }
 
 // MatchString is the method of regexp.Regexp.
-func (r Regexp) MatchString(s string) bool { return r.get().MatchString(s) }
+func (r *Regexp) MatchString(s string) bool { return r.get().MatchString(s) }
 
 // Match is the method of regexp.Regexp.
-func (r Regexp) Match(b []byte) bool { return r.get().Match(b) }
+func (r *Regexp) Match(b []byte) bool { return r.get().Match(b) }
 
 // FindString is the method of regexp.Regexp.
-func (r Regexp) FindString(s string) string { return r.get().FindString(s) }
+func (r *Regexp) FindString(s string) string { return r.get().FindString(s) }
 
 // FindStringIndex is the method of regexp.Regexp.
-func (r Regexp) FindStringIndex(s string) []int { return r.get().FindStringIndex(s) }
+func (r *Regexp) FindStringIndex(s string) []int { return r.get().FindStringIndex(s) }
 
 // FindStringSubmatch is the method of regexp.Regexp.
-func (r Regexp) FindStringSubmatch(s string) []string { return r.get().FindStringSubmatch(s) }
+func (r *Regexp) FindStringSubmatch(s string) []string { return r.get().FindStringSubmatch(s) }
 
 // ReplaceAllString is the method of regexp.Regexp.
-func (r Regexp) ReplaceAllString(s, by string) string { return r.get().ReplaceAllString(s, by) }
+func (r *Regexp) ReplaceAllString(s, by string) string { return r.get().ReplaceAllString(s, by) }
 
 // ReplaceAllStringFunc is the method of regexp.Regexp.
-func (r Regexp) ReplaceAllStringFunc(s string, by func(string) string) string {
+func (r *Regexp) ReplaceAllStringFunc(s string, by func(string) string) string {
 	return r.get().ReplaceAllStringFunc(s, by)
 }
+
+// ReplaceAllFunc is the method of regexp.Regexp.
+func (r *Regexp) ReplaceAllFunc(b []byte, by func([]byte) []byte) []byte {
+	return r.get().ReplaceAllFunc(b, by)
+}
+
+// FindSubmatch is the method of regexp.Regexp.
+func (r *Regexp) FindSubmatch(b []byte) [][]byte { return r.get().FindSubmatch(b) }

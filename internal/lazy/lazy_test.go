@@ -1,6 +1,7 @@
 package lazy
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,12 @@ func TestLazyExpressionIsTheSameExpression(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		if got, want := l.ReplaceAllString(s, "<$2>"), r.ReplaceAllString(s, "<$2>"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if got, want := string(l.ReplaceAllFunc([]byte(s), bytes.ToUpper)), string(r.ReplaceAllFunc([]byte(s), bytes.ToUpper)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if got, want := l.FindSubmatch([]byte(s)), r.FindSubmatch([]byte(s)); !slices.EqualFunc(got, want, bytes.Equal) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		if got, want := l.ReplaceAllStringFunc(s, strings.ToUpper), r.ReplaceAllStringFunc(s, strings.ToUpper); got != want {

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net/url"
-	"regexp"
 	"strings"
 
 	xhtml "golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -39,35 +39,35 @@ var rebuilt = map[atom.Atom]string{
 
 // Attributes that are written, and the form of their values.
 var (
-	attrs = map[string]*regexp.Regexp{
-		"dir": regexp.MustCompile(`^(?:ltr|rtl|auto)$`), "lang": regexp.MustCompile(`^[A-Za-z0-9-]{1,20}$`),
-		"align": regexp.MustCompile(`^(?:left|right|center|justify)$`), "valign": regexp.MustCompile(`^(?:top|middle|bottom|baseline)$`),
+	attrs = map[string]*lazy.Regexp{
+		"dir": lazy.Compile(`^(?:ltr|rtl|auto)$`), "lang": lazy.Compile(`^[A-Za-z0-9-]{1,20}$`),
+		"align": lazy.Compile(`^(?:left|right|center|justify)$`), "valign": lazy.Compile(`^(?:top|middle|bottom|baseline)$`),
 		"width": sizeForm, "height": sizeForm, "border": numberForm, "cellpadding": numberForm, "cellspacing": numberForm,
-		"colspan": numberForm, "rowspan": numberForm, "start": numberForm, "size": regexp.MustCompile(`^[+-]?[0-9]$`),
-		"color": colourForm, "bgcolor": colourForm, "face": regexp.MustCompile(`^[\p{L}\p{N} ,_-]{1,100}$`),
-		"type": regexp.MustCompile(`^(?:1|a|A|i|I|disc|circle|square)$`),
+		"colspan": numberForm, "rowspan": numberForm, "start": numberForm, "size": lazy.Compile(`^[+-]?[0-9]$`),
+		"color": colourForm, "bgcolor": colourForm, "face": lazy.Compile(`^[\p{L}\p{N} ,_-]{1,100}$`),
+		"type": lazy.Compile(`^(?:1|a|A|i|I|disc|circle|square)$`),
 	}
-	sizeForm   = regexp.MustCompile(`^[0-9]{1,4}%?$`)
-	numberForm = regexp.MustCompile(`^[0-9]{1,4}$`)
-	colourForm = regexp.MustCompile(`^(?:#[0-9A-Fa-f]{3,8}|[A-Za-z]{1,30})$`)
-	cidForm    = regexp.MustCompile(`^[A-Za-z0-9.!$%*+/=?^_{|}~@-]{1,200}$`)
+	sizeForm   = lazy.Compile(`^[0-9]{1,4}%?$`)
+	numberForm = lazy.Compile(`^[0-9]{1,4}$`)
+	colourForm = lazy.Compile(`^(?:#[0-9A-Fa-f]{3,8}|[A-Za-z]{1,30})$`)
+	cidForm    = lazy.Compile(`^[A-Za-z0-9.!$%*+/=?^_{|}~@-]{1,200}$`)
 
 	// styles are the declarations that are written. Nothing moves an element
 	// over another, hides it or loads.
-	styles = map[string]*regexp.Regexp{
+	styles = map[string]*lazy.Regexp{
 		"color": cssColour, "background-color": cssColour, "font-size": cssLength, "font-weight": cssWord, "font-style": cssWord,
-		"font-family": regexp.MustCompile(`^[\p{L}\p{N} ,'_-]{1,200}$`), "text-decoration": cssWord, "text-align": cssWord, "vertical-align": cssWord,
+		"font-family": lazy.Compile(`^[\p{L}\p{N} ,'_-]{1,200}$`), "text-decoration": cssWord, "text-align": cssWord, "vertical-align": cssWord,
 		"line-height": cssLength, "text-indent": cssLength, "white-space": cssWord, "list-style-type": cssWord, "border-collapse": cssWord,
 		"border": cssBorder, "border-top": cssBorder, "border-right": cssBorder, "border-bottom": cssBorder, "border-left": cssBorder,
 		"margin": cssLengths, "margin-top": cssLength, "margin-right": cssLength, "margin-bottom": cssLength, "margin-left": cssLength,
 		"padding": cssLengths, "padding-top": cssLength, "padding-right": cssLength, "padding-bottom": cssLength, "padding-left": cssLength,
 		"width": cssLength, "max-width": cssLength,
 	}
-	cssColour  = regexp.MustCompile(`^(?:#[0-9a-f]{3,8}|[a-z]{1,30}|rgba?\([0-9., %]{1,40}\))$`)
-	cssLength  = regexp.MustCompile(`^(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|normal|auto|(?:xx?-)?(?:small|large)|medium|smaller|larger)$`)
-	cssLengths = regexp.MustCompile(`^(?:(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|auto) ?){1,4}$`)
-	cssWord    = regexp.MustCompile(`^[a-z0-9-]{1,30}$`)
-	cssBorder  = regexp.MustCompile(`^(?:(?:[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|pt|em|mm)?|[a-z]{1,20}|#[0-9a-f]{3,8}|rgba?\([0-9.,%]{1,40}\)) ?){1,3}$`)
+	cssColour  = lazy.Compile(`^(?:#[0-9a-f]{3,8}|[a-z]{1,30}|rgba?\([0-9., %]{1,40}\))$`)
+	cssLength  = lazy.Compile(`^(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|normal|auto|(?:xx?-)?(?:small|large)|medium|smaller|larger)$`)
+	cssLengths = lazy.Compile(`^(?:(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|auto) ?){1,4}$`)
+	cssWord    = lazy.Compile(`^[a-z0-9-]{1,30}$`)
+	cssBorder  = lazy.Compile(`^(?:(?:[0-9]{1,3}(?:\.[0-9]{1,3})?(?:px|pt|em|mm)?|[a-z]{1,20}|#[0-9a-f]{3,8}|rgba?\([0-9.,%]{1,40}\)) ?){1,3}$`)
 )
 
 // maxNest is how many elements are written inside each other. Browsers stop at

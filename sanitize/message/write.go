@@ -6,11 +6,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
 	"sekisho/internal/header"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -55,7 +55,7 @@ func (w *work) write(h headerInfo, out io.Writer) error {
 
 // picture is a picture that came with the mail, as the HTML sanitizer writes
 // it.
-var picture = regexp.MustCompile(`<img src="cid:([^"]*)" alt="([^"]*)"[^>]*>`)
+var picture = lazy.Compile(`<img src="cid:([^"]*)" alt="([^"]*)"[^>]*>`)
 
 // pictures puts the pictures that HTML shows beside it. One that did not
 // arrive, or that another text already shows, gives way to its description.

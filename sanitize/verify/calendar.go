@@ -52,7 +52,7 @@ func checkVCF(s *sanitize.Session, where string, b []byte) error {
 
 // contentLines looks at a file of content lines (RFC 5545, 3.1): CRLF, 75
 // octets, components that close, and no line but those of allowed.
-func contentLines(s *sanitize.Session, where string, b []byte, components map[string]string, allowed lazy.Regexp) error {
+func contentLines(s *sanitize.Session, where string, b []byte, components map[string]string, allowed *lazy.Regexp) error {
 	if err := plain(s, where, b); err != nil {
 		return err
 	}

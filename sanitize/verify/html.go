@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strings"
 
 	xhtml "golang.org/x/net/html"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -22,21 +22,21 @@ var htmlElements = map[string]bool{
 	"wbr": true, "img": true, "colgroup": true,
 }
 
-var htmlAttributes = map[string]*regexp.Regexp{
-	"href": regexp.MustCompile(`^(?:https?://|mailto:|tel:|https?:)`), "src": regexp.MustCompile(`^cid:[^\s"'<>\\]{1,200}$`),
-	"rel": regexp.MustCompile(`^noopener noreferrer$`), "charset": regexp.MustCompile(`^utf-8$`), "title": regexp.MustCompile(``), "alt": regexp.MustCompile(``),
-	"dir": regexp.MustCompile(`^[a-z]{3,4}$`), "lang": regexp.MustCompile(`^[A-Za-z0-9-]*$`), "align": regexp.MustCompile(`^[a-z]+$`), "valign": regexp.MustCompile(`^[a-z]+$`),
-	"width": regexp.MustCompile(`^[0-9]+%?$`), "height": regexp.MustCompile(`^[0-9]+%?$`), "border": digits, "cellpadding": digits, "cellspacing": digits,
-	"colspan": digits, "rowspan": digits, "start": digits, "size": regexp.MustCompile(`^[+-]?[0-9]$`), "color": colour, "bgcolor": colour,
-	"face": regexp.MustCompile(`^[\p{L}\p{N} ,_-]+$`), "type": regexp.MustCompile(`^[1aAiI]$|^[a-z]+$`),
+var htmlAttributes = map[string]*lazy.Regexp{
+	"href": lazy.Compile(`^(?:https?://|mailto:|tel:|https?:)`), "src": lazy.Compile(`^cid:[^\s"'<>\\]{1,200}$`),
+	"rel": lazy.Compile(`^noopener noreferrer$`), "charset": lazy.Compile(`^utf-8$`), "title": lazy.Compile(``), "alt": lazy.Compile(``),
+	"dir": lazy.Compile(`^[a-z]{3,4}$`), "lang": lazy.Compile(`^[A-Za-z0-9-]*$`), "align": lazy.Compile(`^[a-z]+$`), "valign": lazy.Compile(`^[a-z]+$`),
+	"width": lazy.Compile(`^[0-9]+%?$`), "height": lazy.Compile(`^[0-9]+%?$`), "border": digits, "cellpadding": digits, "cellspacing": digits,
+	"colspan": digits, "rowspan": digits, "start": digits, "size": lazy.Compile(`^[+-]?[0-9]$`), "color": colour, "bgcolor": colour,
+	"face": lazy.Compile(`^[\p{L}\p{N} ,_-]+$`), "type": lazy.Compile(`^[1aAiI]$|^[a-z]+$`),
 	// No function but rgb, no escape, no address.
-	"style": regexp.MustCompile(`^(?:(?:color|background-color|font-[a-z]+|text-[a-z]+|vertical-align|line-height|white-space|list-style-type|border[a-z-]*|margin[a-z-]*|padding[a-z-]*|width|max-width):(?:[\p{L}\p{N} .,%#'_-]|rgba?\([0-9., %]*\))+;?)+$`),
+	"style": lazy.Compile(`^(?:(?:color|background-color|font-[a-z]+|text-[a-z]+|vertical-align|line-height|white-space|list-style-type|border[a-z-]*|margin[a-z-]*|padding[a-z-]*|width|max-width):(?:[\p{L}\p{N} .,%#'_-]|rgba?\([0-9., %]*\))+;?)+$`),
 }
 
 var (
-	digits = regexp.MustCompile(`^[0-9]+$`)
-	colour = regexp.MustCompile(`^#?[A-Za-z0-9]+$`)
-	minus  = regexp.MustCompile(`(?:margin|padding|width|indent)[a-z-]*:[^;]*-[0-9]`)
+	digits = lazy.Compile(`^[0-9]+$`)
+	colour = lazy.Compile(`^#?[A-Za-z0-9]+$`)
+	minus  = lazy.Compile(`(?:margin|padding|width|indent)[a-z-]*:[^;]*-[0-9]`)
 )
 
 // checkHTML reads HTML twice: as tokens, whose nesting is bounded, and as the

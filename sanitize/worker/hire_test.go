@@ -2,8 +2,11 @@ package worker
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -219,5 +222,36 @@ func BenchmarkRun(b *testing.B) {
 			}
 			b.ReportMetric(float64(cpu.Microseconds())/float64(b.N), "worker-cpu-us/op")
 		})
+	}
+}
+
+// A worker lives for one message, so whatever a package prepares when the
+// program starts is paid for by every mail. Tables of literals are small;
+// compiled expressions are not, and once were half of what a text mail cost.
+func TestNoPackageOfTheWorkerPreparesMuch(t *testing.T) {
+	const most = 100_000 // octets; the largest today has 58,000
+	cmd := exec.Command(real)
+	cmd.Env = []string{"GODEBUG=inittrace=1"}
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != sandbox.ExitUnconfined {
+		t.Fatalf("started by hand it ended with %v: %s", err, out)
+	}
+	seen := 0
+	for l := range strings.Lines(string(out)) {
+		// init internal/bytealg @0.008 ms, 0 ms clock, 0 bytes, 0 allocs
+		var name, at string
+		var clock float64
+		var octets int
+		if n, _ := fmt.Sscanf(l, "init %s @%s ms, %f ms clock, %d bytes,", &name, &at, &clock, &octets); n != 4 {
+			continue
+		}
+		seen++
+		if strings.HasPrefix(name, "sekisho/") && octets > most {
+			t.Errorf("%s allocates %d octets when it is initialised: make it at first use (internal/lazy, sync.OnceValue)", name, octets)
+		}
+	}
+	if seen < 10 {
+		t.Errorf("%d packages are listed:\n%s", seen, out)
 	}
 }
