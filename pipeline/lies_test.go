@@ -277,6 +277,32 @@ func TestLieToldTwiceHoldsTheMail(t *testing.T) {
 	}
 }
 
+// TestLieOfTheLaneCostsNothing: a worker of the text lane that a message has
+// captured can answer what it likes; the message is treated by one of its own.
+func TestLieOfTheLaneCostsNothing(t *testing.T) {
+	lies := []string{"crash", "garbage", "digest", "size", "negative", "more", "early", "kept", "holds", "outcome", "clean", "nothing",
+		"verify-clean", "verify-nothing", "verify-crash"}
+	r := newRoom(t)
+	lane := &worker.Runner{Binary: liar, Profile: sandbox.Worker(), Time: 20 * time.Second, Lanes: 2}
+	defer lane.Close()
+	r.Examiner = lane
+	ids := map[string]envelope.ID{}
+	for _, l := range lies {
+		ids[l] = r.accept(t, lie("lie=lane-"+l), nil)
+	}
+	r.settle(t)
+	for _, l := range lies {
+		e := r.entry(t, ids[l])
+		if e.State != spool.Queued {
+			t.Errorf("%s: state %s, verdict %+v", l, e.State, e.Verdict)
+			continue
+		}
+		if text := r.queued(t, e); untreated(text) || !strings.Contains(text, "body text") {
+			t.Errorf("%s: would be sent\n%s", l, text)
+		}
+	}
+}
+
 // TestProgramCalledCleanHoldsItsMail: the worker passes the original on and
 // says that nothing is in it; the second look finds more than the allow-list
 // has, and the second run finds the program.

@@ -4,13 +4,15 @@
 //
 // A lie ending in "-always" is told in the second run as well, in which the
 // parent wants every attachment kept back; another is told in the first only.
-// Verifying runs are honest unless the lie begins with "verify-".
+// Verifying runs are honest unless the lie begins with "verify-", and the text
+// lane, which declines, unless it begins with "lane-".
 package main
 
 import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,11 +28,17 @@ import (
 )
 
 func main() {
-	if _, _, err := sandbox.Enter(os.Args); err != nil {
+	args, _, err := sandbox.Enter(os.Args)
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "liar: %v\n", err)
 		os.Exit(sandbox.ExitUnconfined)
 	}
-	if err := run(); err != nil {
+	if len(args) == 1 && args[0] == sanitize.Lane {
+		err = lane()
+	} else {
+		err = run()
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "liar: %v\n", err)
 		os.Exit(1)
 	}
@@ -51,18 +59,99 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	lie := ""
-	if m := regexp.MustCompile(`lie=([a-z0-9-]+)`).FindSubmatch(in); m != nil {
-		lie = string(m[1])
-	}
+	lie := toldIn(in)
 	verify := o.Task == sanitize.TaskVerifyMail
 	told, always := strings.CutSuffix(lie, "-always")
 	told, atVerify := strings.CutPrefix(told, "verify-")
 	switch {
-	case lie == "", verify != atVerify, o.KeepAll && !always:
+	case lie == "", strings.HasPrefix(lie, "lane-"), verify != atVerify, o.KeepAll && !always:
 		return honest(&o, in)
 	}
 	return tell(told, &o, in)
+}
+
+func toldIn(in []byte) string {
+	if m := regexp.MustCompile(`lie=([a-z0-9-]+)`).FindSubmatch(in); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// lane declines every message but those that ask for a lie of the lane.
+func lane() error {
+	for {
+		var o sanitize.Options
+		if err := sanitize.ReadNext(input, &o, sanitize.MaxOptions); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		in, err := sanitize.ReadBytes(input, nil, sanitize.MaxLaneMessage)
+		if err != nil {
+			return err
+		}
+		lie, told := strings.CutPrefix(toldIn(in), "lane-")
+		verify := o.Task == sanitize.TaskVerifyMail
+		lie, atVerify := strings.CutPrefix(lie, "verify-")
+		if !told || verify != atVerify {
+			err = sanitize.WriteFrame(answer, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}})
+		} else {
+			err = tellInLane(lie, in)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func tellInLane(lie string, in []byte) error {
+	pass := original(in)
+	say := func(r sanitize.Reply, out []byte) error {
+		if err := sanitize.WriteFrame(answer, &r); err != nil {
+			return err
+		}
+		_, err := answer.Write(out)
+		return err
+	}
+	claim := sanitize.Reply{Report: clean(in), Size: int64(len(pass)), Digest: sha256.Sum256(pass)}
+	switch lie {
+	case "clean":
+		return say(claim, pass)
+	case "nothing":
+		claim.Size, claim.Digest = 0, sha256.Sum256(nil)
+		return say(claim, nil)
+	case "crash":
+		_ = say(claim, pass[:len(pass)/2])
+		os.Exit(1)
+	case "garbage":
+		_, err := answer.WriteString("\x00\x00\x00\x10no JSON whatever")
+		return err
+	case "digest":
+		claim.Digest = sha256.Sum256([]byte("something else"))
+		return say(claim, pass)
+	case "size":
+		claim.Size = 1 << 60
+		return say(claim, pass)
+	case "negative":
+		claim.Size = -1
+		return say(claim, pass)
+	case "more":
+		return say(claim, append(pass, "more than was said"...))
+	case "early":
+		// And the answer to the next message, before anybody asked.
+		_ = sanitize.WriteFrame(answer, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}})
+		return say(claim, pass)
+	case "kept":
+		claim.Report.Parts = []sanitize.Part{{Path: "2", Kind: sanitize.KindText, Outcome: sanitize.Clean}}
+		return say(claim, pass)
+	case "holds":
+		claim.Report.Holds = []sanitize.Hold{{Class: sanitize.ClassAmbiguous, Code: "lied"}}
+		return say(claim, pass)
+	case "outcome":
+		claim.Report.Outcome = 0
+		return say(claim, pass)
+	}
+	return fmt.Errorf("lie %q of the lane is none", lie)
 }
 
 // honest is what the real worker does.
