@@ -83,7 +83,6 @@ var causes = []sentence{
 	{"the worker gave no answer", "処理が応答しませんでした"},
 	{"context deadline exceeded", "時間切れです"},
 	{"disk nearly full", "ディスクの空きが足りません"},
-	{"an outcome that is none", "結果が得られませんでした"},
 	{"the entry was tampered with; its bytes are not opened", "改ざんされているため開きません"},
 	{"its bytes are not opened: %s", "改ざんの疑いがあるため開きません: $1"},
 	{"this mail passes as scanned and is not treated", "検査済みとして通すメールのため、無害化しません"},

@@ -100,13 +100,14 @@ func someFiles(u *ui) cobra.PositionalArgs {
 	}
 }
 
-// fileRules are what a file at hand is treated by: every class that can be
-// treated is, everything else is refused. auto walks the ladder; another mode
-// is that step alone.
+// fileRules are what a file at hand is treated by: every class but programs
+// and what is encrypted or unknown, as far as there is a sanitizer; everything
+// else is refused. auto walks the ladder; another mode is that step alone.
 func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 	step := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 	rules := map[sanitize.Class]sanitize.Rule{}
-	rebuilt := []sanitize.Class{sanitize.ClassText, sanitize.ClassCSV, sanitize.ClassImage, sanitize.ClassOffice, sanitize.ClassMessage}
+	rebuilt := []sanitize.Class{sanitize.ClassText, sanitize.ClassCSV, sanitize.ClassImage, sanitize.ClassOffice, sanitize.ClassMessage,
+		sanitize.ClassCalendar, sanitize.ClassPDF, sanitize.ClassLegacyOffice, sanitize.ClassArchive}
 	switch mode {
 	case "auto":
 		for _, c := range append(rebuilt, sanitize.ClassHTML) {

@@ -78,6 +78,7 @@ func TestSanitizeWritesHarmlessFiles(t *testing.T) {
 		"p.png":      corpus.PNG(),
 		"j.JPG":      corpus.JPEG(),
 		"note.txt":   []byte("お知らせ\r\n"),
+		"card.vcf":   []byte("BEGIN:VCARD\r\nVERSION:3.0\r\nN:Yamada;Taro;;;\r\nFN:Taro Yamada\r\nEND:VCARD\r\n"),
 	}
 	dir := samples(t, in)
 	for _, c := range []struct{ file, kind, outKind, outcome, output string }{
@@ -88,6 +89,7 @@ func TestSanitizeWritesHarmlessFiles(t *testing.T) {
 		{"p.png", "png", "png", "clean", "p.png"},
 		{"j.JPG", "jpeg", "jpeg", "clean", "j.JPG"},
 		{"note.txt", "text", "text", "clean", "note.txt"},
+		{"card.vcf", "vcf", "vcf", "clean", "card.vcf"},
 	} {
 		// As given, not as found: the output is an absolute path all the same.
 		a := program(t, dir, "C", "sanitize", "--json", "--out", "out", "./"+c.file)

@@ -88,6 +88,7 @@ var classes = map[string]text{
 	string(sanitize.ClassAmbiguous):    {"読み取り方によって内容が変わるメール", "programs could read this mail in different ways"},
 	string(sanitize.ClassLimit):        {"大きさまたは構造が上限を超える", "it is larger or more deeply nested than can be treated"},
 	string(sanitize.ClassFailed):       {"無害化できなかった", "treating it failed"},
+	string(sanitize.ClassSpoofed):      {"差出人が偽られている", "the sender is not who he says"},
 	string(sanitize.ClassTampered):     {"保管中に改ざんされた（解放できません）", "it was changed while it was stored; it cannot be released"},
 	string(sanitize.ClassPoison):       {"処理中にゲートウェイが何度も停止した", "the gateway stopped several times while it had it in hand"},
 }
@@ -261,6 +262,8 @@ var findings = map[string]text{
 	"ooxml.thumbnail":          {"縮小版の画像", "thumbnails"},
 	"ooxml.timing":             {"動作を伴うアニメーション", "animations that act"},
 	"ooxml.vba":                {"VBA マクロ", "VBA macros"},
+	"ooxml.very-hidden-sheet":  {"表示できない隠しシート", "sheets hidden for good"},
+	"ooxml.web-video":          {"Web の動画", "videos from the web"},
 	"ooxml.vml":                {"VML 図形", "VML drawings"},
 	"ooxml.web-extension":      {"Web アドイン", "web add-ins"},
 	"ooxml.xslt":               {"XSLT 変換", "XSLT transforms"},
