@@ -84,9 +84,7 @@ var fieldNames = []struct {
 // writeHeader writes the whole header block with its empty line.
 func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, entity []byte) error {
 	if a := e.Envelope.Auth; a != nil {
-		if err := header.WriteField(w, "Authentication-Results", senderauth.Results(p.Hostname, a)); err != nil {
-			return err
-		}
+		w.WriteString(senderauth.Field(p.Hostname, a))
 	}
 	if err := header.WriteField(w, "X-Sekisho-Id", string(e.Envelope.ID)); err != nil {
 		return err

@@ -7,10 +7,10 @@ import (
 	"sekisho/envelope"
 )
 
-// Results returns the value of an Authentication-Results field with our id.
-// RFC 8601, 2.2. Whatever a sender chose is a checked domain name or left out,
-// so nothing in it can begin another result.
-func Results(hostname string, a *envelope.Auth) string {
+// Field returns an Authentication-Results field with our id, one result a
+// line. RFC 8601, 2.2. Whatever a sender chose is a checked domain name or left
+// out, so nothing in it can begin another result.
+func Field(hostname string, a *envelope.Auth) string {
 	out := []string{hostname}
 	name := func(prefix, d string) string {
 		if _, ok := ascii(d); !ok {
@@ -50,7 +50,7 @@ func Results(hostname string, a *envelope.Auth) string {
 	for _, m := range Marks(a) {
 		out = append(out, "x-sekisho-"+m+"=fail")
 	}
-	return strings.Join(out, "; ")
+	return "Authentication-Results: " + strings.Join(out, ";\r\n\t") + "\r\n"
 }
 
 // marks are all that a reader may be told, in a fixed order.

@@ -320,7 +320,7 @@ func TestMarksAreNotJudged(t *testing.T) {
 		if !slices.Equal(a.Marks, []string{c.mark}) || a.Own != "" || a.DMARC != envelope.AuthNone {
 			t.Errorf("%s: %+v", name, a)
 		}
-		if f := Results("mx.town.example.lg.jp", a); !strings.Contains(f, "; x-sekisho-"+c.mark+"=fail") {
+		if f := Field("mx.town.example.lg.jp", a); !strings.Contains(f, ";\r\n\tx-sekisho-"+c.mark+"=fail\r\n") {
 			t.Errorf("%s: %s", name, f)
 		}
 	}
@@ -488,14 +488,14 @@ func TestRecords(t *testing.T) {
 func TestResultsCannotBeForged(t *testing.T) {
 	a := &envelope.Auth{From: "x", Domains: []string{"a.example; dmarc=pass"}, SPF: envelope.AuthFail, SPFDomain: "b.example\r\nX: y",
 		DKIM: []envelope.Signature{{Domain: "c.example dkim=pass", Selector: "s;", Result: envelope.AuthFail}}}
-	want := "mx.town.example.lg.jp; spf=fail; dkim=fail; dmarc=none"
-	if got := Results("mx.town.example.lg.jp", a); got != want {
+	want := "Authentication-Results: mx.town.example.lg.jp;\r\n\tspf=fail;\r\n\tdkim=fail;\r\n\tdmarc=none\r\n"
+	if got := Field("mx.town.example.lg.jp", a); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 	a = &envelope.Auth{From: "a@b.example", Domains: []string{"b.example"}, SPF: envelope.AuthPass, SPFDomain: "m.b.example", DMARC: envelope.AuthPass,
 		Policy: envelope.DispositionReject, DKIM: []envelope.Signature{{Domain: "b.example", Selector: "s1", Result: envelope.AuthPass}}}
-	want = "mx; spf=pass smtp.mailfrom=m.b.example; dkim=pass header.d=b.example header.s=s1; dmarc=pass policy.published-domain-policy=reject header.from=b.example"
-	if got := Results("mx", a); got != want {
+	want = "Authentication-Results: mx;\r\n\tspf=pass smtp.mailfrom=m.b.example;\r\n\tdkim=pass header.d=b.example header.s=s1;\r\n\tdmarc=pass policy.published-domain-policy=reject header.from=b.example\r\n"
+	if got := Field("mx", a); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"sekisho/internal/corpus"
+	"sekisho/internal/dnstest"
 	"sekisho/internal/smtptest"
 )
 
@@ -86,6 +87,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
 			s := &site{dir: e.WorkDir, bin: binaries, sinks: map[string]*sink{}}
 			e.Values[siteKey{}] = s
+			e.Values[dnsKey{}] = new(*dnstest.Server)
 			e.Defer(s.close)
 			return nil
 		},
@@ -114,6 +116,10 @@ func TestScripts(t *testing.T) {
 			"logged":   cmdLogged,
 			"config":   cmdConfig,
 			"zip":      cmdZIP,
+			"dns":      cmdDNS,
+			"dkimkey":  cmdDKIMKey,
+			"sign":     cmdSign,
+			"dkim":     cmdDKIM,
 		},
 	})
 }
