@@ -28,6 +28,7 @@ type Session struct {
 	header   []Field
 	preview  []byte
 	found    [][]Finding // a stack: the findings of each object being treated
+	hosts    []Kind      // kinds of the objects being treated, outermost first
 	depth    int
 	expanded int64
 	stored   int64
@@ -143,7 +144,10 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
 		p.Err = bounded(err.Error(), 300)
 		p.Fate = KeptBack
-		if s.Options.Rule(p.Class).Drop {
+		// What a document could not keep was left out of it, with a placeholder
+		// or a finding; it is no attachment that anybody could ask for.
+		inDocument := len(s.hosts) > 0 && s.hosts[len(s.hosts)-1] != KindMessage
+		if inDocument || s.Options.Rule(p.Class).Drop {
 			p.Fate = Dropped
 		}
 	}
@@ -188,7 +192,9 @@ func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer)
 		return Result{}, ErrWithheld
 	}
 	w := &digestWriter{w: out, h: sha256.New()}
+	s.hosts = append(s.hosts, d.Kind)
 	res, err := sanitizer.Sanitize(ctx, s, in, w)
+	s.hosts = s.hosts[:len(s.hosts)-1]
 	if err != nil {
 		return Result{}, err
 	}

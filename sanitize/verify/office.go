@@ -430,8 +430,9 @@ func (o *office) element(name string, e xml.StartElement) error {
 // badCall finds function calls that fetch, run or leave the workbook.
 var badCall = lazy.Compile(`(?i)(^|[^A-Z0-9_.])(_xlfn\.|_xll\.|_xludf\.|_xlws\.)*(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|REGISTER\.ID|EXEC|DDE|PY|STOCKHISTORY|CUBE[A-Z]+|EVALUATE|FOPEN|FWRITE|FWRITELN|SEND\.KEYS|INITIATE|POKE|EXECUTE|TERMINATE|REQUEST|ENCODEURL)\s*\(`)
 
-// elsewhere finds references to another workbook or to a DDE server.
-var elsewhere = lazy.Compile(`(?i)\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
+// elsewhere finds references to another workbook, which end in "!" (a table's
+// column may be called [2024]), or to a DDE server.
+var elsewhere = lazy.Compile(`(?i)\[\d+\][^\[\](),]*!|'\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
 
 var inQuotes = lazy.Compile(`"[^"]*"`)
 

@@ -1,0 +1,233 @@
+package verify
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"errors"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"strings"
+	"testing"
+
+	"sekisho/internal/corpus"
+	"sekisho/sanitize"
+)
+
+func session() *sanitize.Session {
+	o := &sanitize.Options{Limits: sanitize.DefaultLimits()}
+	return sanitize.NewSession(o, 1<<20, nil, nil)
+}
+
+// good is a treated mail as the gateway writes it.
+const good = "X-Sekisho-Id: 0\r\nX-Sekisho-Result: clean\r\nDate: Tue, 24 Nov 2026 09:00:00 +0900\r\nFrom: a@partner.example\r\nTo: b@town.example\r\nSubject: x\r\nMessage-ID: <1@x>\r\nMIME-Version: 1.0\r\n" +
+	"Content-Type: multipart/mixed; boundary=\"b1\"\r\n\r\n--b1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nhello\r\n" +
+	"--b1\r\nContent-Type: text/plain; charset=utf-8; name=\"a.txt\"\r\nContent-Disposition: attachment; filename=\"a.txt\"\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8NCg==\r\n--b1--\r\n"
+
+func checkMail(text string) error {
+	return Mail(context.Background(), session(), strings.NewReader(text), int64(len(text)))
+}
+
+func TestATreatedMailIsAllowed(t *testing.T) {
+	if err := checkMail(good); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMailsThatAreNotAllowed changes one thing each in a mail that is.
+func TestMailsThatAreNotAllowed(t *testing.T) {
+	for _, c := range []struct{ name, old, new string }{
+		{"a field nobody listed", "Subject: x\r\n", "Subject: x\r\nX-Mailer: y\r\n"},
+		{"two From", "Subject: x\r\n", "Subject: x\r\nFrom: c@d.example\r\n"},
+		{"no MIME-Version", "MIME-Version: 1.0\r\n", ""},
+		{"a bare LF", "hello\r\n", "hello\n"},
+		{"a bare CR", "hello\r\n", "hel\rlo\r\n"},
+		{"an octet beyond ASCII", "hello\r\n", "h\xe9llo\r\n"},
+		{"a NUL", "hello\r\n", "he\x00llo\r\n"},
+		{"a line of 999 octets", "hello\r\n", strings.Repeat("a", 999) + "\r\n"},
+		{"another multipart", "multipart/mixed", "multipart/alternative"},
+		{"a multipart in base64", "boundary=\"b1\"\r\n\r\n", "boundary=\"b1\"\r\nContent-Transfer-Encoding: base64\r\n\r\n"},
+		{"a preamble", "\r\n\r\n--b1\r\n", "\r\n\r\npreamble\r\n--b1\r\n"},
+		{"an epilogue", "--b1--\r\n", "--b1--\r\nepilogue\r\n"},
+		{"no closing boundary", "--b1--\r\n", "\r\n"},
+		{"another charset", "charset=utf-8\r\n", "charset=utf-7\r\n"},
+		{"another media type", "text/plain; charset=utf-8; name=\"a.txt\"", "application/pdf; name=\"a.txt\""},
+		{"another transfer encoding", "quoted-printable", "x-uuencode"},
+		{"a name with another extension", `filename="a.txt"`, `filename="a.exe"`},
+		{"a path in a name", `filename="a.txt"`, `filename="../a.txt"`},
+		{"a second name", `name="a.txt"`, `name="a.js"`},
+		{"a field of a part nobody listed", "Content-Disposition: attachment", "Content-Location: http://x/\r\nContent-Disposition: attachment"},
+		{"an escape sequence", "hello\r\n", "=1B[31m\r\n"},
+		{"a change of reading direction", "hello\r\n", "=E2=80=AE\r\n"},
+		{"what is no UTF-8", "hello\r\n", "=FF\r\n"},
+		{"a PDF as text", "aGVsbG8NCg==", "JVBERi0xLjQK"},
+		{"a message in base64", "text/plain; charset=utf-8; name=\"a.txt\"", "message/rfc822; name=\"a.eml\""},
+	} {
+		text := strings.Replace(good, c.old, c.new, 1)
+		if text == good {
+			t.Fatalf("%s: %q is not in the mail", c.name, c.old)
+		}
+		if err := checkMail(text); err == nil {
+			t.Errorf("%s is allowed", c.name)
+		}
+	}
+}
+
+// edit writes a package anew with some members changed; nil takes one out.
+func edit(t *testing.T, b []byte, change map[string]func(string) string, add map[string]string) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	put := func(name, text string) {
+		m, err := w.Create(name)
+		if err == nil {
+			_, err = io.WriteString(m, text)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := string(text)
+		if c := change[f.Name]; c != nil {
+			s = c(s)
+		}
+		// What the gateway writes declares no type for macros.
+		if f.Name == "[Content_Types].xml" {
+			s = strings.ReplaceAll(s, `<Default Extension="bin" ContentType="application/vnd.ms-office.vbaProject"/>`, "")
+			s = strings.ReplaceAll(s, `<Default Extension="png" ContentType="image/png"/>`, "")
+		}
+		put(f.Name, s)
+	}
+	for name, text := range add {
+		put(name, text)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func replace(old, new string) func(string) string {
+	return func(s string) string { return strings.Replace(s, old, new, 1) }
+}
+
+func checkFile(k sanitize.Kind, b []byte) error {
+	return File(context.Background(), session(), k, bytes.NewReader(b), int64(len(b)))
+}
+
+// TestDocumentsThatAreNotAllowed changes one thing each in documents that are.
+func TestDocumentsThatAreNotAllowed(t *testing.T) {
+	word, excel := corpus.Word("text", false), corpus.Excel("text", false)
+	for k, b := range map[sanitize.Kind][]byte{sanitize.KindDOCX: word, sanitize.KindXLSX: excel} {
+		if err := checkFile(k, edit(t, b, nil, nil)); err != nil {
+			t.Fatalf("the %s itself: %v", k, err)
+		}
+	}
+	const (
+		doc, rels = "word/document.xml", "word/_rels/document.xml.rels"
+		sheet     = "xl/worksheets/sheet1.xml"
+	)
+	for _, c := range []struct {
+		name, member, old, new string
+		add                    map[string]string
+	}{
+		{"an id that leads nowhere", doc, `r:id="rId1"`, `r:id="rId9"`, nil},
+		{"a DOCTYPE", doc, "?>\n", "?>\n<!DOCTYPE x>", nil},
+		{"a processing instruction", doc, "?>\n", "?>\n<?mso-application progid=\"x\"?>", nil},
+		{"an OLE object", doc, "<w:p>", `<w:p><o:OLEObject xmlns:o="urn:schemas-microsoft-com:office:office"/>`, nil},
+		{"an imported chunk", doc, "<w:p>", `<w:altChunk/><w:p>`, nil},
+		{"a field that loads", doc, "<w:p>", `<w:p><w:fldSimple w:instr=" INCLUDETEXT &quot;http://x/&quot;"/>`, nil},
+		{"a DDE field split over runs", doc, "<w:p>", `<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>DD</w:instrText></w:r><w:r><w:instrText>EAUTO c:\\x</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>`, nil},
+		{"a part nobody refers to", doc, "", "", map[string]string{"word/extra.xml": "<x/>"}},
+		{"a relationship of another type", rels, "relationships/hyperlink", "relationships/attachedTemplate", nil},
+		{"a link of another scheme", rels, "https://www.example.jp/", "file://server/share", nil},
+		{"a relationship to nothing", rels, `</Relationships>`, `<Relationship Id="rId7" Type="` + nsRelTransitional + `/styles" Target="styles.xml"/></Relationships>`, nil},
+		{"another main part", "[Content_Types].xml", "document.main+xml", "template.main+xml", nil},
+		{"a macro-enabled main part", "[Content_Types].xml", "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml", "application/vnd.ms-word.document.macroEnabled.main+xml", nil},
+		{"a path in the archive", doc, "", "", map[string]string{"../x.xml": "<x/>"}},
+		{"a name twice but for case", doc, "", "", map[string]string{"word/DOCUMENT.xml": "<x/>"}},
+		{"a formula that fetches", sheet, "SUM(1,2)", `WEBSERVICE("http://x/")`, nil},
+		{"a formula of DDE", sheet, "SUM(1,2)", `cmd|'/c calc'!A1`, nil},
+		{"a formula of another workbook", sheet, "SUM(1,2)", `[1]Sheet1!A1`, nil},
+		{"a picture that is none", "[Content_Types].xml", "", "", nil},
+	} {
+		base, k := word, sanitize.KindDOCX
+		if c.member == sheet {
+			base, k = excel, sanitize.KindXLSX
+		}
+		change := map[string]func(string) string{}
+		if c.old != "" {
+			change[c.member] = replace(c.old, c.new)
+		}
+		if c.name == "a picture that is none" {
+			change["[Content_Types].xml"] = replace("<Override", `<Override PartName="/word/media/a.png" ContentType="image/png"/><Override`)
+			change[rels] = replace(`</Relationships>`, `<Relationship Id="rId7" Type="`+nsRelTransitional+`/image" Target="media/a.png"/></Relationships>`)
+			c.add = map[string]string{"word/media/a.png": "MZ"}
+		}
+		err := checkFile(k, edit(t, base, change, c.add))
+		if !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("%s: %v, want it not allowed", c.name, err)
+		}
+	}
+}
+
+func TestColumnsOfTablesAreNoOtherWorkbooks(t *testing.T) {
+	for f, bad := range map[string]bool{
+		"Table1[2024]": false, "SUM(Table1[[2024],[2025]])": false, `"[1]x!"`: false,
+		"[1]Sheet!A1": true, "'[12]My Sheet'!A1": true, "SUM(A1,[2]S!B2)": true, "[3]!Name": true,
+	} {
+		if err := formula(f); (err != nil) != bad {
+			t.Errorf("formula %s: %v", f, err)
+		}
+	}
+}
+
+func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
+	var p, j bytes.Buffer
+	if err := png.Encode(&p, corpus.Picture()); err != nil {
+		t.Fatal(err)
+	}
+	if err := jpeg.Encode(&j, corpus.Picture(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for k, b := range map[sanitize.Kind][]byte{sanitize.KindPNG: p.Bytes(), sanitize.KindJPEG: j.Bytes()} {
+		if err := checkFile(k, b); err != nil {
+			t.Errorf("%s: %v", k, err)
+		}
+		for _, tail := range []string{"x", "PK\x05\x06", corpus.Macro} {
+			if err := checkFile(k, append(bytes.Clone(b), tail...)); err == nil {
+				t.Errorf("%s with %q behind its end is allowed", k, tail)
+			}
+		}
+	}
+	withText := append(bytes.Clone(p.Bytes()[:33]), append([]byte("\x00\x00\x00\x05tEXta\x00bcd\x00\x00\x00\x00"), p.Bytes()[33:]...)...)
+	if err := checkFile(sanitize.KindPNG, withText); err == nil {
+		t.Error("a PNG with a text chunk is allowed")
+	}
+	comment := append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, 5, 'a', 'b', 'c'}, j.Bytes()[2:]...)
+	if err := checkFile(sanitize.KindJPEG, comment); err == nil {
+		t.Error("a JPEG with a comment is allowed")
+	}
+}
+
+func TestKindsThatAreNeverWritten(t *testing.T) {
+	for _, k := range []sanitize.Kind{sanitize.KindPDF, sanitize.KindDOCM, sanitize.KindZIP, sanitize.KindUnknown, ""} {
+		if err := checkFile(k, []byte("hello")); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("kind %q: %v, want it not allowed", k, err)
+		}
+	}
+}
