@@ -140,9 +140,11 @@ func (t *tx) take(r *row, e *spool.Entry, lease string, now time.Time) error {
 }
 
 // lookAgain sends a tampered row that nobody works on to the pipeline, which
-// holds it. Its seal stays wrong, so that the pipeline sees what happened.
+// holds it. Its seal is taken away, so that the pipeline sees what happened: a
+// row that was Received, and whose state alone was changed, would fit its seal
+// again.
 func (t *tx) lookAgain(r *row, now time.Time) error {
-	_, err := t.exec("UPDATE entries SET state = ?, due = ?, lease = '', lease_until = 0 WHERE seq = ?", int64(spool.Received), now.UnixMicro(), r.seq)
+	_, err := t.exec("UPDATE entries SET state = ?, due = ?, seal = x'', lease = '', lease_until = 0 WHERE seq = ?", int64(spool.Received), now.UnixMicro(), r.seq)
 	if err != nil {
 		return err
 	}
