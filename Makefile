@@ -57,6 +57,14 @@ corpus: deps build ## figures over a collection of real mails and documents besi
 faults-power: ## 50 power cuts under load (CUTS=n), on a disk that keeps only what was synced
 	SEKISHO_CUTS=$(or $(CUTS),50) go test -count=1 -timeout 60m -run 'TestPowerCutsOfTheGateway' -v ./internal/faults/
 
+.PHONY: faults-disk
+faults-disk: ## ill disks, damaged stores, poison, small memory, in their long forms
+	SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'IllDisk|Damaged|Flipped|Kills|SmallMemory|Locked' -v ./internal/faults/
+
+.PHONY: faults-soak
+faults-soak: ## 20,000 messages (SOAK=n) through one daemon: nothing grows
+	SEKISHO_SOAK=$(or $(SOAK),20000) go test -count=1 -timeout 120m -run 'TestSoak' -v ./internal/faults/
+
 .PHONY: mutate
 mutate: ## take out each sync in turn: a test must notice
 	bash scripts/mutate.sh

@@ -258,3 +258,39 @@ func TestFlippedBitsOfTheDatabase(t *testing.T) {
 		t.Error("no flip did anything: this shows nothing")
 	}
 }
+
+// TestLockedDatabaseOfTheGateway has another program hold the database longer
+// than the gateway waits: the answer is 4xx, and 250 again by itself.
+func TestLockedDatabaseOfTheGateway(t *testing.T) {
+	if setting(t, "SEKISHO_CUTS", 3) < 10 {
+		t.Skip("SKIPPED in the short form, it waits for half a minute: make faults-disk runs it")
+	}
+	t.Parallel()
+	g := newGateway(t, filepath.Join(t.TempDir(), "data"), "")
+	g.boot()
+	if r := g.one(); !strings.HasPrefix(r, "250") {
+		t.Fatal(r)
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(g.data, "sekisho.db")+"?_txlock=immediate&_pragma=busy_timeout(5000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		began := time.Now()
+		if r := g.one(); r == "" || r[0] != '4' || time.Since(began) > 30*time.Second {
+			t.Errorf("while the database is locked: %q after %v, want 4xx", r, time.Since(began))
+		}
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if r := g.one(); !strings.HasPrefix(r, "250") {
+		t.Errorf("when it is free again: %q", r)
+	}
+	g.drained(result{Test: "locked database"})
+}
