@@ -90,7 +90,11 @@ func (r *Runner) inLane(ctx context.Context, l *lane, o *sanitize.Options, in *o
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, laneTime)
+	limit := r.patience
+	if limit == 0 {
+		limit = laneTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	stop := context.AfterFunc(ctx, w.process.Kill)
 	res, err := w.serve(o, in)

@@ -60,6 +60,7 @@ type Runner struct {
 	starting            int
 	closed              bool
 	slots               chan struct{}
+	patience            time.Duration // with a worker of the lane; zero: laneTime
 	treating, verifying lane
 }
 
