@@ -348,7 +348,7 @@ func TestFilesNamedInDocumentsExist(t *testing.T) {
 // TestTargetsNamedInDocumentsExist: make targets.
 func TestTargetsNamedInDocumentsExist(t *testing.T) {
 	makefile := read(t, "Makefile")
-	target := regexp.MustCompile("`make ([a-z]+)[^`]*`")
+	target := regexp.MustCompile("`make ([a-z-]+)[^`]*`")
 	for _, doc := range documents(t) {
 		for _, m := range target.FindAllStringSubmatch(read(t, doc), -1) {
 			if !strings.Contains(makefile, fmt.Sprintf("\n%s:", m[1])) {
@@ -372,5 +372,38 @@ func TestStoriesNamedInCoverageExist(t *testing.T) {
 	}
 	if n < 30 {
 		t.Errorf("only %d stories named", n)
+	}
+}
+
+// TestEveryStoreyStandsInArchitecture: the table of deptest is the truth, the
+// picture in the document is of the same house.
+func TestEveryStoreyStandsInArchitecture(t *testing.T) {
+	_, after, _ := strings.Cut(read(t, "docs/architecture.md"), "### Storeys")
+	_, block, _ := strings.Cut(after, "```")
+	block, _, _ = strings.Cut(block, "```")
+	words := strings.FieldsFunc(block, func(r rune) bool { return strings.ContainsRune(" \n/{},", r) })
+	n := 0
+	for _, f := range source(t, "internal/deptest", true) {
+		ast.Inspect(f, func(node ast.Node) bool {
+			v, ok := node.(*ast.ValueSpec)
+			if !ok || v.Names[0].Name != "rows" {
+				return true
+			}
+			ast.Inspect(v, func(node ast.Node) bool {
+				if e, ok := node.(ast.Expr); ok {
+					if path, ok := literal(e); ok {
+						n++
+						if last := path[strings.LastIndexByte(path, '/')+1:]; !slices.Contains(words, last) {
+							t.Errorf("%s stands in no storey of docs/architecture.md", path)
+						}
+					}
+				}
+				return true
+			})
+			return false
+		})
+	}
+	if n < 30 {
+		t.Errorf("only %d packages found", n)
 	}
 }
