@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type site struct {
 	bin     string // where the three binaries are
 	sinks   map[string]*sink
 	gateway *exec.Cmd
+	ended   chan error // one value, when the gateway has
 	log     *watchedLog
 }
 
@@ -68,7 +70,7 @@ func (s *site) data() string   { return filepath.Join(s.dir, "data") }
 func (s *site) close() {
 	if s.gateway != nil {
 		_ = s.gateway.Process.Kill()
-		_ = s.gateway.Wait()
+		<-s.ended
 	}
 	for _, k := range s.sinks {
 		k.down()
@@ -81,12 +83,26 @@ func (s *site) start() error {
 	s.gateway = exec.Command(filepath.Join(s.bin, "sekishod"), "--config", s.config())
 	s.gateway.Stderr = s.log
 	if err := s.gateway.Start(); err != nil {
+		s.gateway = nil
 		return err
 	}
-	if err := s.log.wait("started", 60*time.Second); err != nil {
-		return fmt.Errorf("%w\n%s", err, s.log)
+	g, ended := s.gateway, make(chan error, 1)
+	go func() { ended <- g.Wait() }()
+	s.ended = ended
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		switch err := s.log.wait("started", 100*time.Millisecond); {
+		case err == nil:
+			return nil
+		case time.Now().After(deadline):
+			return fmt.Errorf("%w\n%s", err, s.log)
+		}
+		select {
+		case err := <-ended:
+			s.gateway = nil
+			return fmt.Errorf("the gateway did not start: %w\n%s", err, s.log)
+		default:
+		}
 	}
-	return nil
 }
 
 func (s *site) mustStart(t *testing.T) {
@@ -101,9 +117,8 @@ func (s *site) end(sig os.Signal) error {
 	if err := s.gateway.Process.Signal(sig); err != nil {
 		return err
 	}
-	err := s.gateway.Wait()
 	s.gateway = nil
-	return err
+	return <-s.ended
 }
 
 // listening is the address of a listener.
@@ -180,22 +195,27 @@ type heldEntry struct {
 	Reasons, Parts           []string
 }
 
-// held lists what is held, by subject, whole messages and parts apart.
-func (s *site) held(t *testing.T) (whole, parts map[string]heldEntry) {
+// retry makes an entry due now, unless it has moved on by itself.
+func (s *site) retry(t *testing.T, id string) {
 	t.Helper()
-	whole, parts = map[string]heldEntry{}, map[string]heldEntry{}
+	waitFor(t, "retry of "+id, func() bool {
+		_, _, code := s.run("queue", "retry", id)
+		return code == 0 || code == 4
+	})
+}
+
+// heldByID lists what is held.
+func (s *site) heldByID(t *testing.T) map[string]heldEntry {
+	t.Helper()
+	all := map[string]heldEntry{}
 	for l := range strings.Lines(s.must(t, "quarantine", "list", "--json")) {
 		var e heldEntry
 		if err := json.Unmarshal([]byte(l), &e); err != nil {
 			t.Fatal(err)
 		}
-		if len(e.Parts) == 0 {
-			whole[e.Subject] = e
-		} else {
-			parts[e.Subject] = e
-		}
+		all[e.ID] = e
 	}
-	return whole, parts
+	return all
 }
 
 // drain waits until nothing is received or queued.
@@ -447,4 +467,24 @@ func (w *watchedLog) waitMore(msg string, n int, limit time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// one reads one value of the database.
+func one[T any](t *testing.T, db *sql.DB, query string, args ...any) T {
+	t.Helper()
+	var v T
+	if err := db.QueryRow(query, args...).Scan(&v); err != nil {
+		t.Fatalf("%s %v: %v", query, args, err)
+	}
+	return v
+}
+
+// waitFor waits until something is so.
+func waitFor(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for: %s", what)
+		}
+	}
 }
