@@ -65,7 +65,8 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	text := charset.NewReader(label, src)
 	text.DropControls = true
 
-	c := newConverter(s.Options.URLs, s.Meter(text), out)
+	marked := &marker{w: out}
+	c := newConverter(s.Options.URLs, s.Meter(text), marked)
 	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
 	if rule := s.Options.Rule(sanitize.ClassHTML); rule.Allows(sanitize.Text) {
 		// A body has no name, and the pictures it shows are parts beside it; a
@@ -81,6 +82,9 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		res.Kind, res.Mode = sanitize.KindHTML, sanitize.Rebuild
 	} else if err := c.run(ctx); err != nil {
 		return sanitize.Result{}, fmt.Errorf("html: %w", err)
+	}
+	if err := marked.close(); err != nil {
+		return sanitize.Result{}, fmt.Errorf("write: %w", err)
 	}
 	if err := s.Spend(c.written); err != nil {
 		return sanitize.Result{}, err
@@ -99,6 +103,49 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		}
 	}
 	return res, nil
+}
+
+// marker puts a byte order mark before text that is not plain ASCII, so that
+// Notepad and Excel read it; a mail's own text loses it again. It holds the
+// beginning back until it knows. Behind 64 KiB of ASCII it marks without
+// knowing: no reader minds the mark.
+type marker struct {
+	w    io.Writer
+	held []byte
+	open bool
+}
+
+func (m *marker) Write(p []byte) (int, error) {
+	if m.open {
+		return m.w.Write(p)
+	}
+	m.held = append(m.held, p...)
+	for _, c := range p {
+		if c >= 0x80 {
+			return len(p), m.begin("\xef\xbb\xbf")
+		}
+	}
+	if len(m.held) >= 64<<10 {
+		return len(p), m.begin("\xef\xbb\xbf")
+	}
+	return len(p), nil
+}
+
+func (m *marker) begin(mark string) error {
+	m.open = true
+	if _, err := io.WriteString(m.w, mark); err != nil {
+		return err
+	}
+	_, err := m.w.Write(m.held)
+	m.held = nil
+	return err
+}
+
+func (m *marker) close() error {
+	if m.open || len(m.held) == 0 {
+		return nil
+	}
+	return m.begin("")
 }
 
 // metaCharset finds the charset that a document names for itself. A document

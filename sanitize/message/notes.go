@@ -66,10 +66,14 @@ func (w *work) tell(index int, o sanitize.Object) {
 	w.treated = append(w.treated, t)
 }
 
-// count adds a finding to counts. A finding whose detail is a number stands
-// for that many.
+// count adds a finding to counts. A finding whose detail is a number stands for
+// that many.
 func count(cs []notice.Count, f sanitize.Finding) []notice.Count {
-	n, err := strconv.Atoi(f.Detail)
+	number := f.Detail
+	if strings.HasPrefix(f.Rule, "text.") {
+		number, _, _ = strings.Cut(number, " ") // "3 control characters"
+	}
+	n, err := strconv.Atoi(number)
 	if err != nil || n < 1 || n > 1e6 {
 		n = 1
 	}
