@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"sekisho/internal/sandbox"
 	"sekisho/sanitize"
@@ -80,6 +81,9 @@ func lane() (err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
+	// One message at a time needs one thread; more of them wake each other for
+	// nothing, which in short texts is a good part of the work.
+	runtime.GOMAXPROCS(1)
 	in, answer := os.NewFile(sanitize.FDInput, "input"), os.NewFile(sanitize.FDReply, "reply")
 	var message []byte
 	for {
