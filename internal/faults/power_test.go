@@ -457,6 +457,18 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 				t.Errorf("what was moved aside is in its place again: %v", err)
 			}
 		}},
+		{"Scrub", func(t *testing.T) {
+			e := held(t, time.Now().Add(time.Hour))
+			s.vandal("UPDATE entries SET expires = 1")
+			clear(s.acked)
+			if n, err := s.db.Scrub(ctx); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if got, err := s.Get(ctx, "town", e.Envelope.ID); err != nil || got.State != spool.Received || got.Tampered == "" {
+				t.Errorf("what was put back to be looked at is %s, %v", got.State, err)
+			}
+		}},
 		{"a row moved aside", func(t *testing.T) {
 			s.mustAccept([]byte("content"))
 			var id envelope.ID
