@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -350,26 +351,32 @@ func (a *Admin) remove(ctx context.Context, by Account, q client.Request) (any, 
 }
 
 func (a *Admin) queueList(ctx context.Context, _ Account, q client.Request) (any, error) {
-	out := []client.Queued{}
+	// Ids sort by time in either state, so the two lists are one when merged,
+	// and a page ends where the next one can begin.
+	n := limit(q.Limit)
+	var es []spool.Entry
 	for _, s := range []spool.State{spool.Received, spool.Queued} {
-		es, err := a.Journal.List(ctx, spool.Filter{Tenant: envelope.TenantID(q.Tenant), State: s, After: envelope.ID(q.After), Limit: limit(q.Limit)})
+		some, err := a.Journal.List(ctx, spool.Filter{Tenant: envelope.TenantID(q.Tenant), State: s, After: envelope.ID(q.After), Limit: n})
 		if err != nil {
 			return nil, fmt.Errorf("list queue: %w", err)
 		}
-		for i := range es {
-			e := &es[i]
-			c := client.Queued{ID: string(e.Envelope.ID), Time: e.Envelope.Received, Tenant: string(e.Envelope.Tenant),
-				From: e.Envelope.From.String(), To: addresses(e.Pending, e.Envelope.To), Attempts: e.Attempts, Due: e.Due, Err: e.Err, State: s.String()}
-			if legs, err := a.Table().Legs(e.Envelope.Zone, e.Pending); err == nil {
-				for i, l := range legs {
-					if i > 0 {
-						c.Hop += ","
-					}
-					c.Hop += l.Hop.Name
+		es = append(es, some...)
+	}
+	slices.SortFunc(es, func(a, b spool.Entry) int { return strings.Compare(string(a.Envelope.ID), string(b.Envelope.ID)) })
+	out := []client.Queued{}
+	for i := range es[:min(n, len(es))] {
+		e := &es[i]
+		c := client.Queued{ID: string(e.Envelope.ID), Time: e.Envelope.Received, Tenant: string(e.Envelope.Tenant),
+			From: e.Envelope.From.String(), To: addresses(e.Pending, e.Envelope.To), Attempts: e.Attempts, Due: e.Due, Err: e.Err, State: e.State.String()}
+		if legs, err := a.Table().Legs(e.Envelope.Zone, e.Pending); err == nil {
+			for i, l := range legs {
+				if i > 0 {
+					c.Hop += ","
 				}
+				c.Hop += l.Hop.Name
 			}
-			out = append(out, c)
 		}
+		out = append(out, c)
 	}
 	return out, nil
 }

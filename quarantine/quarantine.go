@@ -163,6 +163,68 @@ func (q *Quarantine) Expire(ctx context.Context) (int, error) {
 	}
 }
 
+// Trim has the originals of what is done deleted before their time, the oldest
+// first, until at most limit bytes are kept, and returns of how many. What is
+// held, queued or received is never touched.
+func (q *Quarantine) Trim(ctx context.Context, limit int64) (int, error) {
+	var total int64
+	if err := q.done(ctx, func(e *spool.Entry) (bool, error) {
+		total += e.Original.Size + e.Sanitized.Size
+		return true, nil
+	}); err != nil {
+		return 0, err
+	}
+	n := 0
+	if total <= limit {
+		return 0, nil
+	}
+	now := q.Now()
+	err := q.done(ctx, func(e *spool.Entry) (bool, error) {
+		if total <= limit {
+			return false, nil
+		}
+		t, err := q.Spool.Take(ctx, e.Envelope.Tenant, e.Envelope.ID, spool.Done)
+		if errors.Is(err, spool.ErrNotFound) || errors.Is(err, spool.ErrState) {
+			return true, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("take: %w", err)
+		}
+		if err := q.Spool.Settle(ctx, t, spool.Change{
+			To:     spool.Done,
+			Update: func(e *spool.Entry) { e.Expires = now },
+			Events: []audit.Event{q.event(t, "gateway", "trimmed", "the originals have their share of the disk")},
+		}); err != nil {
+			return false, fmt.Errorf("settle: %w", err)
+		}
+		total -= e.Original.Size + e.Sanitized.Size
+		n++
+		return true, nil
+	})
+	return n, err
+}
+
+// done calls f for every entry that is done, oldest first, until it says false.
+func (q *Quarantine) done(ctx context.Context, f func(*spool.Entry) (bool, error)) error {
+	const portion = 500
+	var after envelope.ID
+	for {
+		es, err := q.Spool.List(ctx, spool.Filter{State: spool.Done, After: after, Limit: portion})
+		if err != nil {
+			return fmt.Errorf("list done: %w", err)
+		}
+		for i := range es {
+			after = es[i].Envelope.ID
+			if more, err := f(&es[i]); err != nil || !more {
+				return err
+			}
+		}
+		if len(es) < portion {
+			return nil
+		}
+	}
+}
+
 // end is the change to Done.
 func (q *Quarantine) end(e spool.Entry, by, act, detail string) spool.Change {
 	expires := q.Now().Add(q.Originals)

@@ -46,9 +46,14 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 	if g.config.Store.KeyFile == "" {
 		warn("site key", "it lies in data_dir with what it protects: keep a copy elsewhere and off the backup; a lost key file is lost mail")
 	}
-	for _, name := range []string{"site.key", "seal.key"} {
-		if st, err := os.Stat(filepath.Join(g.config.DataDir, name)); err == nil && st.Mode().Perm()&0o077 != 0 {
-			add("key file "+name, false, "others may read it: chmod 600")
+	for _, name := range []string{g.keyFile, filepath.Join(g.config.DataDir, "seal.key")} {
+		switch st, err := os.Stat(name); {
+		case err != nil:
+			add("key file", false, err.Error()+": what is stored cannot be read after the next start")
+		case st.Mode().Perm()&0o077 != 0:
+			add("key file", false, name+": others may read it: chmod 600")
+		default:
+			add("key file", true, name)
 		}
 	}
 	for _, c := range g.certs {

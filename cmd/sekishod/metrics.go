@@ -46,6 +46,11 @@ func newMetrics() *metrics {
 		last:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekisho_last_delivery_seconds", Help: "Time of the last delivery, by hop."}, []string{"hop"}),
 		alarms:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sekisho_alarms_total", Help: "What somebody must look at."}, []string{"kind"}),
 	}
+	// A counter that does not exist until its first event cannot be watched for
+	// a change.
+	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed"} {
+		m.alarms.WithLabelValues(kind)
+	}
 	m.registry.MustRegister(m.received, m.refused, m.examined, m.took, m.failures, m.recipients, m.attempt, m.outgoing, m.down, m.last, m.alarms,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

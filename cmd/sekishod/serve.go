@@ -19,6 +19,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sys/unix"
 
 	"sekisho/admin"
 	"sekisho/admin/client"
@@ -53,6 +54,7 @@ type gateway struct {
 	server  *smtpd.Server
 	metrics *metrics
 	broken  chan error
+	keyFile string
 	runner  *worker.Runner // nil when no worker can be confined
 	// confined is why no worker can be confined here, nil when one can.
 	confined error
@@ -115,11 +117,11 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 			_ = g.store.Close()
 		}
 	}()
-	keyFile := c.Store.KeyFile
-	if keyFile == "" {
-		keyFile = filepath.Join(c.DataDir, "site.key")
+	g.keyFile = c.Store.KeyFile
+	if g.keyFile == "" {
+		g.keyFile = filepath.Join(c.DataDir, "site.key")
 	}
-	keys, err := blob.OpenKeyring(ctx, keyFile, g.store)
+	keys, err := blob.OpenKeyring(ctx, g.keyFile, g.store)
 	if err != nil {
 		return nil, err
 	}
@@ -353,6 +355,12 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 		if _, err := q.Expire(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("expire", "err", err)
 		}
+		if n, err := g.trim(ctx, q); err != nil && ctx.Err() == nil {
+			g.log.Error("trim", "err", err)
+		} else if n > 0 {
+			g.log.Error("trim", "err", fmt.Sprintf("originals.max_disk is reached: %d originals of delivered mail went before their time", n))
+			g.metrics.alarms.WithLabelValues("originals").Inc()
+		}
 		if _, err := g.spool.Sweep(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("sweep", "err", err)
 		}
@@ -367,6 +375,22 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 			}
 		}
 	}
+}
+
+// trim keeps the originals of delivered mail within their share of the disk.
+func (g *gateway) trim(ctx context.Context, q *quarantine.Quarantine) (int, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(g.config.DataDir, &fs); err != nil {
+		return 0, fmt.Errorf("statfs: %w", err)
+	}
+	disk := int64(fs.Blocks) * fs.Bsize
+	share := disk / 100 * int64(g.config.Originals.MaxDisk)
+	// While less than that is in use on the whole disk, nothing can be over it,
+	// and the journal need not be added up.
+	if disk-int64(fs.Bfree)*fs.Bsize <= share {
+		return 0, nil
+	}
+	return q.Trim(ctx, share)
 }
 
 // retry makes a queued entry due at once.
