@@ -32,16 +32,11 @@ func New(zone string) (*Server, error) {
 	if err := s.Add(zone); err != nil {
 		return nil, err
 	}
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, l, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
-	s.Addr = pc.LocalAddr().String()
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		pc.Close()
-		return nil, fmt.Errorf("listen: %w", err)
-	}
+	s.Addr = l.Addr().String()
 	s.udp = &dns.Server{PacketConn: pc, Handler: s}
 	s.tcp = &dns.Server{Listener: l, Handler: s}
 	var up sync.WaitGroup
@@ -52,6 +47,21 @@ func New(zone string) (*Server, error) {
 	}
 	up.Wait()
 	return s, nil
+}
+
+// listen opens one port for both protocols. The other one's may be taken by
+// somebody else, so it tries several.
+func listen() (pc net.PacketConn, l net.Listener, err error) {
+	for range 20 {
+		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if pc, err = net.ListenPacket("udp", l.Addr().String()); err == nil {
+			return pc, l, nil
+		}
+		l.Close()
+	}
+	return nil, nil, err
 }
 
 // Close stops the server.
