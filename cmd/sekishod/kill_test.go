@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +49,16 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	t.Logf("seed %d, %d kills", seed, kills)
 
 	dir := t.TempDir()
-	var sink smtptest.Sink
+	// Senders wait while much is under way: what is tested is the kill, not how
+	// long a queue can get.
+	const underWay = 200
+	var arrived atomic.Int64
+	sink := smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
+		if c.Stage == smtptest.StageFinal {
+			arrived.Add(1)
+		}
+		return smtptest.Act{}
+	}}
 	if err := sink.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +80,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 
 	var mu sync.Mutex
 	acknowledged := map[string]bool{}
+	whole := int64(0) // of these, the ones that will be held as a whole
 	var sent atomic.Int64
 	ctx, cancel := context.WithCancel(context.Background())
 	var senders sync.WaitGroup
@@ -78,14 +89,23 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		go func() {
 			defer senders.Done()
 			for ctx.Err() == nil {
+				mu.Lock()
+				behind := int64(len(acknowledged)) - arrived.Load() - whole
+				mu.Unlock()
+				if behind > underWay {
+					time.Sleep(10 * time.Millisecond)
+					continue
+				}
 				n := sent.Add(1)
 				token := fmt.Sprintf("token-%06d", n)
 				m := corpus.Mail{From: "a@partner.example", To: "soumu@town.example.lg.jp", Subject: token, Text: token + "\n"}
-				if n%7 == 0 { // held as a whole
+				switch {
+				case n%7 == 0: // held as a whole
 					m.Files = []corpus.Attachment{{Name: "x.exe", Media: "application/octet-stream", Data: corpus.Program()}}
-				}
-				if n%5 == 0 { // a part kept back
+				case n%5 == 0: // a part kept back
 					m.Files = []corpus.Attachment{{Name: "x.pdf", Media: "application/pdf", Data: corpus.PDF()}}
+				case n%4 == 0: // large enough to lie in a file
+					m.Text += strings.Repeat("0123456789 abcdefghij\n", 2000)
 				}
 				reply, err := sendMail(port, "a@partner.example", []string{"soumu@town.example.lg.jp"}, m.Bytes())
 				if err != nil || !strings.HasPrefix(reply, "250") {
@@ -96,6 +116,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				fmt.Fprintln(acks, token)
 				err = acks.Sync()
 				acknowledged[token] = true
+				if n%7 == 0 {
+					whole++
+				}
 				mu.Unlock()
 				if err != nil {
 					t.Error(err)
@@ -118,7 +141,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 	for range kills {
 		g, _ := boot()
-		time.Sleep(time.Duration(100+random.IntN(900)) * time.Millisecond)
+		time.Sleep(time.Duration(20+random.IntN(980)) * time.Millisecond)
 		_ = g.Process.Kill()
 		_ = g.Wait()
 	}
@@ -192,6 +215,120 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if !strings.Contains(cli("audit", "verify"), "whole") {
 		t.Error("the chain of the audit is broken")
 	}
+}
+
+// TestKilledWorkersCostAttachmentsAndNoMail kills single workers, and the small
+// process that forks them, at random instants under load. A mail whose worker
+// died twice is held; once there is quiet, its release delivers it.
+func TestKilledWorkersCostAttachmentsAndNoMail(t *testing.T) {
+	s := newSite(t, binaries, "")
+	s.mustStart(t)
+	town := s.sinks["TOWN"]
+	ctx, cancel := context.WithCancel(context.Background())
+	killed := make(chan int)
+	gateway := s.gateway.Process.Pid
+	go func() {
+		n := 0
+		for ctx.Err() == nil {
+			if pids := workersOf(gateway); len(pids) > 0 && syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL) == nil {
+				n++
+			}
+			time.Sleep(time.Duration(5+rand.IntN(60)) * time.Millisecond)
+		}
+		killed <- n
+	}()
+	ids := map[string]string{}
+	for i := range 80 {
+		m := corpus.Mail{Subject: fmt.Sprintf("token-%06d", i), Text: "body text"}
+		switch i % 4 {
+		case 0:
+			m.Files = []corpus.Attachment{marked()}
+		case 1:
+			m.Files = []corpus.Attachment{{Name: "a.docm", Media: "application/octet-stream", Data: corpus.Word("text", true)}}
+		case 2:
+			m.Files = []corpus.Attachment{{Name: "a.png", Media: "image/png", Data: corpus.PNG()}}
+		}
+		ids[s.send(t, m)] = m.Subject
+	}
+	if err := s.drain(2 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if n := <-killed; n < 20 {
+		t.Errorf("only %d workers were killed: the test has tested little", n)
+	} else {
+		t.Logf("%d workers were killed", n)
+	}
+	untreated(t, town)
+	held := s.heldByID(t)
+	direct := len(town.delivered())
+	for id, subject := range ids {
+		e, ok := held[id]
+		if !ok {
+			continue
+		}
+		if e.Class != "failed" {
+			t.Errorf("%s is held as %+v", subject, e)
+		}
+		if _, complaint, code := s.run("quarantine", "release", id, "--reason", "the workers live again"); code != 0 {
+			t.Errorf("%s: release: status %d, %s", subject, code, complaint)
+		}
+	}
+	if err := s.drain(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, m := range town.delivered() {
+		if !bytes.Contains(m.Data, []byte("body text")) {
+			t.Errorf("a mail without its body:\n%s", m.Data)
+		}
+		got[string(regexp.MustCompile(`token-\d{6}`).Find(m.Data))]++
+	}
+	for _, subject := range ids {
+		if got[subject] != 1 {
+			t.Errorf("%s arrived %d times", subject, got[subject])
+		}
+	}
+	untreated(t, town)
+	t.Logf("%d of %d arrived at once", direct, len(ids))
+	if direct < len(ids)/2 {
+		t.Errorf("only %d of %d arrived at once", direct, len(ids))
+	}
+}
+
+// workersOf lists the processes below pid.
+func workersOf(pid int) []int {
+	children := map[int][]int{}
+	es, _ := os.ReadDir("/proc")
+	for _, e := range es {
+		p, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join("/proc", e.Name(), "stat"))
+		if err != nil {
+			continue // it has ended
+		}
+		// proc(5): the name, which may hold anything, ends with the last ")".
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(f) < 2 || f[0] == "Z" {
+			continue
+		}
+		parent, err := strconv.Atoi(f[1])
+		if err == nil {
+			children[parent] = append(children[parent], p)
+		}
+	}
+	var all []int
+	for next := children[pid]; len(next) > 0; {
+		all = append(all, next...)
+		var below []int
+		for _, p := range next {
+			below = append(below, children[p]...)
+		}
+		next = below
+	}
+	return all
 }
 
 // freePort reserves a port by letting it go again: the daemon is started many
