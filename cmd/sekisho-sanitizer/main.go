@@ -1,7 +1,6 @@
-// A worker lives for milliseconds: it need not know of its container's share
-// of the CPU, nor look again whether that has changed.
+// A worker lives for milliseconds: it need not look again how much of the CPU
+// its container may use.
 //
-//go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
 // Sekisho-sanitizer is the worker: it treats or verifies one message or file
