@@ -176,6 +176,9 @@ func TestIllDiskOfTheGatewayAsRootWithFUSE(t *testing.T) {
 		t.Errorf("as soon as there is room again: %s", r)
 	}
 
+	if !strings.Contains(g.log.String(), "the disk failed under a commit of the journal") {
+		t.Error("no alarm that the disk failed")
+	}
 	disk.Cut(lossyfs.Drop, 1)
 	stopDaemon()
 	disk.Remount()
