@@ -1,11 +1,11 @@
 package quarantine_test
 
 import (
-	"database/sql"
+	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,28 +21,30 @@ import (
 	"sekisho/spool"
 )
 
-// room is a quarantine over a real journal.
-type room struct {
+// world is a quarantine on the embedded store, with a clock that is set.
+type world struct {
 	*quarantine.Quarantine
-	db  string
-	now time.Time
+	spool *spool.Spool
+	now   time.Time
+	db    string // path of the database
 }
 
-func newRoom(t *testing.T) *room {
+func newWorld(t *testing.T) *world {
 	t.Helper()
-	folder := t.TempDir()
-	r := &room{db: filepath.Join(folder, "j.db"), now: time.Now()}
+	ctx, folder := t.Context(), t.TempDir()
+	w := &world{now: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC)}
+	clock := func() time.Time { return w.now }
 	signer, err := seal.NewSigner(seal.NewSeed())
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := func() time.Time { return r.now }
-	journal, err := sqlite.Open(t.Context(), sqlite.Options{Path: r.db, Seal: signer, Now: now})
+	w.db = filepath.Join(folder, "sekisho.db")
+	store, err := sqlite.Open(ctx, sqlite.Options{Path: w.db, Seal: signer, Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { journal.Close() })
-	keys, err := blob.OpenKeyring(t.Context(), filepath.Join(folder, "site.key"), journal)
+	t.Cleanup(func() { store.Close() })
+	keys, err := blob.OpenKeyring(ctx, filepath.Join(folder, "site.key"), store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,299 +52,186 @@ func newRoom(t *testing.T) *room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &spool.Spool{Journal: journal, Blobs: blobs, Keys: keys, Seal: signer, MinFree: 1 << 20, Now: now}
-	r.Quarantine = &quarantine.Quarantine{Spool: s, Now: now, Log: slog.New(slog.DiscardHandler), Originals: time.Hour}
-	return r
+	w.spool = &spool.Spool{Journal: store, Blobs: blobs, Keys: keys, Seal: signer, Now: clock, MinFree: 1}
+	w.Quarantine = &quarantine.Quarantine{Spool: w.spool, Now: clock, Log: slog.New(slog.DiscardHandler), Originals: 24 * time.Hour}
+	return w
 }
 
-func addr(s string) envelope.Address {
-	a, err := envelope.ParseAddress(s)
-	if err != nil {
-		panic(err)
-	}
-	return a
-}
-
-// held takes a message in and holds it.
-func (r *room) held(t *testing.T, class sanitize.Class, to ...string) envelope.ID {
+// hold accepts a message and settles it to Held.
+func (w *world) hold(t *testing.T, tenant envelope.TenantID, class sanitize.Class) envelope.ID {
 	t.Helper()
-	d, err := r.Spool.NewDraft(t.Context())
+	ctx := t.Context()
+	d, err := w.spool.NewDraft(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Write([]byte("From: a@partner.example\r\n\r\nbody\r\n")); err != nil {
+	if _, err := io.WriteString(d, "Subject: x\r\n\r\n"+strings.Repeat("text\r\n", 20)); err != nil {
 		t.Fatal(err)
 	}
-	r.now = r.now.Add(time.Second)
-	e := envelope.Envelope{ID: envelope.NewID(r.now), Tenant: "town", Profile: "default", From: addr("a@partner.example"), Received: r.now}
-	for _, a := range to {
-		e.To = append(e.To, addr(a))
-	}
-	if err := r.Spool.Accept(t.Context(), d, []envelope.Envelope{e}); err != nil {
+	id := envelope.NewID(w.now)
+	to := []envelope.Address{{Local: "soumu", Domain: "town.example"}, {Local: "kikaku", Domain: "town.example"}}
+	if err := w.spool.Accept(ctx, d, []envelope.Envelope{{ID: id, Tenant: tenant, Profile: "default", Zone: envelope.Internet, To: to, Received: w.now}}); err != nil {
 		t.Fatal(err)
 	}
-	es, err := r.Spool.Claim(t.Context(), spool.Received, r.now, 1)
-	if err != nil || len(es) != 1 {
-		t.Fatal(es, err)
-	}
-	expires := r.now.Add(time.Hour)
-	err = r.Spool.Settle(t.Context(), es[0], spool.Change{To: spool.Held, Update: func(e *spool.Entry) {
-		e.Verdict, e.Expires = policy.Verdict{Class: class, Rule: "test"}, expires
-	}})
+	e, err := w.spool.Take(ctx, tenant, id, spool.Received)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return es[0].Envelope.ID
+	if err := w.spool.Settle(ctx, e, spool.Change{To: spool.Held, Update: func(e *spool.Entry) {
+		e.Verdict = policy.Verdict{Class: class, Rule: "hold_message"}
+		e.Expires = w.now.Add(14 * 24 * time.Hour)
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
-func (r *room) entry(t *testing.T, id envelope.ID) spool.Entry {
+func (w *world) state(t *testing.T, id envelope.ID) spool.State {
 	t.Helper()
-	e, err := r.Spool.Get(t.Context(), "", id)
+	e, err := w.spool.Get(t.Context(), "", id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return e.State
 }
 
-// acts lists what the audit says of an entry.
-func (r *room) acts(t *testing.T, id envelope.ID) []string {
+// acts returns what the audit says was done with id.
+func (w *world) acts(t *testing.T, id envelope.ID) string {
 	t.Helper()
-	rs, err := r.Spool.Audit(t.Context(), "", 0, 1000)
+	rs, err := w.spool.Audit(t.Context(), "", 0, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var acts []string
-	for _, e := range rs {
-		if e.ID == string(id) {
-			acts = append(acts, e.Act)
+	for _, r := range rs {
+		if r.ID == string(id) {
+			acts = append(acts, r.Actor+" "+r.Act)
 		}
 	}
-	return acts
+	return strings.Join(acts, ", ")
 }
 
-// vandal changes a row behind the gateway's back.
-func (r *room) vandal(t *testing.T, query string, args ...any) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+r.db+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	res, err := db.Exec(query, args...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		t.Fatalf("%d rows, %v", n, err)
-	}
-}
-
-func TestReleaseGoesBackToBeExamined(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example", "c@town.example")
-	got, err := r.Release(t.Context(), "town", id, policy.Release{By: "hanako", Reason: "asked by phone"})
+func TestReleaseHasItExaminedAgain(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "town", sanitize.ClassExecutable)
+	got, err := w.Release(t.Context(), "town", id, policy.Release{By: "suzuki", Reason: "asked by phone"})
 	if err != nil || got != id {
-		t.Fatalf("%s, %v", got, err)
+		t.Fatalf("release: %s, %v", got, err)
 	}
-	e := r.entry(t, id)
-	if e.State != spool.Received || e.Release == nil || e.Release.By != "hanako" || e.Release.Reason != "asked by phone" || !e.Release.At.Equal(r.now) || e.Due.After(r.now) {
-		t.Errorf("state %s, release %+v, due %s", e.State, e.Release, e.Due)
+	e, err := w.spool.Get(t.Context(), "town", id)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if acts := r.acts(t, id); !slices.Equal(acts, []string{"received", "released"}) {
-		t.Errorf("audit %v", acts)
+	if e.State != spool.Received || e.Release == nil || e.Release.By != "suzuki" || !e.Release.At.Equal(w.now) {
+		t.Errorf("entry is %s with release %+v", e.State, e.Release)
 	}
-	if _, err := r.Release(t.Context(), "town", id, policy.Release{By: "jiro", Reason: "me too"}); !errors.Is(err, spool.ErrState) {
-		t.Errorf("a second release: %v", err)
+	if got, want := w.acts(t, id), "gateway received, suzuki released"; got != want {
+		t.Errorf("audit: %s, want %s", got, want)
+	}
+	if _, err := w.Release(t.Context(), "town", id, policy.Release{By: "sato", Reason: "again"}); !errors.Is(err, spool.ErrState) {
+		t.Errorf("a second release: %v, want ErrState", err)
 	}
 }
 
 func TestReleaseToSomeLeavesTheRestHeld(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example", "c@town.example")
-	got, err := r.Release(t.Context(), "town", id, policy.Release{By: "hanako", Reason: "x", To: []envelope.Address{addr("C@TOWN.example")}})
+	w := newWorld(t)
+	id := w.hold(t, "town", sanitize.ClassExecutable)
+	got, err := w.Release(t.Context(), "town", id, policy.Release{By: "suzuki", Reason: "r", To: []envelope.Address{{Local: "KIKAKU", Domain: "town.example"}}})
 	if err != nil || got == id {
-		t.Fatalf("%s, %v", got, err)
+		t.Fatalf("release: %s, %v", got, err)
 	}
-	e := r.entry(t, got)
-	// As the mail has it, whatever was typed; and only those, in the envelope.
-	if e.State != spool.Received || !slices.Equal(e.Envelope.To, []envelope.Address{addr("c@town.example")}) || e.Parent != id || e.Release == nil {
-		t.Errorf("%+v", e)
+	e, err := w.spool.Get(t.Context(), "town", got)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := r.Spool.CheckIntake(e); err != nil {
-		t.Error(err)
+	if e.State != spool.Received || len(e.Envelope.To) != 1 || e.Envelope.To[0].Local != "kikaku" || w.spool.CheckIntake(e) != nil {
+		t.Errorf("entry of the release: %s, to %v", e.State, e.Envelope.To)
 	}
-	if e := r.entry(t, id); e.State != spool.Held || len(e.Envelope.To) != 2 || e.Release != nil {
-		t.Errorf("the rest: %+v", e)
+	if s := w.state(t, id); s != spool.Held {
+		t.Errorf("the entry itself is %s", s)
 	}
 }
 
-// TestRefusedReleaseChangesNothing lists what no release does.
-func TestRefusedReleaseChangesNothing(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		class  sanitize.Class
-		tenant envelope.TenantID
-		r      policy.Release
-		want   error
-	}{
-		{"no reason", sanitize.ClassExecutable, "town", policy.Release{By: "x"}, quarantine.ErrReason},
-		{"a stranger", sanitize.ClassExecutable, "town", policy.Release{By: "x", Reason: "y", To: []envelope.Address{addr("z@town.example")}}, quarantine.ErrRecipient},
-		{"one of its own and a stranger", sanitize.ClassExecutable, "town", policy.Release{By: "x", Reason: "y", To: []envelope.Address{addr("b@town.example"), addr("z@town.example")}}, quarantine.ErrRecipient},
-		{"another tenant's", sanitize.ClassExecutable, "village", policy.Release{By: "x", Reason: "y"}, spool.ErrNotFound},
-		{"nobody's", sanitize.ClassExecutable, "", policy.Release{By: "x", Reason: "y"}, spool.ErrNotFound},
-		{"tampered", sanitize.ClassTampered, "town", policy.Release{By: "x", Reason: "y"}, quarantine.ErrClass},
+func TestActsThatAreRefused(t *testing.T) {
+	w := newWorld(t)
+	id := w.hold(t, "town", sanitize.ClassExecutable)
+	tampered := w.hold(t, "town", sanitize.ClassTampered)
+	ctx := t.Context()
+	release := func(tenant envelope.TenantID, id envelope.ID, r policy.Release) error {
+		_, err := w.Release(ctx, tenant, id, r)
+		return err
+	}
+	for name, c := range map[string]struct{ got, want error }{
+		"no reason":             {release("town", id, policy.Release{By: "a"}), quarantine.ErrReason},
+		"another tenant's":      {release("village", id, policy.Release{By: "a", Reason: "r"}), spool.ErrNotFound},
+		"somebody else":         {release("town", id, policy.Release{By: "a", Reason: "r", To: []envelope.Address{{Local: "x", Domain: "town.example"}}}), quarantine.ErrRecipient},
+		"tampered":              {release("town", tampered, policy.Release{By: "a", Reason: "r"}), quarantine.ErrClass},
+		"delete without reason": {w.Delete(ctx, "town", id, "a", ""), quarantine.ErrReason},
+		"delete another's":      {w.Delete(ctx, "village", id, "a", "r"), spool.ErrNotFound},
 	} {
-		r := newRoom(t)
-		id := r.held(t, c.class, "b@town.example")
-		if _, err := r.Release(t.Context(), c.tenant, id, c.r); !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		if !errors.Is(c.got, c.want) {
+			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
-		e := r.entry(t, id)
-		if e.State != spool.Held || e.Release != nil || e.Verdict.Class != c.class {
-			t.Errorf("%s: %+v", c.name, e)
+	}
+	for _, id := range []envelope.ID{id, tampered} {
+		if s := w.state(t, id); s != spool.Held {
+			t.Errorf("after refused acts %s is %s", id, s)
 		}
-		if acts := r.acts(t, id); slices.Contains(acts, "released") {
-			t.Errorf("%s: audit %v", c.name, acts)
-		}
-		if es, err := r.Spool.List(t.Context(), spool.Filter{}); err != nil || len(es) != 1 {
-			t.Errorf("%s: %d entries, %v", c.name, len(es), err)
-		}
-		// Nobody has it in hand afterwards.
-		if err := r.Delete(t.Context(), "town", id, "x", "y"); err != nil {
-			t.Errorf("%s: delete: %v", c.name, err)
-		}
+	}
+	if err := w.Delete(ctx, "town", tampered, "a", "r"); err != nil {
+		t.Errorf("tampered entries can be deleted: %v", err)
 	}
 }
 
-// TestChangedRowIsNotReleasedTheSecondTimeEither: the refusal itself writes the
-// row, and must not make good what somebody wrote into it.
-func TestChangedRowIsNotReleasedTheSecondTimeEither(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	r.vandal(t, "UPDATE entries SET expires = expires + 1 WHERE id = ?", string(id))
-	for range 3 {
-		if _, err := r.Release(t.Context(), "town", id, policy.Release{By: "x", Reason: "y"}); !errors.Is(err, quarantine.ErrClass) {
-			t.Errorf("%v, want %v", err, quarantine.ErrClass)
-		}
+func TestExpiryEndsOnlyWhatIsDue(t *testing.T) {
+	w := newWorld(t)
+	old := w.hold(t, "town", sanitize.ClassExecutable)
+	w.now = w.now.Add(24 * time.Hour)
+	young := w.hold(t, "town", sanitize.ClassExecutable)
+	w.now = w.now.Add(13*24*time.Hour + time.Minute)
+	if n, err := w.Expire(t.Context()); n != 1 || err != nil {
+		t.Fatalf("expired %d, %v", n, err)
 	}
-	if e := r.entry(t, id); e.State != spool.Held || e.Verdict.Class != sanitize.ClassTampered || e.Tampered != "" {
-		t.Errorf("%+v", e)
+	if w.state(t, old) != spool.Done || w.state(t, young) != spool.Held {
+		t.Errorf("old is %s, young is %s", w.state(t, old), w.state(t, young))
 	}
-	if acts := r.acts(t, id); !slices.Contains(acts, "held") {
-		t.Errorf("audit %v", acts)
+	if got := w.acts(t, old); !strings.HasSuffix(got, "gateway expired") {
+		t.Errorf("audit: %s", got)
 	}
 }
 
-func TestDeleteNeedsAReasonAndKeepsTheBytesForAWhile(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	if err := r.Delete(t.Context(), "town", id, "x", ""); !errors.Is(err, quarantine.ErrReason) {
-		t.Errorf("%v, want %v", err, quarantine.ErrReason)
+// TestTrimTakesTheOldestOfWhatIsDone: what is held stays, whatever it weighs.
+func TestTrimTakesTheOldestOfWhatIsDone(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	var ids []envelope.ID
+	for range 4 {
+		ids = append(ids, w.hold(t, "town", sanitize.ClassExecutable))
+		w.now = w.now.Add(time.Minute)
 	}
-	if err := r.Delete(t.Context(), "village", id, "x", "y"); !errors.Is(err, spool.ErrNotFound) {
-		t.Errorf("another tenant: %v", err)
+	for _, id := range ids[:3] {
+		if err := w.Delete(ctx, "town", id, "a", "r"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := r.Delete(t.Context(), "town", id, "hanako", "not needed"); err != nil {
+	e, err := w.spool.Get(ctx, "town", ids[0])
+	if err != nil {
 		t.Fatal(err)
 	}
-	if e := r.entry(t, id); e.State != spool.Done || !e.Expires.Equal(r.now.Add(time.Hour).Truncate(time.Microsecond)) && e.Expires.Sub(r.now.Add(time.Hour)).Abs() > time.Millisecond {
-		t.Errorf("state %s, expires %s", e.State, e.Expires)
+	if n, err := w.Trim(ctx, 3*e.Original.Size); n != 0 || err != nil {
+		t.Errorf("within the share: %d, %v", n, err)
 	}
-	if acts := r.acts(t, id); !slices.Equal(acts, []string{"received", "deleted"}) {
-		t.Errorf("audit %v", acts)
+	if n, err := w.Trim(ctx, 2*e.Original.Size); n != 1 || err != nil {
+		t.Fatalf("over the share: %d, %v", n, err)
 	}
-	if err := r.Delete(t.Context(), "town", id, "x", "y"); !errors.Is(err, spool.ErrState) {
-		t.Errorf("twice: %v", err)
-	}
-}
-
-// TestDeletedChangedRowStaysDeleted: it does not come back as tampered when its
-// bytes are swept.
-func TestDeletedChangedRowStaysDeleted(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	r.vandal(t, "UPDATE entries SET expires = expires + 1 WHERE id = ?", string(id))
-	if err := r.Delete(t.Context(), "town", id, "hanako", "tampered"); err != nil {
+	w.now = w.now.Add(time.Second)
+	if _, err := w.spool.Sweep(ctx); err != nil {
 		t.Fatal(err)
 	}
-	e := r.entry(t, id)
-	if e.State != spool.Done || e.Tampered != "" {
-		t.Errorf("state %s, tampered %q", e.State, e.Tampered)
+	if _, err := w.spool.Get(ctx, "town", ids[0]); !errors.Is(err, spool.ErrNotFound) {
+		t.Errorf("the oldest: %v, want it gone", err)
 	}
-	if acts := r.acts(t, id); !slices.Equal(acts, []string{"received", "held", "deleted"}) {
-		t.Errorf("audit %v", acts)
-	}
-	r.now = r.now.Add(48 * time.Hour)
-	if _, err := r.Spool.Purge(t.Context(), r.now, 10); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := r.Spool.Get(t.Context(), "", id); !errors.Is(err, spool.ErrNotFound) {
-		t.Errorf("after its time: %v", err)
-	}
-}
-
-func TestOnlyWhatIsOverExpires(t *testing.T) {
-	r := newRoom(t)
-	old := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	r.now = r.now.Add(30 * time.Minute)
-	young := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	if n, err := r.Expire(t.Context()); n != 0 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	r.now = r.now.Add(40 * time.Minute)
-	if n, err := r.Expire(t.Context()); n != 1 || err != nil {
-		t.Errorf("%d, %v; want 1", n, err)
-	}
-	if e := r.entry(t, old); e.State != spool.Done {
-		t.Errorf("the old one: %s", e.State)
-	}
-	if e := r.entry(t, young); e.State != spool.Held {
-		t.Errorf("the young one: %s", e.State)
-	}
-	if acts := r.acts(t, old); !slices.Equal(acts, []string{"received", "expired"}) {
-		t.Errorf("audit %v", acts)
-	}
-}
-
-func TestManyExpireInOneGo(t *testing.T) {
-	r := newRoom(t)
-	for range 130 { // more than one portion
-		r.held(t, sanitize.ClassExecutable, "b@town.example")
-	}
-	r.now = r.now.Add(3 * time.Hour)
-	if n, err := r.Expire(t.Context()); n != 130 || err != nil {
-		t.Errorf("%d, %v; want 130", n, err)
-	}
-}
-
-// TestChangedExpiryDestroysNothing: who can write to the database could
-// otherwise have any held mail deleted.
-func TestChangedExpiryDestroysNothing(t *testing.T) {
-	r := newRoom(t)
-	id := r.held(t, sanitize.ClassExecutable, "b@town.example")
-	r.vandal(t, "UPDATE entries SET expires = 1 WHERE id = ?", string(id))
-	if n, err := r.Expire(t.Context()); n != 0 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	if e := r.entry(t, id); e.State != spool.Received || e.Tampered == "" {
-		t.Errorf("state %s, tampered %q: want it back with the pipeline", e.State, e.Tampered)
-	}
-}
-
-func TestListShowsATenantItsOwnOldestFirst(t *testing.T) {
-	r := newRoom(t)
-	a, b := r.held(t, sanitize.ClassExecutable, "b@town.example"), r.held(t, sanitize.ClassPDF, "b@town.example")
-	es, err := r.List(t.Context(), "town", "", 10)
-	if err != nil || len(es) != 2 || es[0].Envelope.ID != a || es[1].Envelope.ID != b {
-		t.Errorf("%v, %v", es, err)
-	}
-	if es, err = r.List(t.Context(), "town", a, 10); err != nil || len(es) != 1 || es[0].Envelope.ID != b {
-		t.Errorf("after the first: %v, %v", es, err)
-	}
-	if es, err = r.List(t.Context(), "village", "", 10); err != nil || len(es) != 0 {
-		t.Errorf("another tenant: %v, %v", es, err)
-	}
-	if _, err := r.Get(t.Context(), "village", a); !errors.Is(err, spool.ErrNotFound) || !strings.Contains(err.Error(), string(a)) {
-		t.Errorf("another tenant: %v", err)
+	if w.state(t, ids[1]) != spool.Done || w.state(t, ids[3]) != spool.Held {
+		t.Error("more than the oldest is gone")
 	}
 }
