@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,26 +22,61 @@ const (
 	textMost     = 4096             // octets of one TXT record: an RSA key of 16,384 bits has 2,900, and more costs too much to use
 )
 
-// DNS is what a Resolver asks. *net.Resolver is the one the gateway uses.
-type DNS interface {
-	LookupTXT(ctx context.Context, name string) ([]string, error)
-	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
-	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
-	LookupAddr(ctx context.Context, addr string) ([]string, error)
-	LookupNS(ctx context.Context, name string) ([]*net.NS, error)
+// DNS asks a name server, and knows whether it ever says anything.
+type DNS struct {
+	*net.Resolver
+	heard atomic.Uint64 // reads that brought something
 }
 
-// NewDNS returns a DNS that asks the server at addr, or the system's when addr
-// is empty.
-func NewDNS(addr string) DNS {
-	if addr == "" {
-		return &net.Resolver{PreferGo: true}
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, addr)
+// NewDNS returns a DNS that asks the server at addr, or those of the system
+// when addr is empty.
+func NewDNS(addr string) *DNS {
+	d := &DNS{}
+	d.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, system string) (net.Conn, error) {
+		to := addr
+		if to == "" {
+			to = system
+		}
+		var dialer net.Dialer
+		c, err := dialer.DialContext(ctx, network, to)
+		if err != nil {
+			return nil, err
+		}
+		l := listening{Conn: c, heard: &d.heard}
+		if p, ok := c.(net.PacketConn); ok {
+			// The library tells UDP from TCP by this.
+			return packets{l, p}, nil
+		}
+		return l, nil
 	}}
+	return d
 }
+
+// listening counts what comes back.
+type listening struct {
+	net.Conn
+	heard *atomic.Uint64
+}
+
+func (l listening) Read(p []byte) (int, error) {
+	n, err := l.Conn.Read(p)
+	if n > 0 {
+		l.heard.Add(1)
+	}
+	return n, err
+}
+
+// packets is listening over UDP.
+type packets struct {
+	listening
+	net.PacketConn
+}
+
+func (p packets) Close() error                       { return p.listening.Close() }
+func (p packets) LocalAddr() net.Addr                { return p.listening.LocalAddr() }
+func (p packets) SetDeadline(t time.Time) error      { return p.listening.SetDeadline(t) }
+func (p packets) SetReadDeadline(t time.Time) error  { return p.listening.SetReadDeadline(t) }
+func (p packets) SetWriteDeadline(t time.Time) error { return p.listening.SetWriteDeadline(t) }
 
 // A Resolver bounds what looking names up may cost: each question has five
 // seconds, answers are kept for a minute, and a resolver that is silent is not
@@ -51,7 +88,7 @@ func NewDNS(addr string) DNS {
 // everybody's. A question that timed out is followed by one for the root,
 // which a living resolver answers whatever senders do.
 type Resolver struct {
-	dns DNS
+	dns *DNS
 	now func() time.Time
 
 	mu      sync.Mutex
@@ -73,7 +110,7 @@ type answer struct {
 
 // NewResolver returns a resolver over dns and looks in the background whether
 // it answers at all.
-func NewResolver(dns DNS, now func() time.Time) *Resolver {
+func NewResolver(dns *DNS, now func() time.Time) *Resolver {
 	r := &Resolver{dns: dns, now: now, cache: map[string]answer{}}
 	r.mu.Lock()
 	r.look()
@@ -119,10 +156,10 @@ func (r *Resolver) look() {
 func (r *Resolver) probe() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTime)
 	defer cancel()
+	before := r.dns.heard.Load()
 	_, err := r.dns.LookupNS(ctx, ".")
 	// Any answer is one, also that it will not say.
-	var d *net.DNSError
-	return err == nil || errors.As(err, &d) && !d.IsTimeout && (d.IsNotFound || d.IsTemporary)
+	return err == nil || r.dns.heard.Load() != before
 }
 
 // ask answers from the cache, or by look-up.
@@ -189,10 +226,9 @@ func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error)
 	a := r.ask(ctx, "txt", name, func(ctx context.Context, name string) (a answer) {
 		// With the dot at the end no search list of the system is tried.
 		a.txt, a.err = r.dns.LookupTXT(ctx, name+".")
+		// A long record is left out, not cut: half of an address is another one.
+		a.txt = slices.DeleteFunc(a.txt, func(s string) bool { return len(s) > textMost })
 		a.txt = a.txt[:min(len(a.txt), answerMost)]
-		for i := range a.txt {
-			a.txt[i] = a.txt[i][:min(len(a.txt[i]), textMost)]
-		}
 		return a
 	})
 	return a.txt, a.err

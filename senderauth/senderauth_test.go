@@ -588,3 +588,33 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// FT-19: huge answers, a resolver that refuses the connection, one that fails.
+func TestIllDNS(t *testing.T) {
+	w := newWorld(t, zone)
+	w.dns.AddTXT("huge.example", "v=spf1 "+strings.Repeat("ip4:192.0.2.77 ", 3000)+"ip4:192.0.2.1 -all")
+	for range 200 {
+		w.dns.AddTXT("many.example", "v=spf1 ip4:192.0.2.1 -all")
+	}
+	for name, want := range map[string]envelope.AuthResult{"huge.example": envelope.AuthNone, "many.example": envelope.AuthPermError} {
+		start := time.Now()
+		a := w.judged(mail("a@nopolicy.example"), "a@"+name, "192.0.2.1")
+		if a.SPF != want || a.DMARC != envelope.AuthNone {
+			t.Errorf("%s: spf %s dmarc %s", name, a.SPF, a.DMARC)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s took %s", name, took)
+		}
+	}
+
+	gone, err := dnstest.New("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	r := NewResolver(NewDNS(gone.Addr), time.Now)
+	r.Wait()
+	if _, err := r.LookupTXT(context.Background(), "a.example"); !r.Silent() || !temporary(err) {
+		t.Errorf("nobody listens: silent %v, %v", r.Silent(), err)
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 
@@ -92,7 +91,7 @@ func cmdSign(ts *testscript.TestScript, neg bool, args []string) {
 // dkim FILE: prints a line for each signature of a mail, asking the DNS.
 func cmdDKIM(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, neg || len(args) != 1, "dkim FILE")
-	r := senderauth.NewDNS(dnsOf(ts).Addr).(*net.Resolver)
+	r := senderauth.NewDNS(dnsOf(ts).Addr)
 	vs, err := dkim.VerifyWithOptions(strings.NewReader(ts.ReadFile(args[0])), &dkim.VerifyOptions{
 		LookupTXT: func(name string) ([]string, error) { return r.LookupTXT(context.Background(), name+".") }})
 	ts.Check(err)
