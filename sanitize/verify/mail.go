@@ -161,12 +161,18 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 	default:
 		return notAllowed(path, "transfer encoding %q", cte)
 	}
+	if err := names(path, media, h, params); err != nil {
+		return err
+	}
+	if media == "text/plain" {
+		if !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
+			return notAllowed(path, "charset %q", params["charset"])
+		}
+		return plainText(path, bounded(s, decoded))
+	}
 	b, err := read(s, decoded)
 	if err != nil {
 		return notAllowed(path, "%v", err)
-	}
-	if err := names(path, media, h, params); err != nil {
-		return err
 	}
 	if media == "message/rfc822" {
 		if cte != "" && cte != "7bit" {
@@ -189,9 +195,6 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 			}
 		}
 		return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1, "")
-	}
-	if media == "text/plain" && !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
-		return notAllowed(path, "charset %q", params["charset"])
 	}
 	if media == "text/html" && within != "multipart/alternative" && within != "multipart/related" && !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") {
 		return notAllowed(path, "HTML that is no file and has no text beside it")

@@ -6,6 +6,7 @@
 package verify
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -68,6 +69,27 @@ func content(s *sanitize.Session, where string, k sanitize.Kind, b []byte) error
 	return look(s, where, b)
 }
 
+// bounded reads r, charged to the budget of the run, and fails beyond what a
+// run may write.
+func bounded(s *sanitize.Session, r io.Reader) io.Reader {
+	most := s.Options.Limits.OutputBytes
+	return io.MultiReader(s.Meter(io.LimitReader(r, most)), &tooMuch{r: r, most: most})
+}
+
+// tooMuch is what follows the last octet that is allowed: nothing.
+type tooMuch struct {
+	r    io.Reader
+	most int64
+}
+
+func (t *tooMuch) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b[:min(len(b), 1)])
+	if n > 0 {
+		return 0, fmt.Errorf("output of more than %d octets: %w", t.most, sanitize.ErrLimit)
+	}
+	return 0, err
+}
+
 // read reads all of r, charged to the budget of the run.
 func read(s *sanitize.Session, r io.Reader) ([]byte, error) {
 	var b bytes.Buffer
@@ -84,20 +106,48 @@ func read(s *sanitize.Session, r io.Reader) ([]byte, error) {
 // steers a terminal or turns the reading direction of a file name or line, and
 // nothing that a browser or an interpreter would take for its own.
 func plain(_ *sanitize.Session, where string, b []byte) error {
-	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	for i := 0; i < len(b); {
-		r, n := utf8.DecodeRune(b[i:])
+	return plainText(where, bytes.NewReader(b))
+}
+
+// plainText is plain for a text too long to keep: it is looked at as it is read.
+func plainText(where string, r io.Reader) error {
+	br := bufio.NewReaderSize(r, 64<<10)
+	at := 0
+	if mark, err := br.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
+		if _, err := br.Discard(3); err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
+	}
+	// As much as the longest look at the beginning needs.
+	head, err := br.Peek(64)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read: %w", err)
+	}
+	if err := opens(where, head); err != nil {
+		return err
+	}
+	for {
+		r, n, err := br.ReadRune()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read: %w", err)
+		}
 		switch {
 		case r == utf8.RuneError && n <= 1:
-			return notAllowed(where, "octet %d is no UTF-8", i)
+			return notAllowed(where, "octet %d is no UTF-8", at)
 		case r < 0x20 && r != '\t' && r != '\n' && r != '\r' && r != '\f', r == 0x7f, r >= 0x80 && r < 0xa0:
-			return notAllowed(where, "control character U+%04X at octet %d", r, i)
+			return notAllowed(where, "control character U+%04X at octet %d", r, at)
 		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return notAllowed(where, "bidirectional control U+%04X at octet %d", r, i)
+			return notAllowed(where, "bidirectional control U+%04X at octet %d", r, at)
 		}
-		i += n
+		at += n
 	}
-	// Signatures that are text themselves, at the very beginning.
+}
+
+// opens refuses signatures that are text themselves, at the very beginning.
+func opens(where string, b []byte) error {
 	for _, magic := range []string{"#!", "MZ", "%PDF-", "{\\rt", "%!PS", "ITSF", "ID;P"} {
 		if bytes.HasPrefix(b, []byte(magic)) && !proseAfter(b, magic) {
 			return notAllowed(where, "begins like %q", magic)
