@@ -58,8 +58,8 @@ faults-power: ## 50 power cuts under load (CUTS=n), on a disk that keeps only wh
 	SEKISHO_CUTS=$(or $(CUTS),50) go test -count=1 -timeout 60m -run 'TestPowerCutsOfTheGateway' -v ./internal/faults/
 
 .PHONY: faults-disk
-faults-disk: ## ill disks, damaged stores, poison, small memory, in their long forms
-	SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'IllDisk|Damaged|Flipped|Kills|SmallMemory|Locked' -v ./internal/faults/
+faults-disk: ## ill disks, damaged stores, death at every step, small memory, in their long forms
+	SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'IllDisk|Damaged|Flipped|Kills|SmallMemory|Locked|Death' -v ./internal/faults/
 
 .PHONY: faults-soak
 faults-soak: ## 20,000 messages (SOAK=n) through one daemon: nothing grows

@@ -122,7 +122,11 @@ func (s *Store) Create(ctx context.Context) (blob.Writer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return newWriter(s, blob.NewID(time.Now()))
+	w, err := newWriter(s, blob.NewID(time.Now()))
+	if err != nil {
+		return nil, err // and no nil *writer, which is not a nil Writer
+	}
+	return w, nil
 }
 
 // Open opens a blob for reading. Its length is authenticated before Open

@@ -357,3 +357,19 @@ func BenchmarkRead1MiB(b *testing.B) {
 		r.Close()
 	}
 }
+
+// TestCreateThatFailsReturnsNoWriter: a caller that throws away what it has
+// must not meet a nil pointer in the interface.
+func TestCreateThatFailsReturnsNoWriter(t *testing.T) {
+	path := t.TempDir()
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(path, "blobs", "tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if w, err := s.Create(t.Context()); err == nil || w != nil {
+		t.Errorf("got %v, %v", w, err)
+	}
+}

@@ -16,6 +16,8 @@ type Mode string
 const (
 	// Drop loses everything that was not synced: the strictest disk.
 	Drop Mode = "drop"
+	// Keep loses nothing: what a process that is killed leaves behind.
+	Keep Mode = "keep"
 	// Some keeps a random part: any page of any write, any directory entry.
 	Some Mode = "some"
 	// Torn keeps the writes of a file in order up to a random one, and of that
@@ -354,6 +356,9 @@ func (d *disk) afterCut(mode Mode, r *rand.Rand) *disk {
 			return c
 		}
 		left := maps.Clone(i.kept)
+		if mode == Keep {
+			left = maps.Clone(i.names)
+		}
 		if mode == Some {
 			for _, name := range slices.Sorted(maps.Keys(union(i.names, i.kept))) {
 				if i.names[name] == i.kept[name] || r.IntN(2) == 0 {
@@ -386,10 +391,12 @@ func union(a, b map[string]*inode) map[string]*inode {
 // survivors is what is left of a file.
 func survivors(i *inode, mode Mode, r *rand.Rand) []byte {
 	b := slices.Clone(i.durable)
-	if len(i.pending) == 0 {
+	if len(i.pending) == 0 && mode != Keep {
 		return b
 	}
 	switch mode {
+	case Keep:
+		return slices.Clone(i.data)
 	case Some:
 		for _, c := range i.pending {
 			if c.data == nil {
