@@ -212,6 +212,19 @@ var (
 		column("a longer life", "expires", time.Now().Add(time.Hour).UnixMicro()),
 		column("no row seal", "seal", []byte{}),
 		column("another parent", "parent", "06h0z84tyyvra2v20cafvn1qph0k1a9a5rf0"),
+		{"another id", func(t *testing.T, r *rowOf) {
+			t.Helper()
+			id := string(envelope.NewID(time.Now()))
+			r.set(t, "id", id)
+			r.id = id
+		}},
+		{"another message's facts, under their own seal", func(t *testing.T, r *rowOf) {
+			t.Helper()
+			_, err := r.db.Exec("UPDATE entries SET (facts, seal, original, sanitized) = (SELECT facts, seal, original, sanitized FROM entries WHERE id <> ?1 ORDER BY seq DESC LIMIT 1) WHERE id = ?1", r.id)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}},
 	}
 )
 
@@ -297,9 +310,10 @@ func tamper(t *testing.T, state spool.State, hands []hand) {
 		t.Fatal("a killed gateway ended well")
 	}
 	for _, h := range hands {
-		h.do(t, row(t, db, ids[h.name]))
-		// Whoever changes a row can make it due.
-		row(t, db, ids[h.name]).set(t, "due", 1)
+		r := row(t, db, ids[h.name])
+		h.do(t, r)
+		r.set(t, "due", 1) // whoever changes a row can do that as well
+		ids[h.name] = r.id
 	}
 	db.Close()
 
