@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -95,6 +96,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if os.Getuid() == 0 {
 		log.Warn("configuration", "err", "sekishod runs as root: give it a user of its own; workers run as nobody in any case")
+	}
+	if os.Getenv("GOGC") == "" {
+		// The heap is small beside what a mail allocates: half as many
+		// collections save a tenth of the CPU time and cost 5 MiB.
+		debug.SetGCPercent(200)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

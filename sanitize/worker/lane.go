@@ -32,8 +32,8 @@ const laneMessages = 200
 const laneIdle = time.Minute
 
 // laneTime is what one text may take. A text of the largest size takes some
-// 20 ms.
-const laneTime = 10 * time.Second
+// 20 ms; one that takes this long keeps others waiting.
+const laneTime = 3 * time.Second
 
 // errDeclined says that a message is nothing for the lane.
 var errDeclined = errors.New("the lane declined")
@@ -42,6 +42,7 @@ var errDeclined = errors.New("the lane declined")
 // come at the same time.
 type lane struct {
 	workers []*laneWorker // the least recently used first
+	slots   chan struct{}
 	closed  bool
 }
 
@@ -86,6 +87,13 @@ func (r *Runner) laneFor(o *sanitize.Options, in *os.File) *lane {
 // inLane serves one message in the lane. Any error means that the message
 // needs a process of its own; one but errDeclined costs the worker its life.
 func (r *Runner) inLane(ctx context.Context, l *lane, o *sanitize.Options, in *os.File) (*Result, error) {
+	// No more at a time than there are cores: a tenant's messages would start
+	// workers that then share the same cores, and each costs some megabytes.
+	free, err := r.slot(ctx, &l.slots)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
 	w, err := r.board(l, o.Lane)
 	if err != nil {
 		return nil, err

@@ -48,7 +48,7 @@ type Runner struct {
 	Spares int
 
 	// Processes is how many messages may be treated in processes of their own
-	// at a time; more wait. Zero: any number.
+	// at a time, and how many in each lane; more wait. Zero: any number.
 	Processes int
 
 	// Lanes is how many workers of the text lane may live at a time, and as
@@ -108,7 +108,7 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 			return res, nil
 		}
 	}
-	free, err := r.slot(ctx)
+	free, err := r.slot(ctx, &r.slots)
 	if err != nil {
 		return nil, err
 	}
@@ -131,16 +131,16 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	return r.serve(ctx, h, &o)
 }
 
-// slot waits until one more process may run.
-func (r *Runner) slot(ctx context.Context) (free func(), err error) {
+// slot waits until one more may run.
+func (r *Runner) slot(ctx context.Context, of *chan struct{}) (free func(), err error) {
 	if r.Processes == 0 {
 		return func() {}, nil
 	}
 	r.mu.Lock()
-	if r.slots == nil {
-		r.slots = make(chan struct{}, r.Processes)
+	if *of == nil {
+		*of = make(chan struct{}, r.Processes)
 	}
-	slots := r.slots
+	slots := *of
 	r.mu.Unlock()
 	select {
 	case slots <- struct{}{}:
