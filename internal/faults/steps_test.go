@@ -302,6 +302,7 @@ func TestDeathAtEveryDurableStep(t *testing.T) {
 	if testing.Short() {
 		t.Skip("dies some 80 times")
 	}
+	t.Parallel()
 	dry := &steps{at: -1}
 	s := newSite(t, spool.DefaultInline)
 	if err := s.stepped(dry); err != nil {
