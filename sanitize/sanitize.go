@@ -278,6 +278,7 @@ type Options struct {
 	Language string         `json:"language"`            // of notices: "ja", "en", "ja+en"
 	AuthLine string         `json:"auth_line,omitempty"` // sender authentication, one line
 	Hostname string         `json:"hostname,omitempty"`
+	Own      []string       `json:"own,omitempty"` // the tenant's domains: a stranger's display name that shows one is marked
 	Rules    map[Class]Rule `json:"rules"`
 	URLs     URLs           `json:"urls,omitempty"`
 	KeepCSV  bool           `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas

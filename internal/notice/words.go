@@ -63,11 +63,12 @@ var sentences = map[string]words{
 	"mime.applefile":   {"Macintosh の付加情報 %d 個を除外", "%d block(s) of Macintosh data left out"},
 	"message.withheld": {"添付ファイル %d 個を保留または削除", "%d attachment(s) kept back or removed"},
 
-	"text.charset":       {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
-	"text.user-defined":  {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},
-	"text.illegal-bytes": {"読み取れない文字 %d 箇所を置き換え", "%d illegible character(s) replaced"},
-	"text.control":       {"制御文字 %d 個を削除", "%d control character(s) removed"},
-	"csv.formula":        {"数式になりうるセル %d 個を無効化", "%d cell(s) that could act as formulas neutralised"},
+	"header.own-domain-name": {"自団体のドメインを表示名に含む外部の差出人に【外部】を付加", "a stranger's display name that shows a domain of ours marked"},
+	"text.charset":           {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
+	"text.user-defined":      {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},
+	"text.illegal-bytes":     {"読み取れない文字 %d 箇所を置き換え", "%d illegible character(s) replaced"},
+	"text.control":           {"制御文字 %d 個を削除", "%d control character(s) removed"},
+	"csv.formula":            {"数式になりうるセル %d 個を無効化", "%d cell(s) that could act as formulas neutralised"},
 
 	"calendar.attach":     {"予定の添付 %d 個を削除", "%d attachment(s) of a calendar entry removed"},
 	"calendar.alarm":      {"音・メール・プログラムを起動するアラーム %d 個を削除", "%d alarm(s) that play, mail or start something removed"},

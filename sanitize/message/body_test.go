@@ -81,3 +81,28 @@ func TestHTMLBodyArrivesAsHTMLWhereTheProfileWantsIt(t *testing.T) {
 		})
 	}
 }
+
+func TestStrangersWithOurDomainInTheirNameAreMarked(t *testing.T) {
+	o := options()
+	o.Own = []string{"city-a.example"}
+	for _, c := range []struct{ from, want string }{
+		{`"soumu@city-a.example" <x@evil.example>`, "【外部】soumu@city-a.example <x@evil.example>"},
+		{`=?utf-8?B?c291bXVA77yj77yp77y077y577yN77yh77yOZXhhbXBsZQ==?= <x@evil.example>`, "【外部】soumu@ＣＩＴＹ－Ａ．example <x@evil.example>"},
+		{`"soumu@city-a.example" <soumu@city-a.example>`, "soumu@city-a.example <soumu@city-a.example>"},
+		{`"soumu@city-a.example" <soumu@sub.city-a.example>`, "soumu@city-a.example <soumu@sub.city-a.example>"},
+		{`"Tanaka" <x@evil.example>`, "Tanaka <x@evil.example>"},
+	} {
+		out, _, err := treat(lf("From: "+c.from+"\nSubject: x\n\nx\n"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _ := leaves(t, out)
+		got, err := h.AddressList("From")
+		if err != nil || len(got) != 1 || got[0].Name+" <"+got[0].Address+">" != c.want {
+			t.Errorf("%s: %v %v, want %s", c.from, got, err, c.want)
+		}
+		if again, _, err := treat(out, o); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("%s: treated again it changes: %v\n%s\n%s", c.from, err, out, again)
+		}
+	}
+}

@@ -3,9 +3,11 @@ package message_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"sekisho/sanitize"
 	"sekisho/sanitize/detect"
@@ -111,4 +113,37 @@ func Benchmark10MiBWithAttachments(b *testing.B) {
 
 func BenchmarkText10MiB(b *testing.B) {
 	bench(b, lf(top+"Content-Type: text/plain; charset=utf-8\n\n"+strings.Repeat("これは試験の文章です。 and some more\n", 10<<20/50)))
+}
+
+// floods are mails that only want to cost time. Each must be answered, with a
+// hold, in under 100 ms.
+func floods() map[string][]byte {
+	nested := ""
+	for i := range 1000 {
+		nested += fmt.Sprintf("Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n", i, i)
+	}
+	return map[string][]byte{
+		"header of 1 MiB": lf("From: a@b.example\nX-Y: " + strings.Repeat("x", 1<<20) + "\n\nx\n"),
+		"many fields":     lf(strings.Repeat("X-Y: z\n", 1<<20/7) + "\nx\n"),
+		"10,000 parts":    lf("From: a@b.example\nContent-Type: multipart/mixed; boundary=b\n\n" + strings.Repeat("--b\nContent-Type: text/plain\n\nx\n", 10_000) + "--b--\n"),
+		"1,000 nested":    lf("From: a@b.example\n" + nested),
+	}
+}
+
+func TestFloodsAreAnsweredAtOnce(t *testing.T) {
+	for name, raw := range floods() {
+		best := time.Hour
+		for range 5 { // the machine may be busy with something else
+			began := time.Now()
+			_, rep, err := treat(raw, options())
+			best = min(best, time.Since(began))
+			if err == nil || len(rep.Holds) == 0 || rep.Holds[0].Class != sanitize.ClassLimit {
+				t.Fatalf("%s: %v %v", name, err, rep.Holds)
+			}
+		}
+		t.Logf("%s: %v", name, best)
+		if best > 100*time.Millisecond {
+			t.Errorf("%s took %v", name, best)
+		}
+	}
 }

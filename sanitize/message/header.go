@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"sekisho/internal/header"
 	"sekisho/sanitize"
 )
@@ -74,7 +76,12 @@ func readHeader(root *node, w *work) headerInfo {
 					// parent knows who handed the mail over.
 					continue
 				}
-				ms = append(ms, sanitize.Mailbox{Name: straight(m.Name), Address: m.Addr})
+				name := straight(m.Name)
+				if (name != "") && f.key != "to" && f.key != "cc" && w.outermost && showsOwn(name, m.Addr, w.s.Options.Own) {
+					w.dropped = append(w.dropped, sanitize.Finding{Rule: "header.own-domain-name", Where: f.key, Action: sanitize.Rewritten, Detail: "1"})
+					name = outsider + strings.TrimPrefix(name, outsider)
+				}
+				ms = append(ms, sanitize.Mailbox{Name: name, Address: m.Addr})
 				if i := strings.LastIndexByte(m.Addr, '@'); i >= 0 {
 					domains[strings.ToLower(m.Addr[i+1:])] = true
 				}
@@ -129,6 +136,29 @@ func readHeader(root *node, w *work) headerInfo {
 		}
 	}
 	return h
+}
+
+// outsider stands before the display name of a stranger who shows one of our
+// addresses in it. Many programs show the name alone.
+const outsider = "【外部】"
+
+// showsOwn reports whether a display name shows a domain of ours while the
+// address is not of one.
+func showsOwn(name, addr string, own []string) bool {
+	if len(own) == 0 {
+		return false
+	}
+	// Wide letters and dots look like the narrow ones.
+	shown := strings.ToLower(norm.NFKC.String(strings.ReplaceAll(name, "。", ".")))
+	domain := strings.ToLower(addr[strings.LastIndexByte(addr, '@')+1:])
+	ours := false
+	shows := false
+	for _, d := range own {
+		d = strings.ToLower(d)
+		ours = ours || domain == d || strings.HasSuffix(domain, "."+d)
+		shows = shows || strings.Contains(shown, d)
+	}
+	return shows && !ours
 }
 
 // writable reports whether an address can stand in a header that is written
