@@ -17,8 +17,12 @@ type Reader struct {
 	err error
 }
 
-// blockSize is what is read from the source at once.
-const blockSize = 16 << 10
+// What is read from the source at once: little at first, since most texts are
+// short and a block costs more than they do.
+const (
+	firstBlock = 4 << 10
+	blockSize  = 16 << 10
+)
 
 // NewReader returns a Reader for text labelled as label. What it returns is
 // the same as Decode's text, however the source cuts its bytes.
@@ -45,10 +49,14 @@ func (r *Reader) Read(p []byte) (int, error) {
 
 func (r *Reader) fill() {
 	if r.in == nil {
-		r.in = make([]byte, blockSize)
+		r.in = make([]byte, firstBlock)
+		r.out = make([]byte, 0, firstBlock*3/2) // kanji grow by half
 	}
 	r.s.drop = r.DropControls
 	n, err := io.ReadAtLeast(r.src, r.in, 1)
+	if n == len(r.in) && n < blockSize {
+		defer func() { r.in = make([]byte, blockSize) }()
+	}
 	r.err = err
 	// A source that breaks off has ended too: what it gave is decoded to the
 	// last byte, and its error follows.

@@ -22,6 +22,9 @@ type quotedWriter struct {
 }
 
 func (q *quotedWriter) Write(p []byte) (int, error) {
+	if cap(q.buf) == 0 {
+		q.buf = make([]byte, 0, min(len(p)+len(p)/4+80, 33<<10))
+	}
 	for _, c := range p {
 		q.octet(c)
 	}
@@ -122,6 +125,9 @@ type lineWriter struct {
 
 func (l *lineWriter) Write(p []byte) (int, error) {
 	n := len(p)
+	if cap(l.buf) == 0 {
+		l.buf = make([]byte, 0, min(max(n, 6<<10), 33<<10))
+	}
 	for len(p) > 0 {
 		m := min(foldAt-l.n, len(p))
 		l.buf = append(l.buf, p[:m]...)

@@ -560,7 +560,9 @@ func (w *work) addBody(n *node, p piece, part sanitize.Part, c *capture) {
 	}
 	p.part = len(w.s.Parts())
 	w.s.AddPart(part)
-	w.s.AddPreview(string(c.buf))
+	if w.s.Options.Preview {
+		w.s.AddPreview(string(c.buf))
+	}
 	w.pieces = append(w.pieces, p)
 }
 
