@@ -163,14 +163,14 @@ func TestHostileParamsTakeNoTime(t *testing.T) {
 		"a/b;" + strings.Repeat(" a", 120000), strings.Repeat("a ", 120000), "a/b; name=\"" + strings.Repeat("\x90\x5c", 120000), "a/b; name=" + strings.Repeat("\x1b$B", 80000), "a/b;" + strings.Repeat("name*=x'';", 25000),
 		"a/b; name=" + strings.Repeat("a b=c ", 40000),
 	} {
-		at := time.Now()
+		at := cpu()
 		names := Names(s, s, "")
 		for _, n := range names {
 			Dangerous(n.Value)
 			CleanName(n.Value, "txt")
 		}
 		ParseParams(s)
-		if d := time.Since(at); d > 4*time.Second {
+		if d := cpu() - at; d > 4*time.Second {
 			t.Errorf("%.30q...: took %s for %d names", s, d, len(names))
 		}
 	}
@@ -231,9 +231,9 @@ func TestHostileAddressListsTakeNoTime(t *testing.T) {
 		"a@[" + strings.Repeat("x", 256<<10) + "]", strings.Repeat("a@b.jp, ", 60000), strings.Repeat("<", 250000), strings.Repeat("(", 250000), strings.Repeat(`"a" `, 80000), strings.Repeat(":", 250000), strings.Repeat("a:;", 90000),
 		strings.Repeat(" ", 120000) + strings.Repeat(":", 120000), strings.Repeat("x", 120000) + "@" + strings.Repeat(":", 120000), strings.Repeat("@[", 120000), strings.Repeat("=?utf-8?B?x", 20000), strings.Repeat("<@,", 80000), strings.Repeat("=", 250000),
 	} {
-		at := time.Now()
+		at := cpu()
 		list, _ := ParseAddressList(s)
-		if d := time.Since(at); d > 2*time.Second {
+		if d := cpu() - at; d > 2*time.Second {
 			t.Errorf("%.20q...: took %s for %d mailboxes", s, d, len(list))
 		}
 	}
