@@ -179,11 +179,13 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		where[string(tokens.Find(m.Data))]++
 	}
-	held := map[string]bool{}
+	// An entry that was in hand at three kills is held as poison, the last time
+	// perhaps after the next hop had it. That is the rule, and no loss.
+	held, poison := map[string]bool{}, 0
 	for _, l := range strings.Split(strings.TrimSpace(cli("quarantine", "list", "--json")), "\n") {
 		var e struct {
-			Subject string
-			Parts   []string
+			Subject, Class string
+			Parts          []string
 		}
 		if l == "" {
 			continue
@@ -191,7 +193,14 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		if err := json.Unmarshal([]byte(l), &e); err != nil {
 			t.Fatal(err)
 		}
-		if len(e.Parts) == 0 {
+		switch {
+		case len(e.Parts) > 0:
+		case e.Class == "poison":
+			poison++
+			if where[e.Subject] == 0 {
+				held[e.Subject] = true
+			}
+		default:
 			held[e.Subject] = true
 		}
 	}
@@ -207,8 +216,12 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			twice++
 		}
 	}
-	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"acknowledged":%d,"delivered":%d,"held":%d,"twice":%d,"lost":%d}`,
-		seed, kills, len(acknowledged), len(where), len(held), twice, lost)
+	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"twice":%d,"lost":%d}`,
+		seed, kills, len(acknowledged), len(where), len(held), poison, twice, lost)
+	// Three kills in a row with one entry in hand are rare, whatever the machine.
+	if poison > 1+kills/10 {
+		t.Errorf("%d messages are held as poison", poison)
+	}
 	if len(acknowledged) < kills {
 		t.Errorf("only %d messages were acknowledged: the test has tested nothing", len(acknowledged))
 	}
@@ -224,6 +237,13 @@ func TestKilledWorkersCostAttachmentsAndNoMail(t *testing.T) {
 	s := newSite(t, binaries, "")
 	s.mustStart(t)
 	town := s.sinks["TOWN"]
+	var arrived atomic.Int64
+	town.behave(func(c smtptest.Call) smtptest.Act {
+		if c.Stage == smtptest.StageFinal {
+			arrived.Add(1)
+		}
+		return smtptest.Act{}
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	killed := make(chan int)
 	gateway := s.gateway.Process.Pid
@@ -233,7 +253,10 @@ func TestKilledWorkersCostAttachmentsAndNoMail(t *testing.T) {
 			if pids := workersOf(gateway); len(pids) > 0 && syscall.Kill(pids[rand.IntN(len(pids))], syscall.SIGKILL) == nil {
 				n++
 			}
-			time.Sleep(time.Duration(5+rand.IntN(60)) * time.Millisecond)
+			// Not more kills than mails, however slow the machine is.
+			for before, i := arrived.Load(), 0; i < 20 && arrived.Load() == before && ctx.Err() == nil; i++ {
+				time.Sleep(time.Duration(5+rand.IntN(40)) * time.Millisecond)
+			}
 		}
 		killed <- n
 	}()
