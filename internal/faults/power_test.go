@@ -222,6 +222,25 @@ func TestPowerCutAtOnceAfterAStart(t *testing.T) {
 	}
 }
 
+// TestPowerCutDuringAStart has the disk fail under a start, and the power go
+// before the next: the log that was there is still there, or its whole copy.
+func TestPowerCutDuringAStart(t *testing.T) {
+	for seed := range uint64(8) {
+		s := newSite(t, spool.DefaultInline)
+		s.mustAccept(blobtest.Bytes(1, 3000))
+		s.disk.Cut(lossyfs.Drop, 1)
+		s.close()
+		s.disk.Remount()
+		s.disk.Set(lossyfs.Faults{SyncErr: true})
+		if err := s.tryOpen(); err == nil {
+			t.Error("started on a disk that fails")
+		}
+		s.close()
+		s.cut(lossyfs.Some, seed)
+		s.whole(fmt.Sprintf("seed %d", seed))
+	}
+}
+
 // TestPowerCutAfterOrderlyStop cuts after the store was closed, which folds
 // the write-ahead log in and removes it.
 func TestPowerCutAfterOrderlyStop(t *testing.T) {
