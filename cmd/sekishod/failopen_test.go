@@ -6,8 +6,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
+	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -126,6 +128,73 @@ func TestCapturedWorkerPassesNothing(t *testing.T) {
 	if n := len(s.sinks["TOWN"].all()); n != len(once) {
 		t.Errorf("%d messages arrived, want %d", n, len(once))
 	}
+}
+
+// TestReleasedPartTravelsInANewMail: what a crash kept back is treated once the
+// worker is well again, and arrives by itself, threaded to the mail it is from.
+func TestReleasedPartTravelsInANewMail(t *testing.T) {
+	t.Parallel()
+	s := liarSite(t, "")
+	s.mustStart(t)
+	town := s.sinks["TOWN"]
+	s.send(t, corpus.Mail{Subject: "lie=crash", Text: "body text", Files: []corpus.Attachment{
+		{Name: "申請書.docm", Media: "application/octet-stream", Data: corpus.Word("paragraph", true)},
+		{Name: "議案.pdf", Media: "application/pdf", Data: corpus.PDF()},
+	}})
+	first := town.wait(1, 30*time.Second)
+	if len(first) != 1 || bytes.Contains(first[0].Data, []byte("filename")) {
+		t.Fatalf("%d mails arrived, want one without a file", len(first))
+	}
+	if err := s.end(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.bin = binaries
+	s.mustStart(t)
+	var part heldEntry
+	for _, e := range s.heldByID(t) {
+		part = e
+	}
+	if !slices.Equal(part.Parts, []string{"申請書.docm", "議案.pdf"}) {
+		t.Fatalf("held: %+v", part)
+	}
+	out, complaint, code := s.run("quarantine", "release", part.ID, "--reason", "the worker is well again")
+	if code != 0 {
+		t.Fatalf("release: status %d\n%s%s", code, out, complaint)
+	}
+	got := town.wait(2, 30*time.Second)
+	if len(got) != 2 {
+		t.Fatalf("%d mails arrived, want two", len(got))
+	}
+	old, err := mail.ReadMessage(bytes.NewReader(first[0].Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := mail.ReadMessage(bytes.NewReader(got[1].Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := old.Header.Get("Message-ID")
+	if id == "" || m.Header.Get("Message-ID") == id || m.Header.Get("Message-ID") == "" || m.Header.Get("In-Reply-To") != id || !strings.Contains(m.Header.Get("References"), id) {
+		t.Errorf("the first is %s, the second %s in reply to %s, references %s", id, m.Header.Get("Message-ID"), m.Header.Get("In-Reply-To"), m.Header.Get("References"))
+	}
+	body, err := io.ReadAll(m.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(body, []byte("wordprocessingml.document")) || bytes.Contains(body, []byte("body text")) || bytes.Contains(body, []byte("application/pdf")) {
+		t.Errorf("the second mail:\n%s", body)
+	}
+	// What can still not be treated stays.
+	left := s.heldByID(t)
+	if len(left) != 1 {
+		t.Errorf("held afterwards: %+v", left)
+	}
+	for _, e := range left {
+		if !slices.Equal(e.Parts, []string{"議案.pdf"}) {
+			t.Errorf("held afterwards: %+v", e)
+		}
+	}
+	untreated(t, town)
 }
 
 // rowOf is a row of the journal as somebody with access to the file sees it.
