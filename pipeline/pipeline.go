@@ -36,11 +36,14 @@ type Examiner interface {
 
 // Pipeline examines what was received.
 type Pipeline struct {
-	Spool     *spool.Spool
-	Examiner  Examiner
-	Rules     func() *policy.Rules // the current ones; swapped on reload
-	Table     func() *routing.Table
-	Hostname  string
+	Spool    *spool.Spool
+	Examiner Examiner
+	Rules    func() *policy.Rules // the current ones; swapped on reload
+	Table    func() *routing.Table
+	Hostname string
+	// Domains are a tenant's own, so that a stranger who shows one of them in
+	// his name is marked; may be nil.
+	Domains   func(t envelope.TenantID) []string
 	Retention time.Duration // of what is held
 	// Originals is how long the bytes of delivered mail are kept.
 	Originals time.Duration

@@ -156,6 +156,13 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	if a := e.Envelope.Auth; a != nil {
 		o.AuthLine = senderauth.Line(a)
 	}
+	switch e.Envelope.Zone {
+	case envelope.LGWAN, envelope.InternetSegment:
+	default: // a stranger; an unknown zone is the internet
+		if p.Domains != nil {
+			o.Own = p.Domains(e.Envelope.Tenant)
+		}
+	}
 	t, err := p.run(ctx, e, o, in)
 	if err == nil || len(e.Part) > 0 {
 		return t, err

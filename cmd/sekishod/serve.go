@@ -182,7 +182,14 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 		examiner = g.runner
 	}
 	pipe := &pipeline.Pipeline{
-		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname, Retention: retention, Originals: originals,
+		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname,
+		Domains: func(id envelope.TenantID) []string {
+			if t, ok := tenants().Get(id); ok {
+				return t.Domains
+			}
+			return nil
+		},
+		Retention: retention, Originals: originals,
 		Log: log, Now: time.Now, Workers: max(8, 4*runtime.NumCPU()), Held: g.server.Held, Alarm: alarm,
 		Examined: g.metrics.examinedRun,
 	}
