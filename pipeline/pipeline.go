@@ -57,6 +57,8 @@ type Pipeline struct {
 	Alarm func(kind string, id envelope.ID)
 	// Examined is told of every run, for the metrics; may be nil.
 	Examined func(r Run)
+
+	large chan struct{} // made by Run; see largeMessage
 }
 
 // Run is what the metrics count.
@@ -71,6 +73,17 @@ type Run struct {
 // journal, not in memory.
 const window = 16
 
+// company is how long a free slot waits for others, so that one claim fills
+// many: each is a transaction. While most slots are free nothing waits.
+const company = 20 * time.Millisecond
+
+// Messages in hand wait for one another in memory: many small ones, so that
+// text is not kept waiting by files, and few of those that fill it.
+const (
+	largeMessage = 1 << 20
+	largeInHand  = 4
+)
+
 // poll is how long the pipeline sleeps when nothing wakes it: leases that ran
 // out come back by themselves.
 const poll = time.Second
@@ -79,8 +92,10 @@ const poll = time.Second
 func (p *Pipeline) Run(ctx context.Context) {
 	workers := max(p.Workers, 1)
 	slots := make(chan struct{}, workers)
+	p.large = make(chan struct{}, largeInHand)
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	var last time.Time
 	for {
 		// One slot must be free before anything is claimed: a lease taken while
 		// nobody can work runs out.
@@ -90,6 +105,15 @@ func (p *Pipeline) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if wait := company - time.Since(last); wait > 0 && 2*len(slots) > workers {
+			select {
+			case <-time.After(min(wait, time.Millisecond)):
+				continue
+			case <-ctx.Done():
+				return
+			}
+		}
+		last = time.Now()
 		free := workers - len(slots)
 		entries, err := p.Spool.Claim(ctx, spool.Received, p.Now(), min(free, window))
 		if err != nil && ctx.Err() == nil {

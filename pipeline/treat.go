@@ -133,6 +133,14 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	case envelope.Ours:
 		return p.asReceived(ctx, e, seal.Ours)
 	}
+	if e.Envelope.Size > largeMessage && p.large != nil {
+		select {
+		case p.large <- struct{}{}:
+			defer func() { <-p.large }()
+		case <-ctx.Done():
+			return treated{}, fmt.Errorf("wait for memory: %w", context.Cause(ctx))
+		}
+	}
 	in, err := worker.Memory("message")
 	if err != nil {
 		return treated{}, err

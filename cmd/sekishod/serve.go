@@ -190,7 +190,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 			return nil
 		},
 		Retention: retention, Originals: originals,
-		Log: log, Now: time.Now, Workers: max(8, 4*runtime.NumCPU()), Held: g.server.Held, Alarm: alarm,
+		Log: log, Now: time.Now, Workers: 32, Held: g.server.Held, Alarm: alarm,
 		Examined: g.metrics.examinedRun,
 	}
 
