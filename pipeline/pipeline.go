@@ -281,7 +281,8 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 	sanitized := e.Sanitized
 	if t.message != nil {
 		ref, _, err := p.Spool.WriteBlob(ctx, e.Envelope.Tenant, func(w io.Writer) error {
-			_, err := io.Copy(w, io.NewSectionReader(t.message, 0, t.size))
+			// Copy takes a buffer no larger than what is there.
+			_, err := io.Copy(w, io.LimitReader(io.NewSectionReader(t.message, 0, t.size), t.size))
 			return err
 		})
 		if err != nil {

@@ -267,7 +267,7 @@ func (p *Pipeline) compose(e *spool.Entry, t *treated, out *os.File, size int64)
 		m.Close()
 		return err
 	}
-	if _, err := io.Copy(s, r); err != nil {
+	if _, err := io.Copy(s, io.LimitReader(r, size)); err != nil {
 		m.Close()
 		return fmt.Errorf("copy the body: %w", err)
 	}

@@ -1,6 +1,7 @@
 package sanitize
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -107,18 +108,22 @@ func ReadNext(r io.Reader, v any, limit int64) error {
 	return nil
 }
 
-// WriteBytes writes octets behind their length in four.
-func WriteBytes(w io.Writer, b []byte) error {
-	if len(b) > MaxReply {
-		return fmt.Errorf("%d octets: %w", len(b), ErrLimit)
+// AppendFrom appends the first n octets of r behind their length in four.
+func AppendFrom(to *bytes.Buffer, r io.ReaderAt, n int64) error {
+	if n > MaxReply {
+		return fmt.Errorf("%d octets: %w", n, ErrLimit)
 	}
-	if _, err := w.Write(append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(b)), uint32(len(b))), b...)); err != nil {
-		return fmt.Errorf("write octets: %w", err)
+	to.Grow(4 + int(n))
+	b := binary.BigEndian.AppendUint32(to.AvailableBuffer(), uint32(n))
+	b = b[:4+n]
+	if k, err := r.ReadAt(b[4:], 0); k < int(n) {
+		return fmt.Errorf("read octets: %w", err)
 	}
+	to.Write(b)
 	return nil
 }
 
-// ReadBytes reads what WriteBytes wrote, into b if it has room; at most limit
+// ReadBytes reads what AppendFrom wrote, into b if it has room; at most limit
 // octets.
 func ReadBytes(r io.Reader, b []byte, limit int64) ([]byte, error) {
 	var head [4]byte

@@ -455,7 +455,7 @@ func (s *Spool) CopyChecked(ctx context.Context, e Entry, w io.Writer) error {
 	}
 	h := sha256.New()
 	in := io.NewSectionReader(&cancelled{r, ctx}, 0, r.Size())
-	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, in, make([]byte, 64<<10)); err != nil {
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(w, h)}, in, make([]byte, min(64<<10, r.Size()+1))); err != nil {
 		return fmt.Errorf("copy original of %s: %w", e.Envelope.ID, err)
 	}
 	if envelope.Digest(h.Sum(nil)) != e.Envelope.Digest {

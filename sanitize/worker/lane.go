@@ -227,19 +227,15 @@ func (w *laneWorker) serve(o *sanitize.Options, in *os.File) (_ *Result, err err
 	if err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
-	message := make([]byte, st.Size())
-	if _, err := io.ReadFull(io.NewSectionReader(in, 0, st.Size()), message); err != nil {
-		return nil, fmt.Errorf("message: %w", err)
-	}
-	// What it said unasked belongs to no message.
-	if err := w.quiet(); err != nil {
-		return nil, err
-	}
 	var request bytes.Buffer
 	if err := sanitize.WriteFrame(&request, o); err != nil {
 		return nil, err
 	}
-	if err := sanitize.WriteBytes(&request, message); err != nil {
+	if err := sanitize.AppendFrom(&request, in, st.Size()); err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	// What it said unasked belongs to no message.
+	if err := w.quiet(); err != nil {
 		return nil, err
 	}
 	if _, err := w.requests.Write(request.Bytes()); err != nil {
