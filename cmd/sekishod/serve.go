@@ -72,7 +72,7 @@ const grace = 20 * time.Second
 func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog.Logger) (*gateway, error) {
 	g := &gateway{config: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
 	g.current.Store(s)
-	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+	if err := os.MkdirAll(c.DataDir, 0o710); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 
