@@ -4,7 +4,7 @@
 // collection is not part of the project.
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
-//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus office
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus office [docx|xlsx|pptx ...]
 package main
 
 import (
@@ -44,7 +44,11 @@ func main() {
 		case "mail":
 			err = c.mail(b)
 		case "office":
-			err = c.office(b, *judge)
+			folders := flag.Args()[1:]
+			if len(folders) == 0 {
+				folders = []string{"docx", "xlsx", "pptx"}
+			}
+			err = c.office(b, *judge, folders)
 		default:
 			err = errors.New("want mail or office")
 		}
@@ -265,12 +269,12 @@ type result struct {
 }
 
 // office treats every Office document and has other programs judge the outputs.
-func (c *collection) office(bin string, judge bool) error {
+func (c *collection) office(bin string, judge bool, folders []string) error {
 	check, err := filepath.Abs(filepath.Join(c.dir, "check", "cdrcheck.py"))
 	if err != nil {
 		return err
 	}
-	for _, folder := range []string{"docx", "xlsx", "pptx"} {
+	for _, folder := range folders {
 		out, err := os.MkdirTemp("", "sekisho-corpus-")
 		if err != nil {
 			return err
