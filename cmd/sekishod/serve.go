@@ -175,7 +175,8 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
 		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
-			Spares: runtime.NumCPU(), Lanes: 16, Processes: max(2, runtime.NumCPU())}
+			Spares: runtime.NumCPU(), Lanes: 16, Processes: max(2, runtime.NumCPU()),
+			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}
 		examiner = g.runner
 	}
 	pipe := &pipeline.Pipeline{

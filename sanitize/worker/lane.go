@@ -38,6 +38,9 @@ const laneTime = 3 * time.Second
 // errDeclined says that a message is nothing for the lane.
 var errDeclined = errors.New("the lane declined")
 
+// errFull says that every worker of the lane is at work for somebody else.
+var errFull = errors.New("the lane is full")
+
 // A lane holds the workers for one task, several for a tenant if its messages
 // come at the same time.
 type lane struct {
@@ -146,7 +149,7 @@ func (r *Runner) seat(l *lane, tenant string) (w *laneWorker, fresh bool, err er
 	if len(l.workers) >= r.Lanes {
 		i := slices.IndexFunc(l.workers, func(w *laneWorker) bool { return !w.busy })
 		if i < 0 {
-			return nil, false, errors.New("the lane is full")
+			return nil, false, errFull
 		}
 		old := l.workers[i]
 		l.workers = slices.Delete(l.workers, i, i+1)

@@ -227,6 +227,13 @@ func TestACapturedWorkerOfTheLaneHasOneTenantsMailOnly(t *testing.T) {
 func TestEveryLieInTheLaneEndsInAProcessOfItsOwn(t *testing.T) {
 	r := withLanes(t, thief(t), 4)
 	r.patience = time.Second
+	var told []error
+	r.LaneFailed = func(tenant string, err error) {
+		if tenant != "a" {
+			t.Errorf("tenant %q", tenant)
+		}
+		told = append(told, err)
+	}
 	for _, lie := range []string{"hang", "exit", "garbage", "long-frame", "declines-and-more", "digest", "more", "less", "huge", "negative",
 		"holds", "refuses", "refuses-in-words", "keeps-back", "outcome"} {
 		output(t, r, lanes(sanitize.TaskMail, "a"), text("honest"))
@@ -255,6 +262,10 @@ func TestEveryLieInTheLaneEndsInAProcessOfItsOwn(t *testing.T) {
 		if after := pids(r, &r.treating); len(after) != 0 {
 			t.Errorf("%s: the worker serves on", lie)
 		}
+		if len(told) != 1 {
+			t.Errorf("%s: told of %v", lie, told)
+		}
+		told = nil
 	}
 	// A verifier that writes.
 	if res, err := r.Run(t.Context(), lanes(sanitize.TaskVerifyMail, "a"), message(t, text("x"))); err != nil || res.Output != nil {

@@ -55,6 +55,11 @@ type Runner struct {
 	// many for verifying; zero: no lane.
 	Lanes int
 
+	// LaneFailed is told of every worker of the lane that did not answer
+	// properly. Its message is treated all the same, so nobody else would
+	// notice. May be nil.
+	LaneFailed func(tenant string, err error)
+
 	mu                  sync.Mutex
 	waiting             []*hired
 	starting            int
@@ -104,8 +109,12 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	}
 	if l := r.laneFor(&o, in); l != nil {
 		// Its errors are no failures of the message: they cost a start.
-		if res, err := r.inLane(ctx, l, &o, in); err == nil {
+		res, err := r.inLane(ctx, l, &o, in)
+		if err == nil {
 			return res, nil
+		}
+		if r.LaneFailed != nil && ctx.Err() == nil && !errors.Is(err, errDeclined) && !errors.Is(err, errFull) && !errors.Is(err, os.ErrClosed) {
+			r.LaneFailed(o.Lane, err)
 		}
 	}
 	free, err := r.slot(ctx, &r.slots)
