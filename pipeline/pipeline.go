@@ -160,7 +160,7 @@ func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
 		p.Log.Error("settle", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", err)
 		return
 	}
-	if p.Examined != nil {
+	if p.Examined != nil && c.To != spool.Received {
 		p.Examined(run)
 	}
 }
@@ -187,6 +187,11 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		// a disk that lost a block looks no different from somebody's hand.
 		case errors.Is(err, spool.ErrTampered), errors.Is(err, blob.ErrDamaged), errors.Is(err, blob.ErrNotFound):
 			facts.Tampered = "stored bytes: " + err.Error()
+		case errors.Is(err, errTurn):
+			return p.again(e, turnPause, e.Attempts), Run{}
+		case (errors.Is(err, errLater) || errors.Is(err, worker.ErrNotRun)) && e.Attempts < mostTries:
+			p.Log.Warn("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "later", "err", err)
+			return p.again(e, laterPause, e.Attempts+1), Run{Failed: true}
 		case err != nil:
 			facts.Failure = err
 		}
@@ -210,6 +215,20 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		run.Action, run.Class = v.Action, v.Class
 	}
 	return p.hold(e, t.report, v), run
+}
+
+// Pauses before a message is taken up again, and how often that may be for want
+// of something before a person has to look: ten minutes of a machine in need.
+const (
+	turnPause  = 2 * time.Second
+	laterPause = 30 * time.Second
+	mostTries  = 20
+)
+
+// again leaves a message received, for another try. Nothing has been decided.
+func (p *Pipeline) again(e *spool.Entry, pause time.Duration, tries int) spool.Change {
+	due := p.Now().Add(pause)
+	return spool.Change{To: spool.Received, Update: func(e *spool.Entry) { e.Due, e.Attempts = due, tries }}
 }
 
 // hold makes the change to Held.
@@ -250,6 +269,9 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v policy.Verdict) (spool.Change, error) {
 	// A message that comes back because a route changed has been delivered to
 	// some of its recipients already.
+	if t.kind == "" {
+		return spool.Change{}, errors.New("there is nothing to send")
+	}
 	to := e.Pending
 	if len(to) == 0 {
 		to = e.Envelope.To

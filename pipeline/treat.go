@@ -134,23 +134,25 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		return p.asReceived(ctx, e, seal.Ours)
 	}
 	if e.Envelope.Size > largeMessage && p.large != nil {
+		// It does not wait here: it would keep its place among the messages in
+		// hand, and a few large ones would stand in everybody's way.
 		select {
 		case p.large <- struct{}{}:
 			defer func() { <-p.large }()
-		case <-ctx.Done():
-			return treated{}, fmt.Errorf("wait for memory: %w", context.Cause(ctx))
+		default:
+			return treated{}, errTurn
 		}
 	}
 	in, err := worker.Memory("message")
 	if err != nil {
-		return treated{}, err
+		return treated{}, fmt.Errorf("%w: %w", errLater, err)
 	}
 	defer in.Close()
 	if err := p.Spool.CopyChecked(ctx, *e, in); err != nil {
-		return treated{}, err
+		return treated{}, fmt.Errorf("%w: %w", errLater, err)
 	}
 	if err := worker.Seal(in); err != nil {
-		return treated{}, err
+		return treated{}, fmt.Errorf("%w: %w", errLater, err)
 	}
 	now := p.Now()
 	o := rules.Options(e.Envelope.Profile)
@@ -172,7 +174,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		}
 	}
 	t, err := p.run(ctx, e, o, in)
-	if err == nil || len(e.Part) > 0 {
+	if err == nil || len(e.Part) > 0 || errors.Is(err, worker.ErrNotRun) {
 		return t, err
 	}
 	// The second run keeps every attachment back, so that a file nobody can
@@ -203,11 +205,16 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 		return t, fmt.Errorf("no harmless form: %s", res.Refusal)
 	}
 	defer res.Output.Close()
-	if err := p.compose(e, &t, res.Output, res.Size); err != nil {
+	if err := p.compose(e, &t, res); err != nil {
 		return t, fmt.Errorf("compose: %w", err)
 	}
 	v := o
 	v.Task = sanitize.TaskVerifyMail
+	if !res.InLane {
+		// The lane's verifier lives longer than one message; what it may look at
+		// is what the lane may treat.
+		v.Lane = ""
+	}
 	second, err := p.Examiner.Run(ctx, v, t.message)
 	if err != nil {
 		return t, fmt.Errorf("verify: %w", err)
@@ -220,6 +227,13 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 	}
 	return t, nil
 }
+
+// errLater says that this machine, not the message, is in the way: a disk or a
+// descriptor short. errTurn says that it is not this message's turn.
+var (
+	errLater = errors.New("not now")
+	errTurn  = errors.New("too many large messages in hand")
+)
 
 var errVerify = errors.New("the treated message is not on the allow-list")
 
@@ -238,20 +252,28 @@ func verifyReason(r *worker.Result) string {
 func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kind) (treated, error) {
 	s := newSplitter(nil)
 	if err := p.Spool.CopyChecked(ctx, *e, s); err != nil {
-		return treated{}, err
+		return treated{}, fmt.Errorf("%w: %w", errLater, err)
 	}
 	t := treated{kind: kind}
 	s.sum(&t)
+	if t.headerLen == 0 {
+		return treated{}, errors.New("the message is empty")
+	}
 	return t, nil
 }
 
 // compose writes the message that will be delivered: the header block from the
 // report's decoded fields, written by us, then what the worker wrote.
-func (p *Pipeline) compose(e *spool.Entry, t *treated, out *os.File, size int64) error {
-	r := io.NewSectionReader(out, 0, size)
+func (p *Pipeline) compose(e *spool.Entry, t *treated, res *worker.Result) error {
+	r := io.NewSectionReader(res.Output, 0, res.Size)
 	entity, err := readEntityHeader(r)
 	if err != nil {
 		return err
+	}
+	// A worker of the lane that was captured by an earlier mail of the tenant
+	// can still write no attachment.
+	if res.InLane && !bytes.Contains(entity, []byte("Content-Type: text/plain")) {
+		return errors.New("the lane wrote more than plain text")
 	}
 	m, err := worker.Memory("treated")
 	if err != nil {
@@ -267,7 +289,7 @@ func (p *Pipeline) compose(e *spool.Entry, t *treated, out *os.File, size int64)
 		m.Close()
 		return err
 	}
-	if _, err := io.Copy(s, io.LimitReader(r, size)); err != nil {
+	if _, err := io.Copy(s, io.LimitReader(r, res.Size)); err != nil {
 		m.Close()
 		return fmt.Errorf("copy the body: %w", err)
 	}

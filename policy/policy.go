@@ -119,6 +119,9 @@ func (r *Rules) Decide(f Facts) Verdict {
 	}
 	switch f.Envelope.Treatment {
 	case envelope.Pass, envelope.Ours:
+		if f.Failure != nil {
+			return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "read", Reasons: []string{f.Failure.Error()}}
+		}
 		return Verdict{Action: Deliver, Rule: f.Envelope.Treatment.String()}
 	case envelope.Rebuild:
 	default:

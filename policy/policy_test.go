@@ -43,6 +43,8 @@ func TestDecide(t *testing.T) {
 		{"a seal that does not match", Facts{Envelope: env("default", envelope.Pass), Tampered: "x"}, Hold, sanitize.ClassTampered},
 		{"tampered, though released", Facts{Envelope: env("default", 0), Report: report(), Tampered: "x", Release: release}, Hold, sanitize.ClassTampered},
 		{"poison", Facts{Envelope: env("default", 0), Report: report(), Poison: true}, Hold, sanitize.ClassPoison},
+		{"what passes, but could not be read", Facts{Envelope: env("default", envelope.Pass), Failure: errors.New("disk")}, Hold, sanitize.ClassFailed},
+		{"ours, but could not be read", Facts{Envelope: env("default", envelope.Ours), Failure: errors.New("disk")}, Hold, sanitize.ClassFailed},
 		{"what passes as scanned", Facts{Envelope: env("gone", envelope.Pass)}, Deliver, ""},
 		{"ambiguous", Facts{Envelope: env("default", 0), Report: &sanitize.Report{Outcome: sanitize.Clean, Holds: []sanitize.Hold{{Class: sanitize.ClassAmbiguous, Code: "mime.x"}}}}, Hold, sanitize.ClassAmbiguous},
 		{"ambiguous, though released", Facts{Envelope: env("default", 0), Release: release, Report: &sanitize.Report{Outcome: sanitize.Clean, Holds: []sanitize.Hold{{Class: sanitize.ClassAmbiguous}}}}, Hold, sanitize.ClassAmbiguous},

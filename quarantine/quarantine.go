@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"sekisho/envelope"
@@ -81,6 +82,9 @@ func (q *Quarantine) Release(ctx context.Context, t envelope.TenantID, id envelo
 		}
 		r.To[i] = e.Envelope.To[at] // as the mail has it, whatever case was typed
 	}
+	// One named twice is one: two names must not pass for everybody.
+	slices.SortFunc(r.To, func(a, b envelope.Address) int { return strings.Compare(a.String(), b.String()) })
+	r.To = slices.Compact(r.To)
 	now := q.Now()
 	r.At = now
 	ev := q.event(e, r.By, "released", "reason: "+r.Reason)

@@ -136,7 +136,8 @@ func TestReleaseHasItExaminedAgain(t *testing.T) {
 func TestReleaseToSomeLeavesTheRestHeld(t *testing.T) {
 	w := newWorld(t)
 	id := w.hold(t, "town", sanitize.ClassExecutable)
-	got, err := w.Release(t.Context(), "town", id, policy.Release{By: "suzuki", Reason: "r", To: []envelope.Address{{Local: "KIKAKU", Domain: "town.example"}}})
+	got, err := w.Release(t.Context(), "town", id, policy.Release{By: "suzuki", Reason: "r",
+		To: []envelope.Address{{Local: "KIKAKU", Domain: "town.example"}, {Local: "kikaku", Domain: "town.example"}}})
 	if err != nil || got == id {
 		t.Fatalf("release: %s, %v", got, err)
 	}

@@ -1,6 +1,8 @@
 package ooxml
 
 import (
+	"strings"
+
 	"sekisho/sanitize"
 )
 
@@ -54,7 +56,12 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 					out = d
 				}
 			case "href", "althref":
-				f.linkAttr(a)
+				switch string(local) {
+				case "imagedata", "fill", "stroke": // where the picture comes from, and no link
+					f.drop(a)
+				default:
+					f.linkAttr(a)
+				}
 			case "gfxdata", "ole", "oleid", "signatureline": // drawings packed a second time, objects
 				f.drop(a)
 			}
@@ -108,6 +115,11 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 	case "textlink":
 		if why := formulaVerdict(string(appendDecoded(nil, a.value))); why != "" {
 			f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
+			f.drop(a)
+		}
+	case "location": // of a sheet's hyperlink: a place in this workbook and nowhere else
+		if place := string(appendDecoded(nil, a.value)); sp == spaceSheet && string(local) == "hyperlink" && (strings.ContainsAny(place, `[]\|`) || strings.Contains(place, ":/")) {
+			f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, place)
 			f.drop(a)
 		}
 	case "href":

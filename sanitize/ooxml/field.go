@@ -36,7 +36,7 @@ func fieldVerdict(literal string, nested bool) string {
 	if word == "" {
 		return "(no name)"
 	}
-	if !slices.Contains(harmlessFields, word) {
+	if nested || !slices.Contains(harmlessFields, word) {
 		return word
 	}
 	rest := s[end:]

@@ -412,6 +412,7 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 	case roleStory:
 		f.beginStory()
 	case roleBranch:
+		f.denyOpenCode()
 		// Both branches tell the same story; a field must not begin in one and
 		// end in the other.
 		f.beginStory()
@@ -687,6 +688,9 @@ func (f *filter) characters() error {
 	if f.skip >= 0 || f.controls >= 0 && !f.moving() {
 		return nil
 	}
+	if f.text == nil && len(bytes.TrimSpace(s.text)) > 0 && f.codeOpen() {
+		f.denyOpenCode()
+	}
 	if f.text != nil && len(*f.text) <= maxCapture { // what is longer cannot be judged, and goes
 		if s.escape {
 			*f.text = append(*f.text, s.text...)
@@ -826,6 +830,15 @@ func (f *filter) moving() bool {
 
 // open returns the open fields of this story.
 func (f *filter) open() []*field { return f.stories[len(f.stories)-1] }
+
+// denyOpenCode: what stands here is not read as code by us, but by others.
+func (f *filter) denyOpenCode() {
+	for _, x := range f.open() {
+		if !x.result {
+			x.overflown = true
+		}
+	}
+}
 
 // beginStory starts text of its own: a text box, a note, a comment. A field
 // cannot reach out of it.

@@ -61,6 +61,9 @@ func formulaVerdict(f string) string {
 			for j < len(f) && (f[j] == ' ' || f[j] == '\n' || f[j] == '\r' || f[j] == '\t') {
 				j++
 			}
+			if u := strings.ToUpper(word); strings.HasPrefix(u, "_XLETA.") && (!functions()[u[len("_XLETA."):]] || u == "_XLETA.HYPERLINK" || u == "_XLETA.INDIRECT") || strings.HasPrefix(u, "_XLL.") {
+				return "function " + u // passed by name: MAP(A1,_xleta.WEBSERVICE)
+			}
 			switch {
 			case i < len(f) && f[i] == '[':
 				n := bracket(f[i:])

@@ -1098,6 +1098,7 @@ func TestFormulas(t *testing.T) {
 		"cmd|'/c calc'!A0": false, "'cmd'|'/c calc'!A0": false, "DDE(A1)": false, "[1]Sheet1!A1": false, "[1]!Name": false, `'[1]Sheet 1'!A1`: false, `'C:\x\[b.xlsx]S'!A1`: false, `'\\server\x'!A1`: false,
 		`HYPERLINK("file://x")`: false, "HYPERLINK(A1)": false, `HYPERLINK("ms-msdt:x")`: false, `HYPERLINK("\\server\x")`: false, `INDIRECT("[b.xlsx]S!A1")`: false,
 		`"open`: false, "'open": false, "T[open": false, "WEBSERVICE (A1)": false, "SUM\n(A1)": true, "_xludf.DUMMYFUNCTION(1)": false,
+		`_xlfn.MAP("http://x",_xleta.WEBSERVICE)`: false, "_xlfn.MAP(A1,_xleta.CALL)": false, "_xlfn.MAP(A1,_xleta.HYPERLINK)": false, "_xll.foo": false,
 	} {
 		if got := formulaVerdict(f); (got == "") != ok {
 			t.Errorf("%s: %q", f, got)
@@ -1117,7 +1118,7 @@ func TestFields(t *testing.T) {
 		{"PAGE", false, true}, {" page \\* MERGEFORMAT ", false, true}, {`TOC \o "1-3" \h \z \u`, false, true}, {"", false, true}, {"REF _Ref1 \\h", false, true}, {`SEQ 図 \* ARABIC`, false, true},
 		{`HYPERLINK "https://example.jp/"`, false, true}, {`HYPERLINK \l "b"`, false, true}, {`HYPERLINK "http://x" \l "b" \o "DDE"`, false, true}, {`HYPERLINK mailto:a@b`, false, true}, {"FORMTEXT", false, true},
 		{"DDE x", false, false}, {"DDEAUTO x", false, false}, {`INCLUDEPICTURE "http://x"`, false, false}, {"MACROBUTTON x y", false, false}, {"IF 1=1 a b", false, false}, {"QUOTE 68", false, false},
-		{"= 1+1", false, false}, {"PAGEX", false, false}, {"", true, false}, {"PAGE", true, true}, {"HYPERLINK", true, false}, {`HYPERLINK "file://x"`, false, false}, {`HYPERLINK "\\\\server\\x"`, false, false},
+		{"= 1+1", false, false}, {"PAGEX", false, false}, {"", true, false}, {"PAGE", true, false}, {"HYPERLINK", true, false}, {`HYPERLINK "file://x"`, false, false}, {`HYPERLINK "\\\\server\\x"`, false, false},
 		{`HYPERLINK "other.docx"`, false, false}, {`HYPERLINK "https://a" "file://b"`, false, false}, {"HYPERLINK", false, false}, {`PAGE DDEAUTO cmd`, false, false}, {`"DDEAUTO" x`, false, false},
 		{"\\DDE", false, false}, {"AUTHOR", false, false}, {"MERGEFIELD x", false, false}, {"PRINT x", false, false}, {"LINK x", false, false}, {"EMBED x", false, false}, {"ADDIN x", false, false},
 	} {
@@ -1180,5 +1181,46 @@ func TestSharedCorpusHasNoIDThatLeadsNowhere(t *testing.T) {
 	}
 	if rebuilt*100 < len(files)*90 {
 		t.Errorf("%d of %d rebuilt", rebuilt, len(files))
+	}
+}
+
+// TestFieldCodeThatOthersWouldAssemble: what Word takes into a field's code and
+// we do not read as code (the result of a field that goes, text in another
+// branch or of another vocabulary) takes the field with it.
+func TestFieldCodeThatOthersWouldAssemble(t *testing.T) {
+	const (
+		begin    = `<w:r><w:fldChar w:fldCharType="begin"/></w:r>`
+		separate = `<w:r><w:fldChar w:fldCharType="separate"/></w:r>`
+		end      = `<w:r><w:fldChar w:fldCharType="end"/></w:r>`
+		evil     = `DDEAUTO c:\\x`
+	)
+	code := func(s string) string { return `<w:r><w:instrText>` + s + `</w:instrText></w:r>` }
+	text := func(s string) string { return `<w:r><w:t>` + s + `</w:t></w:r>` }
+	rest := code(" PAGE ") + separate + text("shown") + end
+	for name, body := range map[string]string{
+		"the result of a denied field": begin + begin + code("QUOTE x") + separate + text(evil) + end + rest,
+		"the result of a kept field":   begin + begin + code("REF a") + separate + text(evil) + end + rest,
+		"a branch":                     begin + `<mc:AlternateContent xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"><mc:Choice Requires="w"><w:r><w:t>` + evil + `</w:t></w:r></mc:Choice></mc:AlternateContent>` + rest,
+		"mathematics":                  begin + `<m:oMath xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><m:r><m:t>` + evil + `</m:t></m:r></m:oMath>` + rest,
+		"bare text":                    begin + `<w:r>` + evil + `</w:r>` + rest,
+	} {
+		out, _, _, err := treat(docx(`<w:p>` + body + `</w:p>`).bytes(t))
+		if err != nil {
+			continue // refused is as good
+		}
+		doc := unpack(t, out)["word/document.xml"]
+		if doc == "" {
+			for n, c := range unpack(t, out) {
+				if strings.Contains(n, "document") && strings.HasSuffix(n, ".xml") {
+					doc = c
+				}
+			}
+		}
+		if !strings.Contains(doc, "shown") {
+			t.Errorf("%s: the field's result is gone", name)
+		}
+		if strings.Contains(doc, "fldChar") && strings.Contains(doc, "DDEAUTO") {
+			t.Errorf("%s: DDEAUTO stands between the marks of a field\n%s", name, doc)
+		}
 	}
 }

@@ -28,6 +28,9 @@ const (
 	// Fields and alternatives span pages, not books. The memory of a worker is
 	// what bounds it.
 	maxHeld = 32 << 20
+	// What may be expanded of a whole message: namespaces declared anew on every
+	// child made 8 GB of 3 kB.
+	maxPart = 500 << 20
 )
 
 func (o *output) pos() int64 { return o.base + int64(len(o.buf)) }
@@ -123,6 +126,9 @@ func (o *output) settle(end bool) error {
 		o.emit(o.buf)
 	}
 	o.base = o.pos()
+	if o.base > maxPart {
+		return fmt.Errorf("a part of more than %d bytes written: %w", int64(maxPart), sanitize.ErrLimit)
+	}
 	o.buf = o.buf[:0]
 	if cap(o.buf) > 4<<20 {
 		o.buf = nil // a long hold is rare; its memory is wanted for pictures

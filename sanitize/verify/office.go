@@ -365,7 +365,7 @@ func (o *office) walkParts(name string, r io.Reader, fields *fieldCheck) error {
 				return notAllowed(o.where, "part %s: %v", name, err)
 			}
 			switch x.Name.Local {
-			case "instrText", "f", "definedName", "formula1", "formula2", "formula", "FmlaLink", "FmlaRange":
+			case "instrText", "t", "delText", "delInstrText", "f", "definedName", "formula1", "formula2", "formula", "FmlaLink", "FmlaRange":
 				in = x.Name.Local
 				text.Reset()
 			}
@@ -376,7 +376,7 @@ func (o *office) walkParts(name string, r io.Reader, fields *fieldCheck) error {
 		case xml.EndElement:
 			if x.Name.Local == in {
 				s := text.String()
-				if in == "instrText" {
+				if in == "instrText" || in == "t" || in == "delText" || in == "delInstrText" {
 					fields.text(s)
 				} else if err := formula(s); err != nil {
 					return notAllowed(o.where, "part %s: %v", name, err)
@@ -430,6 +430,10 @@ func (o *office) element(name string, e xml.StartElement) error {
 // badCall finds function calls that fetch, run or leave the workbook.
 var badCall = lazy.Compile(`(?i)(^|[^A-Z0-9_.])(_xlfn\.|_xll\.|_xludf\.|_xlws\.)*(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|REGISTER\.ID|EXEC|DDE|PY|STOCKHISTORY|CUBE[A-Z]+|EVALUATE|FOPEN|FWRITE|FWRITELN|SEND\.KEYS|INITIATE|POKE|EXECUTE|TERMINATE|REQUEST|ENCODEURL)\s*\(`)
 
+// byName finds functions that are handed on by name and called by another:
+// MAP(A1,_xleta.WEBSERVICE); and those of add-ins.
+var byName = lazy.Compile(`(?i)_xll\.|_xleta\.(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|EXEC|DDE|PY|STOCKHISTORY|CUBE|EVALUATE|HYPERLINK|INDIRECT)`)
+
 // elsewhere finds references to another workbook, which end in "!" (a table's
 // column may be called [2024]), or to a DDE server.
 var elsewhere = lazy.Compile(`(?i)\[\d+\][^\[\](),]*!|'\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
@@ -438,6 +442,9 @@ var inQuotes = lazy.Compile(`"[^"]*"`)
 
 func formula(s string) error {
 	bare := inQuotes.ReplaceAllString(s, `""`)
+	if m := byName.FindString(bare); m != "" {
+		return fmt.Errorf("formula with %q", m)
+	}
 	if m := badCall.FindString(bare); m != "" {
 		return fmt.Errorf("formula with %q", strings.TrimSpace(m))
 	}
@@ -449,14 +456,12 @@ func formula(s string) error {
 
 // fieldCheck assembles field instructions over runs and nesting.
 type fieldCheck struct {
-	stack []strings.Builder
+	stack []*strings.Builder
 	sep   []bool
 }
 
-var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF STYLEREF SEQ DATE TIME CREATEDATE SAVEDATE PRINTDATE EDITTIME
-	TITLE SUBJECT AUTHOR KEYWORDS COMMENTS FILENAME FILESIZE NUMWORDS NUMCHARS LASTSAVEDBY REVNUM TEMPLATE USERNAME USERINITIALS USERADDRESS DOCPROPERTY INFO
-	HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ QUOTE FORMTEXT FORMCHECKBOX FORMDROPDOWN BIBLIOGRAPHY CITATION PRIVATE = IF
-	ADDRESSBLOCK GREETINGLINE MERGEFIELD MERGEREC MERGESEQ NEXT BARCODE DISPLAYBARCODE COMPARE SET ASK FILLIN`)
+var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ DATE TIME
+	HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
 
 func (f *fieldCheck) start(e xml.StartElement) error {
 	attr := func(name string) string {
@@ -473,7 +478,7 @@ func (f *fieldCheck) start(e xml.StartElement) error {
 	case "fldChar":
 		switch attr("fldCharType") {
 		case "begin":
-			f.stack = append(f.stack, strings.Builder{})
+			f.stack = append(f.stack, &strings.Builder{})
 			f.sep = append(f.sep, false)
 		case "separate", "end":
 			if n := len(f.stack); n > 0 {
@@ -497,7 +502,7 @@ func (f *fieldCheck) text(s string) {
 
 func instruction(s string) error {
 	word := strings.ToUpper(strings.Trim(firstWord(s), `"\`))
-	if word == "" || slices.Contains(harmlessFields, word) || strings.HasPrefix(word, "=") {
+	if word == "" || slices.Contains(harmlessFields, word) {
 		if word == "HYPERLINK" {
 			if target := secondWord(s); target != "" && !strings.HasPrefix(target, `\`) && strings.Contains(target, ":") && !harmlessURL(target) {
 				return fmt.Errorf("field HYPERLINK to %q", target)

@@ -141,6 +141,10 @@ func TestDocumentsThatAreNotAllowed(t *testing.T) {
 		doc, rels = "word/document.xml", "word/_rels/document.xml.rels"
 		sheet     = "xl/worksheets/sheet1.xml"
 	)
+	nested := `<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>STYLEREF </w:instrText></w:r><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>REF a</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>`
+	if err := checkFile(sanitize.KindDOCX, edit(t, word, map[string]func(string) string{doc: replace("<w:p>", nested)}, nil)); err != nil {
+		t.Errorf("fields in fields: %v", err)
+	}
 	for _, c := range []struct {
 		name, member, old, new string
 		add                    map[string]string
@@ -152,6 +156,8 @@ func TestDocumentsThatAreNotAllowed(t *testing.T) {
 		{"an imported chunk", doc, "<w:p>", `<w:altChunk/><w:p>`, nil},
 		{"a field that loads", doc, "<w:p>", `<w:p><w:fldSimple w:instr=" INCLUDETEXT &quot;http://x/&quot;"/>`, nil},
 		{"a DDE field split over runs", doc, "<w:p>", `<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>DD</w:instrText></w:r><w:r><w:instrText>EAUTO c:\\x</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>`, nil},
+		{"a DDE field whose code stands in plain text", doc, "<w:p>", `<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:t>DDEAUTO c:\\x</w:t></w:r><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r>`, nil},
+		{"a function handed on by name", sheet, "SUM(1,2)", `_xlfn.MAP(A1,_xleta.WEBSERVICE)`, nil},
 		{"a part nobody refers to", doc, "", "", map[string]string{"word/extra.xml": "<x/>"}},
 		{"a relationship of another type", rels, "relationships/hyperlink", "relationships/attachedTemplate", nil},
 		{"a link of another scheme", rels, "https://www.example.jp/", "file://server/share", nil},

@@ -32,6 +32,9 @@ const RunTime = 120 * time.Second
 var (
 	// ErrLied says that the worker's reply does not fit what it wrote.
 	ErrLied = errors.New("the worker's answer does not fit its output")
+	// ErrNotRun says that no worker could be started: this machine is short of
+	// something, and nothing is said about the message.
+	ErrNotRun = errors.New("no worker could be started")
 	// ErrNoAnswer says that the worker ended without an answer.
 	ErrNoAnswer = errors.New("the worker gave no answer")
 )
@@ -79,6 +82,9 @@ type Result struct {
 	State  sandbox.State
 	// Refusal is why the worker itself found no harmless form, "" when it did.
 	Refusal string
+	// InLane says that a worker of the tenant's lane made it, which treats plain
+	// text and nothing else.
+	InLane bool
 }
 
 // Memory makes an anonymous file in memory, for messages on their way. Nothing
@@ -111,6 +117,7 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		// Its errors are no failures of the message: they cost a start.
 		res, err := r.inLane(ctx, l, &o, in)
 		if err == nil {
+			res.InLane = true
 			return res, nil
 		}
 		if r.LaneFailed != nil && ctx.Err() == nil && !errors.Is(err, errDeclined) && !errors.Is(err, errFull) && !errors.Is(err, os.ErrClosed) {
@@ -134,8 +141,11 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		// about the message.
 	}
 	h, err := r.hire(in)
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
+		return nil, err // an installation without its worker does not mend itself
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrNotRun, err)
 	}
 	return r.serve(ctx, h, &o)
 }
