@@ -189,9 +189,6 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 			facts.Tampered = "stored bytes: " + err.Error()
 		case errors.Is(err, errTurn):
 			return p.again(e, turnPause, e.Attempts), Run{}
-		case (errors.Is(err, errLater) || errors.Is(err, worker.ErrNotRun)) && e.Attempts < mostTries:
-			p.Log.Warn("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "later", "err", err)
-			return p.again(e, laterPause, e.Attempts+1), Run{Failed: true}
 		case err != nil:
 			facts.Failure = err
 		}
@@ -217,13 +214,8 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 	return p.hold(e, t.report, v), run
 }
 
-// Pauses before a message is taken up again, and how often that may be for want
-// of something before a person has to look: ten minutes of a machine in need.
-const (
-	turnPause  = 2 * time.Second
-	laterPause = 30 * time.Second
-	mostTries  = 20
-)
+// turnPause is how long a large message waits for its turn.
+const turnPause = 2 * time.Second
 
 // again leaves a message received, for another try. Nothing has been decided.
 func (p *Pipeline) again(e *spool.Entry, pause time.Duration, tries int) spool.Change {

@@ -145,14 +145,14 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	}
 	in, err := worker.Memory("message")
 	if err != nil {
-		return treated{}, fmt.Errorf("%w: %w", errLater, err)
+		return treated{}, err
 	}
 	defer in.Close()
 	if err := p.Spool.CopyChecked(ctx, *e, in); err != nil {
-		return treated{}, fmt.Errorf("%w: %w", errLater, err)
+		return treated{}, err
 	}
 	if err := worker.Seal(in); err != nil {
-		return treated{}, fmt.Errorf("%w: %w", errLater, err)
+		return treated{}, err
 	}
 	now := p.Now()
 	o := rules.Options(e.Envelope.Profile)
@@ -174,7 +174,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		}
 	}
 	t, err := p.run(ctx, e, o, in)
-	if err == nil || len(e.Part) > 0 || errors.Is(err, worker.ErrNotRun) {
+	if err == nil || len(e.Part) > 0 {
 		return t, err
 	}
 	// The second run keeps every attachment back, so that a file nobody can
@@ -228,12 +228,8 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 	return t, nil
 }
 
-// errLater says that this machine, not the message, is in the way: a disk or a
-// descriptor short. errTurn says that it is not this message's turn.
-var (
-	errLater = errors.New("not now")
-	errTurn  = errors.New("too many large messages in hand")
-)
+// errTurn says that it is not this message's turn.
+var errTurn = errors.New("too many large messages in hand")
 
 var errVerify = errors.New("the treated message is not on the allow-list")
 
@@ -252,7 +248,7 @@ func verifyReason(r *worker.Result) string {
 func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kind) (treated, error) {
 	s := newSplitter(nil)
 	if err := p.Spool.CopyChecked(ctx, *e, s); err != nil {
-		return treated{}, fmt.Errorf("%w: %w", errLater, err)
+		return treated{}, err
 	}
 	t := treated{kind: kind}
 	s.sum(&t)
