@@ -32,9 +32,6 @@ const RunTime = 120 * time.Second
 var (
 	// ErrLied says that the worker's reply does not fit what it wrote.
 	ErrLied = errors.New("the worker's answer does not fit its output")
-	// ErrNotRun says that no worker could be started: this machine is short of
-	// something, and nothing is said about the message.
-	ErrNotRun = errors.New("no worker could be started")
 	// ErrNoAnswer says that the worker ended without an answer.
 	ErrNoAnswer = errors.New("the worker gave no answer")
 )
@@ -141,11 +138,8 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		// about the message.
 	}
 	h, err := r.hire(in)
-	switch {
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
-		return nil, err // an installation without its worker does not mend itself
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrNotRun, err)
+	if err != nil {
+		return nil, err
 	}
 	return r.serve(ctx, h, &o)
 }
