@@ -24,6 +24,7 @@ import (
 
 	"sekisho/delivery"
 	"sekisho/envelope"
+	"sekisho/internal/limit"
 	"sekisho/policy"
 	"sekisho/routing"
 	"sekisho/sanitize"
@@ -43,7 +44,7 @@ type config struct {
 	} `mapstructure:"store"`
 	Listeners      []listenerConfig `mapstructure:"listeners"`
 	MaxMessageSize byteSize         `mapstructure:"max_message_size"`
-	Limits         limitsConfig     `mapstructure:"limits"`
+	Limits         limitValues      `mapstructure:"limits"`
 	Tenants        []tenantConfig   `mapstructure:"tenants"`
 	Profiles       []profileConfig  `mapstructure:"profiles"`
 	Hops           []hopConfig      `mapstructure:"hops"`
@@ -90,17 +91,9 @@ type tlsConfig struct {
 	Key  string `mapstructure:"key"`
 }
 
-// limitsConfig holds the limits that may be set; smtpd gives the defaults and
-// the reasons for them.
-type limitsConfig struct {
-	Connections                 int      `mapstructure:"connections"`
-	ConnectionsPerAddress       int      `mapstructure:"connections_per_address"`
-	GreetingPause               duration `mapstructure:"greeting_pause"`
-	MessagesPerMinutePerAddress int      `mapstructure:"messages_per_minute_per_address"`
-	MessagesPerMinutePerTenant  int      `mapstructure:"messages_per_minute_per_tenant"`
-	RecipientsPerMessage        int      `mapstructure:"recipients_per_message"`
-	HeldBytesPerPeerHour        byteSize `mapstructure:"held_bytes_per_peer_hour"`
-}
+// limitValues are the limits that the file sets; package limit knows which
+// there are, what they may be and why they are as they are.
+type limitValues map[string]any
 
 type tenantConfig struct {
 	ID         string   `mapstructure:"id"`
@@ -176,12 +169,6 @@ func defaults() *config {
 	c.Log.Format, c.Log.Level = "json", "info"
 	c.LGWAN.Domains = []string{"lg.jp"}
 	c.Senders = sendersConfig{Check: "on", DMARCReject: "refuse", DNSSilent: "mark", LGWANNames: "mark"}
-	l := smtpd.DefaultLimits()
-	c.Limits = limitsConfig{
-		Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, GreetingPause: duration(l.GreetingPause),
-		MessagesPerMinutePerAddress: l.MessagesPerMinutePerAddress, MessagesPerMinutePerTenant: l.MessagesPerMinutePerTenant,
-		RecipientsPerMessage: l.Recipients, HeldBytesPerPeerHour: byteSize(l.HeldBytesPerPeerHour),
-	}
 	return c
 }
 
@@ -269,6 +256,8 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 	f.lines[path] = n.Line
 	fail := func(format string, args ...any) error { return f.errorf(path, format, args...) }
 	switch t {
+	case reflect.TypeOf(limitValues{}):
+		return f.checkLimits(n, path)
 	case reflect.TypeOf(steps{}):
 		if n.Kind != yaml.ScalarNode && n.Kind != yaml.SequenceNode {
 			return fail("want a step such as rebuild, or a list of steps")
@@ -357,6 +346,50 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 	}
 }
 
+// checkLimits is check for the limits, which are known by their table.
+func (f *configFile) checkLimits(n *yaml.Node, path string) error {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		return f.errorf(path, "want keys below it, got %q", n.Value)
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, val := n.Content[i], n.Content[i+1]
+		key := join(path, k.Value)
+		f.lines[key] = k.Line
+		r, ok := limit.Find(key)
+		switch {
+		case !ok || !r.Set():
+			return f.errorf(key, "unknown key%s", suggest(k.Value, limit.Keys(path)))
+		case seen[k.Value]:
+			return f.errorf(key, "stands twice")
+		case val.Kind != yaml.ScalarNode:
+			return f.errorf(key, "want one value")
+		}
+		seen[k.Value] = true
+		if _, err := r.Parse(val.Value); err != nil {
+			return f.errorf(key, "%v", err)
+		}
+	}
+	return nil
+}
+
+// values are all limits, those of the file over the defaults.
+func (c *config) values() limit.Values {
+	v := limit.Values{"max_message_size": int64(c.MaxMessageSize), "quarantine.retention": int64(c.Quarantine.Retention),
+		"originals.retention": int64(c.Originals.Retention), "originals.max_disk": int64(c.Originals.MaxDisk)}
+	for k, text := range c.Limits {
+		if r, ok := limit.Find("limits." + k); ok {
+			if n, err := r.Parse(fmt.Sprint(text)); err == nil { // checked by checkLimits
+				v[r.Key] = n
+			}
+		}
+	}
+	return v
+}
+
 func join(path, key string) string {
 	if path == "" {
 		return key
@@ -364,43 +397,19 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-var sizePattern = regexp.MustCompile(`^(\d{1,12})\s*(B|KiB|MiB|GiB|kB|MB|GB)?$`)
-
 // decodeScalar turns the text form of a scalar into its value.
 func decodeScalar(from, to reflect.Type, v any) (any, error) {
 	text := fmt.Sprint(v)
 	switch to {
 	case reflect.TypeOf(byteSize(0)):
-		m := sizePattern.FindStringSubmatch(text)
-		if m == nil {
-			return nil, fmt.Errorf("%q is no size; write for instance 20MiB", text)
-		}
-		n, _ := strconv.ParseInt(m[1], 10, 64)
-		unit := map[string]int64{"": 1, "B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1e3, "MB": 1e6, "GB": 1e9}[m[2]]
-		if n > (1<<62)/unit {
-			return nil, fmt.Errorf("%q is too large", text)
-		}
-		return byteSize(n * unit), nil
+		n, err := limit.ParseUnit(limit.Bytes, text)
+		return byteSize(n), err
 	case reflect.TypeOf(duration(0)):
-		if days, ok := strings.CutSuffix(text, "d"); ok {
-			if n, err := strconv.Atoi(days); err == nil && n >= 0 && n < 36500 {
-				return duration(time.Duration(n) * 24 * time.Hour), nil
-			}
-		}
-		if text == "0" {
-			return duration(0), nil
-		}
-		d, err := time.ParseDuration(text)
-		if err != nil || d < 0 {
-			return nil, fmt.Errorf("%q is no time; write for instance 14d, 12h or 30s", text)
-		}
-		return duration(d), nil
+		n, err := limit.ParseUnit(limit.Time, text)
+		return duration(n), err
 	case reflect.TypeOf(percent(0)):
-		n, err := strconv.Atoi(strings.TrimSuffix(text, "%"))
-		if err != nil || n < 0 || n > 100 {
-			return nil, fmt.Errorf("%q is no share; write for instance 40%%", text)
-		}
-		return percent(n), nil
+		n, err := limit.ParseUnit(limit.Percent, text)
+		return percent(n), err
 	case reflect.TypeOf(steps{}):
 		if from.Kind() == reflect.String {
 			return steps{v.(string)}, nil
@@ -493,19 +502,6 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if c.Metrics.Listen != "" {
 		if _, _, err := net.SplitHostPort(c.Metrics.Listen); err != nil {
 			return nil, f.errorf("metrics.listen", "want ADDRESS:PORT, got %q", c.Metrics.Listen)
-		}
-	}
-	for _, l := range []struct {
-		key string
-		n   int
-	}{
-		{"connections", c.Limits.Connections}, {"connections_per_address", c.Limits.ConnectionsPerAddress},
-		{"messages_per_minute_per_address", c.Limits.MessagesPerMinutePerAddress},
-		{"messages_per_minute_per_tenant", c.Limits.MessagesPerMinutePerTenant},
-		{"recipients_per_message", c.Limits.RecipientsPerMessage}, {"held_bytes_per_peer_hour", int(c.Limits.HeldBytesPerPeerHour)},
-	} {
-		if l.n <= 0 {
-			return nil, f.errorf("limits."+l.key, "want a number above zero")
 		}
 	}
 	if err := c.checkListeners(f); err != nil {
@@ -607,7 +603,7 @@ func parsePrefixes(ss []string) []netip.Prefix {
 }
 
 func (c *config) rules(f *configFile) (*policy.Rules, error) {
-	r := &policy.Rules{Profiles: map[envelope.ProfileID]policy.Profile{}, Limits: sanitize.DefaultLimits()}
+	r := &policy.Rules{Profiles: map[envelope.ProfileID]policy.Profile{}, Limits: c.budget()}
 	ps := c.Profiles
 	if len(ps) == 0 {
 		ps = []profileConfig{{Name: "default"}}
@@ -914,18 +910,60 @@ func (c *config) table(f *configFile) (*routing.Table, error) {
 	return t, nil
 }
 
-// limits returns what smtpd enforces, settings over defaults.
+// limits returns what smtpd enforces.
 func (c *config) limits() smtpd.Limits {
-	l := smtpd.DefaultLimits()
-	l.MessageSize = int64(c.MaxMessageSize)
-	l.Connections, l.ConnectionsPerAddress = c.Limits.Connections, c.Limits.ConnectionsPerAddress
-	// The thresholds near the cap keep their distance from it: 95, 90 and 10 %.
-	l.NearCap, l.StressAt = l.Connections*95/100, l.Connections*90/100
-	l.ConnectionsPerNetwork = max(l.Connections/10, 1)
-	l.GreetingPause = time.Duration(c.Limits.GreetingPause)
-	l.MessagesPerMinutePerAddress = c.Limits.MessagesPerMinutePerAddress
-	l.MessagesPerMinutePerTenant = c.Limits.MessagesPerMinutePerTenant
-	l.Recipients = c.Limits.RecipientsPerMessage
-	l.HeldBytesPerPeerHour = int64(c.Limits.HeldBytesPerPeerHour)
+	v := c.values()
+	all := v.Int("limits.connections")
+	share := func(key string) int { return max(all*v.Int(key)/100, 1) }
+	return smtpd.Limits{
+		Connections:           all,
+		ConnectionsPerAddress: v.Int("limits.connections_per_address"),
+		NearCap:               share("limits.near_cap"),
+		ConnectionsPerNetwork: share("limits.connections_per_network"),
+		StressAt:              share("limits.stress"),
+		GreetingPause:         v.Time("limits.greeting_pause"),
+		SeenFor:               v.Time("limits.greeting_seen"),
+		CommandLine:           v.Int("limits.command_line"),
+		Command:               v.Time("limits.command_time"),
+		CommandStress:         v.Time("limits.command_time_stress"),
+		Handshake:             v.Time("limits.handshake_time"),
+		HandshakeStress:       v.Time("limits.handshake_time_stress"),
+		Data:                  v.Time("limits.data_time"),
+		DataRate:              v.Get("limits.data_rate"),
+		DataWindow:            v.Time("limits.data_window"),
+		DataWindowStress:      v.Time("limits.data_window_stress"),
+		DataLine:              v.Int("limits.data_line"),
+		MessageSize:           v.Get("max_message_size"),
+		Recipients:            v.Int("limits.recipients_per_message"),
+		SlowErrors:            v.Int("limits.errors_slow"),
+		MaxErrors:             v.Int("limits.errors_close"),
+		ErrorDelay:            v.Time("limits.error_delay"),
+		Junk:                  v.Int("limits.commands_without_message"),
+
+		MessagesPerMinutePerAddress: v.Int("limits.messages_per_minute_per_address"),
+		MessagesPerMinutePerTenant:  v.Int("limits.messages_per_minute_per_tenant"),
+		HeldBytesPerPeerHour:        v.Get("limits.held_bytes_per_peer_hour"),
+		Received:                    v.Int("limits.received_fields"),
+		OwnID:                       v.Int("limits.own_received"),
+	}
+}
+
+// budget returns what one message may spend in the worker.
+func (c *config) budget() sanitize.Limits {
+	v := c.values()
+	l := sanitize.DefaultLimits()
+	l.Expanded = v.Get("limits.expanded_bytes")
+	l.RatioFloor = v.Get("limits.ratio_floor")
+	l.Ratio = v.Get("limits.expansion_ratio")
+	l.Depth = v.Int("limits.containers")
+	l.Entries = v.Int("limits.archive_entries")
+	l.XMLDepth = v.Int("limits.xml_depth")
+	l.MIMEDepth = v.Int("limits.mime_depth")
+	l.MIMEParts = v.Int("limits.mime_parts")
+	l.HeaderBytes = v.Int("limits.header_bytes")
+	l.HeaderFields = v.Int("limits.header_fields")
+	l.PicturePixels = v.Get("limits.picture_pixels")
+	l.Pixels = v.Get("limits.message_pixels")
+	l.NameBytes = v.Int("limits.file_name_bytes")
 	return l
 }

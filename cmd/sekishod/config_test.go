@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"sekisho/envelope"
+	"sekisho/internal/limit"
 	"sekisho/sanitize"
+	"sekisho/smtpd"
 )
 
 // minimal is the smallest configuration that starts.
@@ -100,6 +102,12 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a profile that does not exist", replace("id: town\n", "id: town\n    profile: strict\n"), `profile "strict" does not exist`},
 		{"a recipients file that is not there", replace("id: town\n", "id: town\n    recipients: { file: nobody.csv }\n"), `tenants[0].recipients.file: open `},
 		{"a limit of zero", minimal + "limits: { connections_per_address: 0 }\n", `limits.connections_per_address: want a number above zero`},
+		{"a limit that is not there", minimal + "limits: { conections: 10 }\n", `:11: limits.conections: unknown key; did you mean "connections"?`},
+		{"a limit twice", minimal + "limits:\n  connections: 100\n  connections: 200\n", `:13: `},
+		{"a limit of another unit", minimal + "limits: { data_time: 600 }\n", `limits.data_time: "600" is no time`},
+		{"a limit that would not limit", minimal + "limits: { command_line: 64KiB }\n", `limits.command_line: want at most 4KiB`},
+		{"a limit too low to work", minimal + "limits: { recipients_per_message: 7 }\n", `limits.recipients_per_message: want at least 100`},
+		{"a limit that is no setting", minimal + "limits: { lease: 45s }\n", `:11: limits.lease: unknown key`},
 		{"a certificate without a key", replace(`listen: ["127.0.0.1:0"]`, `listen: ["127.0.0.1:0"], tls: { cert: a.pem }`), `cert and key go together`},
 		{"no YAML", "hostname: [\n", `: yaml: `},
 	} {
@@ -132,6 +140,52 @@ func TestRecipientsFile(t *testing.T) {
 		}
 		if err != nil || len(list) != 2 || !list["soumu@town.example.lg.jp"] || !list[".a..b.@town.example.lg.jp"] {
 			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+}
+
+func TestDefaultLimitsAreThoseOfTheRooms(t *testing.T) {
+	c, s, err := load(t, minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.limits(), smtpd.DefaultLimits(); got != want {
+		t.Errorf("smtpd:\n%+v, wanted\n%+v", got, want)
+	}
+	if got, want := s.rules.Limits, sanitize.DefaultLimits(); got != want {
+		t.Errorf("sanitize:\n%+v, wanted\n%+v", got, want)
+	}
+	for k, v := range c.values() {
+		if r, ok := limit.Find(k); !ok || r.Default != v {
+			t.Errorf("%s is %d, not as in the table", k, v)
+		}
+	}
+}
+
+// TestEveryLimitReachesItsRoom sets each key to another value and looks for a
+// difference in what the rooms get.
+func TestEveryLimitReachesItsRoom(t *testing.T) {
+	plain, _, err := load(t, minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := limit.Keys("limits")
+	if len(keys) < 30 {
+		t.Errorf("only %d keys", len(keys))
+	}
+	for _, k := range keys {
+		r, _ := limit.Find("limits." + k)
+		n := r.Default / 2
+		if n < r.Least || n == r.Default {
+			n = r.Default + max(r.Default/2, 1)
+		}
+		c, _, err := load(t, minimal+"limits: { "+k+": "+r.Value(n)+" }\n")
+		if err != nil {
+			t.Errorf("%s: %v", k, err)
+			continue
+		}
+		if c.limits() == plain.limits() && c.budget() == plain.budget() {
+			t.Errorf("%s: %s changes nothing", k, r.Value(n))
 		}
 	}
 }

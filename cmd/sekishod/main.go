@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"sekisho/internal/limit"
 	"sekisho/internal/version"
 )
 
@@ -31,10 +33,11 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-const usage = `usage: sekishod --config FILE [--check]
+const usage = `usage: sekishod --config FILE [--check | --limits]
 
   --config FILE   the configuration, YAML
   --check         say what would be said at start, and end
+  --limits        print every limit as a line of JSON, and end
   --version       print version and commit
 
 SIGHUP reads certificates, routes, tenants and profiles again and keeps the old
@@ -52,6 +55,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fs.SetOutput(io.Discard)
 	file := fs.String("config", "", "")
 	check := fs.Bool("check", false, "")
+	limits := fs.Bool("limits", false, "")
 	ver := fs.Bool("version", false, "")
 	say := func(format string, a ...any) { fmt.Fprintf(stderr, "sekishod: "+format+"\n", a...) }
 	if err := fs.Parse(args); err != nil {
@@ -89,6 +93,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 			say("%s", w)
 		}
 		return exitDone
+	}
+	if *limits {
+		return printLimits(stdout, c.values())
 	}
 	log := newLog(stderr, c)
 	for _, w := range s.warnings {
@@ -162,4 +169,18 @@ func bounded(s string) string {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
+}
+
+// printLimits writes every limit for programs; `sekisho config limits` writes
+// them for people.
+func printLimits(w io.Writer, v limit.Values) int {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for _, r := range limit.Rows() {
+		if err := out.Encode(map[string]any{"key": r.Key, "section": r.Section, "value": r.Value(v.Get(r.Key)), "default": r.Value(r.Default),
+			"unit": r.Unit.String(), "what": r.What, "what_ja": r.WhatJa, "why": r.Why, "why_ja": r.WhyJa, "where": r.Where}); err != nil {
+			return exitFailed
+		}
+	}
+	return exitDone
 }

@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"sekisho/internal/limit"
 )
 
 const root = "../.."
@@ -244,6 +246,32 @@ func TestEveryKeyStandsInConfiguration(t *testing.T) {
 	}
 	if n < 50 {
 		t.Errorf("only %d keys found", n)
+	}
+}
+
+// TestEveryLimitStandsInConfiguration wants the row of each limit as the table
+// of the program has it.
+func TestEveryLimitStandsInConfiguration(t *testing.T) {
+	doc := read(t, "docs/configuration.md")
+	known := map[string]bool{}
+	for _, r := range limit.Rows() {
+		known[r.Key] = true
+		span := "no setting"
+		switch {
+		case r.Set() && r.Most > 0:
+			span = r.Value(r.Least) + " to " + r.Value(r.Most)
+		case r.Set():
+			span = "from " + r.Value(r.Least)
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s | %s | %s | `%s` |", r.Key, r.Value(r.Default), span, r.What, r.Why, r.Where)
+		if !strings.Contains(doc, row) {
+			t.Errorf("docs/configuration.md lacks\n%s", row)
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `(limits\\.[a-z_]+)`").FindAllStringSubmatch(doc, -1) {
+		if !known[m[1]] {
+			t.Errorf("docs/configuration.md explains %s, which is not there", m[1])
+		}
 	}
 }
 
