@@ -231,6 +231,7 @@ type Envelope struct {
 	From      Address   `json:"from"`
 	To        []Address `json:"to"`
 	Peer      Peer      `json:"peer"`
+	DSN       *DSN      `json:"dsn,omitempty"`  // what the sender asked to be told; nil: nothing. Not changed once set
 	UTF8      bool      `json:"utf8,omitempty"` // SMTPUTF8 was asked for
 	Body8Bit  bool      `json:"body8bit,omitempty"`
 	Size      int64     `json:"size"`

@@ -19,20 +19,35 @@ const maxPath = 256
 
 // MailParams are the parameters of a MAIL command.
 type MailParams struct {
-	Size    int64 // as declared, 0 when it was not; RFC 1870
-	UTF8    bool  // SMTPUTF8; RFC 6531
-	Body8   bool  // BODY=8BITMIME; RFC 6152
+	Size    int64  // as declared, 0 when it was not; RFC 1870
+	UTF8    bool   // SMTPUTF8; RFC 6531
+	Body8   bool   // BODY=8BITMIME; RFC 6152
+	Return  string // RET; RFC 3461, 4.3
+	EnvID   string // ENVID as it came, in xtext; RFC 3461, 4.4
 	hasBody bool
 	hasSize bool
 }
 
-// parseMail reads what follows the verb of a MAIL command.
-func parseMail(arg string, maxSize int64) (envelope.Address, MailParams, *refusal) {
+// RcptParams are the parameters of a RCPT command. RFC 3461, 4.1 and 4.2.
+type RcptParams struct {
+	Notify   envelope.Notify
+	Original string // ORCPT as it came
+}
+
+const (
+	// maxEnvID and maxOriginal bound ENVID and ORCPT. RFC 3461, 5.4.
+	maxEnvID    = 100
+	maxOriginal = 500
+)
+
+// parseMail reads what follows the verb of a MAIL command. dsn is whether the
+// parameters of RFC 3461 were offered.
+func parseMail(arg string, maxSize int64, dsn bool) (envelope.Address, MailParams, *refusal) {
 	path, params, ok := cutPath(arg, "FROM:")
 	if !ok {
 		return envelope.Address{}, MailParams{}, &refuseMailSyntax
 	}
-	p, r := parseMailParams(params, maxSize)
+	p, r := parseMailParams(params, maxSize, dsn)
 	if r != nil {
 		return envelope.Address{}, MailParams{}, r
 	}
@@ -51,32 +66,100 @@ func parseMail(arg string, maxSize int64) (envelope.Address, MailParams, *refusa
 }
 
 // parseRcpt reads what follows the verb of a RCPT command. A bare postmaster
-// gets our own host name. RFC 5321, 4.5.1.
-func parseRcpt(arg string, utf8Allowed bool, hostname string) (envelope.Address, *refusal) {
+// gets our own host name. RFC 5321, 4.5.1. dsn is whether the parameters of RFC
+// 3461 were offered.
+func parseRcpt(arg string, utf8Allowed bool, hostname string, dsn bool) (envelope.Address, RcptParams, *refusal) {
 	path, params, ok := cutPath(arg, "TO:")
 	if !ok || path == "" {
-		return envelope.Address{}, &refuseRcptSyntax
+		return envelope.Address{}, RcptParams{}, &refuseRcptSyntax
 	}
-	// None of the parameters of RCPT is offered. RFC 5321, 4.1.1.11.
-	if strings.TrimSpace(params) != "" {
-		return envelope.Address{}, &refuseParameter
+	p, r := parseRcptParams(params, dsn)
+	if r != nil {
+		return envelope.Address{}, RcptParams{}, r
 	}
 	if strings.EqualFold(path, "postmaster") {
-		return envelope.Address{Local: path, Domain: strings.ToLower(hostname)}, nil
+		return envelope.Address{Local: path, Domain: strings.ToLower(hostname)}, p, nil
 	}
 	a, fault := parsePath(path, utf8Allowed)
 	switch fault {
 	case pathOK:
-		return a, nil
+		return a, p, nil
 	case pathLiteral:
-		return a, &refuseLiteral
+		return a, p, &refuseLiteral
 	case pathUTF8:
-		return a, &refuseUTF8Address
+		return a, p, &refuseUTF8Address
 	case pathRouted:
-		return a, &refuseRouted
+		return a, p, &refuseRouted
 	default:
-		return a, &refuseRecipient
+		return a, p, &refuseRecipient
 	}
+}
+
+// parseRcptParams reads the parameters of RCPT that we offer. A parameter that
+// was not offered is refused. RFC 5321, 4.1.1.11.
+func parseRcptParams(s string, dsn bool) (RcptParams, *refusal) {
+	var p RcptParams
+	for _, f := range strings.Fields(s) {
+		key, value, _ := strings.Cut(f, "=")
+		switch key = strings.ToUpper(key); {
+		case !dsn:
+			return p, &refuseParameter
+		case key == "NOTIFY":
+			n, ok := parseNotify(value)
+			if !ok || p.Notify != 0 {
+				return p, &refuseParameterValue
+			}
+			p.Notify = n
+		case key == "ORCPT":
+			if p.Original != "" || !original(value) {
+				return p, &refuseParameterValue
+			}
+			p.Original = value
+		default:
+			return p, &refuseParameter
+		}
+	}
+	return p, nil
+}
+
+// parseNotify reads "NEVER" or a list of the others. RFC 3461, 4.1.
+func parseNotify(s string) (envelope.Notify, bool) {
+	var all envelope.Notify
+	for w := range strings.SplitSeq(strings.ToUpper(s), ",") {
+		var n envelope.Notify
+		switch w {
+		case "NEVER":
+			n = envelope.NotifyNever
+		case "SUCCESS":
+			n = envelope.NotifySuccess
+		case "FAILURE":
+			n = envelope.NotifyFailure
+		case "DELAY":
+			n = envelope.NotifyDelay
+		default:
+			return 0, false
+		}
+		all |= n
+	}
+	return all, all&envelope.NotifyNever == 0 || all == envelope.NotifyNever
+}
+
+// original reports whether s is what ORCPT may be: a type, a semicolon and an
+// address in xtext. The type utf-8 is in its 7-bit form. RFC 3461, 4.2; RFC
+// 6533, 3.
+func original(s string) bool {
+	kind, a, ok := strings.Cut(s, ";")
+	if !ok || kind == "" || len(s) > maxOriginal {
+		return false
+	}
+	for i := range len(kind) {
+		c := kind[i] | 0x20
+		if !('a' <= c && c <= 'z' || '0' <= kind[i] && kind[i] <= '9' || kind[i] == '-') {
+			return false
+		}
+	}
+	text, ok := envelope.Xtext(a)
+	return ok && strings.TrimSpace(text) != ""
 }
 
 // cutPath takes "FROM:<path> params" apart.
@@ -105,7 +188,7 @@ func cutPath(arg, keyword string) (path, params string, ok bool) {
 
 // parseMailParams reads the parameters of MAIL that we offer. A parameter we
 // do not know is refused, never ignored: it may ask for something.
-func parseMailParams(s string, maxSize int64) (MailParams, *refusal) {
+func parseMailParams(s string, maxSize int64, dsn bool) (MailParams, *refusal) {
 	var p MailParams
 	for _, f := range strings.Fields(s) {
 		key, value, has := strings.Cut(f, "=")
@@ -139,6 +222,24 @@ func parseMailParams(s string, maxSize int64) (MailParams, *refusal) {
 				return p, &refuseParameterValue
 			}
 			p.UTF8 = true
+		case "RET":
+			value = strings.ToUpper(value)
+			switch {
+			case !dsn:
+				return p, &refuseParameter
+			case p.Return != "" || value != "FULL" && value != "HDRS":
+				return p, &refuseParameterValue
+			}
+			p.Return = value
+		case "ENVID":
+			text, ok := envelope.Xtext(value)
+			switch {
+			case !dsn:
+				return p, &refuseParameter
+			case p.EnvID != "" || !ok || strings.TrimSpace(text) == "" || len(text) > maxEnvID:
+				return p, &refuseParameterValue
+			}
+			p.EnvID = value
 		default:
 			// REQUIRETLS too: it is not offered while delivery cannot keep
 			// the promise. RFC 8689, 2.

@@ -73,7 +73,7 @@ func TestRecipientPaths(t *testing.T) {
 		{"FROM:<a@x.example>", false, envelope.Address{}, 501},
 		{"", false, envelope.Address{}, 501},
 	} {
-		got, r := parseRcpt(c.arg, c.utf8, "MX.town.example")
+		got, _, r := parseRcpt(c.arg, c.utf8, "MX.town.example", false)
 		code := 0
 		if r != nil {
 			code, got = r.Code, envelope.Address{}
@@ -106,7 +106,7 @@ func TestSenderPaths(t *testing.T) {
 		{"FROM:<a@x.example> REQUIRETLS", envelope.Address{}, MailParams{}, 555},
 		{"FROM:<a@x.example> X-ANYTHING=1", envelope.Address{}, MailParams{}, 555},
 	} {
-		got, p, r := parseMail(c.arg, 1000)
+		got, p, r := parseMail(c.arg, 1000, false)
 		code := 0
 		if r != nil {
 			code, got, p = r.Code, envelope.Address{}, MailParams{}
@@ -118,6 +118,69 @@ func TestSenderPaths(t *testing.T) {
 	}
 }
 
+func TestParametersOfReportsAreReadStrictly(t *testing.T) {
+	for _, c := range []struct {
+		arg  string
+		want RcptParams
+		code int
+	}{
+		{"", RcptParams{}, 0},
+		{" NOTIFY=NEVER", RcptParams{Notify: envelope.NotifyNever}, 0},
+		{" notify=success,delay ORCPT=rfc822;a+2Bb@x.example", RcptParams{Notify: envelope.NotifySuccess | envelope.NotifyDelay, Original: "rfc822;a+2Bb@x.example"}, 0},
+		{` ORCPT=utf-8;\x{7DCF}@x.example`, RcptParams{Original: `utf-8;\x{7DCF}@x.example`}, 0},
+		{" NOTIFY=NEVER,SUCCESS", RcptParams{}, 501},
+		{" NOTIFY=", RcptParams{}, 501},
+		{" NOTIFY", RcptParams{}, 501},
+		{" NOTIFY=ALWAYS", RcptParams{}, 501},
+		{" NOTIFY=SUCCESS,", RcptParams{}, 501},
+		{" NOTIFY=SUCCESS NOTIFY=DELAY", RcptParams{}, 501},
+		{" ORCPT=a@x.example", RcptParams{}, 501},
+		{" ORCPT=;a@x.example", RcptParams{}, 501},
+		{" ORCPT=rfc822;", RcptParams{}, 501},
+		{" ORCPT=rfc822;a+0D+0Ab", RcptParams{}, 501},
+		{" ORCPT=rfc822;a+2bb", RcptParams{}, 501},
+		{" ORCPT=rfc822;a=b", RcptParams{}, 501},
+		{" ORCPT=rfc 822;a", RcptParams{}, 501},
+		{" ORCPT=rfc822;\xe7\xb7\x8f", RcptParams{}, 501},
+		{" ORCPT=rfc822;" + strings.Repeat("a", 500), RcptParams{}, 501},
+		{" ORCPT=rfc822;a ORCPT=rfc822;b", RcptParams{}, 501},
+		{" RRVS=2014-04-03T23:01:00Z", RcptParams{}, 555},
+	} {
+		_, got, r := parseRcpt("TO:<a@x.example>"+c.arg, true, "mx", true)
+		code := 0
+		if r != nil {
+			code, got = r.Code, RcptParams{}
+		}
+		if code != c.code || got != c.want {
+			t.Errorf("%q: got %+v, %d; wanted %+v, %d", c.arg, got, code, c.want, c.code)
+		}
+	}
+	for _, c := range []struct {
+		arg, ret, envid string
+		code            int
+	}{
+		{" RET=hdrs ENVID=QQ+2B1", "HDRS", "QQ+2B1", 0},
+		{" RET=FULL", "FULL", "", 0},
+		{" RET=HALF", "", "", 501},
+		{" RET=", "", "", 501},
+		{" RET=FULL RET=FULL", "", "", 501},
+		{" ENVID=", "", "", 501},
+		{" ENVID=a=b", "", "", 501},
+		{" ENVID=a+0A", "", "", 501},
+		{" ENVID=a ENVID=b", "", "", 501},
+		{" ENVID=" + strings.Repeat("a", 101), "", "", 501},
+	} {
+		_, got, r := parseMail("FROM:<a@x.example>"+c.arg, 1000, true)
+		code := 0
+		if r != nil {
+			code = r.Code
+		}
+		if code != c.code || code == 0 && (got.Return != c.ret || got.EnvID != c.envid) {
+			t.Errorf("%q: got %+v, %d; wanted %q %q, %d", c.arg, got, code, c.ret, c.envid, c.code)
+		}
+	}
+}
+
 // FuzzPath looks for an address that could be read in two ways behind us.
 func FuzzPath(f *testing.F) {
 	for _, s := range []string{"TO:<a@x.example>", `TO:<"a..b"@x.example>`, "TO:<総務@例え.example>", `TO:<"v@e.example> N "@x.example>`, "TO:<a@[192.0.2.1]>", "TO:<postmaster>"} {
@@ -125,7 +188,7 @@ func FuzzPath(f *testing.F) {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, arg string, utf8 bool) {
-		a, r := parseRcpt(arg, utf8, "mx.town.example")
+		a, _, r := parseRcpt(arg, utf8, "mx.town.example", true)
 		if r != nil {
 			return
 		}
@@ -142,7 +205,7 @@ func FuzzPath(f *testing.F) {
 			}
 		}
 		// What is sent on is read as the same address again.
-		b, r := parseRcpt("TO:<"+s+">", utf8, "mx.town.example")
+		b, _, r := parseRcpt("TO:<"+s+">", utf8, "mx.town.example", true)
 		if r != nil || b != a {
 			t.Fatalf("%q gave %q, and that %v, %v", arg, s, b, r)
 		}

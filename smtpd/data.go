@@ -106,6 +106,7 @@ func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth)
 			From:       tx.from,
 			To:         g.to,
 			Peer:       peer,
+			DSN:        asked(params, g.asked),
 			UTF8:       params.UTF8,
 			Body8Bit:   params.Body8,
 			Received:   now,
@@ -117,6 +118,14 @@ func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth)
 		}
 	}
 	return envs
+}
+
+// asked is what the sender wants to be told; nil when he said nothing of it.
+func asked(p MailParams, to []envelope.RecipientDSN) *envelope.DSN {
+	if p.Return == "" && p.EnvID == "" && len(to) == 0 {
+		return nil
+	}
+	return &envelope.DSN{Return: p.Return, EnvID: p.EnvID, To: to}
 }
 
 // faultReader remembers that it was the reading that failed, not the writing.

@@ -49,20 +49,21 @@ type Guard struct {
 	resp  []byte  // what the library wrote of its answer so far
 	give  []byte  // a command line not yet fetched by the library
 
-	state    guardState
-	verb     string // of the command that the library has in hand
-	helo     string
-	esmtp    bool
-	tls      *tls.ConnectionState
-	mail     bool // a transaction is open
-	from     envelope.Address
-	params   MailParams
-	rcpt     envelope.Address
-	rcpts    int
-	overshot int // RCPT commands beyond the limit
-	errors   int
-	junk     int
-	data     dataPhase
+	state      guardState
+	verb       string // of the command that the library has in hand
+	helo       string
+	esmtp      bool
+	tls        *tls.ConnectionState
+	mail       bool // a transaction is open
+	from       envelope.Address
+	params     MailParams
+	rcpt       envelope.Address
+	rcptParams RcptParams
+	rcpts      int
+	overshot   int // RCPT commands beyond the limit
+	errors     int
+	junk       int
+	data       dataPhase
 
 	mu       sync.Mutex // guards what Stop and Hurry see
 	idle     bool       // waiting for a command
@@ -83,6 +84,7 @@ type guardConfig struct {
 	closing  func(*Guard)
 	refused  func(rule string) // may be nil
 	named    bool
+	dsn      bool // RFC 3461 is offered
 }
 
 type guardState uint8
@@ -108,6 +110,9 @@ func (g *Guard) Params() MailParams { return g.params }
 
 // Recipient is the forward-path of the RCPT command in hand.
 func (g *Guard) Recipient() envelope.Address { return g.rcpt }
+
+// RecipientParams are the parameters of that RCPT command.
+func (g *Guard) RecipientParams() RcptParams { return g.rcptParams }
 
 // Named reports whether the listener's configuration names the peer.
 func (g *Guard) Named() bool { return g.cfg.named }
@@ -360,6 +365,9 @@ func (g *Guard) extensions(answer []byte) []byte {
 	}
 	// RFC 1870. The library counts differently by one, so it is not asked.
 	lines = append(lines, "SIZE "+strconv.FormatInt(g.cfg.limits.MessageSize, 10))
+	if g.cfg.dsn {
+		lines = append(lines, "DSN")
+	}
 	if g.cfg.tls != nil && g.tls == nil {
 		lines = append(lines, "STARTTLS")
 	}
@@ -413,7 +421,7 @@ func (g *Guard) told(waited bool) {
 
 func (g *Guard) endTransaction() {
 	g.mail, g.rcpts, g.overshot = false, 0, 0
-	g.from, g.params, g.rcpt = envelope.Address{}, MailParams{}, envelope.Address{}
+	g.from, g.params, g.rcpt, g.rcptParams = envelope.Address{}, MailParams{}, envelope.Address{}, RcptParams{}
 	g.data = dataPhase{}
 }
 

@@ -209,7 +209,7 @@ func (g *Guard) mailFrom(arg string) {
 		g.refuse(&refuseSecondMail)
 		return
 	}
-	from, params, r := parseMail(arg, g.cfg.limits.MessageSize)
+	from, params, r := parseMail(arg, g.cfg.limits.MessageSize, g.cfg.dsn)
 	if r != nil {
 		g.refuse(r)
 		return
@@ -223,12 +223,12 @@ func (g *Guard) rcptTo(arg string) {
 		g.refuse(&refuseNoMail)
 		return
 	}
-	to, r := parseRcpt(arg, g.params.UTF8, g.cfg.hostname)
+	to, params, r := parseRcpt(arg, g.params.UTF8, g.cfg.hostname, g.cfg.dsn)
 	if r != nil {
 		g.refuse(r)
 		return
 	}
-	g.rcpt = to
+	g.rcpt, g.rcptParams = to, params
 	g.pass("RCPT", rcptForLibrary)
 }
 

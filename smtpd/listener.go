@@ -183,6 +183,7 @@ type Listener struct {
 	Gate     *Gate
 	Hostname string
 	TLS      *tls.Config       // nil: STARTTLS is not offered
+	DSN      bool              // the parameters of RFC 3461 are offered
 	Networks []netip.Prefix    // who may connect; empty: everybody
 	Named    []netip.Prefix    // peers without per-address rates and pauses, beside Networks
 	Log      *slog.Logger      // required
@@ -217,6 +218,7 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		hostname: l.Hostname,
 		limits:   l.Gate.limits,
 		tls:      l.TLS,
+		dsn:      l.DSN,
 		stress:   &l.Gate.stress,
 		log:      l.Log,
 		named:    len(l.Networks) > 0 || contains(l.Named, peer),

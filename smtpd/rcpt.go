@@ -31,7 +31,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	if r := s.count(tx, g.tenant); r != nil {
 		return s.refuse(*r, to)
 	}
-	tx.add(g, a)
+	tx.add(g, a, s.guard.RecipientParams())
 	return nil
 }
 
@@ -50,7 +50,7 @@ func (s *session) postmaster(tx *transaction, to slog.Attr) error {
 		if err != nil {
 			continue
 		}
-		tx.add(group{tenant: t.ID, profile: t.Profile, treatment: treatment(s.cfg.Zone, hop.Network, true)}, a)
+		tx.add(group{tenant: t.ID, profile: t.Profile, treatment: treatment(s.cfg.Zone, hop.Network, true)}, a, s.guard.RecipientParams())
 		n++
 	}
 	if n == 0 {
@@ -149,18 +149,26 @@ func (s *session) count(tx *transaction, t envelope.TenantID) *refusal {
 }
 
 // add puts a recipient into its group; one named twice gets one copy.
-func (tx *transaction) add(g group, a envelope.Address) {
+func (tx *transaction) add(g group, a envelope.Address, p RcptParams) {
 	if tx.seen[a] {
 		return
 	}
 	tx.seen[a] = true
+	h := tx.group(g)
+	h.to = append(h.to, a)
+	if p != (RcptParams{}) {
+		h.asked = append(h.asked, envelope.RecipientDSN{To: a, Notify: p.Notify, Original: p.Original})
+	}
+}
+
+// group finds the group that is like g, or makes it.
+func (tx *transaction) group(g group) *group {
 	for i := range tx.groups {
 		h := &tx.groups[i]
 		if h.tenant == g.tenant && h.profile == g.profile && h.treatment == g.treatment {
-			h.to = append(h.to, a)
-			return
+			return h
 		}
 	}
-	g.to = []envelope.Address{a}
 	tx.groups = append(tx.groups, g)
+	return &tx.groups[len(tx.groups)-1]
 }

@@ -122,13 +122,22 @@ func (s *Server) Listen() (err error) {
 				return fmt.Errorf("listener %s: %w", cfg.Name, err)
 			}
 			o.sockets = append(o.sockets, &Listener{
-				Listener: sock, Gate: s.gate, Hostname: s.Hostname, TLS: cfg.TLS,
+				Listener: sock, Gate: s.gate, Hostname: s.Hostname, TLS: cfg.TLS, DSN: offersDSN(o.cfg.Zone),
 				Networks: cfg.Networks, Named: cfg.Peers, Log: s.Log, Now: s.Now, Refused: s.Refused,
 			})
 		}
 		s.open = append(s.open, o)
 	}
 	return nil
+}
+
+// offersDSN reports whether a zone is asked what it wants to be told. A sender
+// on the internet is never written to after the 250, since nobody knows whose
+// address that is; were he offered a report, the offer would be a lie. The
+// server that he handed his mail to sends "relayed" itself where we offer
+// nothing. RFC 3461, 5.2.2.
+func offersDSN(z envelope.Zone) bool {
+	return z == envelope.LGWAN || z == envelope.InternetSegment
 }
 
 func (s *Server) closeSockets() {

@@ -40,6 +40,7 @@ type group struct {
 	profile   envelope.ProfileID
 	treatment envelope.Treatment
 	to        []envelope.Address
+	asked     []envelope.RecipientDSN
 }
 
 func (s *Server) backend(cfg ListenerConfig) smtp.Backend {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -555,5 +556,69 @@ func TestTopBlock(t *testing.T) {
 				t.Errorf("%s, chunks of %d: got %d, %d, %q, %q, %q", c.name, chunk, top.received, top.own, top.from, top.messageID, top.subject)
 			}
 		}
+	}
+}
+
+// What the sender asked to be told goes with the entry, under its seal, and
+// with the recipients that it was said of.
+func TestWishesOfTheSenderAreSealed(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	c := g.dial(t, "inside")
+	got := speak(t, c, "EHLO a.example", "MAIL FROM:<soumu@town.example> RET=HDRS ENVID=q+2B1",
+		"RCPT TO:<x@outside.example> NOTIFY=NEVER ORCPT=rfc822;z@outside.example", "RCPT TO:<y@outside.example>",
+		"RCPT TO:<soumu@town.example> NOTIFY=SUCCESS", "DATA", "Subject: t\r\n\r\nx\r\n.")
+	if last := got[len(got)-1]; !strings.HasPrefix(last, "250") {
+		t.Fatalf("answers %q", got)
+	}
+	x, own := envelope.Address{Local: "x", Domain: "outside.example"}, envelope.Address{Local: "soumu", Domain: "town.example"}
+	seen := 0
+	for _, e := range g.entries(t) {
+		d := e.Envelope.DSN
+		if d == nil || d.Return != "HDRS" || d.EnvID != "q+2B1" {
+			t.Fatalf("entry for %v asks %+v", e.Envelope.To, d)
+		}
+		for _, a := range e.Envelope.To {
+			want := envelope.RecipientDSN{To: a}
+			switch a {
+			case x:
+				want.Notify, want.Original = envelope.NotifyNever, "rfc822;z@outside.example"
+			case own:
+				want.Notify = envelope.NotifySuccess
+			}
+			if got := d.Of(a); got != want {
+				t.Errorf("%s: %+v, want %+v", a, got, want)
+			}
+			seen++
+		}
+		for _, r := range d.To {
+			if !slices.Contains(e.Envelope.To, r.To) {
+				t.Errorf("the entry for %v holds a wish about %s", e.Envelope.To, r.To)
+			}
+		}
+		if err := g.spool.CheckIntake(e); err != nil {
+			t.Fatal(err)
+		}
+		for name, change := range map[string]func(*envelope.DSN){
+			"RET":            func(d *envelope.DSN) { d.Return = "FULL" },
+			"ENVID":          func(d *envelope.DSN) { d.EnvID = "q" },
+			"NOTIFY":         func(d *envelope.DSN) { d.To = []envelope.RecipientDSN{{To: x, Notify: envelope.NotifySuccess}} },
+			"all taken away": nil,
+			"a recipient more": func(d *envelope.DSN) {
+				d.To = append(slices.Clone(d.To), envelope.RecipientDSN{To: x, Original: "a;b"})
+			},
+		} {
+			changed, copied := e, *d
+			if changed.Envelope.DSN = &copied; change == nil {
+				changed.Envelope.DSN = nil
+			} else {
+				change(&copied)
+			}
+			if err := g.spool.CheckIntake(changed); !errors.Is(err, spool.ErrTampered) {
+				t.Errorf("%s changed: %v, want tampered", name, err)
+			}
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d recipients, want 3", seen)
 	}
 }

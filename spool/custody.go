@@ -605,7 +605,23 @@ func intake(e *envelope.Envelope) seal.Intake {
 	for _, a := range e.To {
 		i.To = append(i.To, a.String())
 	}
+	i.Asked = asked(e.DSN)
 	return i
+}
+
+// asked is what the seal covers of the sender's wishes: a wish that was taken
+// away would make a failure pass without a word, and one that was put in could
+// send reports where nobody asked for them.
+func asked(d *envelope.DSN) []string {
+	if d == nil {
+		return nil
+	}
+	// Quoted, so that no two wishes have the same form.
+	ask := []string{fmt.Sprintf("dsn %q %q", d.Return, d.EnvID)}
+	for _, r := range d.To {
+		ask = append(ask, fmt.Sprintf("to %q %d %q", r.To.String(), r.Notify, r.Original))
+	}
+	return ask
 }
 
 // KeepLease renews the entry's lease until stop is called. The context it

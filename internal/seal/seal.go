@@ -40,6 +40,7 @@ type Intake struct {
 	Zone, Treatment     uint8
 	From                string
 	To                  []string // any order; sealed sorted
+	Asked               []string // parameters of the peer that decide who is told of what; likewise
 	Digest              [32]byte // of the bytes as received
 }
 
@@ -130,13 +131,22 @@ func (v Verifier) check(msg, sig []byte) error {
 }
 
 func (i Intake) canonical() []byte {
-	b := []byte("sekisho intake 1\x00")
+	// Form 1 has no place for Asked. It stays what it was, so that what was
+	// sealed by an earlier version is still good; the two cannot be confused.
+	form := "sekisho intake 1\x00"
+	if len(i.Asked) > 0 {
+		form = "sekisho intake 2\x00"
+	}
+	b := []byte(form)
 	for _, s := range []string{i.Tenant, i.ID, i.Profile} {
 		b = appendString(b, s)
 	}
 	b = append(b, i.Zone, i.Treatment)
 	b = appendString(b, i.From)
 	b = appendSorted(b, i.To)
+	if len(i.Asked) > 0 {
+		b = appendSorted(b, i.Asked)
+	}
 	return append(b, i.Digest[:]...)
 }
 

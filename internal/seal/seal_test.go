@@ -19,7 +19,7 @@ func newSigner(t testing.TB) *Signer {
 
 func anIntake() Intake {
 	return Intake{Tenant: "town", ID: "id1", Profile: "default", Zone: 1, Treatment: 0,
-		From: "a@example.com", To: []string{"b@town.example.lg.jp", "c@town.example.lg.jp"}, Digest: [32]byte{1}}
+		From: "a@example.com", To: []string{"b@town.example.lg.jp", "c@town.example.lg.jp"}, Asked: []string{"envid x", "b notify NEVER"}, Digest: [32]byte{1}}
 }
 
 func anOutgoing() Outgoing {
