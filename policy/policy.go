@@ -205,6 +205,12 @@ func (p *Profile) holdsMessage(r *sanitize.Report) (Verdict, bool) {
 	var v Verdict
 	for i := range r.Parts {
 		part := &r.Parts[i]
+		if part.InText && part.Fate != sanitize.Delivered {
+			// What somebody wrote into a text is cut out of it. It is nothing that
+			// a program of the reader's could still open, and mails that quote
+			// such a thing are not mails that carry it.
+			continue
+		}
 		for _, k := range append([]sanitize.Kind{part.Kind}, part.Inside...) {
 			c := k.Class()
 			if !p.HoldMessage[c] {

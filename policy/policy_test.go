@@ -24,6 +24,10 @@ func TestDecide(t *testing.T) {
 	}
 	exe := sanitize.Part{Path: "2", Kind: sanitize.KindScript}
 	zip := sanitize.Part{Path: "2", Kind: sanitize.KindZIP, Inside: []sanitize.Kind{sanitize.KindExecutable}}
+	broken := sanitize.Part{Path: "2", Kind: sanitize.KindMessage, Inside: []sanitize.Kind{sanitize.KindExecutable}}
+	written := sanitize.Part{Path: "1.u1", Kind: sanitize.KindScript, InText: true}
+	goesOn := written
+	goesOn.Fate = sanitize.Delivered
 	doc := sanitize.Part{Path: "2", Kind: sanitize.KindDOC}
 	release := &Release{By: "a", Reason: "b"}
 	for _, c := range []struct {
@@ -51,6 +55,9 @@ func TestDecide(t *testing.T) {
 		{"a script", Facts{Envelope: env("default", 0), Report: report(exe)}, Hold, sanitize.ClassExecutable},
 		{"a program in an archive", Facts{Envelope: env("default", 0), Report: report(zip)}, Hold, sanitize.ClassExecutable},
 		{"a script, released", Facts{Envelope: env("default", 0), Report: report(exe), Release: release}, Deliver, ""},
+		{"a program in a forwarded mail that could not be read", Facts{Envelope: env("default", 0), Report: report(broken)}, Hold, sanitize.ClassExecutable},
+		{"a script that was written into a text and cut out of it", Facts{Envelope: env("default", 0), Report: report(written)}, Deliver, ""},
+		{"the same, said to go on", Facts{Envelope: env("default", 0), Report: report(goesOn)}, Hold, sanitize.ClassExecutable},
 		{"a kind that is only kept back", Facts{Envelope: env("default", 0), Report: report(doc)}, Deliver, ""},
 	} {
 		v := rules().Decide(c.facts)

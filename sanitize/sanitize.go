@@ -107,6 +107,7 @@ type Object struct {
 	Declared string   // media type claimed by the sender, lower case, without parameters
 	Charset  string   // charset claimed by the sender, for text
 	Kind     Kind     // what detection found; set by the Session
+	InText   bool     // it is written into the running text of a mail, as uuencode is, and no part of the mail
 }
 
 // Reader returns a reader over the whole object.
@@ -185,7 +186,8 @@ type Part struct {
 	Kind     Kind      `json:"kind"`
 	OutKind  Kind      `json:"out_kind,omitempty"`
 	Class    Class     `json:"class"`
-	Inside   []Kind    `json:"inside,omitempty"` // dangerous kinds detection saw in a container
+	Inside   []Kind    `json:"inside,omitempty"`  // dangerous kinds detection saw in a container
+	InText   bool      `json:"in_text,omitempty"` // it was written into a text, and is no part of the mail
 	Mode     Mode      `json:"mode,omitempty"`
 	Outcome  Outcome   `json:"outcome"`
 	Fate     Fate      `json:"fate"`

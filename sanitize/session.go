@@ -134,7 +134,7 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	p := Part{Path: in.Path, Name: in.Name, Declared: in.Declared, Size: in.Size, Kind: KindUnknown, Class: ClassUnknown, Outcome: Refused}
+	p := Part{Path: in.Path, Name: in.Name, Declared: in.Declared, Size: in.Size, InText: in.InText, Kind: KindUnknown, Class: ClassUnknown, Outcome: Refused}
 	s.found = append(s.found, nil)
 	before := len(s.parts)
 	res, err := s.nested(ctx, &p, in, out)

@@ -48,3 +48,8 @@ func (r *Regexp) ReplaceAllFunc(b []byte, by func([]byte) []byte) []byte {
 
 // FindSubmatch is the method of regexp.Regexp.
 func (r *Regexp) FindSubmatch(b []byte) [][]byte { return r.get().FindSubmatch(b) }
+
+// FindAllStringSubmatch is the method of regexp.Regexp.
+func (r *Regexp) FindAllStringSubmatch(s string, n int) [][]string {
+	return r.get().FindAllStringSubmatch(s, n)
+}

@@ -60,8 +60,9 @@ var sentences = map[string]words{
 	"mime.alternative": {"同じ内容の別形式 %d 個を除外", "%d other form(s) of the same text left out"},
 	"mime.encoded-run": {"本文に埋め込まれた符号化データ %d 個を削除", "%d encoded file(s) removed from the text"},
 
-	"mime.applefile":   {"Macintosh の付加情報 %d 個を除外", "%d block(s) of Macintosh data left out"},
-	"message.withheld": {"添付ファイル %d 個を保留または削除", "%d attachment(s) kept back or removed"},
+	"mime.resource-fork": {"Macintosh のリソース %d 個を除外", "%d Macintosh resource fork(s) left out"},
+	"mime.applefile":     {"Macintosh の付加情報 %d 個を除外", "%d block(s) of Macintosh data left out"},
+	"message.withheld":   {"添付ファイル %d 個を保留または削除", "%d attachment(s) kept back or removed"},
 
 	"header.own-domain-name": {"自団体のドメインを表示名に含む外部の差出人に【外部】を付加", "a stranger's display name that shows a domain of ours marked"},
 	"text.charset":           {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
@@ -205,7 +206,7 @@ var holds = map[string]words{
 	"mime.part-in-preamble":                    {"最初の区切りより前に、隠れたパートがあります。", "something hidden before the first part"},
 	"mime.part-in-epilogue":                    {"最後の区切りより後に、隠れたパートがあります。", "something hidden behind the last part"},
 	"mime.hidden-structure":                    {"通常の読み取りでは見えない構造があります。", "structure that a regular reader does not see"},
-	"mime.encoded-file-in-text":                {"本文に符号化されたファイルが埋め込まれています。", "an encoded file inside a text"},
+	"mime.binhex-malformed":                    {"BinHex の形式が正しくないか、検査合計が一致しません。", "BinHex that is not well formed, or whose sums do not fit"},
 	"limit.mime-depth":                         {"multipart の入れ子が深すぎます。", "multiparts nested too deep"},
 	"limit.mime-parts":                         {"パートの数が多すぎます。", "too many parts"},
 	"limit.header-bytes":                       {"ヘッダーが大きすぎます。", "a header that is too large"},

@@ -46,7 +46,7 @@ const (
 	PartInPreamble       Code = "mime.part-in-preamble"
 	PartInEpilogue       Code = "mime.part-in-epilogue"
 	HiddenStructure      Code = "mime.hidden-structure"
-	EncodedInText        Code = "mime.encoded-file-in-text"
+	BinHexMalformed      Code = "mime.binhex-malformed"
 
 	TooDeep      Code = "limit.mime-depth"
 	TooManyParts Code = "limit.mime-parts"
@@ -101,6 +101,8 @@ func transferCode(err error) (Code, bool) {
 		return QuotedIllegal, true
 	case errors.Is(err, errEncoded):
 		return UUMalformed, true
+	case errors.Is(err, errBinHex):
+		return BinHexMalformed, true
 	}
 	return "", false
 }

@@ -25,6 +25,7 @@ const (
 	quotedPrintable
 	uuTransfer
 	yencTransfer
+	binHexTransfer // opened by work.open alone, which has the budget for what it expands
 )
 
 // decoder returns a reader over what r encodes.

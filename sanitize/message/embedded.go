@@ -15,7 +15,7 @@ type cut struct {
 	what sight
 	name string // as it stands in the text
 	mute bool   // nothing that a reader misses
-	data []byte // the file, when it could be decoded
+	data []byte // the file, when it could be decoded; of BinHex the lines themselves
 }
 
 // embedded finds the files inside a text: uuencoded and yEnc ones, which
@@ -48,8 +48,8 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 			e.uu(b, start)
 		case b[0] == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
 			e.yenc(b, start)
-		case b[0] == '(' && bytes.Contains(b, []byte("BinHex")):
-			e.cuts = append(e.cuts, cut{span: span{start, e.off}, what: sawBinHex})
+		case b[0] == '(' && bytes.HasPrefix(b, []byte(binHexMark)):
+			e.binHex(b, start)
 		case len(b) >= 16 && base64Line(b, false) && encodesFile(b):
 			e.run(start)
 		}
@@ -233,6 +233,39 @@ func (e *embedder) armour(data *[]byte) int64 {
 			return end
 		}
 	}
+}
+
+// binHex takes the lines of a BinHex file, whose first has been read. They are
+// decoded by who has the budget for it.
+func (e *embedder) binHex(first []byte, start int64) {
+	c := cut{what: sawBinHex, data: append(bytes.Clone(first), '\n')}
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			break
+		}
+		t := bytes.TrimSpace(b)
+		if c.end == 0 && len(t) == 0 {
+			continue
+		}
+		if c.end == 0 && t[0] != ':' {
+			e.putBack()
+			return // words that speak of BinHex
+		}
+		if len(t) == 0 {
+			break // the file has ended before its colon
+		}
+		closed := t[len(t)-1] == ':' && (c.end > 0 || len(t) > 1)
+		c.data, c.end = append(append(c.data, t...), '\n'), e.off
+		if closed {
+			break
+		}
+	}
+	if c.end == 0 {
+		return
+	}
+	c.start = start
+	e.cuts = append(e.cuts, c)
 }
 
 // yenc takes a yEnc file, whose first line has been read.

@@ -346,8 +346,6 @@ func (w *work) leaf(n *node) error {
 	case n.media == "message/external-body":
 		// RFC 2046, 5.2.3: what it names lies elsewhere and is never fetched.
 		return w.withhold(n, sanitize.KindUnknown, notice.External)
-	case n.media == "application/mac-binhex40":
-		return w.withhold(n, sanitize.KindUnknown, notice.Unknown)
 	case signature(n.media):
 		// Apart from what it signed, as mailing lists leave it.
 		w.unsign(w.path(n), n.declared, n.body.size())
@@ -386,6 +384,9 @@ func (w *work) names(n *node) []header.Name {
 
 // open returns a fresh reader over the decoded content of a leaf.
 func (w *work) open(n *node) io.Reader {
+	if n.encoding == binHexTransfer {
+		return &forkReader{src: io.NewSectionReader(w.in, n.body.start, n.body.size()), meter: w.s.Meter}
+	}
 	return n.encoding.decoder(io.NewSectionReader(w.in, n.body.start, n.body.size()))
 }
 
@@ -422,11 +423,6 @@ func (w *work) body(n *node) error {
 	if err != nil {
 		return w.broken(n, err)
 	}
-	for _, c := range cuts {
-		if c.what == sawBinHex {
-			return w.doubt(EncodedInText, n.body.start+c.start, c.what.String())
-		}
-	}
 	if w.selected(path) {
 		if err := w.text(n, cuts); err != nil {
 			return err
@@ -442,7 +438,21 @@ func (w *work) body(n *node) error {
 		name := charset.DecodeString("", c.name).Text
 		o := sanitize.Object{
 			ReaderAt: bytes.NewReader(c.data), Size: int64(len(c.data)), Path: fmt.Sprintf("%s.u%d", path, k),
-			Name: name, Names: []string{name},
+			Name: name, Names: []string{name}, InText: true,
+		}
+		if c.what == sawBinHex {
+			f, err := readBinHex(bytes.NewReader(c.data), w.s.Meter)
+			if errors.Is(err, errBinHex) {
+				return w.doubt(BinHexMalformed, n.body.start, path)
+			}
+			if err != nil {
+				return fmt.Errorf("read part %s: %w", o.Path, err)
+			}
+			o.Names = nil
+			if err := w.object(w.fork(o, f)); err != nil {
+				return err
+			}
+			continue
 		}
 		if err := w.s.Spend(o.Size); err != nil {
 			return err
@@ -674,10 +684,8 @@ func (w *work) attach(n *node) error {
 	for _, m := range w.names(n) {
 		o.Names = append(o.Names, m.Value)
 	}
-	if n.encoding == uuTransfer || n.encoding == yencTransfer {
-		if name := encodedName(io.NewSectionReader(w.in, n.body.start, n.body.size()), n.encoding == yencTransfer); name != "" {
-			o.Names = append(o.Names, charset.DecodeString("", name).Text)
-		}
+	if name := w.encodedName(n); name != "" {
+		o.Names = append(o.Names, charset.DecodeString("", name).Text)
 	}
 	if len(o.Names) > 0 {
 		o.Name = o.Names[0]
@@ -687,6 +695,9 @@ func (w *work) attach(n *node) error {
 	}
 	if !w.s.Options.KeepAll {
 		if done, err := w.unwrap(o); done || err != nil {
+			return err
+		}
+		if done, err := w.unBinHex(n, o); done || err != nil {
 			return err
 		}
 	}
@@ -719,8 +730,11 @@ func (w *work) object(o sanitize.Object) error {
 		if len(w.s.Parts()) == before {
 			return err
 		}
-		p := w.s.Parts()[before]
-		w.keptBack(p, reason(p, err, w.s.Options.KeepAll))
+		p := &w.s.Parts()[before]
+		if p.Kind == sanitize.KindMessage {
+			p.Inside = append(p.Inside, w.suspects(o)...)
+		}
+		w.keptBack(*p, reason(*p, err, w.s.Options.KeepAll))
 		return nil
 	}
 	p := &w.s.Parts()[before]

@@ -322,6 +322,8 @@ func (n *node) transfer(p *parser, f *field) {
 		n.encoding = uuTransfer
 	case "x-yenc", "yenc":
 		n.encoding = yencTransfer
+	case "x-binhex", "binhex", "x-binhex40", "binhex40", "mac-binhex40", "x-mac-binhex40":
+		n.encoding = binHexTransfer
 	default:
 		p.doubt(TransferUnknown, f.off, bounded(v, 60))
 	}

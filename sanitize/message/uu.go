@@ -116,7 +116,24 @@ func yencSize(b []byte) (int64, bool) {
 	return 0, false
 }
 
-// encodedName is the file name in the first line of such an encoding.
+// encodedName is the file name that a transfer encoding carries.
+func (w *work) encodedName(n *node) string {
+	src := io.NewSectionReader(w.in, n.body.start, n.body.size())
+	switch n.encoding {
+	case uuTransfer, yencTransfer:
+		return encodedName(src, n.encoding == yencTransfer)
+	case binHexTransfer:
+		f, err := readBinHex(src, w.s.Meter)
+		if err != nil {
+			return "" // the content is read too, and says so
+		}
+		return f.name
+	default:
+		return ""
+	}
+}
+
+// encodedName is the file name in the first line of uuencode or yEnc.
 func encodedName(r io.Reader, yenc bool) string {
 	br := bufio.NewReaderSize(io.LimitReader(r, 8<<10), 8<<10)
 	for {
