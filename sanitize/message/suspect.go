@@ -151,4 +151,3 @@ func unpercent(s string) string {
 		return string(rune(c))
 	})
 }
-
