@@ -178,3 +178,72 @@ func TestKeysDoNotPrint(t *testing.T) {
 		}
 	}
 }
+
+func TestARememberedSealProvesNothingElse(t *testing.T) {
+	s := newSigner(t)
+	sig := s.SealIntake(anIntake())
+	v := s.Verifier()
+	for range 2 { // the second time from memory
+		if err := v.CheckIntake(anIntake(), sig); err != nil {
+			t.Fatalf("unchanged: %v", err)
+		}
+	}
+	forged := bytes.Clone(sig)
+	forged[0] ^= 1
+	if err := v.CheckIntake(anIntake(), forged); !errors.Is(err, ErrMismatch) {
+		t.Errorf("another seal on the same facts: got %v, want ErrMismatch", err)
+	}
+	if err := v.CheckIntake(anIntake(), nil); !errors.Is(err, ErrMismatch) {
+		t.Errorf("no seal on the same facts: got %v, want ErrMismatch", err)
+	}
+	if err := v.CheckOutgoing(anOutgoing(), sig); !errors.Is(err, ErrMismatch) {
+		t.Errorf("an intake seal on outgoing facts: got %v, want ErrMismatch", err)
+	}
+	if err := newSigner(t).Verifier().CheckIntake(anIntake(), sig); !errors.Is(err, ErrMismatch) {
+		t.Errorf("another key remembers it: got %v, want ErrMismatch", err)
+	}
+}
+
+func TestARefusedSealIsNotRemembered(t *testing.T) {
+	s := newSigner(t)
+	forged := make([]byte, 64)
+	for range 3 {
+		if err := s.Verifier().CheckIntake(anIntake(), forged); !errors.Is(err, ErrMismatch) {
+			t.Fatalf("got %v, want ErrMismatch", err)
+		}
+	}
+}
+
+func TestTheMemoryOfSealsIsBounded(t *testing.T) {
+	m := new(memory)
+	var k [32]byte
+	for i := range 5 * remembered {
+		k[0], k[1], k[2] = byte(i), byte(i>>8), byte(i>>16)
+		m.add(k)
+	}
+	if n := len(m.young) + len(m.old); n > 2*remembered {
+		t.Errorf("%d seals are remembered, more than %d", n, 2*remembered)
+	}
+	if !m.has(k) {
+		t.Error("the last one is forgotten")
+	}
+	k = [32]byte{}
+	if m.has(k) {
+		t.Error("the first one is still there")
+	}
+}
+
+// BenchmarkCheckIntake shows what the memory saves.
+func BenchmarkCheckIntake(b *testing.B) {
+	s := newSigner(b)
+	sig := s.SealIntake(anIntake())
+	for name, v := range map[string]Verifier{"remembered": s.Verifier(), "anew": {key: s.Verifier().key}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := v.CheckIntake(anIntake(), sig); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,6 +29,7 @@ type bench struct {
 	seconds time.Duration
 	runs    int
 	tenants int
+	conns   []int // instead of each kind's own; nil: those
 	json    io.Writer
 	sink    *sink
 }
@@ -47,6 +49,16 @@ func main() {
 	flag.DurationVar(&b.seconds, "time", 4*time.Second, "about how long one figure of mail is measured")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each figure of mail; the median is printed")
 	flag.IntVar(&b.tenants, "tenants", 1, "tenants that the mail goes to, in random order (more than one: without smtp-source)")
+	flag.Func("connections", "numbers of connections, with commas, instead of each kind's own", func(v string) error {
+		for w := range strings.SplitSeq(v, ",") {
+			n, err := strconv.Atoi(w)
+			if err != nil || n < 1 {
+				return fmt.Errorf("%q is no number of connections", w)
+			}
+			b.conns = append(b.conns, n)
+		}
+		return nil
+	})
 	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, files, memory, postfix; empty is all")
 	flag.StringVar(&out, "json", "", "file that gets one line of JSON for each figure")
 	flag.Parse()
@@ -143,7 +155,11 @@ func (b *bench) relay(g *target, want func(string) bool, reference map[string]fl
 		}
 		fmt.Printf("\n%s: %s\n", g.name, k.what)
 		data := k.make()
-		for _, c := range k.connections {
+		connections := k.connections
+		if b.conns != nil {
+			connections = b.conns
+		}
+		for _, c := range connections {
 			name := fmt.Sprintf("%s.%s.c%d", g.name, k.name, c)
 			// A first run, not counted, warms up and says how many messages
 			// make a run of the time asked for.

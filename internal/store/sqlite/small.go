@@ -26,10 +26,12 @@ func (t *tx) dropSmall(id string) error {
 	return err
 }
 
+const selectSmall = "SELECT bytes FROM small WHERE id = ? AND aside = 0"
+
 // SmallBlob is spool.Inliner's.
 func (s *Store) SmallBlob(ctx context.Context, id blob.ID) ([]byte, error) {
 	var b []byte
-	err := s.readers.QueryRowContext(ctx, "SELECT bytes FROM small WHERE id = ? AND aside = 0", string(id)).Scan(&b)
+	err := s.smallBlob.QueryRowContext(ctx, string(id)).Scan(&b)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fmt.Errorf("small blob %s: %w", id, blob.ErrNotFound)
 	}
