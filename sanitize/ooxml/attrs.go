@@ -10,8 +10,8 @@ import (
 // attribute that leads to a part that went takes its element with it, or goes
 // alone where the element means something without it: an id that leads nowhere
 // makes applications call the document damaged.
-func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
-	out := keep
+func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
+	out, sp := keep, ns.space
 	f.prefixes = f.prefixes[:0]
 	for i := range f.s.attrs {
 		a := &f.s.attrs[i]
@@ -24,17 +24,20 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 			if f.plainAttr(sp, local, a, name) == drop {
 				out = drop
 			}
+			if sp != spaceMC && !ns.words.hasAttribute(name) && !(sp == spaceNone && textAttribute[string(name)]) {
+				f.foreignAttr(a)
+			}
 			continue
 		}
 		if string(prefix) == "xmlns" {
 			continue
 		}
-		as := spaceXML
+		as, words := spaceXML, (*words)(nil)
 		if b, ok := f.lookup(prefix); ok {
 			if b.uri == "" {
 				return keep, malformed("prefix %q taken back", prefix)
 			}
-			as, f.prefixes[i] = b.space, f.current[string(prefix)]
+			as, words, f.prefixes[i] = b.space, b.words, f.current[string(prefix)]
 			// The same name under two prefixes of one space is an attribute twice.
 			for j := range i {
 				if k := f.prefixes[j]; k >= 0 && k != f.prefixes[i] && f.bindings[k].uri == b.uri && string(nameOf(f.s.attrs[j].name)) == string(name) {
@@ -46,6 +49,10 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 		}
 		switch as {
 		case spaceRel:
+			if !relationNames[string(name)] {
+				f.foreignAttr(a)
+				continue
+			}
 			if d := f.relationAttr(sp, local, a, name); d != keep && out == keep {
 				out = d
 			}
@@ -66,7 +73,7 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 				f.drop(a)
 			}
 		case spaceXML:
-			if string(name) == "base" {
+			if string(name) != "space" && string(name) != "lang" {
 				f.drop(a)
 			}
 		case spaceMC:
@@ -76,9 +83,27 @@ func (f *filter) judgeAttrs(sp space, local []byte) (verdict, error) {
 		case spaceUnknown, spaceIgnored, spaceActive:
 			f.drop(a)
 		}
+		switch as {
+		case spaceRel, spaceXML, spaceMC:
+		default:
+			if !words.hasQualified(name) {
+				f.foreignAttr(a)
+			}
+		}
 	}
 	return out, nil
 }
+
+// foreignAttr drops an attribute that the vocabulary does not have.
+func (f *filter) foreignAttr(a *attr) {
+	if !f.edited(a) {
+		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(a.name))
+		f.remove(a)
+	}
+}
+
+// textAttribute are those of the HTML in a legacy drawing's text boxes.
+var textAttribute = map[string]bool{"style": true, "align": true, "face": true, "size": true, "color": true, "lang": true, "dir": true, "class": true}
 
 func nameOf(qualified []byte) []byte {
 	_, l := split(qualified)

@@ -30,7 +30,7 @@ type filter struct {
 	frames   []frame
 	bindings []binding
 	current  map[string]int // prefix: its binding
-	uris     map[string]space
+	uris     map[string]namespace
 	skip     int // frames from here on are not copied
 	lost     int // pictures and objects lost so far
 	rootGone bool
@@ -57,9 +57,15 @@ type packageFlags struct {
 // binding is one namespace declaration in force.
 type binding struct {
 	prefix string
-	space  space
+	namespace
 	uri    string
 	before int // the binding it hides, or -1
+}
+
+// namespace is what is known of a URI.
+type namespace struct {
+	space space
+	words *words // nil: nothing of it may stay
 }
 
 // role is what the filter remembers of an open element beyond its name.
@@ -137,6 +143,8 @@ type field struct {
 	cuts      []span // what must go when it is denied
 	texts     []span // likewise, but for a field that never ends
 	overflown bool
+	tracked   string // the tracked change in which it began
+	mixed     bool   // it began in another than it went on in
 }
 
 // edit replaces one attribute by another, or by nothing.
@@ -166,7 +174,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.s.vml = p.class == classVML
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
-	f.current, f.uris, f.shared = map[string]int{}, map[string]space{}, nil
+	f.current, f.uris, f.shared = map[string]int{}, map[string]namespace{}, nil
 	f.skip, f.lost, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, nil, false, -1, false
 	f.stories = append(f.stories[:0], nil)
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
@@ -251,18 +259,18 @@ func (f *filter) declare(prefix string, uri []byte) error {
 		return fmt.Errorf("more than %d namespaces: %w", maxSpaces, sanitize.ErrLimit)
 	}
 	u := string(uri)
-	sp, ok := f.uris[u]
+	ns, ok := f.uris[u]
 	if !ok {
-		if sp = spaceOf(u); u == "" {
-			sp = spaceNone
+		if ns = (namespace{spaceOf(u), vocabulary()[u]}); u == "" {
+			ns.space = spaceNone
 		}
-		f.uris[u] = sp
+		f.uris[u] = ns
 	}
 	before, ok := f.current[prefix]
 	if !ok {
 		before = -1
 	}
-	f.bindings = append(f.bindings, binding{prefix: prefix, space: sp, uri: u, before: before})
+	f.bindings = append(f.bindings, binding{prefix: prefix, namespace: ns, uri: u, before: before})
 	f.current[prefix] = len(f.bindings) - 1
 	return nil
 }
@@ -276,27 +284,24 @@ func (f *filter) leave(scope int) {
 	f.bindings = f.bindings[:scope]
 }
 
-// spaceOfName resolves the prefix of an element or attribute.
-func (f *filter) spaceOfName(prefix []byte, element bool) (space, error) {
+// resolve tells the namespace of the prefix of an element or attribute.
+func (f *filter) resolve(prefix []byte, element bool) (namespace, error) {
 	if len(prefix) == 0 {
-		if !element {
-			return spaceNone, nil
+		if b, ok := f.lookup(nil); ok && element {
+			return b.namespace, nil
 		}
-		if b, ok := f.lookup(nil); ok {
-			return b.space, nil
-		}
-		return spaceNone, nil
+		return namespace{space: spaceNone}, nil
 	}
 	if b, ok := f.lookup(prefix); ok {
 		if b.uri == "" {
-			return 0, malformed("prefix %q taken back", prefix)
+			return namespace{}, malformed("prefix %q taken back", prefix)
 		}
-		return b.space, nil
+		return b.namespace, nil
 	}
 	if string(prefix) == "xml" {
-		return spaceXML, nil
+		return namespace{space: spaceXML}, nil
 	}
-	return 0, malformed("prefix %q not declared", prefix)
+	return namespace{}, malformed("prefix %q not declared", prefix)
 }
 
 // local returns the name of an open element without its prefix.
@@ -343,11 +348,11 @@ func (f *filter) start() error {
 		}
 	}
 	prefix, local := split(s.name)
-	sp, err := f.spaceOfName(prefix, true)
+	ns, err := f.resolve(prefix, true)
 	if err != nil {
 		return err
 	}
-	f.frames = append(f.frames, frame{name: len(f.names), space: sp, scope: scope, begin: f.out.pos()})
+	f.frames = append(f.frames, frame{name: len(f.names), space: ns.space, scope: scope, begin: f.out.pos()})
 	f.names = append(f.names, s.name...)
 	fr := &f.frames[len(f.frames)-1]
 	if f.skip >= 0 {
@@ -357,7 +362,7 @@ func (f *filter) start() error {
 		}
 	} else {
 		f.edits = f.edits[:0]
-		if err := f.judge(fr, sp, local); err != nil {
+		if err := f.judge(fr, ns, local); err != nil {
 			return err
 		}
 		if fr.role == roleSkipped {
@@ -374,7 +379,7 @@ func (f *filter) start() error {
 func (f *filter) checkAttrs() error {
 	for i := range f.s.attrs {
 		if p, _ := split(f.s.attrs[i].name); len(p) > 0 && string(p) != "xmlns" {
-			if _, err := f.spaceOfName(p, false); err != nil {
+			if _, err := f.resolve(p, false); err != nil {
 				return err
 			}
 		}
@@ -384,8 +389,12 @@ func (f *filter) checkAttrs() error {
 
 // judge decides on the element in the scanner and writes its start tag if it
 // stays.
-func (f *filter) judge(fr *frame, sp space, local []byte) error {
+func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
+	sp := ns.space
 	d := f.decide(fr, sp, local)
+	if d == keep && !f.known(ns, local) {
+		d = f.foreign(local)
+	}
 	switch d {
 	case drop, dropQuietly:
 		f.discard(fr, d)
@@ -401,7 +410,7 @@ func (f *filter) judge(fr *frame, sp space, local []byte) error {
 	default:
 		return fmt.Errorf("verdict %d: %w", d, sanitize.ErrUnsupported)
 	}
-	if d, err := f.judgeAttrs(sp, local); err != nil {
+	if d, err := f.judgeAttrs(ns, local); err != nil {
 		return err
 	} else if d != keep {
 		f.discard(fr, d)
@@ -738,7 +747,7 @@ func (f *filter) attribute(sp space, name string) (string, bool) {
 			}
 			continue
 		}
-		if got, err := f.spaceOfName(p, false); err == nil && got == sp {
+		if got, err := f.resolve(p, false); err == nil && got.space == sp {
 			return string(appendDecoded(nil, a.value)), true
 		}
 	}
@@ -882,12 +891,13 @@ func (f *filter) fieldEvent(fr *frame) {
 			return
 		}
 		f.out.hold()
-		f.stories[n] = append(f.stories[n], &field{cuts: []span{at}})
+		f.stories[n] = append(f.stories[n], &field{cuts: []span{at}, tracked: f.trackedChange()})
 	case "separate":
 		switch {
 		case top == nil || top.result:
 			f.out.cut(at.from, at.to)
 		default:
+			top.mixed = top.tracked != f.trackedChange()
 			f.decideField(top)
 			top.result = true
 		}
@@ -897,6 +907,7 @@ func (f *filter) fieldEvent(fr *frame) {
 			f.out.cut(at.from, at.to)
 			return
 		case !top.result:
+			top.mixed = top.tracked != f.trackedChange()
 			f.decideField(top)
 		case top.denied:
 			f.out.cut(at.from, at.to)
@@ -905,6 +916,20 @@ func (f *filter) fieldEvent(fr *frame) {
 	default:
 		f.out.cut(at.from, at.to)
 	}
+}
+
+// trackedChange names the innermost insertion or deletion that is open.
+// ECMA-376 part 1, 17.13.5.
+func (f *filter) trackedChange() string {
+	for i := len(f.frames) - 1; i >= 0; i-- {
+		if f.frames[i].space == spaceWord {
+			switch l := f.local(&f.frames[i], i); l {
+			case "ins", "del", "moveFrom", "moveTo":
+				return l
+			}
+		}
+	}
+	return ""
 }
 
 func (f *filter) top() *field {
@@ -933,6 +958,10 @@ func (f *filter) decideField(x *field) {
 	}
 	if x.overflown {
 		why = "too long"
+	}
+	if x.mixed {
+		// Who accepts the changes and who rejects them reads two codes.
+		why = "code that a tracked change ends"
 	}
 	if why != "" {
 		x.denied = true

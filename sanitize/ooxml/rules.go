@@ -37,13 +37,7 @@ func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
 	}
 	switch sp {
 	case spaceUnknown:
-		// Elements of a vocabulary that is not Office's: custom XML, future
-		// extensions. What they wrap in Word is text of the document.
-		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
-		if f.part.class == classWord {
-			return unwrap
-		}
-		return dropQuietly
+		return f.foreign(local)
 	case spaceActive:
 		f.report.found("ooxml.active-xml", f.part.source, sanitize.Removed, string(local))
 		f.lost++
@@ -109,6 +103,34 @@ func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
 	default:
 		return keep
 	}
+}
+
+// known reports whether the vocabulary has the element. Those of
+// markup-compatibility have rules of their own; in VML, names without a
+// namespace are HTML's, as text boxes have them.
+func (f *filter) known(ns namespace, local []byte) bool {
+	switch ns.space {
+	case spaceMC:
+		return true
+	case spaceNone:
+		return f.part.class == classVML && textOfVML[string(local)]
+	default:
+		return ns.words.hasElement(local)
+	}
+}
+
+// textOfVML are the elements of a text box in a legacy drawing.
+var textOfVML = map[string]bool{"xml": true, "div": true, "font": true, "span": true, "p": true, "br": true, "b": true, "i": true, "u": true, "s": true, "sup": true, "sub": true, "center": true}
+
+// foreign judges an element of a vocabulary that is not on the list: custom
+// XML, future extensions, what nobody has looked at. What it wraps in Word is
+// text of the document.
+func (f *filter) foreign(local []byte) verdict {
+	f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
+	if f.part.class == classWord {
+		return unwrap
+	}
+	return dropQuietly
 }
 
 // dropUnit drops an element and the extension it stands in, without a word.
@@ -275,7 +297,7 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 		return drop
 	case "controls", "control":
 		return dropQuietly // the relationship is what tells
-	case "customProperties", "customPr", "webPublishItems", "webPublishing", "webPublishObjects", "smartTags", "cellSmartTags", "smartTagPr", "smartTagTypes", "fileRecoveryPr", "xmlColumnPr", "xmlCellPr":
+	case "customProperties", "customPr", "webPublishItems", "webPublishing", "webPublishObjects", "smartTags", "cellSmartTags", "smartTagPr", "smartTagTypes", "fileRecoveryPr", "functionGroups", "xmlColumnPr", "xmlCellPr":
 		return dropQuietly
 	case "externalReferences", "externalReference":
 		return dropQuietly // the relationship is what tells

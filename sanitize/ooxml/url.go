@@ -25,8 +25,25 @@ func harmlessURL(s string) bool {
 	case "http", "https":
 		return len(rest) > 2 && strings.HasPrefix(rest, "//") && rest[2] != '/' && rest[2] != '\\'
 	case "mailto":
-		return true
+		return harmlessMailto(rest)
 	default:
 		return false
 	}
+}
+
+// harmlessMailto reports whether a mail link only fills in what the reader sees
+// before it is sent. RFC 6068, 4: programs choose which fields they obey, and
+// some obey attach, with a file of the reader's own disk.
+func harmlessMailto(rest string) bool {
+	_, query, _ := strings.Cut(rest, "?")
+	query = strings.ReplaceAll(query, "&amp;", "&")
+	for field := range strings.FieldsFuncSeq(query, func(r rune) bool { return r == '&' || r == '?' || r == ';' }) {
+		name, _, _ := strings.Cut(field, "=")
+		switch strings.ToLower(name) {
+		case "to", "cc", "bcc", "subject", "body", "in-reply-to":
+		default:
+			return false
+		}
+	}
+	return true
 }

@@ -267,7 +267,17 @@ func harmlessURL(s string) bool {
 		i := strings.IndexByte(s, ':')
 		return i > 0 && slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(s[:i]))
 	}
-	return slices.Contains([]string{"http", "https", "mailto"}, strings.ToLower(u.Scheme))
+	if strings.EqualFold(u.Scheme, "mailto") {
+		// The field that adds a file of the reader's disk, and its kin.
+		fields, _ := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "amp;", ""))
+		for name := range fields {
+			if !slices.Contains([]string{"to", "cc", "bcc", "subject", "body", "in-reply-to"}, strings.ToLower(name)) {
+				return false
+			}
+		}
+		return true
+	}
+	return slices.Contains([]string{"http", "https"}, strings.ToLower(u.Scheme))
 }
 
 func (o *office) part(name string) error {
