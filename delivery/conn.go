@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,118 +19,121 @@ const (
 	// than a hundred full lines (RFC 5321, 4.5.3.1.5: 512 octets each) to say
 	// yes or no is filling our memory.
 	maxReply = 64 << 10
-	// maxReplyLine bounds one of its lines; the library stops at 2,000.
+	// maxReplyLine bounds one of its lines: four times what the RFC allows.
 	maxReplyLine = 2000
-	// block is what may be written before the deadline is set anew. The library
-	// writes 4 KiB at a time; were each given its own three minutes, a peer
-	// that takes one octet a second would hold a slot for days.
+	// block is what may be written before the deadline is set anew. Were each
+	// small piece given its own three minutes, a peer that takes one octet a
+	// second would hold a slot for days.
 	block = 64 << 10
 )
 
 var (
 	errReplyTooLong = errors.New("the answer does not end")
 	errInjected     = errors.New("the server answered before it was asked")
+	errNoReply      = errors.New("the answer is none of SMTP")
+	errStray        = errors.New("a CR or LF alone in the message")
 )
 
-// conn stands between the socket and go-smtp's client, as the guard stands
-// before its server: the library speaks the protocol, this keeps it honest.
-//
-//   - The library sets no deadline while it writes the body; this does.
-//   - Its answers have no bound in length; here they have, and it gets one line
-//     at a time.
-//   - It looks keywords of EHLO up in upper case only, so that a server that
-//     offers "starttls" would get its mail in clear; here they are raised.
-//   - Its STARTTLS greets as "localhost" first and cannot be asked for after
-//     EHLO; here the connection does the handshake itself, and a new client
-//     starts on the plain octets that come out of it.
+// conn is one connection to a server, in clear or under TLS: it writes commands
+// and reads whole answers, each within a time and a size. It has no memory of
+// the dialogue; session has.
 type conn struct {
 	net.Conn // the socket, or TLS over it
 	r        *bufio.Reader
 	times    Times
-	line     []byte // of an answer, not yet handed to the library
-	left     int    // octets that this answer may still have
-	ehlo     bool   // the answer is one to EHLO
-	deadline time.Time
-	block    int // octets that may be written before the next deadline; only without one of the library's
 }
 
 func newConn(c net.Conn, t Times) *conn {
-	return &conn{Conn: c, r: bufio.NewReaderSize(c, 4096), times: t, left: maxReply}
+	return &conn{Conn: c, r: bufio.NewReaderSize(c, 4096), times: t}
 }
 
-// SetDeadline is called by the library around each command, with the time for
-// command and answer together.
-func (c *conn) SetDeadline(t time.Time) error {
-	c.deadline, c.block = t, 0
-	return c.Conn.SetDeadline(t)
+// reply is one whole answer of a server.
+type reply struct {
+	code  int
+	lines []string // without the code; never empty
 }
 
-// Read hands the library at most one line of an answer.
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.line) == 0 {
-		if c.deadline.IsZero() {
-			if err := c.Conn.SetReadDeadline(time.Now().Add(c.times.Command)); err != nil {
-				return 0, err
-			}
-		}
-		l, err := c.readLine()
-		if err != nil {
-			return 0, err
-		}
-		if c.ehlo {
-			raise(l)
-		}
-		c.line = l
+// errAnswer is an answer that is no yes.
+type errAnswer struct{ reply }
+
+func (e errAnswer) Error() string { return e.text() }
+
+// text is the answer in one piece, with its code.
+func (r reply) text() string { return strconv.Itoa(r.code) + " " + strings.Join(r.lines, "\n") }
+
+// status is the enhanced code, RFC 2034, or one made of the class. A code whose
+// class is not that of the reply says two things; the reply counts. RFC 2034, 4.
+func (r reply) status() string {
+	class := strconv.Itoa(r.code / 100)
+	word, _, _ := strings.Cut(r.lines[0], " ")
+	p := strings.Split(word, ".")
+	if len(p) == 3 && p[0] == class && number(p[1]) && number(p[2]) {
+		return word
 	}
-	n := copy(p, c.line)
-	c.line = c.line[n:]
-	return n, nil
+	return class + ".0.0"
 }
 
-func (c *conn) readLine() ([]byte, error) {
-	l, err := c.r.ReadSlice('\n')
-	c.left -= len(l)
-	switch {
-	case c.left < 0 || len(l) > maxReplyLine || errors.Is(err, bufio.ErrBufferFull):
-		return nil, errReplyTooLong
-	case err != nil && len(l) > 0 && err == io.EOF:
-		return nil, io.ErrUnexpectedEOF
-	case err != nil:
-		return nil, err
-	}
-	return bytes.Clone(l), nil
+func number(s string) bool {
+	return s != "" && len(s) <= 3 && strings.Trim(s, "0123456789") == ""
 }
 
-// raise puts the keyword of one line of an EHLO answer into upper case.
-// RFC 5321, 2.4: keywords are not case sensitive.
-func raise(l []byte) {
-	if len(l) < 4 {
-		return
+// say writes commands that are answered one by one.
+func (c *conn) say(commands string) error {
+	// Whoever speaks before he is asked shifts every answer that follows to
+	// the wrong question. A 421 alone may come at any time, RFC 5321, 3.8, and
+	// then is the answer to whatever comes next.
+	if b, _ := c.r.Peek(c.r.Buffered()); len(b) > 0 && !bytes.HasPrefix(b, []byte("421")) {
+		return errInjected
 	}
-	for i := 4; i < len(l) && l[i] != ' ' && l[i] != '='; i++ {
-		if 'a' <= l[i] && l[i] <= 'z' {
-			l[i] -= 'a' - 'A'
+	if err := c.SetWriteDeadline(time.Now().Add(c.times.Command)); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.Conn, commands)
+	return err
+}
+
+// hear reads one answer. The time is for all of it: an octet now and then does
+// not prolong it.
+func (c *conn) hear(within time.Duration) (reply, error) {
+	var r reply
+	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return r, err
+	}
+	for left := maxReply; ; {
+		l, err := c.r.ReadSlice('\n')
+		left -= len(l)
+		switch {
+		case left < 0 || len(l) > maxReplyLine || errors.Is(err, bufio.ErrBufferFull):
+			return r, errReplyTooLong
+		case err == io.EOF && len(l) > 0:
+			return r, io.ErrUnexpectedEOF
+		case err != nil:
+			return r, err
+		}
+		// RFC 5321, 4.2: three digits, and a hyphen where more lines follow.
+		line := strings.TrimRight(string(l), "\r\n")
+		code := 0
+		if len(line) >= 3 {
+			code, err = strconv.Atoi(line[:3])
+		}
+		last := len(line) == 3 || len(line) > 3 && line[3] == ' '
+		if err != nil || code < 200 || code > 599 || line[0] == '+' || !last && line[3] != '-' || len(r.lines) > 0 && code != r.code {
+			return r, fmt.Errorf("%w: %.60q", errNoReply, line)
+		}
+		r.code = code
+		r.lines = append(r.lines, line[min(4, len(line)):])
+		if last {
+			return r, nil
 		}
 	}
 }
 
-// Write passes on a command or a piece of the body.
-func (c *conn) Write(p []byte) (int, error) {
-	// What is written starts something that will be answered anew.
-	c.left = maxReply
-	if len(p) >= 4 {
-		c.ehlo = bytes.EqualFold(p[:4], []byte("EHLO"))
+// ask is one command and its answer.
+func (c *conn) ask(command string) (reply, error) {
+	if err := c.say(command + "\r\n"); err != nil {
+		return reply{}, err
 	}
-	if c.deadline.IsZero() {
-		if c.block <= 0 {
-			if err := c.Conn.SetWriteDeadline(time.Now().Add(c.times.Block)); err != nil {
-				return 0, err
-			}
-			c.block = block
-		}
-		c.block -= len(p)
-	}
-	return c.Conn.Write(p)
+	return c.hear(c.times.Command)
 }
 
 // errNoTLS says that the server would not begin TLS after it had offered it;
@@ -138,31 +142,14 @@ type errNoTLS struct{ answer string }
 
 func (e errNoTLS) Error() string { return "STARTTLS refused: " + e.answer }
 
-// startTLS turns the connection into one over TLS. The library's client of
-// before must not be used any more; the next one reads a greeting that this
-// leaves for it. RFC 3207, 4.2: both sides forget what they knew.
+// startTLS turns the connection into one over TLS. RFC 3207.
 func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
-	if err := c.SetDeadline(time.Now().Add(c.times.Command)); err != nil {
-		return err
+	r, err := c.ask("STARTTLS")
+	if err != nil {
+		return fmt.Errorf("STARTTLS: %w", err)
 	}
-	if _, err := io.WriteString(c, "STARTTLS\r\n"); err != nil {
-		return fmt.Errorf("write STARTTLS: %w", err)
-	}
-	var first string
-	for {
-		l, err := c.readLine()
-		if err != nil {
-			return fmt.Errorf("read the answer to STARTTLS: %w", err)
-		}
-		if first == "" {
-			first = strings.TrimSpace(string(l))
-		}
-		if len(l) < 4 || l[3] != '-' {
-			break
-		}
-	}
-	if !strings.HasPrefix(first, "220") {
-		return errNoTLS{bound(first)}
+	if r.code != 220 {
+		return errNoTLS{bound(r.text())}
 	}
 	// Whoever can write into the connection in clear would otherwise speak as
 	// the server once it is encrypted. RFC 3207, 6.
@@ -180,8 +167,77 @@ func (c *conn) startTLS(ctx context.Context, config *tls.Config) error {
 	}
 	c.Conn = t
 	c.r.Reset(t)
-	c.line = []byte("220 over TLS\r\n")
 	return c.SetDeadline(time.Time{})
+}
+
+// content writes the octets of a message as DATA wants them: dots doubled, and
+// no CR or LF but in pairs. What a peer would read as the end of the message
+// can come from end alone. RFC 5321, 4.5.2 and 2.3.8.
+type content struct {
+	c    *conn
+	buf  []byte
+	cr   bool // the last octet was a CR
+	line bool // a line has begun
+}
+
+func newContent(c *conn) *content { return &content{c: c, buf: make([]byte, 0, block)} }
+
+func (w *content) Write(p []byte) (int, error) {
+	n := len(p)
+	for len(p) > 0 {
+		switch {
+		case w.cr && p[0] != '\n', !w.cr && p[0] == '\n':
+			return 0, errStray
+		case w.cr:
+			w.cr, w.line = false, false
+			w.buf = append(w.buf, '\n')
+			p = p[1:]
+		case p[0] == '\r':
+			w.cr = true
+			w.buf = append(w.buf, '\r')
+			p = p[1:]
+		default:
+			if !w.line && p[0] == '.' {
+				w.buf = append(w.buf, '.')
+			}
+			w.line = true
+			i := bytes.IndexAny(p, "\r\n")
+			if i < 0 {
+				i = len(p)
+			}
+			i = min(i, block)
+			w.buf = append(w.buf, p[:i]...)
+			p = p[i:]
+		}
+		if len(w.buf) >= block {
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return n, nil
+}
+
+func (w *content) flush() error {
+	if err := w.c.SetWriteDeadline(time.Now().Add(w.c.times.Block)); err != nil {
+		return err
+	}
+	_, err := w.c.Conn.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// end writes the final dot. From the moment that it is called the server may
+// have the message, whatever it returns.
+func (w *content) end() error {
+	if w.cr {
+		return errStray
+	}
+	if w.line {
+		w.buf = append(w.buf, "\r\n"...)
+	}
+	w.buf = append(w.buf, ".\r\n"...)
+	return w.flush()
 }
 
 // bound makes text of a peer fit for a log line or a row: printable ASCII, and

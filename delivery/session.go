@@ -5,11 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
+	"strings"
 	"time"
-
-	"github.com/emersion/go-smtp"
 
 	"sekisho/envelope"
 	"sekisho/routing"
@@ -47,6 +45,7 @@ type result struct {
 	answer  string    // the peer's words, or ours; bounded and printable
 	host    string    // who said it; "" when nobody was reached
 	twice   bool      // the peer may have it in spite of the outcome
+	relayed bool      // sent to a server that reports nothing by itself
 	due     time.Time // parked: when to ask again
 }
 
@@ -70,7 +69,7 @@ func (t *trouble) result(hop routing.Hop, a envelope.Address) result {
 // session is one SMTP connection, with nothing half done on it between calls.
 type session struct {
 	conn   *conn
-	client *smtp.Client
+	offers map[string]string // keywords of the EHLO answer in upper case, and what stands behind them
 	host   host
 	tls    bool
 	sent   int // messages
@@ -78,9 +77,18 @@ type session struct {
 	closed func()
 }
 
-// maxPerConnection bounds the messages sent over one connection, so that a
-// pool of servers behind one address shares the load.
-const maxPerConnection = 100
+const (
+	// maxPerConnection bounds the messages sent over one connection, so that a
+	// pool of servers behind one address shares the load.
+	maxPerConnection = 100
+	// maxFlight bounds the commands that are sent before an answer is read. It
+	// fits into the buffers of any two kernels, and so do the answers: neither
+	// side can wait for the other to read first. RFC 2920, 3.1.
+	maxFlight = 8 << 10
+	// maxFlightCommands bounds their number, and with it the answers, which
+	// are longer than the commands: 100 times the 60 octets that one has.
+	maxFlightCommands = 102
+)
 
 // errTLSFailed says that a host broke off in the handshake.
 type errTLSFailed struct{ err error }
@@ -129,13 +137,20 @@ func (d *Delivery) dial(ctx context.Context, hop routing.Hop, h host, want func(
 			s.close()
 		}
 	}()
-	if err := s.greet(d.Hostname, d.Times); err != nil {
+	r, err := s.conn.hear(d.Times.Command)
+	if err == nil && r.code != 220 {
+		err = errAnswer{r}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("greeting: %w", err)
+	}
+	if err := s.hello(d.Hostname); err != nil {
 		return nil, err
 	}
 	if want == nil {
 		return s, nil
 	}
-	if ok, _ := s.client.Extension("STARTTLS"); !ok {
+	if !s.offer("STARTTLS") {
 		if !opportunistic(hop) {
 			return nil, errors.New("the server does not offer TLS, which this hop requires")
 		}
@@ -152,7 +167,8 @@ func (d *Delivery) dial(ctx context.Context, hop routing.Hop, h host, want func(
 		return nil, errTLSFailed{err}
 	}
 	s.tls = true
-	return s, s.greet(d.Hostname, d.Times)
+	// RFC 3207, 4.2: both sides forget what they knew.
+	return s, s.hello(d.Hostname)
 }
 
 // attach makes ctx end the session; a session that waits for its next message
@@ -165,14 +181,34 @@ func (s *session) attach(ctx context.Context) {
 // detach ends that. It reports whether the session is still whole.
 func (s *session) detach() bool { return s.stop() }
 
-func (s *session) greet(hostname string, t Times) error {
-	s.client = smtp.NewClient(s.conn)
-	s.client.CommandTimeout = t.Command
-	s.client.SubmissionTimeout = t.Final
-	if err := s.client.Hello(hostname); err != nil {
+// hello says EHLO, or HELO to a server that does not know it.
+func (s *session) hello(hostname string) error {
+	s.offers = map[string]string{}
+	r, err := s.conn.ask("EHLO " + hostname)
+	if err == nil && r.code/100 == 5 {
+		// RFC 5321, 3.2.
+		r, err = s.conn.ask("HELO " + hostname)
+		r.lines = r.lines[:min(1, len(r.lines))]
+	}
+	if err == nil && r.code != 250 {
+		err = errAnswer{r}
+	}
+	if err != nil {
 		return fmt.Errorf("greeting: %w", err)
 	}
+	for _, l := range r.lines[1:] {
+		// RFC 5321, 2.4: keywords are not case sensitive. A server that offers
+		// "starttls" must not get its mail in clear.
+		word, params, _ := strings.Cut(l, " ")
+		s.offers[strings.ToUpper(word)] = params
+	}
 	return nil
+}
+
+// offer reports whether the server offered an extension.
+func (s *session) offer(keyword string) bool {
+	_, ok := s.offers[keyword]
+	return ok
 }
 
 // close ends the session without a word: what is under way is not finished.
@@ -184,8 +220,8 @@ func (s *session) close() {
 
 // quit ends it as RFC 5321, 4.1.1.10 asks, without waiting long for the answer.
 func (s *session) quit() {
-	s.client.CommandTimeout = 5 * time.Second
-	_ = s.client.Quit() // nothing hangs on the answer
+	s.conn.times.Command = 5 * time.Second
+	_, _ = s.conn.ask("QUIT") // nothing hangs on the answer
 	s.close()
 }
 
@@ -194,38 +230,38 @@ func (s *session) quit() {
 // in its greeting takes no mail at all. RFC 7504.
 func (d *Delivery) connectTrouble(ctx context.Context, h host, err error) *trouble {
 	t := &trouble{answer: bound(err.Error()), host: h.name, gone: true, status: "4.4.1"}
-	var re *smtp.SMTPError
+	var said errAnswer
 	switch {
 	case ctx.Err() != nil:
 		t.outcome = interrupted
-	case errors.As(err, &re):
-		t.answer, t.status = said(re)
-		if re.Code == 521 || re.Code == 556 {
+	case errors.As(err, &said):
+		t.answer, t.status = bound(said.text()), said.status()
+		if said.code == 521 || said.code == 556 {
 			t.outcome = failed
 		}
 	}
 	return t
 }
 
-// classify turns an error of the library into trouble. stage is what was under
-// way, for errors that are no answer.
-func (s *session) classify(ctx context.Context, stage string, err error) *trouble {
-	t := &trouble{host: s.host.name}
-	var re *smtp.SMTPError
-	if !errors.As(err, &re) {
-		t.answer, t.status, t.gone = bound(stage+": "+err.Error()), "4.4.2", true
-		if ctx.Err() != nil {
-			t.outcome = interrupted
-		}
-		return t
+// broken turns an error that is no answer into trouble. stage is what was under
+// way.
+func (s *session) broken(ctx context.Context, stage string, err error) *trouble {
+	t := &trouble{host: s.host.name, answer: bound(stage + ": " + err.Error()), status: "4.4.2", gone: true}
+	if ctx.Err() != nil {
+		t.outcome = interrupted
 	}
-	t.answer, t.status = said(re)
-	switch re.Code / 100 {
+	return t
+}
+
+// refused turns an answer that is no yes into trouble.
+func (s *session) refused(r reply) *trouble {
+	t := &trouble{host: s.host.name, answer: bound(r.text()), status: r.status()}
+	switch r.code / 100 {
 	case 5:
 		t.outcome = failed
 	case 4:
 		// RFC 5321, 3.8: after 421 the server closes.
-		t.gone = re.Code == 421
+		t.gone = r.code == 421
 	default:
 		// An answer that does not fit the question: the two sides no longer
 		// talk of the same command.
@@ -234,41 +270,26 @@ func (s *session) classify(ctx context.Context, stage string, err error) *troubl
 	return t
 }
 
-// said writes down an answer, and its enhanced code if it has one.
-func said(e *smtp.SMTPError) (answer, status string) {
-	answer = strconv.Itoa(e.Code)
-	status = answer[:1] + ".0.0"
-	if c := e.EnhancedCode; c[0] > 0 {
-		code := fmt.Sprintf("%d.%d.%d", c[0], c[1], c[2])
-		answer += " " + code
-		// A code whose class is not that of the reply says two things; the
-		// reply counts. RFC 2034, 4.
-		if c[0] == e.Code/100 {
-			status = code
-		}
-	}
-	return bound(answer + " " + e.Message), status
-}
-
 // send offers the message to all of to and returns a result for each. After it
 // the session can take the next message, unless usable is false.
 func (s *session) send(ctx context.Context, hop routing.Hop, m *message, received string, e *spool.Entry, to []envelope.Address) (rs []result, usable bool) {
-	all := func(t *trouble, as []envelope.Address) {
-		for _, a := range as {
+	if t := s.unfit(m, received, e, to); t != nil {
+		for _, a := range to {
 			rs = append(rs, t.result(hop, a))
 		}
-	}
-	if t := s.unfit(m, received, e, to); t != nil {
-		all(t, to)
 		return rs, true
 	}
 	for len(to) > 0 {
-		more, t := s.transaction(ctx, hop, m, received, e, to, &rs)
-		if t != nil && t.gone {
-			all(t, more)
+		t := &transaction{s: s, hop: hop, m: m, received: received, e: e, utf8: needsUTF8(m, e, to)}
+		gone := t.run(ctx, to)
+		rs = append(rs, t.results...)
+		if gone != nil {
+			for _, a := range append(t.taken, t.again...) {
+				rs = append(rs, gone.result(hop, a))
+			}
 			return rs, false
 		}
-		to = more
+		to = t.again
 	}
 	return rs, true
 }
@@ -278,14 +299,15 @@ func (s *session) unfit(m *message, received string, e *spool.Entry, to []envelo
 	no := func(status, answer string) *trouble {
 		return &trouble{outcome: failed, status: status, answer: answer, host: s.host.name}
 	}
-	if most, ok := s.client.MaxMessageSize(); ok && most > 0 && int64(most) < m.size+int64(len(received)) {
+	// RFC 1870, 4: no number, or zero, is no bound that can be known.
+	if most, err := strconv.ParseInt(s.offers["SIZE"], 10, 64); err == nil && most > 0 && most < m.size+int64(len(received)) {
 		return no("5.3.4", fmt.Sprintf("the message has %d octets, the server takes %d", m.size+int64(len(received)), most))
 	}
-	if ok, _ := s.client.Extension("SMTPUTF8"); !ok && needsUTF8(m, e, to) {
+	if !s.offer("SMTPUTF8") && needsUTF8(m, e, to) {
 		// RFC 6531, 3.2.
 		return no("5.6.7", "the server does not offer SMTPUTF8, which an address or the header needs")
 	}
-	if ok, _ := s.client.Extension("8BITMIME"); !ok && m.eightBit {
+	if !s.offer("8BITMIME") && m.eightBit {
 		// RFC 6152, 3: convert or return. What was sealed is not converted.
 		return no("5.6.3", "the message has 8-bit octets and the server does not offer 8BITMIME")
 	}
@@ -299,127 +321,6 @@ func needsUTF8(m *message, e *spool.Entry, to []envelope.Address) bool {
 		}
 	}
 	return !ascii(e.Envelope.From.String()) || e.Envelope.UTF8 && m.header8Bit
-}
-
-// transaction sends the message once. What it decided goes to rs; the
-// recipients that are to be offered again come back. When the trouble is that
-// the connection is gone, these are the ones that it concerns.
-func (s *session) transaction(ctx context.Context, hop routing.Hop, m *message, received string, e *spool.Entry, to []envelope.Address, rs *[]result) ([]envelope.Address, *trouble) {
-	opts := &smtp.MailOptions{Size: m.size + int64(len(received)), UTF8: needsUTF8(m, e, to)}
-	if err := s.client.Mail(e.Envelope.From.String(), opts); err != nil && !ok2xx(err) {
-		t := s.classify(ctx, "MAIL", err)
-		if t.gone {
-			return to, t
-		}
-		for _, a := range to {
-			*rs = append(*rs, t.result(hop, a))
-		}
-		return nil, nil
-	}
-	var taken, again []envelope.Address
-	for i, a := range to {
-		err := s.client.Rcpt(a.String(), nil)
-		if err == nil {
-			taken = append(taken, a)
-			continue
-		}
-		t := s.classify(ctx, "RCPT", err)
-		var re *smtp.SMTPError
-		switch {
-		case t.gone:
-			return append(append(taken, again...), to[i:]...), t
-		case len(taken) > 0 && errors.As(err, &re) && (re.Code == 452 || re.Code == 552):
-			// Too many recipients for one message: those that were taken are
-			// sent first. RFC 5321, 4.5.3.1.10.
-			again = append(again, a)
-		default:
-			*rs = append(*rs, t.result(hop, a))
-		}
-	}
-	if len(taken) == 0 {
-		return s.reset(ctx, again)
-	}
-	w, err := s.client.Data()
-	if err != nil {
-		t := s.classify(ctx, "DATA", err)
-		if t.gone {
-			return append(taken, again...), t
-		}
-		for _, a := range taken {
-			*rs = append(*rs, t.result(hop, a))
-		}
-		return s.reset(ctx, again)
-	}
-	if t := s.body(ctx, m, received, w); t != nil {
-		return append(taken, again...), t
-	}
-	resp, err := w.CloseWithResponse()
-	answer := ""
-	switch {
-	case err == nil:
-		answer = bound("250 " + resp.StatusText)
-	case ok2xx(err):
-		answer = bound(err.Error())
-	default:
-		t := s.classify(ctx, "after the final dot", err)
-		var re *smtp.SMTPError
-		if !errors.As(err, &re) {
-			// Nobody can know whether the peer took it. RFC 1047.
-			t.twice = true
-		}
-		for _, a := range taken {
-			*rs = append(*rs, t.result(hop, a))
-		}
-		if t.gone {
-			// Those that were to come in a further transaction got nothing.
-			t.twice = false
-			return again, t
-		}
-		return again, nil
-	}
-	s.sent++
-	for _, a := range taken {
-		*rs = append(*rs, result{to: a, hop: hop, outcome: sent, answer: answer, host: s.host.name})
-	}
-	return again, nil
-}
-
-// reset takes back a transaction of which nothing was sent.
-func (s *session) reset(ctx context.Context, again []envelope.Address) ([]envelope.Address, *trouble) {
-	if err := s.client.Reset(); err != nil {
-		t := s.classify(ctx, "RSET", err)
-		t.gone = true
-		return again, t
-	}
-	return again, nil
-}
-
-// body writes the message. On any failure the connection is broken off, so
-// that a half message never gets its final dot: the library would write it
-// before the next command.
-func (s *session) body(ctx context.Context, m *message, received string, w io.Writer) *trouble {
-	_, err := io.WriteString(w, received)
-	if err == nil {
-		err = m.send(ctx, w)
-	}
-	if err == nil {
-		return nil
-	}
-	s.conn.Conn.Close()
-	t := s.classify(ctx, "DATA", err)
-	t.gone = true
-	var ours errRead
-	if errors.As(err, &ours) {
-		t.status, t.host = "4.3.0", ""
-	}
-	return t
-}
-
-// ok2xx reports whether an "unexpected answer" is a success all the same: the
-// library wants 250 exactly. RFC 5321, 4.2.1: the first digit decides.
-func ok2xx(err error) bool {
-	var re *smtp.SMTPError
-	return errors.As(err, &re) && re.Code/100 == 2
 }
 
 func (d *Delivery) connections(hop routing.Hop, delta int) {

@@ -82,6 +82,10 @@ func FuzzServerAnswers(f *testing.F) {
 	f.Add([]byte("220 x\r\n500 x\r\n250 x\r\n250 ok\r\n452 ok\r\n250 no\r\n354 go\r\n451 ok\r\n"), ".a..b.")
 	f.Add([]byte("220-\n220 x\r\n250-starttls\r\n250 size 10\r\n"), "a> b")
 	f.Add([]byte("220 x\r\n250 x\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"), "\r\nQUIT")
+	f.Add([]byte("220 x\r\n250-x\r\n250 PIPELINING\r\n250 ok\r\n250 ok\r\n550 no\r\n354 go\r\n250 ok\r\n221 bye\r\n"), "a")
+	f.Add([]byte("220 x\r\n250-x\r\n250 PIPELINING\r\n550 no\r\n250 ok\r\n503 no\r\n354 go\r\n250 ok\r\n"), "a")
+	f.Add([]byte("220 x\r\n250-x\r\n250 PIPELINING\r\n550 no\r\n503 no\r\n503 no\r\n354 go\r\n250 ok\r\n"), "a")
+	f.Add([]byte("220 x\r\n250-x\r\n250 PIPELINING\r\n250 ok\r\n421 no\r\n503 no\r\n354 go\r\n250 ok\r\n"), "a")
 	text := []byte("Subject: x\r\n\r\n.\r\n..x\r\nbody\r\n")
 	f.Fuzz(func(t *testing.T, answers []byte, local string) {
 		ours, theirs := net.Pipe()

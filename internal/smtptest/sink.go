@@ -41,6 +41,7 @@ type Call struct {
 	Line    string // the command line, without its end
 	Address string // between the angle brackets of MAIL and RCPT, as it came
 	TLS     bool
+	More    bool // the client has sent more already, without waiting for the answer
 }
 
 // Act is what a Sink does at a stage. The zero value answers as a good server
@@ -54,6 +55,7 @@ type Act struct {
 	Reset bool          // RST instead of the answer
 	Close bool          // FIN after the answer; with Reply "-" instead of it
 	After int           // StageBody: reset, hang or close after this many octets
+	Noise bool          // StageHandshake: octets that are no TLS, then FIN
 }
 
 // Taken is one message that a Sink took, or as much of it as came.
@@ -272,7 +274,7 @@ func (ss *sinkSession) ask(stage Stage, line, address string) Act {
 	if ss.sink.Script == nil {
 		return Act{}
 	}
-	return ss.sink.Script(Call{Stage: stage, Session: ss.n, Message: ss.message, Line: line, Address: address, TLS: ss.tls})
+	return ss.sink.Script(Call{Stage: stage, Session: ss.n, Message: ss.message, Line: line, Address: address, TLS: ss.tls, More: ss.r.Buffered() > 0})
 }
 
 func (ss *sinkSession) answer(reply string, act Act) error {
@@ -406,6 +408,15 @@ func (ss *sinkSession) startTLS(line string) error {
 		return errSinkEnd
 	case act.Close:
 		return errSinkEnd
+	case act.Noise:
+		ss.raw.Write([]byte("this is no TLS at all, it is a sentence\r\n"))
+		return errSinkEnd
+	case act.Delay > 0:
+		select {
+		case <-time.After(act.Delay):
+		case <-ss.sink.ctx.Done():
+			return errSinkEnd
+		}
 	}
 	t := tls.Server(ss.raw, ss.sink.TLS)
 	if err := t.HandshakeContext(ss.sink.ctx); err != nil {
