@@ -1,5 +1,12 @@
 package sanitize
 
+import (
+	"slices"
+	"strings"
+
+	"sekisho/internal/header"
+)
+
 // Kind is what detection found a file to be, by its content. A name can only
 // turn a kind into one that is kept back ("script", "executable"), never into
 // one that is treated.
@@ -307,4 +314,16 @@ func (k Kind) Extensions() []string {
 	default:
 		return []string{k.Facts().Ext}
 	}
+}
+
+// FileName is the name a file of kind k goes out with: cleaned, bounded, with
+// one extension that is of its kind.
+func (k Kind) FileName(name string) string {
+	ext := k.Extensions()[0]
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) {
+			ext = own
+		}
+	}
+	return header.CleanName(name, ext)
 }

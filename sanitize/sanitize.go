@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -298,3 +299,23 @@ type Options struct {
 
 // Rule returns what the profile says of class c; the zero Rule when nothing.
 func (o *Options) Rule(c Class) Rule { return o.Rules[c] }
+
+// Selected reports whether the part at path is wanted. In a release of parts
+// only those named are, with all that is inside them, and what they are inside
+// of.
+func (o *Options) Selected(path string) bool {
+	if len(o.Only) == 0 {
+		return true
+	}
+	for _, only := range o.Only {
+		if only == path || inside(path, only) || inside(only, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// inside reports whether path is below host.
+func inside(path, host string) bool {
+	return len(path) > len(host) && strings.HasPrefix(path, host) && (path[len(host)] == '.' || path[len(host)] == '/')
+}

@@ -33,6 +33,7 @@ type Session struct {
 	expanded int64
 	stored   int64
 	pixels   int64
+	entries  int
 }
 
 // NewSession starts the session of one message or file of size bytes.
@@ -93,6 +94,25 @@ func (s *Session) Spend(n int64) error {
 	return nil
 }
 
+// Room is how many bytes may still be expanded. A file that says it is larger
+// need not be opened.
+func (s *Session) Room() int64 {
+	l := &s.Options.Limits
+	total := l.Expanded - s.expanded
+	if ratio := max(l.RatioFloor, (l.Ratio+1)*max(s.stored, 1)-1) - s.expanded; ratio < total {
+		return max(ratio, 0)
+	}
+	return max(total, 0)
+}
+
+// SpendEntries charges the members of an archive, before they are looked at.
+func (s *Session) SpendEntries(n int) error {
+	if s.entries += n; s.entries > s.Options.Limits.Entries {
+		return fmt.Errorf("archives of more than %d members: %w", s.Options.Limits.Entries, ErrLimit)
+	}
+	return nil
+}
+
 // SpendPixels charges the pixels of one picture, before it is decoded.
 func (s *Session) SpendPixels(width, height int) error {
 	if width <= 0 || height <= 0 {
@@ -144,10 +164,7 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
 		p.Err = bounded(err.Error(), 300)
 		p.Fate = KeptBack
-		// What a document could not keep was left out of it, with a placeholder
-		// or a finding; it is no attachment that anybody could ask for.
-		inDocument := len(s.hosts) > 0 && s.hosts[len(s.hosts)-1] != KindMessage
-		if inDocument || s.Options.Rule(p.Class).Drop {
+		if s.inDocument() || s.Options.Rule(p.Class).Drop {
 			p.Fate = Dropped
 		}
 	}
@@ -157,6 +174,18 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	copy(s.parts[before+1:], s.parts[before:])
 	s.parts[before] = p
 	return res, err
+}
+
+// inDocument reports whether the host of what is being treated is a document.
+// What a document could not keep was left out of it, with a placeholder or a
+// finding; it is no attachment that anybody could ask for, as a file in a mail
+// or in an archive is.
+func (s *Session) inDocument() bool {
+	if len(s.hosts) == 0 {
+		return false
+	}
+	c := s.hosts[len(s.hosts)-1].Class()
+	return c != ClassMessage && c != ClassArchive
 }
 
 func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer) (Result, error) {

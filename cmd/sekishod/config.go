@@ -121,6 +121,7 @@ type profileConfig struct {
 	Text        steps    `mapstructure:"text"`
 	CSV         string   `mapstructure:"csv"`
 	Calendar    steps    `mapstructure:"calendar"`
+	Archive     steps    `mapstructure:"archive"`
 	Executable  steps    `mapstructure:"executable"`
 	Encrypted   steps    `mapstructure:"encrypted"`
 	Unknown     steps    `mapstructure:"unknown"`
@@ -154,7 +155,6 @@ type (
 // with a sentence of their own instead of "unknown key".
 var notYet = map[string]string{
 	"profiles.pdf":           "PDF files are kept back with a notice until they can be treated; take this line out",
-	"profiles.archive":       "archives are kept back with a notice until they can be treated; take this line out",
 	"profiles.legacy_office": "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
 	"listeners.proxy":        "the PROXY protocol is not spoken yet; take this line out",
 }
@@ -633,6 +633,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"calendar", sanitize.ClassCalendar, p.Calendar, "rebuild", []string{"rebuild", "hold", "remove"}},
+			{"archive", sanitize.ClassArchive, p.Archive, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
 			{"encrypted", sanitize.ClassEncrypted, p.Encrypted, "hold", []string{"hold", "remove"}},
 			{"unknown", sanitize.ClassUnknown, p.Unknown, "hold", []string{"hold", "remove"}},
@@ -652,7 +653,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		}
 		// Classes without a key of their own follow `unknown` in what happens
 		// to them: removed where the profile removes what is not known.
-		for _, cl := range []sanitize.Class{sanitize.ClassPDF, sanitize.ClassArchive, sanitize.ClassLegacyOffice} {
+		for _, cl := range []sanitize.Class{sanitize.ClassPDF, sanitize.ClassLegacyOffice} {
 			out.Rules[cl] = sanitize.Rule{}
 		}
 		switch p.Body {

@@ -52,6 +52,7 @@ const (
 	Ambiguous   Reason = "ambiguous"   // two programs could read it as two things
 	Limit       Reason = "limit"       // it is larger than one mail may be
 	External    Reason = "external"    // it is not in the mail, only the place where it lies
+	Misplaced   Reason = "misplaced"   // no file may have its name or its type
 	Failed      Reason = "failed"      // treating it failed
 )
 
@@ -77,6 +78,7 @@ type Treated struct {
 	OutName        string // the name it has now
 	KindJA, KindEN string // what it is, said when it has no name; "" for the text of the mail
 	Counts         []Count
+	Withheld       []Kept // files inside it that did not go on
 }
 
 // Withheld words the text that stands in the place of a part.
@@ -134,7 +136,8 @@ func Disarmed(l Language, files []Treated, auth string) string {
 			var b strings.Builder
 			b.WriteString("【このメールは無害化されました】\n")
 			for _, f := range files {
-				fmt.Fprintf(&b, "・%s: %s\n", f.title(orElse(Name(f.KindJA), "本文")), strings.Join(f.sentences(sentenceJA, renamedJA), "、"))
+				fmt.Fprintf(&b, "・%s: %s\n", f.title(orElse(Name(f.KindJA), "本文")), strings.Join(f.sentences(sentenceJA, renamedJA, withheldJA), "、"))
+				f.members(&b, memberJA, "　　ほか %d 個\n")
 			}
 			if auth != "" {
 				fmt.Fprintf(&b, "送信者: %s\n", Name(auth))
@@ -145,7 +148,8 @@ func Disarmed(l Language, files []Treated, auth string) string {
 			var b strings.Builder
 			b.WriteString("[This mail was disarmed]\n")
 			for _, f := range files {
-				fmt.Fprintf(&b, "- %s: %s\n", f.title(orElse(Name(f.KindEN), "text of the mail")), strings.Join(f.sentences(sentenceEN, renamedEN), ", "))
+				fmt.Fprintf(&b, "- %s: %s\n", f.title(orElse(Name(f.KindEN), "text of the mail")), strings.Join(f.sentences(sentenceEN, renamedEN, withheldEN), ", "))
+				f.members(&b, memberEN, "    and %d more\n")
 			}
 			if auth != "" {
 				fmt.Fprintf(&b, "Sender: %s\n", Name(auth))
@@ -212,10 +216,13 @@ func (f Treated) title(text string) string {
 	}
 }
 
-func (f Treated) sentences(one func(Count) string, renamed string) []string {
+func (f Treated) sentences(one func(Count) string, renamed, withheld string) []string {
 	var out []string
 	for _, c := range f.Counts {
 		out = append(out, one(c))
+	}
+	if n := len(f.Withheld); n > 0 {
+		out = append(out, fmt.Sprintf(withheld, n))
 	}
 	if len(out) == 0 {
 		out = append(out, renamed)
@@ -224,9 +231,56 @@ func (f Treated) sentences(one func(Count) string, renamed string) []string {
 }
 
 const (
-	renamedJA = "形式を変更"
-	renamedEN = "format changed"
+	renamedJA  = "形式を変更"
+	renamedEN  = "format changed"
+	withheldJA = "中のファイル %d 個を除外"
+	withheldEN = "%d file(s) inside left out"
 )
+
+// maxMembers is how many files of one archive a notice names: a list that
+// nobody reads to its end helps nobody.
+const maxMembers = 20
+
+// members names the files inside that did not go on, a line each.
+func (f Treated) members(b *strings.Builder, line func(Kept) string, more string) {
+	for i, k := range f.Withheld {
+		if i == maxMembers {
+			fmt.Fprintf(b, more, len(f.Withheld)-maxMembers)
+			return
+		}
+		b.WriteString(line(k))
+	}
+}
+
+func memberJA(k Kept) string {
+	act := "保留"
+	if k.Removed {
+		act = "削除"
+	}
+	s := fmt.Sprintf("　　%s: %s（%s）%s", act, orElse(Name(k.Name), "（名前なし）"), orElse(Name(k.KindJA), "不明な形式"), reasonsJA[known(k.Reason)])
+	if k.ID != "" && !k.Removed {
+		s += "受付番号 " + Name(k.ID)
+		if !k.Expires.IsZero() {
+			s += "、期限 " + k.Expires.Format("2006年1月2日")
+		}
+	}
+	return s + "\n"
+}
+
+func memberEN(k Kept) string {
+	act := "kept back"
+	if k.Removed {
+		act = "removed"
+	}
+	s := fmt.Sprintf("    %s: %s (%s): %s", act, orElse(Name(k.Name), "(no name)"), orElse(Name(k.KindEN), "unknown"), reasonsEN[known(k.Reason)])
+	if k.ID != "" && !k.Removed {
+		s += " Id " + Name(k.ID)
+		if !k.Expires.IsZero() {
+			s += ", until " + k.Expires.Format("2 January 2006")
+		}
+	}
+	return s + "\n"
+}
 
 // maxName is how many characters of a name a notice repeats: enough for the
 // long names in use (【別紙１】令和８年度…について.xlsx has 50), short of a paragraph.

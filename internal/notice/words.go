@@ -19,6 +19,7 @@ var reasonsJA = map[Reason]string{
 	Ambiguous:   "読み取り方によって内容が変わるため、安全を確認できません。",
 	Limit:       "大きさまたは構造が、処理できる上限を超えています。",
 	External:    "添付ファイルの実体がメールの外にあるため、取得しません。",
+	Misplaced:   "ファイルとして取り出せない名前または種類のため、除外しました。",
 	Failed:      "無害化の処理ができませんでした。",
 }
 
@@ -32,6 +33,7 @@ var reasonsEN = map[Reason]string{
 	Ambiguous:   "programs could read it in different ways, so it cannot be trusted.",
 	Limit:       "it is larger or more deeply nested than can be treated.",
 	External:    "it is not in the mail but somewhere else, and is not fetched.",
+	Misplaced:   "nothing with its name or of its type may become a file.",
 	Failed:      "treating it failed.",
 }
 
@@ -42,6 +44,9 @@ type words struct{ ja, en string }
 // packages below sanitize name the codes; a code missing here gets the general
 // sentence, and the test of this package lists those in use.
 var sentences = map[string]words{
+	"archive.member": {"不正な名前または種類の中身 %d 個を削除", "%d member(s) with an illegal name or type removed"},
+	"archive.junk":   {"管理用の付加ファイル %d 個を除外", "%d file(s) of a file manager left out"},
+
 	"html.script":        {"スクリプト %d 個を削除", "%d script(s) removed"},
 	"html.event":         {"自動実行の指定 %d 個を削除", "%d event handler(s) removed"},
 	"html.frame":         {"埋め込み枠 %d 個を削除", "%d frame(s) removed"},

@@ -172,7 +172,7 @@ func (z *Reader) checkNames() error {
 	for i := range z.Files {
 		f := &z.Files[i]
 		k := Key(f.Name)
-		if _, twice := files[k]; twice {
+		if dir, twice := files[k]; twice && !(dir && f.IsDir) {
 			return fmt.Errorf("two members named %q: %w", f.Name, ErrAmbiguous)
 		}
 		files[k], keys[i] = f.IsDir, k

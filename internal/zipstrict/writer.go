@@ -74,6 +74,20 @@ func (z *Writer) Store(name string, content []byte) error {
 	return z.err
 }
 
+// Packed writes a whole member that the caller has deflated: crc and size are
+// those of its content.
+func (z *Writer) Packed(name string, crc uint32, size int64, deflated []byte) error {
+	if err := z.begin(name); err != nil {
+		return err
+	}
+	at := z.n
+	z.write(header(sigLocal, name, flagUTF8, methodDeflate, crc, int64(len(deflated)), size))
+	z.write([]byte(name))
+	z.write(deflated)
+	z.list(name, flagUTF8, methodDeflate, crc, int64(len(deflated)), size, at)
+	return z.err
+}
+
 // Close ends the archive. It does not close what it was written to.
 func (z *Writer) Close() error {
 	if err := z.finish(); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"sekisho/internal/version"
 	"sekisho/sanitize"
+	"sekisho/sanitize/archive"
 	"sekisho/sanitize/calendar"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/html"
@@ -29,6 +30,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindTSV:     text.CSV{},
 		sanitize.KindHTML:    html.Sanitizer{},
 		sanitize.KindMessage: message.Sanitizer{},
+		sanitize.KindZIP:     archive.ZIP{},
 		sanitize.KindICS:     calendar.ICS{},
 		sanitize.KindVCF:     calendar.VCF{},
 

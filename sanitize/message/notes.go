@@ -5,25 +5,37 @@ import (
 	"strconv"
 	"strings"
 
-	"sekisho/internal/header"
 	"sekisho/internal/notice"
 	"sekisho/sanitize"
 )
 
 // keptBack puts a notice in the place of a part.
 func (w *work) keptBack(p sanitize.Part, r notice.Reason) {
+	w.changed = true
+	w.pieces = append(w.pieces, note(notice.Withheld(notice.Language(w.s.Options.Language), w.kept(p, r))))
+}
+
+// kept is what a notice says of a part that did not go on.
+func (w *work) kept(p sanitize.Part, r notice.Reason) notice.Kept {
 	o := w.s.Options
 	id := o.PartID
 	if id == "" {
 		id = o.ID
 	}
 	facts := p.Kind.Facts()
-	k := notice.Kept{
+	return notice.Kept{
 		Name: p.Name, KindJA: facts.JA, KindEN: facts.EN, Reason: r,
 		Removed: p.Fate == sanitize.Dropped, ID: id, Expires: o.Expires,
 	}
-	w.changed = true
-	w.pieces = append(w.pieces, note(notice.Withheld(notice.Language(o.Language), k)))
+}
+
+// inArchive reports whether the part at path is a file in an archive, whose
+// part stands among those before it.
+func inArchive(before []sanitize.Part, path string) bool {
+	i := strings.LastIndexByte(path, '/')
+	return i > 0 && slices.ContainsFunc(before, func(p sanitize.Part) bool {
+		return p.Path == path[:i] && p.Class == sanitize.ClassArchive
+	})
 }
 
 // note is a text of our own.
@@ -39,6 +51,10 @@ func (w *work) tell(index int, o sanitize.Object) {
 	t := notice.Treated{Name: o.Name, OutName: host.OutName}
 	var kept int
 	for i, p := range parts {
+		if i > 0 && p.Fate != sanitize.Delivered && inArchive(parts[:i], p.Path) {
+			t.Withheld = append(t.Withheld, w.kept(p, reason(p, nil, false)))
+			continue
+		}
 		if i > 0 && p.Fate != sanitize.Delivered && !slices.ContainsFunc(p.Findings, sanitize.Finding.Changed) {
 			kept++
 		}
@@ -57,8 +73,11 @@ func (w *work) tell(index int, o sanitize.Object) {
 	if len(t.Counts) > 0 || host.Outcome == sanitize.Disarmed {
 		w.changed = true
 	}
+	if len(t.Withheld) > 0 {
+		w.changed = true
+	}
 	renamed := o.Name != "" && host.Kind.Facts().Ext != host.OutKind.Facts().Ext
-	if len(t.Counts) == 0 && !renamed && host.Outcome == sanitize.Clean {
+	if len(t.Counts) == 0 && len(t.Withheld) == 0 && !renamed && host.Outcome == sanitize.Clean {
 		return
 	}
 	facts := host.Kind.Facts()
@@ -129,9 +148,8 @@ func (w *work) notes(h headerInfo) {
 	}
 }
 
-// outName is the name a file goes out with: cleaned, bounded, with one
-// extension that is of its kind. A message without a name keeps none: programs
-// show its subject.
+// outName is the name a file goes out with. A message without a name keeps
+// none: programs show its subject.
 func outName(name string, k sanitize.Kind) string {
 	if name == "" && k == sanitize.KindMessage {
 		return ""
@@ -139,11 +157,5 @@ func outName(name string, k sanitize.Kind) string {
 	if name == "" && k == sanitize.KindICS {
 		name = "invite" // invitations have no name
 	}
-	ext := k.Extensions()[0]
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) {
-			ext = own
-		}
-	}
-	return header.CleanName(name, ext)
+	return k.FileName(name)
 }

@@ -224,7 +224,7 @@ func (w *work) signed(n *node) error {
 
 // unsign drops a signature and says so.
 func (w *work) unsign(path, declared string, size int64) {
-	if !w.selected(path) {
+	if !w.s.Options.Selected(path) {
 		return
 	}
 	f := sanitize.Finding{Rule: "mime.signature", Action: sanitize.Removed, Detail: "1"}
@@ -321,25 +321,6 @@ func signature(media string) bool {
 	return false
 }
 
-// selected reports whether a part is wanted. In a release of parts only those
-// named are, with all that is inside them, and what they are inside of.
-func (w *work) selected(path string) bool {
-	if len(w.s.Options.Only) == 0 {
-		return true
-	}
-	for _, o := range w.s.Options.Only {
-		if o == path || inside(path, o) || inside(o, path) {
-			return true
-		}
-	}
-	return false
-}
-
-// inside reports whether path is below host.
-func inside(path, host string) bool {
-	return len(path) > len(host) && strings.HasPrefix(path, host) && (path[len(host)] == '.' || path[len(host)] == '/')
-}
-
 // leaf treats one part without parts.
 func (w *work) leaf(n *node) error {
 	switch {
@@ -414,7 +395,7 @@ func (w *work) body(n *node) error {
 		return w.attach(n)
 	}
 	if n.media == "text/html" {
-		if !w.selected(path) {
+		if !w.s.Options.Selected(path) {
 			return nil
 		}
 		return w.html(n)
@@ -423,7 +404,7 @@ func (w *work) body(n *node) error {
 	if err != nil {
 		return w.broken(n, err)
 	}
-	if w.selected(path) {
+	if w.s.Options.Selected(path) {
 		if err := w.text(n, cuts); err != nil {
 			return err
 		}
@@ -674,7 +655,7 @@ func (w *work) content(n *node) (sanitize.Object, error) {
 
 // attach treats a leaf as a file.
 func (w *work) attach(n *node) error {
-	if !w.selected(w.path(n)) {
+	if !w.s.Options.Selected(w.path(n)) {
 		return nil
 	}
 	o, err := w.content(n)
@@ -715,7 +696,7 @@ func (w *work) attach(n *node) error {
 
 // object has a file treated and adds what became of it.
 func (w *work) object(o sanitize.Object) error {
-	if !w.selected(o.Path) {
+	if !w.s.Options.Selected(o.Path) {
 		return nil
 	}
 	before := len(w.s.Parts())
@@ -777,7 +758,7 @@ func (b *boundedBuffer) Write(p []byte) (int, error) {
 // withhold keeps back a part that goes to no sanitizer.
 func (w *work) withhold(n *node, k sanitize.Kind, r notice.Reason) error {
 	path := w.path(n)
-	if !w.selected(path) {
+	if !w.s.Options.Selected(path) {
 		return nil
 	}
 	p := sanitize.Part{
@@ -799,27 +780,33 @@ func (w *work) withhold(n *node, k sanitize.Kind, r notice.Reason) error {
 	return nil
 }
 
-// reason says why a part did not go on.
+// reason says why a part did not go on. Of a file inside another the error is
+// only a text by now; its kind and class say most.
 func reason(p sanitize.Part, err error, keepAll bool) notice.Reason {
+	is := func(e error) bool { return errors.Is(err, e) || err == nil && strings.HasSuffix(p.Err, e.Error()) }
 	switch {
-	case errors.Is(err, sanitize.ErrEncrypted), p.Class == sanitize.ClassEncrypted:
+	case slices.ContainsFunc(p.Findings, func(f sanitize.Finding) bool { return f.Rule == "archive.member" }):
+		return notice.Misplaced
+	case is(sanitize.ErrEncrypted), p.Class == sanitize.ClassEncrypted:
 		return notice.Encrypted
 	case p.Class == sanitize.ClassExecutable:
 		return notice.Executable
 	case keepAll:
 		return notice.Failed
+	case is(sanitize.ErrLimit):
+		return notice.Limit
 	case p.Kind == sanitize.KindUnknown, p.Kind == sanitize.KindPolyglot:
 		return notice.Unknown
-	case errors.Is(err, sanitize.ErrWithheld):
+	case is(sanitize.ErrWithheld) && slices.ContainsFunc(p.Inside, func(k sanitize.Kind) bool { return k.Class() == sanitize.ClassExecutable }):
+		return notice.Executable // an archive of which nothing is left
+	case is(sanitize.ErrWithheld):
 		return notice.Policy
-	case errors.Is(err, sanitize.ErrUnsupported):
+	case is(sanitize.ErrUnsupported):
 		return notice.Unsupported
-	case errors.Is(err, sanitize.ErrAmbiguous):
+	case is(sanitize.ErrAmbiguous):
 		return notice.Ambiguous
-	case errors.Is(err, sanitize.ErrMalformed):
+	case is(sanitize.ErrMalformed):
 		return notice.Malformed
-	case errors.Is(err, sanitize.ErrLimit):
-		return notice.Limit
 	default:
 		return notice.Failed
 	}

@@ -178,23 +178,7 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 		if cte != "" && cte != "7bit" {
 			return notAllowed(path, "message encoded as %q", cte)
 		}
-		undo, err := s.Deeper()
-		if err != nil {
-			return err
-		}
-		defer undo()
-		// A forwarded message has the same allow-list, but for what it may lack.
-		m, err := mail.ReadMessage(bytes.NewReader(b))
-		if err != nil {
-			return notAllowed(path, "forwarded message: %v", err)
-		}
-		for name, values := range m.Header {
-			many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
-			if !ok || len(values) > 1 && !many {
-				return notAllowed(path, "forwarded message: %d fields %s", len(values), name)
-			}
-		}
-		return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1, "")
+		return checkForwarded(ctx, s, path, b, depth)
 	}
 	if media == "text/html" && within != "multipart/alternative" && within != "multipart/related" && !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") {
 		return notAllowed(path, "HTML that is no file and has no text beside it")
@@ -209,11 +193,27 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 			return notAllowed(path, "method %q", m)
 		}
 	}
-	k, err := sniff(media, b)
+	k, err := sniff(media)
 	if err != nil {
 		return notAllowed(path, "%v", err)
 	}
-	return content(s, path, k, b)
+	return content(ctx, s, path, k, b)
+}
+
+// forwarded looks at a message inside of another, or of an archive. It has the
+// same allow-list as the outermost, but for what it may lack.
+func forwarded(ctx context.Context, s *sanitize.Session, path string, b []byte, depth int) error {
+	m, err := mail.ReadMessage(bytes.NewReader(b))
+	if err != nil {
+		return notAllowed(path, "forwarded message: %v", err)
+	}
+	for name, values := range m.Header {
+		many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
+		if !ok || len(values) > 1 && !many {
+			return notAllowed(path, "forwarded message: %d fields %s", len(values), name)
+		}
+	}
+	return entity(ctx, s, path+"/1", textproto.MIMEHeader(m.Header), m.Body, depth+1, "")
 }
 
 // parts walks a multipart by the standard library's reader and, so that
@@ -321,7 +321,7 @@ func extensions(media string) []string {
 	if media == "message/rfc822" {
 		return []string{".eml"}
 	}
-	k, err := sniff(media, nil)
+	k, err := sniff(media)
 	if err != nil {
 		return nil
 	}

@@ -58,10 +58,19 @@ func File(ctx context.Context, s *sanitize.Session, k sanitize.Kind, r io.Reader
 	if err != nil {
 		return err
 	}
-	return content(s, "file", k, b)
+	return content(ctx, s, "file", k, b)
 }
 
-func content(s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+func content(ctx context.Context, s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+	switch k {
+	case sanitize.KindZIP:
+		return checkZIP(ctx, s, where, b)
+	case sanitize.KindMessage:
+		if err := lines(bytes.NewReader(b)); err != nil {
+			return err
+		}
+		return checkForwarded(ctx, s, where, b, 0)
+	}
 	look, ok := outputs(k)
 	if !ok {
 		return notAllowed(where, "kind %s is never written", k)
@@ -266,11 +275,17 @@ func scans(where string, b []byte) error {
 	return nil
 }
 
-// sniff says what kind an attachment of this media type and content is. The
-// type must be one the gateway writes, and the content must begin like it.
-func sniff(media string, b []byte) (sanitize.Kind, error) {
-	for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindICS, sanitize.KindVCF, sanitize.KindPNG, sanitize.KindJPEG,
-		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX} {
+// written are the kinds of files that the gateway writes, mails apart.
+func written() []sanitize.Kind {
+	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindICS, sanitize.KindVCF,
+		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindZIP,
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX}
+}
+
+// sniff says what kind an attachment of this media type is. The type must be
+// one the gateway writes.
+func sniff(media string) (sanitize.Kind, error) {
+	for _, k := range written() {
 		if k.Facts().Media == media {
 			return k, nil
 		}
