@@ -164,6 +164,9 @@ var actions = map[string]text{
 
 // findings name the thing that each rule of the sanitizers speaks of.
 var findings = map[string]text{
+	"archive.junk":   {"ファイル管理用の付加ファイル", "files of a file manager"},
+	"archive.member": {"不正な名前または種類の中身", "members with an illegal name or type"},
+
 	"csv.formula": {"数式になりうるセル", "cells that could act as formulas"},
 
 	"detect.malformed":     {"壊れた構造", "broken structure"},

@@ -332,10 +332,15 @@ func cmdPad(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
 
-// zip FILE NAME CONTENT-SAMPLE: an archive with one sample in it.
+// zip FILE [NAME SAMPLE]...: an archive of samples.
 func cmdZIP(ts *testscript.TestScript, neg bool, args []string) {
-	usageOf(ts, neg || len(args) != 3 || samples[args[2]] == nil, "zip FILE NAME SAMPLE")
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), corpus.ZIP(args[1], string(samples[args[2]]())), 0o600))
+	usageOf(ts, neg || len(args)%2 == 0, "zip FILE [NAME SAMPLE]...")
+	var members []string
+	for i := 1; i < len(args); i += 2 {
+		usageOf(ts, samples[args[i+1]] == nil, "zip FILE [NAME SAMPLE]...")
+		members = append(members, args[i], string(samples[args[i+1]]()))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), corpus.ZIP(members...), 0o600))
 }
 
 // send ADDRESS FROM TO[,TO...] FILE: hands a mail over; what the server says

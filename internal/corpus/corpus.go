@@ -147,8 +147,14 @@ func EncryptedZIP(name string) []byte {
 	return b.Bytes()
 }
 
-// ZIP makes a plain archive with one member.
-func ZIP(name, text string) []byte { return archive(member{name, text}) }
+// ZIP makes a plain archive: names and texts in turn.
+func ZIP(members ...string) []byte {
+	var ms []member
+	for i := 0; i+1 < len(members); i += 2 {
+		ms = append(ms, member{members[i], members[i+1]})
+	}
+	return archive(ms...)
+}
 
 // Program makes the beginning of a Windows program, no more.
 func Program() []byte {
