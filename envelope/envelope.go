@@ -195,12 +195,16 @@ func (a Address) String() string {
 // cases of a local part apart, so a list must not either.
 func (a Address) Key() string { return strings.ToLower(a.String()) }
 
-// ParseAddress splits what configuration, lists and administrators write, at
-// the last "@". The envelope of a peer is read by the stricter parser in smtpd.
+// ParseAddress splits what configuration, lists and administrators write at
+// the only "@": with a second one two readers would see two domains. The
+// envelope of a peer is read by the stricter parser in smtpd.
 func ParseAddress(s string) (Address, error) {
-	i := strings.LastIndexByte(s, '@')
+	i := strings.IndexByte(s, '@')
 	if i < 1 || i == len(s)-1 {
 		return Address{}, fmt.Errorf("address %q has no local part or no domain", s)
+	}
+	if strings.IndexByte(s[i+1:], '@') >= 0 {
+		return Address{}, fmt.Errorf("address %q has two @", s)
 	}
 	for _, c := range s {
 		if c < 0x21 || c == 0x7f {

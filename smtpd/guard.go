@@ -34,12 +34,14 @@ import (
 // to its true end and then given to the session as an error.
 //
 // Deadlines that the library sets are ignored; the guard has its own. All
-// methods but Close, Stop and Hurry belong to the goroutine of the session.
+// methods but Close, Stop, Hurry and Cut belong to the goroutine of the session.
 type Guard struct {
 	cfg  guardConfig
 	raw  net.Conn // the socket
 	conn net.Conn // the socket or the TLS over it
 	peer netip.Addr
+	// behind is the peer that a balancer told of.
+	behind netip.AddrPort
 
 	in    []byte // in[r:w] was read and not yet used
 	r, w  int
@@ -65,12 +67,30 @@ type Guard struct {
 	junk       int
 	data       dataPhase
 
-	mu       sync.Mutex // guards what Stop and Hurry see
-	idle     bool       // waiting for a command
-	deadline time.Time  // of that wait
+	mu       sync.Mutex // guards what Stop, Hurry and Cut see
+	wait     waitKind   // what the session waits for
+	since    time.Time  // since when
+	deadline time.Time  // and until when
+	writing  bool       // until the peer takes an answer, since written
+	written  time.Time
+	began    time.Time // of the message in hand
+	got      int64     // bytes of it
 	stopping bool
+	cut      *refusal // why the session must end now
 	closed   atomic.Bool
 }
+
+// waitKind is what a session waits for its peer to do.
+type waitKind uint8
+
+const (
+	waitNothing   waitKind = 0 // it is our turn
+	waitGreeting  waitKind = 1 // to be silent before the greeting
+	waitProxy     waitKind = 2 // the header of the PROXY protocol
+	waitCommand   waitKind = 3
+	waitHandshake waitKind = 4 // of TLS
+	waitData      waitKind = 5
+)
 
 // guardConfig is what a listener knows about the connections it accepts.
 type guardConfig struct {
@@ -85,6 +105,9 @@ type guardConfig struct {
 	refused  func(rule string) // may be nil
 	named    bool
 	dsn      bool // RFC 3461 is offered
+	// proxied is told who is behind a balancer, and says why he may not be
+	// there. It is set for those who must speak the PROXY protocol.
+	proxied func(*Guard, proxyHeader) *refusal
 }
 
 type guardState uint8
@@ -151,8 +174,13 @@ func (g *Guard) DataFault() *smtp.SMTPError {
 // LocalAddr returns the local address of the socket.
 func (g *Guard) LocalAddr() net.Addr { return g.raw.LocalAddr() }
 
-// RemoteAddr returns the peer's address.
-func (g *Guard) RemoteAddr() net.Addr { return g.raw.RemoteAddr() }
+// RemoteAddr returns the peer's address, behind a balancer the one behind it.
+func (g *Guard) RemoteAddr() net.Addr {
+	if g.behind.IsValid() {
+		return net.TCPAddrFromAddrPort(g.behind)
+	}
+	return g.raw.RemoteAddr()
+}
 
 // SetDeadline ignores the library's idea of a deadline: it sets one for a
 // whole message when the DATA command is read.
@@ -176,52 +204,115 @@ func (g *Guard) Close() error {
 	return err
 }
 
+// past is a deadline that has been missed.
+var past = time.Unix(1, 0)
+
 // Stop has the session end with 421 as soon as no command and no message is
 // in hand. It may be called from any goroutine. RFC 5321, 3.8.
 func (g *Guard) Stop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.stopping = true
-	if g.idle {
-		g.raw.SetReadDeadline(time.Unix(1, 0))
+	if g.wait == waitCommand {
+		g.raw.SetReadDeadline(past)
 	}
 }
 
-// Hurry shortens a wait for a command to what it may last under stress. It may
-// be called from any goroutine.
+// Cut has the session end now with a 421, whatever the peer has begun. It may
+// be called from any goroutine; what we are doing ourselves is finished first,
+// so a message whose end was seen is still answered.
+func (g *Guard) Cut(why *refusal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.cut = why
+	if g.wait != waitNothing {
+		g.raw.SetReadDeadline(past)
+	}
+	if g.writing {
+		g.raw.SetWriteDeadline(past)
+	}
+}
+
+// Hurry shortens what the session waits for to what it may last under stress.
+// It may be called from any goroutine.
 func (g *Guard) Hurry() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	d := time.Now().Add(g.cfg.limits.CommandStress)
-	if g.idle && d.Before(g.deadline) {
+	now := time.Now()
+	if d := now.Add(g.patience(g.wait, true)); g.wait != waitNothing && d.Before(g.deadline) {
 		g.deadline = d
 		g.raw.SetReadDeadline(d)
 	}
+	if g.writing {
+		g.raw.SetWriteDeadline(now.Add(g.cfg.limits.CommandStress))
+	}
 }
 
-// await sets the deadline of the next reads. idle says that they are for a
-// command, which Stop and Hurry may interrupt.
-func (g *Guard) await(d time.Time, idle bool) {
+// patience is how long a wait may be.
+func (g *Guard) patience(k waitKind, stress bool) time.Duration {
+	l := &g.cfg.limits
+	switch k {
+	case waitGreeting:
+		return g.cfg.pause
+	case waitProxy, waitHandshake:
+		if stress {
+			return l.HandshakeStress
+		}
+		return l.Handshake
+	case waitData:
+		if stress {
+			return l.DataWindowStress
+		}
+		return l.DataWindow
+	default:
+		if stress {
+			return l.CommandStress
+		}
+		return l.Command
+	}
+}
+
+// await sets the deadline of the next reads and says what they are for.
+func (g *Guard) await(k waitKind, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.idle, g.deadline = idle, d
-	if idle && g.stopping {
-		d = time.Unix(1, 0)
+	g.wait, g.since, g.deadline = k, time.Now(), until
+	if k == waitData {
+		g.got = g.data.read
 	}
-	g.raw.SetReadDeadline(d)
+	if g.cut != nil || g.stopping && k == waitCommand {
+		until = past
+	}
+	g.raw.SetReadDeadline(until)
 }
 
-// busy says that a command is in hand.
+// busy says that it is our turn.
 func (g *Guard) busy() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.idle = false
+	g.wait = waitNothing
 }
 
-func (g *Guard) isStopping() bool {
+// ending is why the session must end before the next command, nil when it
+// need not.
+func (g *Guard) ending() *refusal {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.stopping
+	switch {
+	case g.cut != nil:
+		return g.cut
+	case g.stopping:
+		return &closeShutdown
+	default:
+		return nil
+	}
+}
+
+// cutFor is why the session is cut in the middle of something, nil when not.
+func (g *Guard) cutFor() *refusal {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cut
 }
 
 func (g *Guard) stressed() bool { return g.cfg.stress != nil && g.cfg.stress.Load() }
@@ -389,9 +480,18 @@ func (g *Guard) extensions(answer []byte) []byte {
 // RFC 5321, 3.1: the client waits for it. Talk before it is a sender that
 // does not read answers, or bytes that were meant for another protocol.
 func (g *Guard) greet(code int) {
+	if g.cfg.proxied != nil && !g.readProxy() {
+		return
+	}
 	if g.cfg.pause > 0 && code == 220 {
-		g.await(time.Now().Add(g.cfg.pause), false)
-		err := g.receive()
+		// What stood behind a PROXY header was sent before the greeting too.
+		early := g.r < g.w
+		var err error
+		if !early {
+			g.await(waitGreeting, time.Now().Add(g.cfg.pause))
+			err = g.receive()
+			g.busy()
+		}
 		var timeout net.Error
 		switch {
 		case err == nil:
@@ -411,6 +511,41 @@ func (g *Guard) greet(code int) {
 	}
 	g.state = stateCommand
 	g.say(220, []byte("220 "+g.cfg.hostname+" ESMTP\r\n"))
+}
+
+// readProxy reads the header that a balancer must send, and learns from it who
+// the peer is. It returns false when the session is over.
+func (g *Guard) readProxy() bool {
+	g.await(waitProxy, time.Now().Add(g.patience(waitProxy, g.stressed())))
+	defer g.busy()
+	for {
+		h, n, err := parseProxy(g.in[g.r:g.w])
+		switch {
+		case err != nil:
+			g.die(&refuseProxy)
+			return false
+		case n > 0:
+			g.r += n
+			g.behind = h.peer
+			if r := g.cfg.proxied(g, h); r != nil {
+				g.die(r)
+				return false
+			}
+			return true
+		}
+		if err := g.receive(); err != nil {
+			var timeout net.Error
+			switch r := g.cutFor(); {
+			case r != nil:
+				g.die(r)
+			case errors.As(err, &timeout) && timeout.Timeout():
+				g.die(&closeTimeout)
+			default:
+				g.hangUp("smtp.gone")
+			}
+			return false
+		}
+	}
 }
 
 func (g *Guard) told(waited bool) {
@@ -533,17 +668,28 @@ func (g *Guard) linger() {
 	}
 }
 
+// lastWords is how long a session that is cut may take to say so.
+const lastWords = time.Second
+
 // flush writes the answers that are waiting.
 func (g *Guard) flush() error {
 	if len(g.out) == 0 {
 		return nil
 	}
-	d := g.cfg.limits.Command
-	if g.stressed() {
-		d = g.cfg.limits.CommandStress
+	g.mu.Lock()
+	g.writing, g.written = true, time.Now()
+	d := g.written.Add(g.patience(waitCommand, g.stressed()))
+	if g.cut != nil {
+		// The last words: they fit into the buffer of the socket, or the peer
+		// has not read for long.
+		d = g.written.Add(lastWords)
 	}
-	g.raw.SetWriteDeadline(time.Now().Add(d))
+	g.raw.SetWriteDeadline(d)
+	g.mu.Unlock()
 	_, err := g.conn.Write(g.out)
+	g.mu.Lock()
+	g.writing = false
+	g.mu.Unlock()
 	g.out = g.out[:0]
 	if err != nil {
 		g.state = stateDead
@@ -582,10 +728,10 @@ func (g *Guard) receive() error {
 }
 
 // ownBuffer sees to it that there is a buffer to read into. It holds the longest
-// command line that is accepted.
+// command line and the longest PROXY header that are accepted.
 func (g *Guard) ownBuffer() {
 	if g.in == nil {
-		g.small = make([]byte, g.cfg.limits.CommandLine)
+		g.small = make([]byte, max(g.cfg.limits.CommandLine, maxProxy2))
 		g.in = g.small
 	}
 }

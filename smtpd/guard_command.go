@@ -48,19 +48,15 @@ func (g *Guard) readLine() (string, bool) {
 		}
 		if !waiting {
 			waiting = true
-			wait := limits.Command
-			if g.stressed() {
-				wait = limits.CommandStress
-			}
 			// The time is for the whole line: one byte every 299 s is no
 			// dialogue.
-			g.await(time.Now().Add(wait), true)
+			g.await(waitCommand, time.Now().Add(g.patience(waitCommand, g.stressed())))
 		}
 		if err := g.receive(); err != nil {
 			var timeout net.Error
-			switch {
-			case g.isStopping():
-				g.die(&closeShutdown)
+			switch r := g.ending(); {
+			case r != nil:
+				g.die(r)
 			case errors.As(err, &timeout) && timeout.Timeout():
 				g.die(&closeTimeout)
 			default:
@@ -74,12 +70,16 @@ func (g *Guard) readLine() (string, bool) {
 // command reads one command and answers it, or leaves a line for the library
 // in g.give.
 func (g *Guard) command() {
-	if g.isStopping() {
-		g.die(&closeShutdown)
+	if r := g.ending(); r != nil {
+		g.die(r)
 		return
 	}
 	line, ok := g.readLine()
 	if !ok {
+		return
+	}
+	if line == "" && g.w-g.r >= len(proxy2Start)-2 && startsLike(g.in[g.r:g.w], proxy2Start[2:]) {
+		g.die(&refuseProxy)
 		return
 	}
 	verb, arg, _ := strings.Cut(line, " ")
@@ -91,6 +91,10 @@ func (g *Guard) command() {
 		// A browser was sent here, and its next lines are chosen by somebody
 		// else.
 		g.die(&refuseHTTP)
+		return
+	case "PROXY":
+		// Somebody who is not named wants to be another.
+		g.die(&refuseProxy)
 		return
 	}
 	for i := 0; i < len(line); i++ {
@@ -260,13 +264,13 @@ func (g *Guard) startTLS(arg string) {
 	if g.state == stateDead || g.flush() != nil {
 		return
 	}
-	wait := g.cfg.limits.Handshake
-	if g.stressed() {
-		wait = g.cfg.limits.HandshakeStress
-	}
 	conn := tls.Server(g.raw, g.cfg.tls)
-	g.raw.SetDeadline(time.Now().Add(wait))
-	if err := conn.Handshake(); err != nil {
+	until := time.Now().Add(g.patience(waitHandshake, g.stressed()))
+	g.raw.SetWriteDeadline(until)
+	g.await(waitHandshake, until)
+	err := conn.Handshake()
+	g.busy()
+	if err != nil {
 		g.hangUp("smtp.tls_handshake")
 		return
 	}

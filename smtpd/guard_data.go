@@ -12,11 +12,13 @@ import (
 type dataPhase struct {
 	until  time.Time // of the whole message
 	pace   *pace
-	begin  bool   // the next byte is the first of a line
-	clean  bool   // and the line before ended in CRLF, as the DATA command did
-	length int    // of the line so far
-	size   int64  // of the message so far. RFC 1870, 3: without the dots of dot-stuffing
-	pend   []byte // to be handed out before anything else
+	window time.Duration // that pace looks at
+	read   int64         // bytes read of it, whatever became of them
+	begin  bool          // the next byte is the first of a line
+	clean  bool          // and the line before ended in CRLF, as the DATA command did
+	length int           // of the line so far
+	size   int64         // of the message so far. RFC 1870, 3: without the dots of dot-stuffing
+	pend   []byte        // to be handed out before anything else
 	ended  bool
 	fault  *refusal // why the message is refused; the rest is thrown away
 	match  int      // while it is: bytes of CRLF.CRLF seen
@@ -30,17 +32,19 @@ var (
 )
 
 func (g *Guard) beginData() {
-	window := g.cfg.limits.DataWindow
-	if g.stressed() {
-		window = g.cfg.limits.DataWindowStress
-	}
+	window := g.patience(waitData, g.stressed())
+	now := time.Now()
 	g.state = stateData
 	g.data = dataPhase{
-		until: time.Now().Add(g.cfg.limits.Data),
-		pace:  newPace(window, g.cfg.limits.DataRate),
-		begin: true,
-		clean: true,
+		until:  now.Add(g.cfg.limits.Data),
+		pace:   newPace(window, g.cfg.limits.DataRate),
+		window: window,
+		begin:  true,
+		clean:  true,
 	}
+	g.mu.Lock()
+	g.began, g.got = now, 0
+	g.mu.Unlock()
 	g.takeBig()
 }
 
@@ -272,21 +276,31 @@ var errDataAborted = errors.New("message ended before its end")
 func (g *Guard) receiveData() error {
 	d := &g.data
 	now := time.Now()
+	if stress := g.cfg.limits.DataWindowStress; g.stressed() && d.window > stress {
+		// The stress began during the message.
+		d.window, d.pace = stress, newPace(stress, g.cfg.limits.DataRate)
+	}
 	until := now.Add(d.pace.patience())
 	slow := until.Before(d.until)
 	if !slow {
 		until = d.until
 	}
-	g.await(until, false)
+	g.await(waitData, until)
 	had := g.w - g.r
 	err := g.receive()
-	d.pace.add(time.Since(now), int64(g.w-g.r-had))
+	g.busy()
+	n := int64(g.w - g.r - had)
+	d.read += n
+	d.pace.add(time.Since(now), n)
 	if err == nil {
 		return nil
 	}
 	var timeout net.Error
-	switch {
-	case errors.As(err, &timeout) && timeout.Timeout() && slow:
+	hurried := g.stressed() && time.Now().Before(d.until)
+	switch r := g.cutFor(); {
+	case r != nil:
+		g.die(r)
+	case errors.As(err, &timeout) && timeout.Timeout() && (slow || hurried):
 		g.die(&closeTooSlow)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		g.die(&closeTimeout)

@@ -131,12 +131,14 @@ func (s *takes) Data(r io.Reader) error {
 
 // rig is a server with a guard before it, in a bubble of its own clock.
 type rig struct {
-	l    *pipeListener
-	gate *Gate
-	srv  *smtp.Server
-	mu   sync.Mutex
-	got  []smtptest.Message
-	done chan struct{}
+	l *pipeListener
+	// listener is what stands before the pipes.
+	listener *Listener
+	gate     *Gate
+	srv      *smtp.Server
+	mu       sync.Mutex
+	got      []smtptest.Message
+	done     chan struct{}
 }
 
 func newRig(t testing.TB, limits Limits, cert *tls.Certificate) *rig {
@@ -147,6 +149,7 @@ func newRig(t testing.TB, limits Limits, cert *tls.Certificate) *rig {
 	}
 	r := &rig{l: newPipeListener(), gate: gate, done: make(chan struct{})}
 	l := &Listener{Listener: r.l, Gate: gate, Hostname: "mx.town.example", Log: slog.New(slog.DiscardHandler)}
+	r.listener = l
 	if cert != nil {
 		l.TLS = &tls.Config{Certificates: []tls.Certificate{*cert}}
 	}
@@ -200,6 +203,9 @@ func TestDialogues(t *testing.T) {
 					}
 					r := newRig(t, limits, crt)
 					defer r.close()
+					if _, proxy := s.Options["proxy"]; proxy {
+						r.listener.Proxy = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+					}
 					err := s.Play(smtptest.Player{
 						Conn: r.l.dial("192.0.2.1"), TLS: side == "tls", Messages: r.messages,
 					})

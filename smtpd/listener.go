@@ -18,11 +18,20 @@ type Gate struct {
 	stress atomic.Bool
 
 	mu       sync.Mutex
-	guards   map[*Guard]struct{}
+	guards   map[*Guard]*place
 	byPeer   map[netip.Prefix]int
 	byNet    map[netip.Prefix]int
 	seen     map[netip.Prefix]time.Time
+	cutting  int       // sessions told to end that have not yet
+	looked   time.Time // when there was nobody to cut
 	stopping bool
+}
+
+// place is how a connection is counted.
+type place struct {
+	peer, network netip.Prefix
+	named         bool // not against its network
+	cut           bool
 }
 
 // NewGate returns a gate for connections within limits.
@@ -32,7 +41,7 @@ func NewGate(limits Limits) (*Gate, error) {
 	}
 	return &Gate{
 		limits: limits,
-		guards: make(map[*Guard]struct{}),
+		guards: make(map[*Guard]*place),
 		byPeer: make(map[netip.Prefix]int),
 		byNet:  make(map[netip.Prefix]int),
 		seen:   make(map[netip.Prefix]time.Time),
@@ -94,39 +103,91 @@ func netKey(a netip.Addr) netip.Prefix {
 func (t *Gate) enter(g *Guard) *refusal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	peer, network := peerKey(g.peer), netKey(g.peer)
-	n := len(t.guards)
+	p := &place{peer: peerKey(g.peer), network: netKey(g.peer), named: g.cfg.named}
 	switch {
 	case t.stopping:
 		return &closeShutdown
-	case n >= t.limits.Connections:
+	case len(t.guards) >= t.limits.Connections:
+		t.relieve()
 		return &refuseTooMany
-	case !g.cfg.named && t.byPeer[peer] >= t.limits.ConnectionsPerAddress:
-		return &refuseTooManyPeer
-	case !g.cfg.named && n >= t.limits.NearCap && t.byNet[network] >= t.limits.ConnectionsPerNetwork:
-		return &refuseTooManyNet
 	}
-	t.guards[g] = struct{}{}
-	t.byPeer[peer]++
-	t.byNet[network]++
-	if n+1 >= t.limits.StressAt && !t.stress.Swap(true) {
+	if r := t.fits(p); r != nil {
+		return r
+	}
+	t.guards[g] = p
+	t.add(p)
+	if len(t.guards) >= t.limits.StressAt && !t.stress.Swap(true) {
 		for g := range t.guards {
 			g.Hurry()
 		}
 	}
+	if len(t.guards) >= t.limits.NearCap {
+		t.relieve()
+	}
 	return nil
+}
+
+// move counts a connection for another peer than it came from: the one behind
+// a balancer.
+func (t *Gate) move(g *Guard, to netip.Addr, named bool) *refusal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	old, ok := t.guards[g]
+	if !ok {
+		return &closeShutdown
+	}
+	t.remove(old)
+	p := &place{peer: peerKey(to), network: netKey(to), named: named, cut: old.cut}
+	if r := t.fits(p); r != nil {
+		t.add(old)
+		return r
+	}
+	t.guards[g] = p
+	t.add(p)
+	return nil
+}
+
+// fits says why one more connection of a peer is too many.
+func (t *Gate) fits(p *place) *refusal {
+	switch {
+	case p.named:
+		return nil
+	case t.byPeer[p.peer] >= t.limits.ConnectionsPerAddress:
+		return &refuseTooManyPeer
+	case len(t.guards) >= t.limits.NearCap && t.byNet[p.network] >= t.limits.ConnectionsPerNetwork:
+		return &refuseTooManyNet
+	default:
+		return nil
+	}
+}
+
+func (t *Gate) add(p *place) {
+	if !p.named {
+		t.byPeer[p.peer]++
+		t.byNet[p.network]++
+	}
+}
+
+func (t *Gate) remove(p *place) {
+	if !p.named {
+		less(t.byPeer, p.peer)
+		less(t.byNet, p.network)
+	}
 }
 
 // leave counts a connection out.
 func (t *Gate) leave(g *Guard) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, ok := t.guards[g]; !ok {
+	p, ok := t.guards[g]
+	if !ok {
 		return
 	}
 	delete(t.guards, g)
-	less(t.byPeer, peerKey(g.peer))
-	less(t.byNet, netKey(g.peer))
+	t.remove(p)
+	if p.cut {
+		t.cutting--
+	}
 	if len(t.guards) < t.limits.StressAt {
 		t.stress.Store(false)
 	}
@@ -185,6 +246,7 @@ type Listener struct {
 	TLS      *tls.Config       // nil: STARTTLS is not offered
 	DSN      bool              // the parameters of RFC 3461 are offered
 	Networks []netip.Prefix    // who may connect; empty: everybody
+	Proxy    []netip.Prefix    // balancers: they must speak the PROXY protocol, and nobody else may
 	Named    []netip.Prefix    // peers without per-address rates and pauses, beside Networks
 	Log      *slog.Logger      // required
 	Now      func() time.Time  // nil: time.Now
@@ -205,15 +267,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) admit(c net.Conn) *Guard {
-	now := time.Now
-	if l.Now != nil {
-		now = l.Now
-	}
 	peer := addrOf(c.RemoteAddr())
-	if len(l.Networks) > 0 && !contains(l.Networks, peer) {
-		l.turnAway(c, peer, &refuseNetwork)
-		return nil
-	}
 	cfg := guardConfig{
 		hostname: l.Hostname,
 		limits:   l.Gate.limits,
@@ -221,14 +275,16 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		dsn:      l.DSN,
 		stress:   &l.Gate.stress,
 		log:      l.Log,
-		named:    len(l.Networks) > 0 || contains(l.Named, peer),
 		closing:  l.Gate.leave,
 		refused:  l.Refused,
 	}
-	if !cfg.named {
-		if cfg.pause = l.Gate.pauseFor(peer, now()); cfg.pause > 0 {
-			cfg.greeted = func(waited bool) { l.Gate.greeted(peer, waited, now()) }
-		}
+	if contains(l.Proxy, peer) {
+		// Who it is, the header will say; the loop of Accept waits for nobody.
+		cfg.named = true
+		cfg.proxied = l.behind
+	} else if r := l.know(&cfg, peer); r != nil {
+		l.turnAway(c, peer, r)
+		return nil
 	}
 	g := newGuard(c, peer, cfg)
 	if r := l.Gate.enter(g); r != nil {
@@ -236,6 +292,43 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		return nil
 	}
 	return g
+}
+
+// know sets what the configuration says of a peer, or says why he may not be
+// here.
+func (l *Listener) know(cfg *guardConfig, peer netip.Addr) *refusal {
+	now := time.Now
+	if l.Now != nil {
+		now = l.Now
+	}
+	if len(l.Networks) > 0 && !contains(l.Networks, peer) {
+		return &refuseNetwork
+	}
+	cfg.named = len(l.Networks) > 0 || contains(l.Named, peer)
+	if !cfg.named {
+		if cfg.pause = l.Gate.pauseFor(peer, now()); cfg.pause > 0 {
+			cfg.greeted = func(waited bool) { l.Gate.greeted(peer, waited, now()) }
+		}
+	}
+	return nil
+}
+
+// behind makes the peer of a session the one that a balancer passes on. From
+// here on his address is the one for networks, limits, SPF and the log.
+func (l *Listener) behind(g *Guard, h proxyHeader) *refusal {
+	if h.local {
+		// The balancer itself, asking whether we live: a named peer, as long
+		// as the listener's networks let it in.
+		r := l.know(&g.cfg, g.peer)
+		g.cfg.named, g.cfg.pause, g.cfg.greeted = true, 0, nil
+		return r
+	}
+	peer := h.peer.Addr()
+	g.peer = peer
+	if r := l.know(&g.cfg, peer); r != nil {
+		return r
+	}
+	return l.Gate.move(g, peer, g.cfg.named)
 }
 
 // turnAway tells why and closes. The loop of Accept must not wait for anybody:

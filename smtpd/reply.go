@@ -29,6 +29,9 @@ var (
 	refuseTooMany      = refusal{"smtp.connections", reply(421, 4, 7, 0, "Too many connections, try again later")}
 	refuseTooManyPeer  = refusal{"smtp.connections_per_address", reply(421, 4, 7, 0, "Too many connections from your address, try again later")}
 	refuseTooManyNet   = refusal{"smtp.connections_per_network", reply(421, 4, 7, 0, "Too many connections from your network, try again later")}
+	closeIdle          = refusal{"smtp.cut_idle", reply(421, 4, 7, 0, "Too many connections, closing an idle one")}
+	closeSlow          = refusal{"smtp.cut_slow", reply(421, 4, 7, 0, "Too many connections, closing a slow one")}
+	refuseProxy        = refusal{"smtp.proxy", reply(554, 5, 5, 1, "No PROXY protocol from or to here as it was tried")}
 	refuseNetwork      = refusal{"smtp.network", reply(554, 5, 7, 1, "Access denied")}
 	closeShutdown      = refusal{"smtp.shutdown", reply(421, 4, 3, 2, "Shutting down, try again later")}
 	closeTimeout       = refusal{"smtp.timeout", reply(421, 4, 4, 2, "Timeout, closing connection")}

@@ -43,6 +43,7 @@ type ListenerConfig struct {
 	TLS         *tls.Config    // nil: STARTTLS is not offered. Set GetCertificate to change certificates while running
 	Networks    []netip.Prefix // who may connect; required but for zone internet, where empty is everybody
 	Peers       []netip.Prefix // named: without per-address rates and pauses. Grants nothing else
+	Proxy       []netip.Prefix // balancers, which must speak the PROXY protocol
 	TenantsOnly bool           // accepts: tenants, the mail between LGWAN bodies
 }
 
@@ -123,7 +124,7 @@ func (s *Server) Listen() (err error) {
 			}
 			o.sockets = append(o.sockets, &Listener{
 				Listener: sock, Gate: s.gate, Hostname: s.Hostname, TLS: cfg.TLS, DSN: offersDSN(o.cfg.Zone),
-				Networks: cfg.Networks, Named: cfg.Peers, Log: s.Log, Now: s.Now, Refused: s.Refused,
+				Networks: cfg.Networks, Named: cfg.Peers, Proxy: cfg.Proxy, Log: s.Log, Now: s.Now, Refused: s.Refused,
 			})
 		}
 		s.open = append(s.open, o)

@@ -83,6 +83,7 @@ type listenerConfig struct {
 	TLS      tlsConfig `mapstructure:"tls"`
 	Networks []string  `mapstructure:"networks"`
 	Peers    []string  `mapstructure:"peers"`
+	Proxy    []string  `mapstructure:"proxy"`
 	Accepts  string    `mapstructure:"accepts"`
 }
 
@@ -156,7 +157,6 @@ type (
 var notYet = map[string]string{
 	"profiles.pdf":           "PDF files are kept back with a notice until they can be treated; take this line out",
 	"profiles.legacy_office": "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
-	"listeners.proxy":        "the PROXY protocol is not spoken yet; take this line out",
 }
 
 func defaults() *config {
@@ -565,6 +565,16 @@ func (c *config) checkListeners(f *configFile) error {
 		for j, n := range l.Peers {
 			if _, err := parsePrefix(n); err != nil {
 				return f.errorf(fmt.Sprintf("%s.peers[%d]", at, j), "%v", err)
+			}
+		}
+		for j, n := range l.Proxy {
+			p, err := parsePrefix(n)
+			if err != nil {
+				return f.errorf(fmt.Sprintf("%s.proxy[%d]", at, j), "%v", err)
+			}
+			// Whoever connects from there may say that he is anybody.
+			if hosts := p.Addr().BitLen() - p.Bits(); hosts > 8 {
+				return f.errorf(fmt.Sprintf("%s.proxy[%d]", at, j), "%s is too wide: name the balancers, at most a /%d", n, p.Addr().BitLen()-8)
 			}
 		}
 		if zone != envelope.Internet && len(l.Networks) == 0 {

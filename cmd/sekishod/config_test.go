@@ -102,6 +102,8 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a profile that does not exist", replace("id: town\n", "id: town\n    profile: strict\n"), `profile "strict" does not exist`},
 		{"a recipients file that is not there", replace("id: town\n", "id: town\n    recipients: { file: nobody.csv }\n"), `tenants[0].recipients.file: open `},
 		{"a limit of zero", minimal + "limits: { connections_per_address: 0 }\n", `limits.connections_per_address: want a number above zero`},
+		{"a balancer that is everybody", replace("zone: internet", "zone: internet, proxy: [0.0.0.0/0]"), `:3: listeners[0].proxy[0]: 0.0.0.0/0 is too wide: name the balancers, at most a /24`},
+		{"a balancer that is no address", replace("zone: internet", "zone: internet, proxy: [lb1]"), `:3: listeners[0].proxy[0]: "lb1" is no network`},
 		{"a limit that is not there", minimal + "limits: { conections: 10 }\n", `:11: limits.conections: unknown key; did you mean "connections"?`},
 		{"a limit twice", minimal + "limits:\n  connections: 100\n  connections: 200\n", `:13: `},
 		{"a limit of another unit", minimal + "limits: { data_time: 600 }\n", `limits.data_time: "600" is no time`},

@@ -156,7 +156,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 			return nil, err
 		}
 		lc := smtpd.ListenerConfig{Name: l.Name, Zone: zone, Listen: l.Listen, Networks: parsePrefixes(l.Networks),
-			Peers: parsePrefixes(l.Peers), TenantsOnly: l.Accepts == "tenants"}
+			Peers: parsePrefixes(l.Peers), Proxy: parsePrefixes(l.Proxy), TenantsOnly: l.Accepts == "tenants"}
 		if l.TLS.Cert != "" {
 			cert, err := newCertificate(f.path(l.TLS.Cert), f.path(l.TLS.Key))
 			if err != nil {

@@ -1,0 +1,137 @@
+package smtpd
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A candidate is a session that may be cut to make room.
+type candidate struct {
+	g     *Guard
+	p     *place
+	idle  bool
+	since time.Time // idle: since when
+	rate  float64   // slow: bytes a second so far
+}
+
+// searchEvery is how long nobody is looked for after a search in vain: with
+// twelve thousand sessions one costs a millisecond, and connections come fast.
+const searchEvery = 100 * time.Millisecond
+
+// relieve cuts sessions so that the gate stays near its cap: first those of
+// networks that hold more than their share, then any; and of each first the
+// idle, the longest idle first, then the slowest. Peers that the configuration
+// names go last. The caller has locked t.
+func (t *Gate) relieve() {
+	now := time.Now()
+	if now.Sub(t.looked) < searchEvery {
+		return
+	}
+	need := len(t.guards) - t.cutting - t.limits.NearCap + 1
+	over := map[netip.Prefix]int{}
+	for n, k := range t.byNet {
+		if k > t.limits.ConnectionsPerNetwork {
+			over[n] = k - t.limits.ConnectionsPerNetwork
+		}
+	}
+	if need <= 0 && len(over) == 0 {
+		return
+	}
+	var all []candidate
+	for g, p := range t.guards {
+		if p.cut {
+			if over[p.network] > 0 && !p.named {
+				over[p.network]--
+			}
+			continue
+		}
+		if c, ok := g.candidate(now); ok {
+			c.p = p
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		switch {
+		case a.p.named != b.p.named:
+			return before(b.p.named)
+		case a.idle != b.idle:
+			return before(a.idle)
+		case a.idle:
+			return a.since.Compare(b.since)
+		default:
+			return cmp.Compare(a.rate, b.rate)
+		}
+	})
+	cut := 0
+	for _, c := range all {
+		if !c.p.named && over[c.p.network] > 0 {
+			over[c.p.network]--
+			t.cut(c)
+			cut++
+		}
+	}
+	// A hundredth more than is needed, so that the search pays.
+	if need -= cut; need > 0 {
+		need += t.limits.Connections / 100
+	}
+	for _, c := range all {
+		if need <= 0 {
+			break
+		}
+		if !c.p.cut {
+			t.cut(c)
+			need--
+			cut++
+		}
+	}
+	if cut == 0 {
+		t.looked = now
+	}
+}
+
+func before(yes bool) int {
+	if yes {
+		return -1
+	}
+	return 1
+}
+
+// cut tells one session to end.
+func (t *Gate) cut(c candidate) {
+	c.p.cut = true
+	t.cutting++
+	why := &closeSlow
+	if c.idle {
+		why = &closeIdle
+	}
+	c.g.Cut(why)
+}
+
+// candidate says how a session stands, and whether it may be cut at all: one
+// that we are working for may not, nor one that has had no time yet to show
+// how fast it is. It may be called from any goroutine.
+func (g *Guard) candidate(now time.Time) (candidate, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c := candidate{g: g}
+	switch {
+	case g.writing:
+		c.idle, c.since = true, g.written
+	case g.wait == waitNothing:
+		return c, false
+	case g.wait == waitData:
+		took := now.Sub(g.began)
+		c.rate = float64(g.got) / max(took.Seconds(), 1)
+		return c, took >= g.cfg.limits.DataWindowStress
+	default:
+		c.idle, c.since = true, g.since
+	}
+	// An answer takes a moment to be read and the next command one to come.
+	return c, now.Sub(c.since) >= leastIdle
+}
+
+// leastIdle is how long a peer must be silent to count as idle: a second is a
+// long way round the earth and back.
+const leastIdle = time.Second
