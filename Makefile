@@ -48,6 +48,14 @@ faults: build ## long fault runs: 200 kill -9 under load
 fuzz: ## every fuzz target for FUZZTIME (default 1m each)
 	bash scripts/fuzz.sh $(or $(FUZZTIME),1m)
 
+# A program of others that judges documents; nothing of it is linked or shipped.
+OPENXML := @ooxml-tools/validate@0.4.6
+
+.PHONY: judges
+judges: ## fetch the Open XML SDK for node into .cache, for `make corpus`
+	@mkdir -p .cache/openxml
+	[ -f .cache/openxml/package/package.json ] || (cd .cache/openxml && npm pack --silent $(OPENXML) >/dev/null && tar xzf *.tgz)
+
 .PHONY: corpus
 corpus: deps build ## figures over a collection of real mails and documents beside the project
 	go run ./scripts/corpus --bin bin mail

@@ -4,7 +4,7 @@
 // collection is not part of the project.
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
-//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus office [docx|xlsx|pptx ...]
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx ...]
 package main
 
 import (
@@ -30,7 +30,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "folder with the three binaries")
 	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
-	judge := flag.Bool("libreoffice", true, "compare words before and after with LibreOffice")
+	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice)")
 	flag.Parse()
 	c := collection{dir: *corpus}
 	err := c.load()
@@ -48,7 +48,7 @@ func main() {
 			if len(folders) == 0 {
 				folders = []string{"docx", "xlsx", "pptx"}
 			}
-			err = c.office(b, *judge, folders)
+			err = c.office(b, strings.Split(*judges, ","), folders)
 		default:
 			err = errors.New("want mail or office")
 		}
@@ -269,7 +269,7 @@ type result struct {
 }
 
 // office treats every Office document and has other programs judge the outputs.
-func (c *collection) office(bin string, judge bool, folders []string) error {
+func (c *collection) office(bin string, judges []string, folders []string) error {
 	check, err := filepath.Abs(filepath.Join(c.dir, "check", "cdrcheck.py"))
 	if err != nil {
 		return err
@@ -346,8 +346,12 @@ func (c *collection) office(bin string, judge bool, folders []string) error {
 		}
 		fmt.Printf("%s: %d files in %.1f s (%.1f a second); benign: %s; flagged active and not encrypted: %s; cdrcheck fails on %d of %d outputs\n",
 			folder, len(rows), took.Seconds(), float64(len(rows))/took.Seconds(), counts(benign), counts(active), failed, len(outputs))
-		if judge {
-			if err := words(folder, inputs, outputs); err != nil {
+		for _, j := range judges {
+			by, ok := map[string]func(string, []string, []string) error{"words": words, "validity": valid, "pages": pages, "": nothing}[j]
+			if !ok {
+				return fmt.Errorf("no judge %q: words, validity and pages are there", j)
+			}
+			if err := by(folder, inputs, outputs); err != nil {
 				return err
 			}
 		}
@@ -357,6 +361,8 @@ func (c *collection) office(bin string, judge bool, folders []string) error {
 	}
 	return nil
 }
+
+func nothing(string, []string, []string) error { return nil }
 
 // words has LibreOffice read every file before and after, and compares the
 // words it found.
