@@ -17,6 +17,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,8 +57,11 @@ type Admin struct {
 	Quarantine *quarantine.Quarantine
 	Journal    spool.Journal
 	Accounts   Accounts
-	Table      func() *routing.Table
-	Tenants    func() *tenant.Directory
+	Lists      Lists
+	// Relist puts in force what Lists has; called after every change of it.
+	Relist  func(ctx context.Context) error
+	Table   func() *routing.Table
+	Tenants func() *tenant.Directory
 	// Preview examines a held entry with today's engine and returns its
 	// treated text.
 	Preview func(ctx context.Context, e spool.Entry) (string, error)
@@ -67,6 +71,8 @@ type Admin struct {
 	About  client.Version
 	Now    func() time.Time
 	Log    *slog.Logger
+
+	lists sync.Mutex // one change of a list at a time
 }
 
 // Listen opens the socket: mode 0660, so that the group sekisho may use it.
@@ -138,21 +144,28 @@ type act func(ctx context.Context, by Account, q client.Request) (any, error)
 func (a *Admin) handler() http.Handler {
 	mux := http.NewServeMux()
 	for name, f := range map[string]act{
-		"quarantine.list":    a.heldList,
-		"quarantine.show":    a.heldShow,
-		"quarantine.release": a.release,
-		"quarantine.status":  a.releaseStatus,
-		"quarantine.delete":  a.remove,
-		"queue.list":         a.queueList,
-		"queue.retry":        a.retry,
-		"route.test":         a.route,
-		"account.list":       a.accountList,
-		"account.add":        a.accountAdd,
-		"account.remove":     a.accountRemove,
-		"audit.list":         a.auditList,
-		"audit.verify":       a.auditVerify,
-		"doctor":             a.doctor,
-		"version":            a.version,
+		"quarantine.list":     a.heldList,
+		"quarantine.show":     a.heldShow,
+		"quarantine.release":  a.release,
+		"quarantine.status":   a.releaseStatus,
+		"quarantine.delete":   a.remove,
+		"queue.list":          a.queueList,
+		"queue.retry":         a.retry,
+		"route.test":          a.route,
+		"tenant.list":         a.tenantList,
+		"tenant.show":         a.tenantShow,
+		"recipients.import":   a.recipientsImport,
+		"recipients.rollback": a.recipientsRollback,
+		"recipients.cancel":   a.recipientsCancel,
+		"recipients.history":  a.recipientsHistory,
+		"recipients.list":     a.recipientsList,
+		"account.list":        a.accountList,
+		"account.add":         a.accountAdd,
+		"account.remove":      a.accountRemove,
+		"audit.list":          a.auditList,
+		"audit.verify":        a.auditVerify,
+		"doctor":              a.doctor,
+		"version":             a.version,
 	} {
 		mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, name, f) })
 	}
@@ -172,7 +185,7 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 		return
 	}
 	var q client.Request
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	d := json.NewDecoder(io.LimitReader(r.Body, most(name)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&q); err != nil {
 		a.fail(w, name, by, fmt.Errorf("request: %w: %w", err, errUsage))
@@ -189,20 +202,29 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 	}
 }
 
+// most bounds what a caller may send: a list of recipients is the one large
+// thing, and grows by a third on the wire.
+func most(act string) int64 {
+	if act == "recipients.import" {
+		return 48 << 20
+	}
+	return 1 << 20
+}
+
 var (
 	errNotAllowed = errors.New("not allowed")
 	errUsage      = errors.New("wrong usage")
 )
 
 func (a *Admin) fail(w http.ResponseWriter, name string, by Account, err error) {
-	f := client.Failure{Code: "failed", Error: err.Error()}
+	f := client.Failure{Code: "failed", Error: err.Error(), Faults: faults(err)}
 	status := http.StatusInternalServerError
 	switch {
 	case errors.Is(err, spool.ErrNotFound):
 		f.Code, status = "not-found", http.StatusNotFound
 	case errors.Is(err, errNotAllowed), errors.Is(err, quarantine.ErrClass), errors.Is(err, quarantine.ErrRecipient):
 		f.Code, status = "not-allowed", http.StatusForbidden
-	case errors.Is(err, errUsage), errors.Is(err, quarantine.ErrReason), errors.Is(err, spool.ErrState):
+	case len(f.Faults) > 0, errors.Is(err, errUsage), errors.Is(err, quarantine.ErrReason), errors.Is(err, spool.ErrState):
 		f.Code, status = "usage", http.StatusConflict
 	default:
 		a.Log.Error("admin", "rule", name, "by", by.Name, "err", err)
@@ -393,11 +415,11 @@ func (a *Admin) retry(ctx context.Context, by Account, q client.Request) (any, e
 }
 
 func (a *Admin) route(_ context.Context, _ Account, q client.Request) (any, error) {
-	return RouteTest(a.Table(), a.Tenants(), q.Address, q.Zone)
+	return RouteTest(a.Table(), a.Tenants(), q.Address, q.Zone, a.Now())
 }
 
 // RouteTest says where an address would be sent, and changes nothing.
-func RouteTest(table *routing.Table, dir *tenant.Directory, address, zone string) (client.Route, error) {
+func RouteTest(table *routing.Table, dir *tenant.Directory, address, zone string, at time.Time) (client.Route, error) {
 	z := envelope.Internet
 	if zone != "" {
 		var err error
@@ -413,8 +435,8 @@ func RouteTest(table *routing.Table, dir *tenant.Directory, address, zone string
 	if z == envelope.Internet && !ours {
 		return client.Route{}, fmt.Errorf("%s from zone internet would be refused: the domain is no tenant's, and there is no relay: %w", address, spool.ErrNotFound)
 	}
-	if ours && !t.Has(addr) {
-		return client.Route{}, fmt.Errorf("%s is not in the recipients file of tenant %s: %w", address, t.ID, spool.ErrNotFound)
+	if ours && !t.Has(addr, at) {
+		return client.Route{}, fmt.Errorf("%s is not among the recipients of tenant %s: %w", address, t.ID, spool.ErrNotFound)
 	}
 	h, r, err := table.Find(z, addr)
 	if err != nil {

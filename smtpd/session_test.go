@@ -108,7 +108,11 @@ func openSpool(t testing.TB) (*spool.Spool, *tightBlobs) {
 
 func testDirectory(t testing.TB, one bool) (*tenant.Directory, *routing.Table) {
 	t.Helper()
-	listed := map[string]bool{"soumu@town.example": true, "kikaku@town.example": true, "tanaka@town.example": true}
+	var lines []tenant.Line
+	for _, name := range []string{"soumu", "kikaku", "tanaka"} {
+		lines = append(lines, tenant.Line{Address: envelope.Address{Local: name, Domain: "town.example"}})
+	}
+	listed := tenant.FixedRecipients(tenant.NewList(lines))
 	ts := []tenant.Tenant{{
 		ID: "town", Domains: []string{"town.example"}, Profile: "default", Recipients: listed,
 		Administrators: []envelope.Address{{Local: "admin", Domain: "town.example"}},

@@ -6,7 +6,9 @@ package tenant
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"sekisho/envelope"
 )
@@ -18,7 +20,8 @@ type Tenant struct {
 	Domains        []string
 	Profile        envelope.ProfileID
 	Administrators []envelope.Address // empty: postmaster@ the first domain
-	Recipients     map[string]bool    // envelope.Address.Key of all; nil: any
+	Recipients     *Recipients        // nil: any
+	RecipientsFile string             // the file that the configuration names, "": none
 	TrustedSenders Trusted
 }
 
@@ -83,13 +86,23 @@ func (d *Directory) Owner(domain string) (*Tenant, bool) {
 	return &d.tenants[i], true
 }
 
-// Has reports whether the tenant has this recipient. postmaster always exists
-// (RFC 5321, 4.5.1).
-func (t *Tenant) Has(a envelope.Address) bool {
-	if t.Recipients == nil || strings.EqualFold(a.Local, "postmaster") {
-		return true
+// Has reports whether the tenant has this recipient at that time. postmaster
+// always exists (RFC 5321, 4.5.1).
+func (t *Tenant) Has(a envelope.Address, at time.Time) bool {
+	return strings.EqualFold(a.Local, "postmaster") || t.Recipients.Has(a, at)
+}
+
+// With returns a directory in which tenants have these recipients, those of
+// the configuration's files excepted: a file that is named counts alone.
+func (d *Directory) With(imported map[envelope.TenantID]*Recipients) *Directory {
+	next := &Directory{tenants: slices.Clone(d.tenants), byDomain: d.byDomain, byID: d.byID}
+	for i := range next.tenants {
+		t := &next.tenants[i]
+		if r, ok := imported[t.ID]; ok && t.RecipientsFile == "" {
+			t.Recipients = r
+		}
 	}
-	return t.Recipients[a.Key()]
+	return next
 }
 
 // Postmaster returns the addresses that alarms and failures go to.

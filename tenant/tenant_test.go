@@ -2,13 +2,14 @@ package tenant
 
 import (
 	"testing"
+	"time"
 
 	"sekisho/envelope"
 )
 
 func TestOwnersAndRecipients(t *testing.T) {
 	d, err := New([]Tenant{
-		{ID: "town", Domains: []string{"town.example.lg.jp", "Old.example.jp"}, Recipients: map[string]bool{"soumu@town.example.lg.jp": true}},
+		{ID: "town", Domains: []string{"town.example.lg.jp", "Old.example.jp"}, Recipients: FixedRecipients(NewList([]Line{{Address: envelope.Address{Local: "soumu", Domain: "town.example.lg.jp"}}}))},
 		{ID: "village", Domains: []string{"village.example.lg.jp"}},
 	})
 	if err != nil {
@@ -31,7 +32,7 @@ func TestOwnersAndRecipients(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := town.Has(addr); got != want {
+		if got := town.Has(addr, time.Now()); got != want {
 			t.Errorf("has %s: %v, want %v", a, got, want)
 		}
 	}

@@ -31,6 +31,9 @@ type Error struct {
 	Act  string // what was asked for
 	Code string // as in Failure
 	Text string // the gateway's sentence, in English
+	// Faults are the lines of a file that are wrong, where the act was about
+	// one.
+	Faults []Fault
 }
 
 func (e *Error) Error() string { return e.Text }
@@ -217,6 +220,13 @@ type Request struct {
 	Name    string   `json:"name,omitempty"`
 	UID     int      `json:"uid,omitempty"`
 	Seq     int64    `json:"seq,omitempty"`
+
+	Data         []byte `json:"data,omitempty"` // a file
+	Date         string `json:"date,omitempty"`
+	DryRun       bool   `json:"dry_run,omitempty"`
+	AllowRemoval int    `json:"allow_removal,omitempty"` // percent
+	Version      int64  `json:"version,omitempty"`
+	Query        string `json:"query,omitempty"`
 }
 
 // The codes of a Failure that mean something to a caller; "failed" and any
@@ -231,6 +241,8 @@ const (
 type Failure struct {
 	Code  string `json:"code"` // not-found, not-allowed, usage, failed
 	Error string `json:"error"`
+
+	Faults []Fault `json:"faults,omitempty"`
 }
 
 // maxAnswer bounds an answer: 500 entries of a list, each with its header,
@@ -296,7 +308,7 @@ func (c *Client) Call(ctx context.Context, act string, req Request, out any) err
 			// program on this socket.
 			return fmt.Errorf("%s: the gateway on %s does not know this act (%s): is it of another version?", act, c.Socket, res.Status)
 		}
-		return &Error{Act: act, Code: f.Code, Text: f.Error}
+		return &Error{Act: act, Code: f.Code, Text: f.Error, Faults: f.Faults}
 	}
 	if out == nil {
 		return nil

@@ -28,6 +28,13 @@ var answers = []sentence{
 	{"%s: not a recipient of this mail", "$1 はこのメールの宛先ではありません"},
 	{"tampered entries cannot be released, only deleted", "改ざんされたものは解放できません。削除だけができます"},
 	{"a reason is needed", "理由が必要です"},
+	{"tenant %s: not found", "団体 $1 はありません"},
+	{"there are several tenants; name one with --tenant: wrong usage", "団体が複数あります。--tenant で指定してください"},
+	{"the recipients of tenant %s are in the file %s, which the configuration names: change it there and reload, or take the line out: wrong usage", "団体 $1 の宛先は、設定ファイルが指すファイル $2 にあります。そこで変えて再読込するか、設定の行を取り除いてください"},
+	{"version %s of tenant %s: not found", "団体 $2 に版 $1 はありません"},
+	{"version %s of tenant %s took effect already, or was cancelled; roll back to another one: wrong usage", "団体 $2 の版 $1 はすでに始まったか、取り消されています。別の版に戻してください"},
+	{`"%s" is no day such as 2027-04-01: wrong usage`, "$1 は日付ではありません（例: 2027-04-01）"},
+	{"%s is over: wrong usage", "$1 はすでに過ぎています"},
 	{"remove account: remove account %s: not found", "アカウント $1 はありません"},
 	{"remove account %s: not found", "アカウント $1 はありません"},
 	{"add account: add account %s: not in that state: exists already", "名前 $1 またはその uid のアカウントがすでにあります"},
@@ -39,7 +46,7 @@ var answers = []sentence{
 	{`address "%s" has no local part or no domain: wrong usage`, "アドレス $1 に @ の前または後がありません"},
 	{`address "%s" has a space or control character: wrong usage`, "アドレス $1 に空白または制御文字があります"},
 	{"%s from zone internet would be refused: the domain is no tenant's, and there is no relay: not found", "$1 はインターネットからは受け付けません（団体のドメインではなく、中継はしません）"},
-	{"%s is not in the recipients file of tenant %s: not found", "$1 は団体 $2 の宛先一覧にありません"},
+	{"%s is not among the recipients of tenant %s: not found", "$1 は団体 $2 の宛先一覧にありません"},
 	{"%s from zone %s: no route: not found", "区域 $2 から $1 への経路がありません"},
 	{"%s from zone %s: zone %s to the internet: no relay: no route: not found", "区域 $2 から $1 への経路がありません（インターネットへの中継はしません）"},
 	{"%s from zone %s: %s may not leave by the internet: not found", "$1 はインターネットへ出せないドメインです"},
@@ -47,6 +54,8 @@ var answers = []sentence{
 
 // plainer are answers that an English reader gets in better words, too.
 var plainer = []sentence{
+	{"tenant %s: not found", "there is no tenant $1"},
+	{"version %s of tenant %s: not found", "tenant $2 has no version $1"},
 	{"get %s: not found", "$1: not found"},
 	{"take %s: take %s: not found", "$1: not found"},
 	{"take %s: take %s: not in that state", "$1 is not in that state: it was dealt with already, or is in hand"},
@@ -213,7 +222,7 @@ var complaints = []sentence{
 	{`route "%s" to hop "%s": a tenant's domain is never sent out to the internet`, "経路 $1 は団体のドメインをインターネットの hop $2 に出します"},
 	{"a listener of zone %s knows its peers by their networks; name them", "区域 $1 の listener には、接続元の networks が必要です"},
 	{"store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail", "store.key_file が data_dir にあります。バックアップとは別に写しを保管してください。鍵を失うとメールを失います"},
-	{"tenant %s accepts any recipient: name a recipients file, or mail to people who do not exist is accepted and fails later", "団体 $1 はどの宛先も受け付けます。宛先一覧のファイルを指定しないと、存在しない人宛てのメールを受け取ってから失敗します"},
+	{"tenant %s accepts any recipient: import a list or name a recipients file, or mail to people who do not exist is accepted and fails later", "団体 $1 はどの宛先も受け付けます。宛先一覧を取り込むか、ファイルを指定してください。存在しない人宛てのメールを受け取ってから失敗することになります"},
 }
 
 // matched returns what stands at each %s of the pattern in text.

@@ -19,7 +19,7 @@ import (
 func tables() map[string]map[string]text {
 	return map[string]map[string]text{
 		"outcomes": outcomes, "fates": fates, "states": states, "treatments": treatments, "networks": networks, "zones": zones,
-		"marks": marks, "classes": classes, "rules": rules, "acts": acts, "actions": actions, "findings": findings,
+		"marks": marks, "classes": classes, "rules": rules, "acts": acts, "actions": actions, "findings": findings, "faults": faultWords,
 	}
 }
 
@@ -103,6 +103,21 @@ func TestFindingsAreExplained(t *testing.T) {
 	}
 	if len(bare)*20 > len(all) {
 		t.Errorf("%d of %d codes have no words", len(bare), len(all))
+	}
+}
+
+func TestEveryFaultOfAListIsWorded(t *testing.T) {
+	n := 0
+	sources(t, "tenant", func(_, content string) {
+		for _, m := range regexp.MustCompile(`FaultCode = "([a-z-]+)"`).FindAllStringSubmatch(content, -1) {
+			n++
+			if _, ok := faultWords[m[1]]; !ok {
+				t.Errorf("fault %s has no words", m[1])
+			}
+		}
+	})
+	if n != len(faultWords) {
+		t.Errorf("%d faults, %d of them worded", n, len(faultWords))
 	}
 }
 

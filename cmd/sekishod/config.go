@@ -2,10 +2,8 @@ package main
 
 import (
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -463,7 +461,8 @@ func editDistance(a, b string) int {
 type settings struct {
 	rules     *policy.Rules
 	table     *routing.Table
-	directory *tenant.Directory
+	named     *tenant.Directory // as the file has it
+	directory *tenant.Directory // with the recipients that were imported
 	senders   *smtpd.SenderRules
 	keys      []delivery.Key
 	warnings  []string
@@ -511,9 +510,10 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if s.rules, err = c.rules(f); err != nil {
 		return nil, err
 	}
-	if s.directory, err = c.directory(f, s); err != nil {
+	if s.named, err = c.directory(f); err != nil {
 		return nil, err
 	}
+	s.directory = s.named
 	if s.table, err = c.table(f); err != nil {
 		return nil, err
 	}
@@ -746,7 +746,7 @@ func ladder(got steps, allowed []string) (sanitize.Rule, error) {
 	return r, nil
 }
 
-func (c *config) directory(f *configFile, s *settings) (*tenant.Directory, error) {
+func (c *config) directory(f *configFile) (*tenant.Directory, error) {
 	if len(c.Tenants) == 0 {
 		return nil, f.errorf("tenants", "required: at least one tenant")
 	}
@@ -797,9 +797,9 @@ func (c *config) directory(f *configFile, s *settings) (*tenant.Directory, error
 			if err != nil {
 				return nil, f.errorf(at+".recipients.file", "%v", err)
 			}
-			out.Recipients = list
+			out.Recipients, out.RecipientsFile = tenant.FixedRecipients(list), name
 		case t.Recipients.Accept == "any" || t.Recipients.Accept == "":
-			s.warnings = append(s.warnings, fmt.Sprintf("tenant %s accepts any recipient: name a recipients file, or mail to people who do not exist is accepted and fails later", t.ID))
+			// Who is reached then says the imported list, when there is one.
 		default:
 			return nil, f.errorf(at+".recipients.accept", "want any, got %q", t.Recipients.Accept)
 		}
@@ -826,46 +826,29 @@ func (c *config) findProfile(name string) (profileConfig, error) {
 	return profileConfig{}, fmt.Errorf("profile %q does not exist%s", name, suggest(name, names))
 }
 
-// readRecipients reads a CSV file with a column `address`.
-func readRecipients(name string, domains []string) (map[string]bool, error) {
+// readRecipients reads a list of recipients, tenant.ReadList's form. Its error
+// names file and line of the first thing that is wrong, and says how many more
+// there are.
+func readRecipients(name string, domains []string) (*tenant.List, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	r := csv.NewReader(file)
-	r.FieldsPerRecord = -1
-	head, err := r.Read()
-	if err != nil {
-		return nil, fmt.Errorf("%s:1: want a first line with a column address: %w", name, err)
+	list, err := tenant.ReadList(file, domains)
+	var fs tenant.Faults
+	if !errors.As(err, &fs) {
+		return list, err
 	}
-	head[0] = strings.TrimPrefix(head[0], "\ufeff") // Excel writes a byte order mark
-	col := slices.Index(head, "address")
-	if col < 0 {
-		return nil, fmt.Errorf("%s:1: no column address among %s", name, strings.Join(head, ", "))
+	first := fs[0]
+	at := name
+	if first.Line > 0 {
+		at, first.Line = fmt.Sprintf("%s:%d", name, first.Line), 0
 	}
-	list := map[string]bool{}
-	for {
-		rec, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			return list, nil
-		}
-		line, _ := r.FieldPos(0)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if col >= len(rec) || strings.TrimSpace(rec[col]) == "" {
-			continue
-		}
-		a, err := envelope.ParseAddress(strings.TrimSpace(rec[col]))
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, line, err)
-		}
-		if !slices.Contains(domains, a.Domain) {
-			return nil, fmt.Errorf("%s:%d: %s is in none of this tenant's domains", name, line, a)
-		}
-		list[a.Key()] = true
+	if more := len(fs) - 1; more > 0 {
+		return nil, fmt.Errorf("%s: %w (and %d more)", at, first, more)
 	}
+	return nil, fmt.Errorf("%s: %w", at, first)
 }
 
 func (c *config) table(f *configFile) (*routing.Table, error) {

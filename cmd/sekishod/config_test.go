@@ -124,10 +124,10 @@ func TestRecipientsFile(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ text, want string }{
 		"good.csv":    {"\ufeffname,address\n総務課,Soumu@town.example.lg.jp\n,\nx,.a..b.@town.example.lg.jp\n", ""},
-		"column.csv":  {"mail\nsoumu@town.example.lg.jp\n", "column.csv:1: no column address"},
-		"foreign.csv": {"address\nsoumu@elsewhere.example\n", "foreign.csv:2: soumu@elsewhere.example is in none"},
-		"broken.csv":  {"address\nsoumu\n", "broken.csv:2: address \"soumu\""},
-		"empty.csv":   {"", "empty.csv:1:"},
+		"column.csv":  {"name\nsoumu@town.example.lg.jp\n", "column.csv:1: \"name\" the first line must name the columns"},
+		"foreign.csv": {"address\nsoumu@elsewhere.example\n", "foreign.csv:2: \"soumu@elsewhere.example\" is in none"},
+		"broken.csv":  {"address\nsoumu\n", "broken.csv:2: \"soumu\" is no address"},
+		"empty.csv":   {"", "empty.csv: no line has an address"},
 	} {
 		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
@@ -140,7 +140,7 @@ func TestRecipientsFile(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || len(list) != 2 || !list["soumu@town.example.lg.jp"] || !list[".a..b.@town.example.lg.jp"] {
+		if err != nil || list.Text() != "address,from,until\n.a..b.@town.example.lg.jp,,\nSoumu@town.example.lg.jp,,\n" {
 			t.Errorf("%s: %v, %v", name, list, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"sekisho/admin/client"
@@ -83,7 +84,8 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 	if y := time.Now().Year(); y < 2026 {
 		add("clock", false, fmt.Sprintf("the year is %d", y))
 	}
-	for _, w := range g.current.Load().warnings {
+	now := g.current.Load()
+	for _, w := range append(slices.Clone(now.warnings), anybody(now.directory, time.Now())...) {
 		warn("configuration", w)
 	}
 	return cs

@@ -89,7 +89,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	if *check {
-		for _, w := range s.warnings {
+		for _, w := range append(s.warnings, anybody(s.directory, time.Now())...) {
 			say("%s", w)
 		}
 		return exitDone

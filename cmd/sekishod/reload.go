@@ -111,7 +111,7 @@ func (g *gateway) reload(name string) {
 			return
 		}
 	}
-	g.current.Store(s)
+	g.adopt(s)
 	if !reflect.DeepEqual(fixed(g.config), fixed(c)) {
 		g.log.Warn("reload", "err", "listeners, limits, data_dir, store, resolver, metrics, retention and log are read at start only; restart for those changes")
 	}

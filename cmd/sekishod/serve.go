@@ -47,6 +47,10 @@ import (
 type gateway struct {
 	config  *config
 	current atomic.Pointer[settings]
+
+	adopting sync.Mutex // one change of current at a time
+	imported map[envelope.TenantID]*tenant.Recipients
+
 	certs   []*certificate
 	log     *slog.Logger
 	store   *sqlite.Store
@@ -71,7 +75,7 @@ const grace = 20 * time.Second
 
 func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog.Logger) (*gateway, error) {
 	g := &gateway{config: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
-	g.current.Store(s)
+	g.adopt(s)
 	if err := os.MkdirAll(c.DataDir, 0o710); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
@@ -135,6 +139,12 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 		MaxMessage: int64(c.MaxMessageSize), Inline: spool.DefaultInline}
 	if err := g.firstAccount(ctx); err != nil {
 		return nil, err
+	}
+	if err := g.relist(ctx); err != nil {
+		return nil, err
+	}
+	for _, w := range anybody(g.current.Load().directory, time.Now()) {
+		log.Warn("configuration", "err", w)
 	}
 
 	table := func() *routing.Table { return g.current.Load().table }
@@ -202,7 +212,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The people.
 	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Log: log, Originals: originals}
 	people := &admin.Admin{
-		Quarantine: quar, Journal: g.spool, Accounts: g.store, Table: table, Tenants: tenants,
+		Quarantine: quar, Journal: g.spool, Accounts: g.store, Lists: g.store, Relist: g.relist, Table: table, Tenants: tenants,
 		Preview: pipe.Preview, Retry: g.retry, Doctor: g.doctor, Now: time.Now, Log: log,
 		About: client.Version{Version: version.Version, Commit: version.Commit, Engine: version.Engine, Go: runtime.Version()},
 	}
