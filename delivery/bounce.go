@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,11 +23,12 @@ const (
 	maxWaiting = 100
 )
 
-// telling is how somebody learns of failures, prepared before they are settled.
+// telling is how somebody learns of what became of a message, prepared before
+// that is settled.
 type telling struct {
 	spawn []spool.Entry
-	how   string // for the audit
-	after func() // once settled
+	how   map[outcome]string // for the audit
+	after func()             // once settled
 }
 
 func (t telling) count() {
@@ -35,40 +37,122 @@ func (t telling) count() {
 	}
 }
 
-// tell prepares the word about failures. After the 250 a sender on the internet
-// is never written to, since nobody knows whose address that is; a sender
-// inside is, once, unless a program would read it; and in all other cases the
-// tenant's administrators are, except about our own mail, which ends here.
-func (d *Delivery) tell(ctx context.Context, e *spool.Entry, m *message, failures []result) (telling, error) {
-	ctx = context.WithoutCancel(ctx)
-	now := d.now()
-	fs := make([]dsn.Failure, len(failures))
-	for i, r := range failures {
-		fs[i] = dsn.Failure{To: r.to, Status: r.status, Answer: r.answer, Remote: r.host, Last: now}
+// add puts what somebody is told of an outcome to the rest.
+func (t *telling) add(o outcome, how string, spawn ...spool.Entry) {
+	if t.how == nil {
+		t.how = map[outcome]string{}
 	}
+	t.how[o] = how
+	t.spawn = append(t.spawn, spawn...)
+}
+
+// tellOfFailures prepares the word about failures. After the 250 a sender on
+// the internet is never written to, since nobody knows whose address that is; a
+// sender inside is, once, unless a program would read it or he asked for
+// silence; and in all other cases the tenant's administrators are, except about
+// our own mail, which ends here.
+func (d *Delivery) tellOfFailures(ctx context.Context, t *telling, e *spool.Entry, m *message, failures []result) error {
 	if e.Envelope.Treatment == envelope.Ours {
-		return telling{how: "our own mail, nobody told"}, nil
+		t.add(failed, "our own mail, nobody told")
+		return nil
 	}
-	top := m.top()
-	if d.inside(e) && !dsn.AutoSubmitted(top) {
-		b, err := d.Spool.NewOurs(ctx, spool.OurMail{
-			Tenant: e.Envelope.Tenant, Profile: e.Envelope.Profile, To: []envelope.Address{e.Envelope.From}, Parent: e.Envelope.ID,
-			UTF8: !ascii(e.Envelope.From.String()),
-			Write: dsn.Report{
-				Hostname: d.Hostname, Sender: e.Envelope.From, Report: envelope.NewID(now), ID: e.Envelope.ID, MessageID: e.Envelope.MessageID,
-				Arrived: e.Envelope.Received, Now: now, Failures: fs, Header: top,
-			}.Write,
-		})
-		if err != nil {
-			return telling{}, fmt.Errorf("write a bounce: %w", err)
+	if d.reads(e, m) {
+		wanted := asked(e, failures, envelope.NotifyFailure)
+		if len(wanted) == 0 {
+			t.add(failed, "the sender asked not to be told")
+			return nil
 		}
-		return telling{spawn: []spool.Entry{b}, how: "the sender told in " + string(b.Envelope.ID)}, nil
+		b, err := d.report(ctx, e, m, dsn.Failed, wanted)
+		if err != nil {
+			return err
+		}
+		t.add(failed, "the sender told in "+string(b.Envelope.ID), b)
+		return nil
 	}
-	lost := make([]dsn.Lost, len(fs))
-	for i, f := range fs {
-		lost[i] = dsn.Lost{ID: e.Envelope.ID, From: e.Envelope.From, Failure: f}
+	now := d.now()
+	lost := make([]dsn.Lost, len(failures))
+	for i, r := range failures {
+		lost[i] = dsn.Lost{ID: e.Envelope.ID, From: e.Envelope.From, Recipient: about(e, r, now)}
 	}
-	return d.tellAdministrators(ctx, e.Envelope.Tenant, lost)
+	return d.tellAdministrators(ctx, t, e.Envelope.Tenant, lost)
+}
+
+// tellOfRelaying prepares the word that RFC 3461, 5.2.2 wants from whoever is
+// the last to know of reports: to a sender inside who asked for it. A part that
+// was kept back is a mail of its own, which nobody asked anything about.
+func (d *Delivery) tellOfRelaying(ctx context.Context, t *telling, e *spool.Entry, m *message, rs []result) error {
+	relayed := asked(e, slices.DeleteFunc(slices.Clone(rs), func(r result) bool { return r.outcome != sent || !r.relayed }), envelope.NotifySuccess)
+	if e.Envelope.Treatment == envelope.Ours || len(e.Part) > 0 || len(relayed) == 0 || !d.reads(e, m) {
+		return nil
+	}
+	b, err := d.report(ctx, e, m, dsn.Relayed, relayed)
+	if err != nil {
+		return err
+	}
+	t.add(sent, "the sender told in "+string(b.Envelope.ID), b)
+	return nil
+}
+
+// tellOfDelay prepares the word that a message is late, once a message and only
+// to a sender inside. It reports whether that is over with, told or not.
+func (d *Delivery) tellOfDelay(ctx context.Context, t *telling, e *spool.Entry, m *message, rs []result) (bool, error) {
+	now := d.now()
+	if e.Delayed || now.Sub(born(e)) < d.Late {
+		return e.Delayed, nil
+	}
+	late := slices.DeleteFunc(slices.Clone(rs), func(r result) bool { return r.outcome != deferred && r.outcome != parked })
+	if len(late) == 0 {
+		return false, nil
+	}
+	late = asked(e, late, envelope.NotifyDelay)
+	if e.Envelope.Treatment == envelope.Ours || len(late) == 0 || !d.reads(e, m) {
+		return true, nil
+	}
+	b, err := d.report(ctx, e, m, dsn.Delayed, late)
+	if err != nil {
+		return false, err
+	}
+	t.add(deferred, "the sender told in "+string(b.Envelope.ID), b)
+	return true, nil
+}
+
+// asked leaves the results that the sender wants to be told of in case c. RFC
+// 3461, 4.1.
+func asked(e *spool.Entry, rs []result, c envelope.Notify) []result {
+	return slices.DeleteFunc(slices.Clone(rs), func(r result) bool { return !e.Envelope.DSN.Of(r.to).Notify.Of(c) })
+}
+
+// reads reports whether the sender may be written to and would read it.
+func (d *Delivery) reads(e *spool.Entry, m *message) bool {
+	return d.inside(e) && !dsn.AutoSubmitted(m.top())
+}
+
+// report writes one report to the sender.
+func (d *Delivery) report(ctx context.Context, e *spool.Entry, m *message, action dsn.Action, rs []result) (spool.Entry, error) {
+	now := d.now()
+	r := dsn.Report{
+		Hostname: d.Hostname, Sender: e.Envelope.From, Report: envelope.NewID(now), ID: e.Envelope.ID, MessageID: e.Envelope.MessageID,
+		Arrived: e.Envelope.Received, Now: now, Action: action, Until: born(e).Add(d.Life), Header: m.top(),
+	}
+	if e.Envelope.DSN != nil {
+		r.EnvID = e.Envelope.DSN.EnvID
+	}
+	for _, f := range rs {
+		r.Recipients = append(r.Recipients, about(e, f, now))
+	}
+	b, err := d.Spool.NewOurs(context.WithoutCancel(ctx), spool.OurMail{
+		Tenant: e.Envelope.Tenant, Profile: e.Envelope.Profile, To: []envelope.Address{e.Envelope.From}, Parent: e.Envelope.ID,
+		UTF8: !ascii(e.Envelope.From.String()), Write: r.Write,
+	})
+	if err != nil {
+		return spool.Entry{}, fmt.Errorf("write a report: %w", err)
+	}
+	return b, nil
+}
+
+// about is one result as a report tells it.
+func about(e *spool.Entry, r result, now time.Time) dsn.Recipient {
+	return dsn.Recipient{To: r.to, Original: e.Envelope.DSN.Of(r.to).Original, Status: r.status, Answer: r.answer, Remote: r.host, Last: now}
 }
 
 // inside reports whether the sender may be written to: mail came from a zone
@@ -158,18 +242,22 @@ func (n *notices) due(now time.Time) map[envelope.TenantID]noticed {
 	return out
 }
 
-func (d *Delivery) tellAdministrators(ctx context.Context, t envelope.TenantID, lost []dsn.Lost) (telling, error) {
-	if _, ok := d.Tenants().Get(t); !ok {
-		return telling{how: "its tenant is not in the configuration, nobody told"}, nil
+func (d *Delivery) tellAdministrators(ctx context.Context, t *telling, owner envelope.TenantID, lost []dsn.Lost) error {
+	if _, ok := d.Tenants().Get(owner); !ok {
+		t.add(failed, "its tenant is not in the configuration, nobody told")
+		return nil
 	}
-	if !d.notices.room(t, d.now()) {
-		return telling{how: "the administrators are told within the hour", after: func() { d.notices.wait(t, lost) }}, nil
+	if !d.notices.room(owner, d.now()) {
+		t.add(failed, "the administrators are told within the hour")
+		t.after = func() { d.notices.wait(owner, lost) }
+		return nil
 	}
-	e, err := d.notice(ctx, t, lost, 0)
+	e, err := d.notice(context.WithoutCancel(ctx), owner, lost, 0)
 	if err != nil {
-		return telling{}, err
+		return err
 	}
-	return telling{spawn: []spool.Entry{e}, how: "the administrators told in " + string(e.Envelope.ID)}, nil
+	t.add(failed, "the administrators told in "+string(e.Envelope.ID), e)
+	return nil
 }
 
 func (d *Delivery) notice(ctx context.Context, t envelope.TenantID, lost []dsn.Lost, omitted int) (spool.Entry, error) {

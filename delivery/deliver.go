@@ -50,6 +50,7 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 		return
 	}
 	defer m.close()
+	j.m = m
 	if m.strayEnd {
 		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
 		return
@@ -60,7 +61,7 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 		return
 	}
 	d.visit(run, ctx, j, &e, m, stops, results)
-	j.finish(m)
+	j.finish()
 }
 
 // stop is one destination and the recipients it is to get.

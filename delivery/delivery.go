@@ -101,6 +101,9 @@ type Delivery struct {
 	Originals time.Duration
 	// Life is how long a message is tried; zero is 5 days. RFC 5321, 4.5.4.1.
 	Life time.Duration
+	// Late is after how long a sender inside is told that his message is late;
+	// zero is 4 h. RFC 3461, 5.2.5.
+	Late time.Duration
 	// Window is the number of messages in hand at a time, the rest waits in
 	// the journal; zero is 200: ten hops' worth of slots.
 	Window int
@@ -201,6 +204,7 @@ func (d *Delivery) init() {
 		set(&d.Times.Idle, 2*time.Second)
 		set(&d.Retention, 14*24*time.Hour)
 		set(&d.Life, 5*24*time.Hour)
+		set(&d.Late, 4*time.Hour)
 		set(&d.Grace, 30*time.Second)
 		if d.Window == 0 {
 			d.Window = 200

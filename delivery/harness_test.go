@@ -194,6 +194,7 @@ type mail struct {
 	networks  []envelope.Network
 	change    func(*spool.Entry)
 	utf8      bool
+	dsn       *envelope.DSN
 }
 
 const simple = "From: a@b.example\r\nSubject: x\r\nMessage-ID: <1@b.example>\r\n\r\n.dot\r\nbody\r\n"
@@ -246,6 +247,10 @@ func (w *world) queue(m mail) envelope.ID {
 	}
 	e.Pending = slices.Clone(e.Envelope.To)
 	e.Intake, e.Seal = w.signer.SealIntake(in), w.signer.SealOutgoing(out)
+	if m.dsn != nil {
+		e.Envelope.DSN = m.dsn
+		w.reseal(&e)
+	}
 	if m.change != nil {
 		m.change(&e)
 	}
@@ -422,6 +427,13 @@ func (w *world) reseal(e *spool.Entry) {
 	out := seal.Outgoing{Tenant: string(v.Tenant), ID: string(v.ID), Kind: seal.Kind(e.Kind)}
 	for _, a := range v.To {
 		in.To, out.To = append(in.To, a.String()), append(out.To, a.String())
+	}
+	// As package spool writes it.
+	if d := v.DSN; d != nil {
+		in.Asked = []string{fmt.Sprintf("dsn %q %q", d.Return, d.EnvID)}
+		for _, r := range d.To {
+			in.Asked = append(in.Asked, fmt.Sprintf("to %q %d %q", r.To.String(), r.Notify, r.Original))
+		}
 	}
 	for _, n := range e.Networks {
 		out.Networks = append(out.Networks, uint8(n))

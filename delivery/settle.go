@@ -25,7 +25,9 @@ type job struct {
 	work    context.Context
 	cancel  context.CancelCauseFunc // ends what is under way for it
 	release func()
+	m       *message
 	results []result
+	late    bool // that it is late has been told, or need not be
 }
 
 // keep renews the lease until letGo. When it is lost somebody else may have the
@@ -152,14 +154,15 @@ func (j *job) commit() {
 		return
 	}
 	now := j.d.now()
+	told := j.relayed(done)
 	c := spool.Change{
-		To: spool.Queued,
+		To: spool.Queued, Spawn: told.spawn,
 		Update: func(e *spool.Entry) {
 			e.Pending = without(e.Pending, done)
 			// Nobody is to claim it in the moment before it is taken again.
 			e.Due = now.Add(spool.LeaseTime)
 		},
-		Events: j.events(done, ""),
+		Events: j.events(done, told.how),
 	}
 	j.letGo()
 	err := j.settle(c)
@@ -180,8 +183,18 @@ func (j *job) commit() {
 	j.keep()
 }
 
+// relayed prepares what is told of those that were sent. That cannot be put
+// off, unlike the word about a failure: they would be sent again.
+func (j *job) relayed(rs []result) telling {
+	var told telling
+	if err := j.d.tellOfRelaying(j.work, &told, &j.e, j.m, rs); err != nil {
+		j.d.Log.Error("report", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+	}
+	return told
+}
+
 // finish settles what the try came to.
-func (j *job) finish(m *message) {
+func (j *job) finish() {
 	d := j.d
 	now := d.now()
 	over := now.Sub(born(&j.e)) >= d.Life
@@ -198,11 +211,10 @@ func (j *job) finish(m *message) {
 			r.host = ""
 		}
 	}
+	told := j.relayed(j.results)
 	failures := slices.DeleteFunc(slices.Clone(j.results), func(r result) bool { return r.outcome != failed })
-	told := telling{}
 	if len(failures) > 0 {
-		var err error
-		if told, err = d.tell(j.work, &j.e, m, failures); err != nil {
+		if err := d.tellOfFailures(j.work, &told, &j.e, j.m, failures); err != nil {
 			// Whoever is to be told cannot be written to now. The recipients
 			// stay, so that nobody's mail is lost without a word.
 			d.Log.Error("bounce", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
@@ -213,6 +225,12 @@ func (j *job) finish(m *message) {
 			}
 		}
 	}
+	late, err := d.tellOfDelay(j.work, &told, &j.e, j.m, j.results)
+	if err != nil {
+		// With the next try.
+		d.Log.Error("report", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+	}
+	j.late = late
 	c := j.change(now, told)
 	if err := j.settle(c); err != nil {
 		d.Log.Error("settle", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
@@ -232,6 +250,9 @@ func (j *job) finish(m *message) {
 func (j *job) change(now time.Time, told telling) spool.Change {
 	ended := slices.DeleteFunc(slices.Clone(j.results), func(r result) bool { return r.outcome != sent && r.outcome != failed })
 	c := spool.Change{To: spool.Queued, Spawn: told.spawn, Events: j.events(ended, told.how)}
+	if how := told.how[deferred]; how != "" {
+		c.Events = append(c.Events, j.event("delayed", how))
+	}
 	if len(without(j.e.Pending, ended)) == 0 {
 		c.To = spool.Done
 		c.Update = func(e *spool.Entry) {
@@ -244,7 +265,7 @@ func (j *job) change(now time.Time, told telling) spool.Change {
 		return c
 	}
 	attempts, due, err := j.e.Attempts, time.Time{}, j.e.Err
-	counted := false
+	counted, late := false, j.late
 	for _, r := range j.results {
 		at := now
 		switch r.outcome {
@@ -270,7 +291,7 @@ func (j *job) change(now time.Time, told telling) spool.Change {
 	}
 	c.Update = func(e *spool.Entry) {
 		e.Pending = without(e.Pending, ended)
-		e.Attempts, e.Due, e.Err = attempts, due, err
+		e.Attempts, e.Due, e.Err, e.Delayed = attempts, due, err, late
 	}
 	return c
 }
@@ -310,7 +331,7 @@ func wait(n int) time.Duration {
 
 // events writes the audit: one for all recipients that got the same answer from
 // the same host.
-func (j *job) events(rs []result, how string) []audit.Event {
+func (j *job) events(rs []result, how map[outcome]string) []audit.Event {
 	var evs []audit.Event
 	type same struct {
 		o                 outcome
@@ -327,8 +348,8 @@ func (j *job) events(rs []result, how string) []audit.Event {
 	}
 	for _, k := range order {
 		detail := fmt.Sprintf("to %s, hop %s, host %s: %s", strings.Join(to[k], " "), k.hop, k.host, k.answer)
-		if k.o == failed && how != "" {
-			detail += "; " + how
+		if h := how[k.o]; h != "" {
+			detail += "; " + h
 		}
 		evs = append(evs, j.event(k.o.String(), detail))
 	}

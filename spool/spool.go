@@ -70,6 +70,7 @@ type Entry struct {
 	Verdict   policy.Verdict     `json:"verdict"`
 	Release   *policy.Release    `json:"release,omitempty"`  // who asked for it to be examined again
 	Attempts  int                `json:"attempts,omitempty"` // of delivery
+	Delayed   bool               `json:"delayed,omitempty"`  // whoever is told of a delay has been
 	Err       string             `json:"err,omitempty"`      // of the last attempt
 	Due       time.Time          `json:"due"`
 	Expires   time.Time          `json:"expires"` // Held: when it is deleted; Done: when its bytes are

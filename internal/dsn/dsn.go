@@ -1,6 +1,7 @@
 // Package dsn writes the gateway's own mail about mail that could not be
-// delivered: the delivery status notification that goes back to a sender
-// inside (RFC 3461 to 3464, multipart/report of RFC 6522), and the notice that
+// delivered, not yet, or only as far as to a server that reports nothing: the
+// delivery status notification that goes back to a sender inside (RFC 3461 to
+// 3464, multipart/report of RFC 6522), and the notice that
 // tells a tenant's administrators what the internet's senders are not told. It
 // writes bytes and decides nothing: whether anybody is written to is for
 // package delivery to say.
@@ -35,26 +36,40 @@ const (
 	maxListed = 100
 )
 
-// Failure is one recipient that was given up.
-type Failure struct {
-	To     envelope.Address
-	Status string    // enhanced status code, "5.1.1"; RFC 3463
-	Answer string    // of the server that refused, or our own words
-	Remote string    // the server that refused; "" when we did ourselves
-	Last   time.Time // of the last attempt
+// Action is what became of the recipients of a report. RFC 3464, 2.3.3.
+type Action uint8
+
+// The actions. Zero is the worst, so that nothing is told better than it is.
+const (
+	Failed  Action = 0
+	Delayed Action = 1 // not yet, and tried again
+	Relayed Action = 2 // handed to a server that reports nothing itself
+)
+
+// Recipient is one recipient of a report, and what became of it.
+type Recipient struct {
+	To       envelope.Address
+	Original string    // ORCPT as it came; "" when there was none. RFC 3461, 4.2
+	Status   string    // enhanced status code, "5.1.1"; RFC 3463
+	Answer   string    // of the server that gave it, or our own words
+	Remote   string    // that server; "" when the words are ours
+	Last     time.Time // of the last attempt
 }
 
 // Report is what a sender inside is told.
 type Report struct {
-	Hostname  string // ours
-	Sender    envelope.Address
-	Report    envelope.ID // of the report itself
-	ID        envelope.ID // of the failed mail
-	MessageID string      // its Message-ID as it came, "" when there is none
-	Arrived   time.Time
-	Now       time.Time
-	Failures  []Failure
-	Header    []byte // the header block of the failed mail; cut to a bound
+	Hostname   string // ours
+	Sender     envelope.Address
+	Report     envelope.ID // of the report itself
+	ID         envelope.ID // of the mail it is about
+	MessageID  string      // its Message-ID as it came, "" when there is none
+	EnvID      string      // ENVID as it came; "" when there was none. RFC 3461, 4.4
+	Arrived    time.Time
+	Now        time.Time
+	Action     Action
+	Until      time.Time // Delayed: when it will be given up
+	Recipients []Recipient
+	Header     []byte // the header block of that mail; cut to a bound
 }
 
 // Write writes the report as a mail with CRLF line ends.
@@ -62,7 +77,7 @@ func (r Report) Write(w io.Writer) error {
 	var h mail.Header
 	ours(&h, r.Hostname, r.Report, r.Now)
 	addressees(&h, []envelope.Address{r.Sender})
-	h.SetSubject("配信できませんでした (Undelivered mail) " + string(r.ID))
+	h.SetSubject(saying(r.Action).subject + " " + string(r.ID))
 	if id, ok := messageID(r.MessageID); ok {
 		h.Set("In-Reply-To", id)
 		h.Set("References", id)
@@ -119,16 +134,30 @@ func addressees(h *mail.Header, as []envelope.Address) {
 
 func (r Report) text(mw *message.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s にお預かりしたメールを、次の宛先に配信できませんでした。再送は行いません。\r\n\r\n", japanTime(r.Arrived))
-	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "  宛先: %s\r\n  理由: %s\r\n%s\r\n", printable(f.To.String()), reasonJA(f.Status), answered("相手の応答", "詳細", f))
+	says := saying(r.Action)
+	ja, en := says.ja, says.en
+	if r.Action == Delayed {
+		ja = fmt.Sprintf(ja, japanTime(r.Until))
+		en = fmt.Sprintf(en, r.Until.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	fmt.Fprintf(&b, "%s にお預かりしたメール%s\r\n\r\n", japanTime(r.Arrived), ja)
+	for _, f := range r.Recipients {
+		fmt.Fprintf(&b, "  宛先: %s\r\n", printable(f.To.String()))
+		if r.Action == Failed {
+			fmt.Fprintf(&b, "  理由: %s\r\n", reasonJA(f.Status))
+		}
+		fmt.Fprintf(&b, "%s\r\n", answered("相手の応答", "詳細", f))
 	}
 	fmt.Fprintf(&b, "お問い合わせの際は、この番号をお伝えください: %s\r\n", r.ID)
 	fmt.Fprintf(&b, "このメールは自動で送られています。返信はできません。\r\n")
 	b.WriteString("\r\n----\r\n\r\n")
-	fmt.Fprintf(&b, "Your mail of %s could not be delivered to the recipients below.\r\nIt will not be tried again.\r\n\r\n", r.Arrived.UTC().Format("2006-01-02 15:04 MST"))
-	for _, f := range r.Failures {
-		fmt.Fprintf(&b, "  To: %s\r\n  Reason: %s\r\n%s\r\n", printable(f.To.String()), reasonEN(f.Status), answered("The server said", "Details", f))
+	fmt.Fprintf(&b, "Your mail of %s %s\r\n\r\n", r.Arrived.UTC().Format("2006-01-02 15:04 MST"), en)
+	for _, f := range r.Recipients {
+		fmt.Fprintf(&b, "  To: %s\r\n", printable(f.To.String()))
+		if r.Action == Failed {
+			fmt.Fprintf(&b, "  Reason: %s\r\n", reasonEN(f.Status))
+		}
+		fmt.Fprintf(&b, "%s\r\n", answered("The server said", "Details", f))
 	}
 	fmt.Fprintf(&b, "If you ask for help, give this number: %s\r\n", r.ID)
 	return part(mw, "text/plain", map[string]string{"charset": "utf-8"}, "base64", []byte(b.String()))
@@ -137,14 +166,22 @@ func (r Report) text(mw *message.Writer) error {
 // status is the part that machines read. RFC 3464, 2.
 func (r Report) status(mw *message.Writer) error {
 	var b bytes.Buffer
+	says := saying(r.Action)
+	if id, ok := envelope.Xtext(r.EnvID); ok && strings.TrimSpace(id) != "" {
+		// RFC 3464, 2.2.1: decoded.
+		fmt.Fprintf(&b, "Original-Envelope-Id: %s\r\n", strings.TrimSpace(printable(id)))
+	}
 	fmt.Fprintf(&b, "Reporting-MTA: dns; %s\r\n", token(r.Hostname))
 	fmt.Fprintf(&b, "X-Sekisho-Id: %s\r\n", token(string(r.ID)))
 	fmt.Fprintf(&b, "Arrival-Date: %s\r\n", r.Arrived.Format(time.RFC1123Z))
-	for _, f := range r.Failures {
+	for _, f := range r.Recipients {
 		b.WriteString("\r\n")
+		if o := originalRecipient(f.Original); o != "" {
+			fmt.Fprintf(&b, "Original-Recipient: %s\r\n", o)
+		}
 		fmt.Fprintf(&b, "Final-Recipient: %s\r\n", finalRecipient(f.To))
-		b.WriteString("Action: failed\r\n")
-		fmt.Fprintf(&b, "Status: %s\r\n", status(f.Status))
+		fmt.Fprintf(&b, "Action: %s\r\n", says.action)
+		fmt.Fprintf(&b, "Status: %s\r\n", status(f.Status, says.class))
 		if f.Remote != "" {
 			fmt.Fprintf(&b, "Remote-MTA: dns; %s\r\n", token(f.Remote))
 			// RFC 3464, 2.3.6: of type smtp only what a server really said.
@@ -154,6 +191,9 @@ func (r Report) status(mw *message.Writer) error {
 		}
 		if !f.Last.IsZero() {
 			fmt.Fprintf(&b, "Last-Attempt-Date: %s\r\n", f.Last.Format(time.RFC1123Z))
+		}
+		if r.Action == Delayed {
+			fmt.Fprintf(&b, "Will-Retry-Until: %s\r\n", r.Until.Format(time.RFC1123Z))
 		}
 	}
 	return part(mw, "message/delivery-status", nil, "7bit", b.Bytes())
@@ -201,7 +241,7 @@ type Notice struct {
 type Lost struct {
 	ID   envelope.ID
 	From envelope.Address
-	Failure
+	Recipient
 }
 
 // Write writes the notice as a mail with CRLF line ends.
@@ -226,7 +266,7 @@ func (n Notice) Write(w io.Writer) error {
 			from = printable(l.From.String())
 		}
 		fmt.Fprintf(&b, "  %s\r\n  差出人 From: %s\r\n  宛先 To: %s\r\n  理由 Reason: %s / %s\r\n%s\r\n",
-			l.ID, from, printable(l.To.String()), reasonJA(l.Status), reasonEN(l.Status), answered("応答 Answer", "詳細 Details", l.Failure))
+			l.ID, from, printable(l.To.String()), reasonJA(l.Status), reasonEN(l.Status), answered("応答 Answer", "詳細 Details", l.Recipient))
 	}
 	if omitted > 0 {
 		fmt.Fprintf(&b, "このほかに %d 件あります。sekisho audit list で確認できます。\r\nAnd %d more; see sekisho audit list.\r\n", omitted, omitted)

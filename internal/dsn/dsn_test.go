@@ -21,7 +21,7 @@ func report() Report {
 	return Report{
 		Hostname: "mx.town.example", Sender: envelope.Address{Local: "tanaka", Domain: "town.example"},
 		Report: "r1", ID: "m1", MessageID: "<abc@town.example>", Arrived: now.Add(-5 * 24 * time.Hour), Now: now,
-		Failures: []Failure{
+		Recipients: []Recipient{
 			{To: envelope.Address{Local: ".a..b.", Domain: "docomo.ne.jp"}, Status: "5.1.1", Answer: "550 5.1.1 no such user", Remote: "mx.docomo.ne.jp", Last: now},
 			{To: envelope.Address{Local: "x", Domain: "late.example"}, Status: "4.4.7", Answer: "5 days are over", Last: now},
 		},
@@ -91,12 +91,63 @@ func TestReportIsAMultipartReport(t *testing.T) {
 	}
 }
 
+// The machine's part and the person's of all three kinds. RFC 3464, 2.3.3 and
+// 2.3.9; RFC 3461, 5.2.2 and 5.2.5.
+func TestReportsOfDelayAndOfRelaying(t *testing.T) {
+	for _, c := range []struct {
+		action     Action
+		status     string
+		has, hasNo []string
+		text       []string
+	}{
+		{Failed, "4.2.2", []string{"Action: failed\r\nStatus: 5.2.2\r\n"}, []string{"Will-Retry-Until"}, []string{"再送は行いません", "will not be tried again", "いっぱい", "full"}},
+		{Delayed, "5.2.2", []string{"Action: delayed\r\nStatus: 4.2.2\r\n", "Will-Retry-Until: Mon, 06 Apr 2026 09:30:00 +0000\r\n"}, nil,
+			[]string{"2026年4月6日 18:30 まで再送を続けます", "tried again until 2026-04-06 09:30 UTC"}},
+		{Relayed, "2.1.5", []string{"Action: relayed\r\nStatus: 2.1.5\r\n"}, []string{"Will-Retry-Until"}, []string{"サーバーに渡しました", "do not report"}},
+		{Relayed, "", []string{"Action: relayed\r\nStatus: 2.0.0\r\n"}, nil, nil},
+		{9, "5.1.1", []string{"Action: failed\r\n"}, nil, nil},
+	} {
+		r := report()
+		r.Action, r.Until, r.EnvID = c.action, now.Add(5*24*time.Hour), "QQ+2B1"
+		r.Recipients = r.Recipients[:1]
+		r.Recipients[0].Status, r.Recipients[0].Original = c.status, "rfc822;a+2Bb@town.example"
+		var b bytes.Buffer
+		if err := r.Write(&b); err != nil {
+			t.Fatal(err)
+		}
+		wellFormed(t, b.Bytes())
+		for _, want := range append(c.has, "Original-Envelope-Id: QQ+1\r\n", "\r\n\r\nOriginal-Recipient: rfc822; a+b@town.example\r\nFinal-Recipient: ") {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%d: no %q in\n%s", c.action, want, b.String())
+			}
+		}
+		for _, no := range c.hasNo {
+			if strings.Contains(b.String(), no) {
+				t.Errorf("%d: %q stands in\n%s", c.action, no, b.String())
+			}
+		}
+		_, rest, _ := strings.Cut(b.String(), "Content-Transfer-Encoding: base64\r\n")
+		_, rest, _ = strings.Cut(rest, "\r\n\r\n")
+		rest, _, _ = strings.Cut(rest, "\r\n--")
+		text, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(rest, "\r\n", ""))
+		if err != nil {
+			t.Fatalf("%d: %v in %q", c.action, err, rest)
+		}
+		for _, want := range c.text {
+			if !strings.Contains(string(text), want) {
+				t.Errorf("%d: the text does not say %q:\n%s", c.action, want, text)
+			}
+		}
+	}
+}
+
 func TestReportTakesNoHarmFromWhatServersSay(t *testing.T) {
 	r := report()
 	r.MessageID = "<a@b>\r\nBcc: x@y.example"
-	r.Failures[0].Answer = "550 no\r\nAction: delivered\r\n\r\n" + strings.Repeat("\x00あ", 2000) + "\u202e"
-	r.Failures[0].Remote = "evil\r\nX: y"
-	r.Failures[0].Status = "2.0.0\r\nX: y"
+	r.Recipients[0].Answer = "550 no\r\nAction: delivered\r\n\r\n" + strings.Repeat("\x00あ", 2000) + "\u202e"
+	r.Recipients[0].Remote = "evil\r\nX: y"
+	r.Recipients[0].Status = "2.0.0\r\nX: y"
+	r.Recipients[0].Original, r.EnvID = "rfc822\r\nX: y;a", "a\r\nX: y"
 	r.Header = bytes.Repeat([]byte("X-Long: "+strings.Repeat("v", 4000)+"\r\n"), 100)
 	var b bytes.Buffer
 	if err := r.Write(&b); err != nil {
@@ -116,7 +167,7 @@ func TestReportTakesNoHarmFromWhatServersSay(t *testing.T) {
 func TestNoticeNamesFailuresUpToABound(t *testing.T) {
 	n := Notice{Hostname: "mx.town.example", To: []envelope.Address{{Local: "admin", Domain: "town.example"}}, Notice: "n1", Now: now}
 	for range maxListed + 7 {
-		n.Lost = append(n.Lost, Lost{ID: "m1", Failure: Failure{To: envelope.Address{Local: "x", Domain: "town.example"}, Status: "5.1.1"}})
+		n.Lost = append(n.Lost, Lost{ID: "m1", Recipient: Recipient{To: envelope.Address{Local: "x", Domain: "town.example"}, Status: "5.1.1"}})
 	}
 	var b bytes.Buffer
 	if err := n.Write(&b); err != nil {
@@ -160,7 +211,7 @@ func TestAutoSubmitted(t *testing.T) {
 func TestAddressesOfOtherScriptsStay7Bit(t *testing.T) {
 	r := report()
 	r.Sender = envelope.Address{Local: "田中", Domain: "town.example"}
-	r.Failures[0].To = envelope.Address{Local: "鈴木+x", Domain: "xn--wgv71a.example"}
+	r.Recipients[0].To = envelope.Address{Local: "鈴木+x", Domain: "xn--wgv71a.example"}
 	var b bytes.Buffer
 	if err := r.Write(&b); err != nil {
 		t.Fatal(err)
@@ -174,12 +225,13 @@ func TestAddressesOfOtherScriptsStay7Bit(t *testing.T) {
 // FuzzReport: whatever a server or a sender says, the report stays a 7-bit mail
 // with CRLF, in lines that may be sent, and of three parts.
 func FuzzReport(f *testing.F) {
-	f.Add("550 5.1.1 no", "5.1.1", "mx.example", "a", "b.example", []byte("A: b\r\n\r\n"), "<a@b>")
-	f.Add("\r\n.\r\n", "5.1.1\r\n", "\r\n\r\n", "\"a b\"", "[1.2.3.4]", []byte("\n\r\n--x\r\n"), "<>")
-	f.Fuzz(func(t *testing.T, answer, status, remote, local, domain string, header []byte, id string) {
+	f.Add("550 5.1.1 no", "5.1.1", "mx.example", "a", "b.example", []byte("A: b\r\n\r\n"), "<a@b>", uint8(0), "rfc822;a@b", "x+2B")
+	f.Add("\r\n.\r\n", "5.1.1\r\n", "\r\n\r\n", "\"a b\"", "[1.2.3.4]", []byte("\n\r\n--x\r\n"), "<>", uint8(1), ";\r\n", "\r\n")
+	f.Fuzz(func(t *testing.T, answer, status, remote, local, domain string, header []byte, id string, action uint8, orcpt, envid string) {
 		r := report()
+		r.Action, r.EnvID = Action(action), envid
 		a := envelope.Address{Local: local, Domain: domain}
-		r.Failures = []Failure{{To: a, Status: status, Answer: answer, Remote: remote, Last: now}}
+		r.Recipients = []Recipient{{To: a, Original: orcpt, Status: status, Answer: answer, Remote: remote, Last: now}}
 		r.Header, r.MessageID, r.Sender = header, id, a
 		var b bytes.Buffer
 		if err := r.Write(&b); err != nil {

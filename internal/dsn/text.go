@@ -82,20 +82,54 @@ func token(s string) string {
 	return t
 }
 
-// status returns s when it is an enhanced status code of a permanent failure.
-// RFC 3463, 2; RFC 3464, 2.3.4. A report of a failure that says 4.x.x would be
-// read as "still trying".
-func status(s string) string {
+// status returns s in the class of the report when it is an enhanced status
+// code. RFC 3463, 2; RFC 3464, 2.3.4. A report of a failure that says 4.x.x
+// would be read as "still trying".
+func status(s, class string) string {
 	p := strings.Split(s, ".")
-	if len(p) != 3 || p[0] != "5" && p[0] != "4" {
-		return "5.0.0"
+	if len(p) != 3 || len(p[0]) != 1 || !strings.Contains("245", p[0]) {
+		return class + ".0.0"
 	}
 	for _, d := range p[1:] {
 		if d == "" || len(d) > 3 || strings.Trim(d, "0123456789") != "" {
-			return "5.0.0"
+			return class + ".0.0"
 		}
 	}
-	return "5." + p[1] + "." + p[2]
+	return class + "." + p[1] + "." + p[2]
+}
+
+// says is how a report of one action speaks.
+type says struct {
+	action, class, subject string
+	ja, en                 string // of Delayed with a place for the time of the end
+}
+
+func saying(a Action) says {
+	switch a {
+	case Delayed:
+		return says{"delayed", "4", "配信が遅れています (Delayed mail)",
+			"を、次の宛先にまだ配信できていません。%s まで再送を続けますので、送り直しは不要です。",
+			"could not be delivered to the recipients below yet.\r\nIt is tried again until %s; there is no need to send it once more."}
+	case Relayed:
+		return says{"relayed", "2", "相手のサーバーに渡しました (Relayed mail)",
+			"を、次の宛先のサーバーに渡しました。そのサーバーは配信の結果を知らせないため、この先のことは分かりません。",
+			"was handed to the recipients' servers below.\r\nThey do not report what becomes of it from there."}
+	default:
+		return says{"failed", "5", "配信できませんでした (Undelivered mail)",
+			"を、次の宛先に配信できませんでした。再送は行いません。",
+			"could not be delivered to the recipients below.\r\nIt will not be tried again."}
+	}
+}
+
+// originalRecipient is ORCPT with its address decoded, or "" when it is none.
+// RFC 3464, 2.3.1.
+func originalRecipient(orcpt string) string {
+	kind, a, _ := strings.Cut(orcpt, ";")
+	text, ok := envelope.Xtext(a)
+	if !ok || strings.TrimSpace(text) == "" || token(kind) != kind {
+		return ""
+	}
+	return kind + ";" + fold(printable(text))
 }
 
 // finalRecipient writes an address with its type. An address that is not ASCII
@@ -137,8 +171,8 @@ func messageID(s string) (string, bool) {
 	return s, true
 }
 
-// answered quotes the server that refused, or our own reason where none did.
-func answered(server, ours string, f Failure) string {
+// answered quotes the server that answered, or our own words where none did.
+func answered(server, ours string, f Recipient) string {
 	switch a := printable(f.Answer); {
 	case a == "":
 		return ""
@@ -157,7 +191,7 @@ func reasonEN(s string) string { return reason(s).en }
 type words struct{ ja, en string }
 
 func reason(s string) words {
-	s = strings.TrimPrefix(status(s), "5.")
+	s = strings.TrimPrefix(status(s, "5"), "5.")
 	switch s {
 	case "1.1", "1.3":
 		return words{"宛先のアドレスが存在しません。", "there is no such address"}
