@@ -68,6 +68,9 @@ type Profile struct {
 	// Ambiguous and tampered always do and need not be listed.
 	HoldMessage map[sanitize.Class]bool
 	Language    string // of notices
+	// Wording is what notices say in the place of our own words, by language
+	// and section; it was tried out when it was read.
+	Wording map[string]map[string]string
 }
 
 // Rules are the profiles of a gateway: an immutable value, swapped whole when
@@ -100,6 +103,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		URLs:     f.URLs,
 		KeepCSV:  f.KeepCSV,
 		Language: f.Language,
+		Wording:  f.Wording,
 		Limits:   r.Limits,
 	}
 }

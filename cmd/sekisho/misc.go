@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sekisho/admin/client"
+	"sekisho/internal/notice"
 	"sekisho/internal/sandbox"
 	"sekisho/internal/version"
 )
@@ -216,7 +217,20 @@ func configCommand(u *ui) *cobra.Command {
 		})
 	check.Args = exactly(u, 1, text{"設定ファイル一つ", "one file"})
 	example(check, "sekisho config check /etc/sekisho/sekisho.yaml")
-	return group(u, "config", text{"設定を扱う", "the configuration"}, text{}, "02", check)
+	notices := command(u, "notices ja|en", text{"通知文の既定のファイルを表示する", "print the words of notices as a file to edit"},
+		text{
+			"利用者が読む通知文のすべてを、編集できる形で表示します。変更する節だけを残して\nファイルに保存し、profiles[].notices に書きます。",
+			"Prints all that recipients read in notices. Keep the sections you change, save\nthem to a file, and name it in profiles[].notices.",
+		}, "012", func(_ *cobra.Command, args []string) error {
+			if args[0] != "ja" && args[0] != "en" {
+				return u.usage("ja または en を指定してください", "want ja or en")
+			}
+			_, err := u.out.Write(notice.DefaultWording(notice.Language(args[0])))
+			return err
+		})
+	notices.Args = exactly(u, 1, text{"言語（ja または en）", "a language, ja or en"})
+	example(notices, "sekisho config notices ja > /etc/sekisho/notices.ja.txt")
+	return group(u, "config", text{"設定を扱う", "the configuration"}, text{}, "02", check, notices)
 }
 
 func doctorCommand(u *ui, g *globals) *cobra.Command {

@@ -23,6 +23,7 @@ import (
 	"sekisho/delivery"
 	"sekisho/envelope"
 	"sekisho/internal/limit"
+	"sekisho/internal/notice"
 	"sekisho/policy"
 	"sekisho/routing"
 	"sekisho/sanitize"
@@ -126,6 +127,10 @@ type profileConfig struct {
 	Unknown     steps    `mapstructure:"unknown"`
 	HoldMessage []string `mapstructure:"hold_message"`
 	Language    string   `mapstructure:"language"`
+	Notices     struct {
+		JA string `mapstructure:"ja"`
+		EN string `mapstructure:"en"`
+	} `mapstructure:"notices"`
 }
 
 type hopConfig struct {
@@ -696,6 +701,19 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		default:
 			return nil, f.errorf(at+".language", "want ja, en or ja+en, got %q", p.Language)
 		}
+		for _, n := range []struct{ language, name string }{{"ja", p.Notices.JA}, {"en", p.Notices.EN}} {
+			if n.name == "" {
+				continue
+			}
+			own, err := f.wording(n.name)
+			if err != nil {
+				return nil, f.errorf(at+".notices."+n.language, "%v", err)
+			}
+			if out.Wording == nil {
+				out.Wording = map[string]map[string]string{}
+			}
+			out.Wording[n.language] = own
+		}
 		hold := p.HoldMessage
 		if hold == nil {
 			hold = []string{"executable"}
@@ -711,6 +729,24 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		r.Profiles[envelope.ProfileID(p.Name)] = out
 	}
 	return r, nil
+}
+
+// wording reads a file of words for notices and tries it out. What is wrong is
+// said with the file's own name and line.
+func (f *configFile) wording(name string) (notice.Wording, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(f.name), name)
+	}
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	own, err := notice.ParseWording(b)
+	var wrong *notice.WordingError
+	if errors.As(err, &wrong) {
+		return nil, fmt.Errorf("%s:%d: %s", name, wrong.Line, wrong.Text)
+	}
+	return own, err
 }
 
 // ladder reads the steps of a class. A word names the first step; a list names

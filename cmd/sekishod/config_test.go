@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,6 +44,30 @@ func load(t *testing.T, text string) (*config, *settings, error) {
 	}
 	s, err := c.settings(f)
 	return c, s, err
+}
+
+// TestNoticesAreReadAndTriedOut: a file of wording reaches the worker's options,
+// and one that is wrong stops the start with its own name and line.
+func TestNoticesAreReadAndTriedOut(t *testing.T) {
+	good := write(t, "ja.txt", "# 市の言葉\n@change ooxml.vba\nマクロを {n} 個外しました\n")
+	_, s, err := load(t, minimal+fmt.Sprintf("profiles: [ { name: default, notices: { ja: %s } } ]\n", good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.rules.Options("default").Wording["ja"]["change ooxml.vba"]; got != "マクロを {n} 個外しました" {
+		t.Errorf("the options say %q", got)
+	}
+	bad := write(t, "en.txt", "# ours\n\n@change ooxml.vba\n{count} macros\n")
+	for _, c := range []struct{ keys, want string }{
+		{"{ en: " + bad + " }", ":11: profiles[0].notices.en: " + bad + `:4: the section "change ooxml.vba" has no {count}; it has {n}`},
+		{"{ ja: /no/such/file }", ":11: profiles[0].notices.ja: open /no/such/file"},
+		{"{ fr: x }", `:11: profiles[0].notices.fr: unknown key`},
+	} {
+		_, _, err := load(t, minimal+"profiles: [ { name: default, notices: "+c.keys+" } ]\n")
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.keys, err, c.want)
+		}
+	}
 }
 
 func TestDefaults(t *testing.T) {

@@ -10,7 +10,7 @@
 package notice
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -27,14 +27,15 @@ const (
 	Both     Language = "ja+en"
 )
 
-func (l Language) in(ja, en func() string) string {
-	switch l {
+// in writes a text in the language asked for, or in both.
+func (w Words) in(one func(Language) string) string {
+	switch w.Language {
 	case English:
-		return en()
+		return one(English)
 	case Both:
-		return ja() + "\n" + en()
+		return one(Japanese) + "\n" + one(English)
 	default:
-		return ja()
+		return one(Japanese)
 	}
 }
 
@@ -82,107 +83,55 @@ type Treated struct {
 }
 
 // Withheld words the text that stands in the place of a part.
-func Withheld(l Language, k Kept) string {
-	return l.in(
-		func() string {
-			var b strings.Builder
-			if k.Removed {
-				b.WriteString("【添付ファイルを削除しました】\n")
-			} else {
-				b.WriteString("【添付ファイルを保留しました】\n")
-			}
-			fmt.Fprintf(&b, "ファイル名: %s\n", orElse(Name(k.Name), "（名前なし）"))
-			fmt.Fprintf(&b, "種類: %s\n", orElse(Name(k.KindJA), "不明な形式"))
-			fmt.Fprintf(&b, "理由: %s\n", reasonsJA[known(k.Reason)])
-			if k.ID != "" {
-				fmt.Fprintf(&b, "受付番号: %s\n", Name(k.ID))
-			}
-			if !k.Removed && !k.Expires.IsZero() {
-				fmt.Fprintf(&b, "保管期限: %s\n", k.Expires.Format("2006年1月2日 15:04"))
-			}
-			if k.ID != "" {
-				b.WriteString("必要なときは、受付番号を添えてメールの管理者にお問い合わせください。\n")
-			}
-			return b.String()
-		},
-		func() string {
-			var b strings.Builder
-			if k.Removed {
-				b.WriteString("[An attachment was removed]\n")
-			} else {
-				b.WriteString("[An attachment was kept back]\n")
-			}
-			fmt.Fprintf(&b, "File: %s\n", orElse(Name(k.Name), "(no name)"))
-			fmt.Fprintf(&b, "Kind: %s\n", orElse(Name(k.KindEN), "unknown"))
-			fmt.Fprintf(&b, "Reason: %s\n", reasonsEN[known(k.Reason)])
-			if k.ID != "" {
-				fmt.Fprintf(&b, "Id: %s\n", Name(k.ID))
-			}
-			if !k.Removed && !k.Expires.IsZero() {
-				fmt.Fprintf(&b, "Kept until: %s\n", k.Expires.Format("2 January 2006 15:04 -0700"))
-			}
-			if k.ID != "" {
-				b.WriteString("If you need it, ask your mail administrator and give this id.\n")
-			}
-			return b.String()
-		})
+func (w Words) Withheld(k Kept) string {
+	block := "kept-back"
+	if k.Removed {
+		block = "removed"
+	}
+	return w.in(func(l Language) string { return fill(w.text(l, block), k.facts(w, l)) })
 }
+
+// facts are what can be said of a part that did not go on.
+func (k Kept) facts(w Words, l Language) map[string]string {
+	kind, expires := k.KindJA, ""
+	if l == English {
+		kind = k.KindEN
+	}
+	if !k.Expires.IsZero() {
+		expires = k.Expires.Format(dates[l])
+	}
+	return map[string]string{
+		"name": orElse(Name(k.Name), w.text(l, "no-name")), "kind": orElse(Name(kind), w.text(l, "no-kind")),
+		"reason": w.text(l, "reason "+string(known(k.Reason))), "id": Name(k.ID), "expires": expires,
+	}
+}
+
+// dates is how a language writes the end of a term.
+var dates = map[Language]string{Japanese: "2006年1月2日 15:04", English: "2 January 2006 15:04 -0700"}
 
 // Disarmed words the block that says what was taken out of the mail. auth is
 // the line about the sender, "" for none.
-func Disarmed(l Language, files []Treated, auth string) string {
-	return l.in(
-		func() string {
-			var b strings.Builder
-			b.WriteString("【このメールは無害化されました】\n")
-			for _, f := range files {
-				fmt.Fprintf(&b, "・%s: %s\n", f.title(orElse(Name(f.KindJA), "本文")), strings.Join(f.sentences(sentenceJA, renamedJA, withheldJA), "、"))
-				f.members(&b, memberJA, "　　ほか %d 個\n")
-			}
-			if auth != "" {
-				fmt.Fprintf(&b, "送信者: %s\n", Name(auth))
-			}
-			return b.String()
-		},
-		func() string {
-			var b strings.Builder
-			b.WriteString("[This mail was disarmed]\n")
-			for _, f := range files {
-				fmt.Fprintf(&b, "- %s: %s\n", f.title(orElse(Name(f.KindEN), "text of the mail")), strings.Join(f.sentences(sentenceEN, renamedEN, withheldEN), ", "))
-				f.members(&b, memberEN, "    and %d more\n")
-			}
-			if auth != "" {
-				fmt.Fprintf(&b, "Sender: %s\n", Name(auth))
-			}
-			return b.String()
-		})
+func (w Words) Disarmed(files []Treated, auth string) string {
+	return w.in(func(l Language) string {
+		var changes []string
+		for _, f := range files {
+			changes = append(changes, strings.TrimSuffix(fill(w.text(l, "file"), map[string]string{
+				"file": f.title(w, l), "changes": strings.Join(f.sentences(w, l), separators[l]),
+			})+f.members(w, l), "\n"))
+		}
+		return fill(w.text(l, "disarmed"), map[string]string{"changes": strings.Join(changes, "\n"), "sender": Name(auth)})
+	})
 }
+
+// separators stand between the changes of one file.
+var separators = map[Language]string{Japanese: "、", English: ", "}
 
 // Released words the text of a mail that carries parts released later; subject
 // is that of the mail they came with.
-func Released(l Language, subject, id string) string {
-	subject = Name(subject)
-	return l.in(
-		func() string {
-			s := "保留されていた添付ファイルを、無害化してお届けします。\n"
-			if subject != "" {
-				s += "元のメールの件名: " + subject + "\n"
-			}
-			if id != "" {
-				s += "受付番号: " + Name(id) + "\n"
-			}
-			return s
-		},
-		func() string {
-			s := "These are attachments that had been kept back, now disarmed.\n"
-			if subject != "" {
-				s += "Subject of the first mail: " + subject + "\n"
-			}
-			if id != "" {
-				s += "Id: " + Name(id) + "\n"
-			}
-			return s
-		})
+func (w Words) Released(subject, id string) string {
+	return w.in(func(l Language) string {
+		return fill(w.text(l, "released"), map[string]string{"subject": Name(subject), "id": Name(id)})
+	})
 }
 
 // Held says in a sentence why a whole message waits, for the administrator who
@@ -202,11 +151,15 @@ func Held(l Language, code string) string {
 	}
 }
 
-func (f Treated) title(text string) string {
+func (f Treated) title(w Words, l Language) string {
 	in, out := Name(f.Name), Name(f.OutName)
 	switch {
 	case in == "" && out == "":
-		return text
+		kind := f.KindJA
+		if l == English {
+			kind = f.KindEN
+		}
+		return orElse(Name(kind), w.text(l, "mail-text"))
 	case in == "":
 		return out
 	case out == "" || in == out:
@@ -216,70 +169,43 @@ func (f Treated) title(text string) string {
 	}
 }
 
-func (f Treated) sentences(one func(Count) string, renamed, withheld string) []string {
+func (f Treated) sentences(w Words, l Language) []string {
 	var out []string
 	for _, c := range f.Counts {
-		out = append(out, one(c))
+		name := "change " + c.Rule
+		if _, ok := sentences[c.Rule]; !ok {
+			name = "other-change"
+		}
+		out = append(out, strings.TrimSuffix(fill(w.text(l, name), map[string]string{"n": strconv.Itoa(max(c.N, 1)), "code": Name(c.Rule)}), "\n"))
 	}
 	if n := len(f.Withheld); n > 0 {
-		out = append(out, fmt.Sprintf(withheld, n))
+		out = append(out, strings.TrimSuffix(fill(w.text(l, "inside"), map[string]string{"n": strconv.Itoa(n)}), "\n"))
 	}
 	if len(out) == 0 {
-		out = append(out, renamed)
+		out = append(out, w.text(l, "renamed"))
 	}
 	return out
 }
-
-const (
-	renamedJA  = "形式を変更"
-	renamedEN  = "format changed"
-	withheldJA = "中のファイル %d 個を除外"
-	withheldEN = "%d file(s) inside left out"
-)
 
 // maxMembers is how many files of one archive a notice names: a list that
 // nobody reads to its end helps nobody.
 const maxMembers = 20
 
-// members names the files inside that did not go on, a line each.
-func (f Treated) members(b *strings.Builder, line func(Kept) string, more string) {
+// members names the files inside that did not go on.
+func (f Treated) members(w Words, l Language) string {
+	var b strings.Builder
 	for i, k := range f.Withheld {
 		if i == maxMembers {
-			fmt.Fprintf(b, more, len(f.Withheld)-maxMembers)
-			return
+			b.WriteString(fill(w.text(l, "members-more"), map[string]string{"n": strconv.Itoa(len(f.Withheld) - maxMembers)}))
+			break
 		}
-		b.WriteString(line(k))
-	}
-}
-
-func memberJA(k Kept) string {
-	act := "保留"
-	if k.Removed {
-		act = "削除"
-	}
-	s := fmt.Sprintf("　　%s: %s（%s）%s", act, orElse(Name(k.Name), "（名前なし）"), orElse(Name(k.KindJA), "不明な形式"), reasonsJA[known(k.Reason)])
-	if k.ID != "" && !k.Removed {
-		s += "受付番号 " + Name(k.ID)
-		if !k.Expires.IsZero() {
-			s += "、期限 " + k.Expires.Format("2006年1月2日")
+		if k.Removed {
+			b.WriteString(fill(w.text(l, "member-removed"), k.facts(w, l)))
+			continue
 		}
+		b.WriteString(fill(w.text(l, "member-kept-back"), k.facts(w, l)))
 	}
-	return s + "\n"
-}
-
-func memberEN(k Kept) string {
-	act := "kept back"
-	if k.Removed {
-		act = "removed"
-	}
-	s := fmt.Sprintf("    %s: %s (%s): %s", act, orElse(Name(k.Name), "(no name)"), orElse(Name(k.KindEN), "unknown"), reasonsEN[known(k.Reason)])
-	if k.ID != "" && !k.Removed {
-		s += " Id " + Name(k.ID)
-		if !k.Expires.IsZero() {
-			s += ", until " + k.Expires.Format("2 January 2006")
-		}
-	}
-	return s + "\n"
+	return b.String()
 }
 
 // maxName is how many characters of a name a notice repeats: enough for the

@@ -1,14 +1,20 @@
 package notice
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"sort"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
+
+func in(l Language) Words { return Words{Language: l} }
 
 func TestEveryReasonIsWordedInBothLanguages(t *testing.T) {
 	for r, ja := range reasonsJA {
@@ -16,17 +22,17 @@ func TestEveryReasonIsWordedInBothLanguages(t *testing.T) {
 		if !ok {
 			t.Errorf("reason %s has no English text", r)
 		}
-		if got := Withheld(Japanese, Kept{Reason: r}); !strings.Contains(got, ja) {
+		if got := in(Japanese).Withheld(Kept{Reason: r}); !strings.Contains(got, ja) {
 			t.Errorf("%s: %q does not say %q", r, got, ja)
 		}
-		if got := Withheld(English, Kept{Reason: r}); !strings.Contains(got, en) {
+		if got := in(English).Withheld(Kept{Reason: r}); !strings.Contains(got, en) {
 			t.Errorf("%s: %q does not say %q", r, got, en)
 		}
 	}
 	if len(reasonsEN) != len(reasonsJA) {
 		t.Errorf("%d reasons in English, %d in Japanese", len(reasonsEN), len(reasonsJA))
 	}
-	if got := Withheld(Japanese, Kept{Reason: "never heard of"}); !strings.Contains(got, reasonsJA[Failed]) {
+	if got := in(Japanese).Withheld(Kept{Reason: "never heard of"}); !strings.Contains(got, reasonsJA[Failed]) {
 		t.Errorf("an unknown reason gives %q", got)
 	}
 }
@@ -34,13 +40,13 @@ func TestEveryReasonIsWordedInBothLanguages(t *testing.T) {
 func TestEveryFindingHasASentenceWithItsCount(t *testing.T) {
 	for rule := range sentences {
 		for _, l := range []Language{Japanese, English, Both} {
-			got := Disarmed(l, []Treated{{Name: "a.docx", Counts: []Count{{rule, 7}}}}, "")
+			got := in(l).Disarmed([]Treated{{Name: "a.docx", Counts: []Count{{rule, 7}}}}, "")
 			w := sentences[rule]
 			for _, text := range []string{w.ja, w.en} {
 				if text == w.ja && l == English || text == w.en && l == Japanese {
 					continue
 				}
-				if want := counted(text, 7); want == "" || !strings.Contains(got, want) {
+				if want := strings.ReplaceAll(text, "%d", "7"); want == "" || !strings.Contains(got, want) {
 					t.Errorf("%s in %s: %q does not say %q", rule, l, got, want)
 				}
 			}
@@ -49,7 +55,7 @@ func TestEveryFindingHasASentenceWithItsCount(t *testing.T) {
 			}
 		}
 	}
-	if got := Disarmed(Japanese, []Treated{{Name: "a", Counts: []Count{{"no.such-code", 2}}}}, ""); !strings.Contains(got, "2 個") || !strings.Contains(got, "no.such-code") {
+	if got := in(Japanese).Disarmed([]Treated{{Name: "a", Counts: []Count{{"no.such-code", 2}}}}, ""); !strings.Contains(got, "2 個") || !strings.Contains(got, "no.such-code") {
 		t.Errorf("an unknown code gives %q", got)
 	}
 }
@@ -59,27 +65,27 @@ func TestWithheldSaysHowToGetThePart(t *testing.T) {
 		Name: "請求書.exe", KindJA: "実行形式ファイル", KindEN: "program", Reason: Executable,
 		ID: "0abc", Expires: time.Date(2026, 12, 8, 9, 5, 0, 0, time.FixedZone("JST", 9*3600)),
 	}
-	ja := Withheld(Japanese, k)
+	ja := in(Japanese).Withheld(k)
 	for _, want := range []string{"保留しました", "請求書.exe", "実行形式ファイル", "0abc", "2026年12月8日 09:05", "管理者"} {
 		if !strings.Contains(ja, want) {
 			t.Errorf("%q does not say %s", ja, want)
 		}
 	}
-	k.Removed = true
-	if got := Withheld(Both, k); !strings.Contains(got, "削除しました") || !strings.Contains(got, "was removed") || strings.Contains(got, "保管期限") {
+	k.Removed, k.Reason = true, Executable
+	if got := in(Both).Withheld(k); !strings.Contains(got, "削除しました") || !strings.Contains(got, "was removed") || strings.Contains(got, "保管期限") {
 		t.Errorf("removed: %q", got)
 	}
-	if got := Withheld(Japanese, Kept{Name: "a"}); strings.Contains(got, "受付番号") || strings.Contains(got, "保管期限") {
+	if got := in(Japanese).Withheld(Kept{Name: "a"}); strings.Contains(got, "受付番号") || strings.Contains(got, "保管期限") {
 		t.Errorf("outside a gateway there is nobody to ask: %q", got)
 	}
 }
 
 func TestRenamingIsTold(t *testing.T) {
-	got := Disarmed(Japanese, []Treated{{Name: "a.docm", OutName: "a.docx", Counts: []Count{{"ooxml.vba", 3}}}}, "SPF pass")
+	got := in(Japanese).Disarmed([]Treated{{Name: "a.docm", OutName: "a.docx", Counts: []Count{{"ooxml.vba", 3}}}}, "SPF pass")
 	if want := "【このメールは無害化されました】\n・a.docm → a.docx: マクロ 3 個を削除\n送信者: SPF pass\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := Disarmed(Japanese, []Treated{{Name: "a.doc", OutName: "a.docx"}}, ""); !strings.Contains(got, "a.doc → a.docx: 形式を変更") {
+	if got := in(Japanese).Disarmed([]Treated{{Name: "a.doc", OutName: "a.docx"}}, ""); !strings.Contains(got, "a.doc → a.docx: 形式を変更") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -87,9 +93,9 @@ func TestRenamingIsTold(t *testing.T) {
 func TestNamesCannotSpeakForTheGateway(t *testing.T) {
 	evil := "a\r\n【安全です】\u202etxt.exe\u200b\u2028\x1b[31m"
 	for _, got := range []string{
-		Withheld(Japanese, Kept{Name: evil, KindJA: evil, ID: evil}),
-		Disarmed(Japanese, []Treated{{Name: evil, OutName: evil, Counts: []Count{{evil, 1}}}}, evil),
-		Released(Japanese, evil, evil),
+		in(Japanese).Withheld(Kept{Name: evil, KindJA: evil, ID: evil}),
+		in(Japanese).Disarmed([]Treated{{Name: evil, OutName: evil, Counts: []Count{{evil, 1}}}}, evil),
+		in(Japanese).Released(evil, evil),
 	} {
 		for _, bad := range []string{"\r", "\u202e", "\u200b", "\u2028", "\x1b", "\n【安全"} {
 			if strings.Contains(got, bad) {
@@ -106,7 +112,7 @@ func TestNamesCannotSpeakForTheGateway(t *testing.T) {
 }
 
 func TestReleasedNamesTheFirstMail(t *testing.T) {
-	got := Released(Both, "見積の件", "0abc")
+	got := in(Both).Released("見積の件", "0abc")
 	for _, want := range []string{"見積の件", "0abc", "kept back", "保留されていた"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q does not say %s", got, want)
@@ -171,4 +177,150 @@ func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
 			t.Errorf("%s has words, and nothing uses it", code)
 		}
 	}
+}
+
+// everything says all that notices can say, in one language.
+func everything(w Words) string {
+	var b strings.Builder
+	k := Kept{Name: "a.exe", KindJA: "実行形式ファイル", KindEN: "program", ID: "0abc", Expires: time.Date(2026, 12, 8, 9, 5, 0, 0, time.UTC)}
+	for r := range reasonsJA {
+		k.Reason = r
+		b.WriteString(w.Withheld(k))
+	}
+	b.WriteString(w.Withheld(Kept{}))
+	k.Removed, k.Reason = true, Executable
+	b.WriteString(w.Withheld(k))
+	for code := range sentences {
+		b.WriteString(w.Disarmed([]Treated{{Counts: []Count{{code, 7}}}, {Name: "a.doc", OutName: "a.docx"}}, "pass"))
+	}
+	b.WriteString(w.Disarmed([]Treated{{Name: "x", Counts: []Count{{"no.such", 2}}}}, ""))
+	inside := Treated{Name: "a.zip"}
+	for i := range maxMembers + 2 {
+		inside.Withheld = append(inside.Withheld, Kept{Name: "b.exe", ID: "0abc", Expires: k.Expires, Removed: i%2 == 0})
+	}
+	b.WriteString(w.Disarmed([]Treated{inside}, ""))
+	b.WriteString(w.Released("件名", "0abc") + w.Released("", ""))
+	lines := strings.Split(b.String(), "\n")
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
+
+func TestTheFileOfOurOwnWordsSaysWhatWeSay(t *testing.T) {
+	for _, l := range []Language{Japanese, English} {
+		own, err := ParseWording(DefaultWording(l))
+		if err != nil {
+			t.Fatalf("%s: %v", l, err)
+		}
+		if len(own) != len(sectionNames()) {
+			t.Errorf("%s: %d sections of %d", l, len(own), len(sectionNames()))
+		}
+		plain, filed := everything(in(l)), everything(Words{Language: l, Own: map[Language]Wording{l: own}})
+		if plain != filed {
+			t.Errorf("%s: the file says\n%s\n--- and we\n%s", l, filed, plain)
+		}
+		if strings.ContainsAny(plain, "{}%") {
+			t.Errorf("%s: a placeholder is left", l)
+		}
+	}
+}
+
+// TestEverySectionCanBeWordedAnew changes each section alone and looks for its
+// words where they belong.
+func TestEverySectionCanBeWordedAnew(t *testing.T) {
+	for _, name := range sectionNames() {
+		s, _ := sectionOf(name)
+		text := "ZZZ"
+		for _, p := range s.may {
+			if s.oneLine {
+				text += " {" + p + "}"
+			} else {
+				text += "\n{" + p + "}"
+			}
+		}
+		own, err := ParseWording([]byte("# a remark\n\n@" + name + "\n" + text + "\n\n"))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, l := range []Language{Japanese, English, Both} {
+			got := everything(Words{Language: l, Own: map[Language]Wording{Japanese: own, English: own}})
+			if !strings.Contains(got, "ZZZ") {
+				t.Errorf("%s in %s is not said", name, l)
+			}
+			if slices.Contains(s.may, "n") && !strings.Contains(got, "ZZZ 7") && !strings.Contains(got, "ZZZ 2") {
+				t.Errorf("%s in %s does not say how many", name, l)
+			}
+		}
+	}
+}
+
+func TestBrokenWordingIsRefusedWithItsLine(t *testing.T) {
+	for _, c := range []struct {
+		name, file string
+		line       int
+		want       string
+	}{
+		{"no such section", "# x\n\n@kept-bakc\nx\n", 3, `did you mean "kept-back"?`},
+		{"no such finding", "@change ooxml.vbaa\nx\n", 1, `did you mean "change ooxml.vba"?`},
+		{"no such reason", "@reason bad mood\nx\n", 1, "there is no section"},
+		{"no such placeholder", "@released\nx\n{sender}\n", 3, "no {sender}; it has {subject}, {id}"},
+		{"a placeholder where there is none", "@no-name\n{name}\n", 2, "it has none"},
+		{"an open brace", "@released\n{id\n", 2, "a { without }"},
+		{"a brace that closes nothing", "@released\nid}\n", 2, "a } without {"},
+		{"twice", "@no-name\nx\n@no-name\ny\n", 3, "stands twice"},
+		{"empty", "@no-name\n\n@no-kind\nx\n", 1, "is empty"},
+		{"two lines for one", "@change ooxml.vba\nx\ny\n", 1, "has one line, not 2"},
+		{"text before all sections", "hello\n", 1, "before the first section"},
+		{"no name of the file", "@removed\n{reason}\n", 1, "does not show {name}"},
+		{"the id only with the term", "@kept-back\n{name}: {reason}\n{id} {expires}\n", 1, "does not show {id}"},
+		{"no changes", "@disarmed\ndisarmed.\n", 1, "does not show {changes}"},
+		{"another charset", "@no-name\n\x96\xbc\x91\x4f\n", 2, "UTF-8"},
+		{"a character that turns the line", "@no-name\nx\u202ey\n", 2, "U+202E"},
+		{"a control character", "@no-name\nx\x1b[31m\n", 2, "U+001B"},
+		{"far too long", strings.Repeat("# x\n", maxWording), 1, "more than"},
+		{"too many lines", "@released\n" + strings.Repeat("x\n", 50), 1, "more than 40 lines"},
+	} {
+		own, err := ParseWording([]byte(c.file))
+		var wrong *WordingError
+		if !errors.As(err, &wrong) || wrong.Line != c.line || !strings.Contains(wrong.Text, c.want) {
+			t.Errorf("%s: %v, %v; want line %d: %s", c.name, own, err, c.line, c.want)
+		}
+	}
+}
+
+func TestFactsAreNoTemplates(t *testing.T) {
+	own, err := ParseWording([]byte("@kept-back\n{name} {reason} {id}\n@released\n{subject}\n@disarmed\n{changes}\n{sender}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Words{Own: map[Language]Wording{Japanese: own}}
+	evil := "{id}{reason?}\n@kept-back {{name}}"
+	for _, got := range []string{w.Withheld(Kept{Name: evil, ID: "0abc"}), w.Released(evil, "0abc"), w.Disarmed([]Treated{{Name: evil}}, evil)} {
+		if strings.Contains(got, "0abc0abc") || !strings.Contains(got, "{id}{reason?}@kept-back {{name}}") || strings.Count(got, "\n") > 2 {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func FuzzWording(f *testing.F) {
+	f.Add(DefaultWording(Japanese), "a.exe")
+	f.Add([]byte("@kept-back\n{name} {reason} {id}\n"), "{id}")
+	f.Fuzz(func(t *testing.T, file []byte, name string) {
+		own, err := ParseWording(file)
+		if err != nil {
+			return
+		}
+		w := Words{Own: map[Language]Wording{Japanese: own}}
+		got := w.Withheld(Kept{Name: name, ID: "0abc", Reason: Executable})
+		if !strings.Contains(got, "0abc") || !strings.Contains(got, Name(name)) {
+			t.Errorf("a notice without its facts: %q", got)
+		}
+		for _, s := range []string{got, w.Disarmed([]Treated{{Name: name, Counts: []Count{{"ooxml.vba", 1}}}}, name), w.Released(name, name)} {
+			for _, r := range s {
+				if r != '\n' && r != '\t' && unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+					t.Errorf("%U in %q", r, s)
+				}
+			}
+		}
+	})
 }

@@ -1,7 +1,5 @@
 package notice
 
-import "fmt"
-
 func known(r Reason) Reason {
 	if _, ok := reasonsJA[r]; ok {
 		return r
@@ -216,27 +214,4 @@ var holds = map[string]words{
 	"limit.mime-parts":                         {"パートの数が多すぎます。", "too many parts"},
 	"limit.header-bytes":                       {"ヘッダーが大きすぎます。", "a header that is too large"},
 	"limit.header-fields":                      {"ヘッダーの数が多すぎます。", "too many header fields"},
-}
-
-func sentenceJA(c Count) string {
-	if w, ok := sentences[c.Rule]; ok {
-		return counted(w.ja, c.N)
-	}
-	return fmt.Sprintf("危険となりうる要素 %d 個を処理（%s）", max(c.N, 1), Name(c.Rule))
-}
-
-func sentenceEN(c Count) string {
-	if w, ok := sentences[c.Rule]; ok {
-		return counted(w.en, c.N)
-	}
-	return fmt.Sprintf("%d potentially dangerous item(s) treated (%s)", max(c.N, 1), Name(c.Rule))
-}
-
-func counted(format string, n int) string {
-	for i := 0; i+1 < len(format); i++ {
-		if format[i] == '%' && format[i+1] == 'd' {
-			return fmt.Sprintf(format, max(n, 1))
-		}
-	}
-	return format
 }

@@ -12,7 +12,7 @@ import (
 // keptBack puts a notice in the place of a part.
 func (w *work) keptBack(p sanitize.Part, r notice.Reason) {
 	w.changed = true
-	w.pieces = append(w.pieces, note(notice.Withheld(notice.Language(w.s.Options.Language), w.kept(p, r))))
+	w.pieces = append(w.pieces, note(w.words().Withheld(w.kept(p, r))))
 }
 
 // kept is what a notice says of a part that did not go on.
@@ -36,6 +36,19 @@ func inArchive(before []sanitize.Part, path string) bool {
 	return i > 0 && slices.ContainsFunc(before, func(p sanitize.Part) bool {
 		return p.Path == path[:i] && p.Class == sanitize.ClassArchive
 	})
+}
+
+// words are what notices are written with.
+func (w *work) words() notice.Words {
+	o := w.s.Options
+	words := notice.Words{Language: notice.Language(o.Language)}
+	if len(o.Wording) > 0 {
+		words.Own = map[notice.Language]notice.Wording{}
+		for l, own := range o.Wording {
+			words.Own[notice.Language(l)] = own
+		}
+	}
+	return words
 }
 
 // note is a text of our own.
@@ -130,18 +143,17 @@ func (w *work) notes(h headerInfo) {
 			w.treated = slices.Insert(w.treated, 0, t)
 		}
 	}
-	lang := notice.Language(w.s.Options.Language)
 	at := first + 1
 	if len(w.s.Options.Only) > 0 && w.outermost {
 		id := w.s.Options.PartID
 		if id == "" {
 			id = w.s.Options.ID
 		}
-		w.pieces = slices.Insert(w.pieces, 0, note(notice.Released(lang, h.subject, id)))
+		w.pieces = slices.Insert(w.pieces, 0, note(w.words().Released(h.subject, id)))
 		at = 1
 	}
 	if len(w.treated) > 0 {
-		w.pieces = slices.Insert(w.pieces, at, note(notice.Disarmed(lang, w.treated, w.s.Options.AuthLine)))
+		w.pieces = slices.Insert(w.pieces, at, note(w.words().Disarmed(w.treated, w.s.Options.AuthLine)))
 	}
 	if len(w.pieces) == 0 {
 		w.pieces = append(w.pieces, note(""))
