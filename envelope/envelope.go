@@ -250,4 +250,16 @@ type Envelope struct {
 	// Auth is who sent it as far as DNS and signatures say; nil where senders
 	// are not judged, as on every listener of another zone than internet.
 	Auth *Auth `json:"auth,omitempty"`
+	// Over is the limit that the sender of mail from inside went over: the
+	// message waits for a person. Empty: none.
+	Over Over `json:"over,omitempty"`
 }
+
+// Over names a limit of a sender inside, as the rule that holds says it.
+type Over string
+
+// The limits of senders inside.
+const (
+	OverRate    Over = "sender-rate"        // too many messages a minute: a stolen account
+	OverVisible Over = "visible-recipients" // too many addresses outside that all can see
+)

@@ -230,9 +230,13 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 	if len(e.Part) == 0 && !again && p.Held != nil {
 		p.Held(&e.Envelope)
 	}
+	kind := string(v.Class)
 	alarm := v.Class == sanitize.ClassTampered || v.Class == sanitize.ClassPoison
+	if v.Rule == string(envelope.OverRate) {
+		alarm, kind = true, v.Rule
+	}
 	if alarm && p.Alarm != nil {
-		p.Alarm(string(v.Class), e.Envelope.ID)
+		p.Alarm(kind, e.Envelope.ID)
 	}
 	level := slog.LevelInfo
 	if alarm {

@@ -121,6 +121,10 @@ func (r *Rules) Decide(f Facts) Verdict {
 	if f.Envelope == nil {
 		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "no-envelope"}
 	}
+	if o := f.Envelope.Over; o != "" && f.Release == nil {
+		// A limit nobody knows holds like one that is known.
+		return Verdict{Action: Hold, Class: sanitize.ClassLimit, Rule: string(o), Reasons: []string{overReason(o)}}
+	}
 	switch f.Envelope.Treatment {
 	case envelope.Pass, envelope.Ours:
 		if f.Failure != nil {
@@ -190,6 +194,17 @@ func (r *Rules) holdsSender(a *envelope.Auth) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	return v, true
+}
+
+func overReason(o envelope.Over) string {
+	switch o {
+	case envelope.OverRate:
+		return "the sender inside has sent more messages in a minute than a person does: look whether the account is stolen"
+	case envelope.OverVisible:
+		return "To and Cc show more addresses outside to all than allowed: ask the sender whether that is meant"
+	default:
+		return "over a limit of its sender"
+	}
 }
 
 func first(ss []string) string {

@@ -59,6 +59,11 @@ func TestDecide(t *testing.T) {
 		{"a script that was written into a text and cut out of it", Facts{Envelope: env("default", 0), Report: report(written)}, Deliver, ""},
 		{"the same, said to go on", Facts{Envelope: env("default", 0), Report: report(goesOn)}, Hold, sanitize.ClassExecutable},
 		{"a kind that is only kept back", Facts{Envelope: env("default", 0), Report: report(doc)}, Deliver, ""},
+		{"a sender inside over his rate", Facts{Envelope: &envelope.Envelope{Treatment: envelope.Pass, Over: envelope.OverRate}}, Hold, sanitize.ClassLimit},
+		{"the same to inside", Facts{Envelope: &envelope.Envelope{Profile: "default", Over: envelope.OverRate}, Report: report()}, Hold, sanitize.ClassLimit},
+		{"the same, released", Facts{Envelope: &envelope.Envelope{Treatment: envelope.Pass, Over: envelope.OverRate}, Release: release}, Deliver, ""},
+		{"too many that all can see", Facts{Envelope: &envelope.Envelope{Treatment: envelope.Pass, Over: envelope.OverVisible}}, Hold, sanitize.ClassLimit},
+		{"over a limit that nobody knows", Facts{Envelope: &envelope.Envelope{Treatment: envelope.Pass, Over: "x"}}, Hold, sanitize.ClassLimit},
 	} {
 		v := rules().Decide(c.facts)
 		if v.Action != c.action || v.Class != c.class {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -34,6 +35,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	defer d.Abort()
 	top := newTopBlock(s.srv.Hostname)
+	top.lists = s.inner(tx) && s.srv.Limits.VisibleRecipients > 0
 	in := &faultReader{r: r}
 	buf := copyBuffers.Get().(*[]byte)
 	out := io.MultiWriter(d, top)
@@ -93,6 +95,7 @@ func (s *session) Data(r io.Reader) error {
 func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth) []envelope.Envelope {
 	now := s.srv.Now()
 	peer := s.guard.Peer()
+	over := s.over(tx, top)
 	peer.Listener = s.cfg.Name
 	params := s.guard.Params()
 	envs := make([]envelope.Envelope, len(tx.groups))
@@ -115,6 +118,7 @@ func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth)
 			Subject:    top.subject,
 			Hops:       top.received,
 			Auth:       auth,
+			Over:       over(g.to),
 		}
 	}
 	return envs
@@ -126,6 +130,37 @@ func asked(p MailParams, to []envelope.RecipientDSN) *envelope.DSN {
 		return nil
 	}
 	return &envelope.DSN{Return: p.Return, EnvID: p.EnvID, To: to}
+}
+
+// inner reports whether somebody inside writes under a tenant's domain.
+func (s *session) inner(tx *transaction) bool {
+	return (s.cfg.Zone == envelope.LGWAN || s.cfg.Zone == envelope.InternetSegment) && !s.cfg.TenantsOnly && tx.sender != nil
+}
+
+// over counts a message from inside against its sender's limits, and returns
+// which of them a group of its recipients is over. It is accepted all the same:
+// the servers inside would only try again, and the sender hear of it in days.
+func (s *session) over(tx *transaction, top *topBlock) func(to []envelope.Address) envelope.Over {
+	if !s.inner(tx) {
+		return func([]envelope.Address) envelope.Over { return "" }
+	}
+	fast := !s.srv.rates.sender(tx.from)
+	outside := func(domain string) bool {
+		_, ours := tx.tenants.Owner(domain)
+		return !ours
+	}
+	most := s.srv.Limits.VisibleRecipients
+	shown := most > 0 && top.visible(outside) > most
+	return func(to []envelope.Address) envelope.Over {
+		switch {
+		case fast:
+			return envelope.OverRate
+		case shown && slices.ContainsFunc(to, func(a envelope.Address) bool { return outside(a.Domain) }):
+			return envelope.OverVisible
+		default:
+			return ""
+		}
+	}
 }
 
 // faultReader remembers that it was the reading that failed, not the writing.

@@ -33,11 +33,15 @@ type Limits struct {
 	ErrorDelay            time.Duration
 	Junk                  int // NOOP, RSET, VRFY and repeated EHLO without a message; one more closes
 
-	MessagesPerMinutePerAddress int   // a minute, named peers without: a whole town's service takes 120
-	MessagesPerMinutePerTenant  int   // a minute
-	HeldBytesPerPeerHour        int64 // of whole messages held, then the peer gets 452: ten of full size
-	Received                    int   // Received fields: more is a loop
-	OwnID                       int   // times our own name may stand in them
+	MessagesPerMinutePerAddress int           // a minute, named peers without: a whole town's service takes 120
+	MessagesPerMinutePerTenant  int           // a minute
+	MessagesPerMinutePerSender  int           // of a sender inside, then held with an alarm: a stolen account
+	VisibleRecipients           int           // outside recipients in To and Cc of mail from inside, then held; 0 is off
+	HeldPercentPerTenant        int           // of the disk, then the peers that fed it get 452: nobody fills another's disk
+	HeldFor                     time.Duration // how long a held message stands against its peer: as long as it is kept
+	HeldBytesPerPeerHour        int64         // of whole messages held, then the peer gets 452: ten of full size
+	Received                    int           // Received fields: more is a loop
+	OwnID                       int           // times our own name may stand in them
 }
 
 // DefaultLimits returns the values of the design, each with the reason that
@@ -70,6 +74,9 @@ func DefaultLimits() Limits {
 
 		MessagesPerMinutePerAddress: 600,
 		MessagesPerMinutePerTenant:  6_000,
+		MessagesPerMinutePerSender:  60,
+		HeldPercentPerTenant:        20,
+		HeldFor:                     14 * 24 * time.Hour,
 		HeldBytesPerPeerHour:        200 << 20,
 		Received:                    50,
 		OwnID:                       3,
@@ -104,6 +111,9 @@ func (l Limits) check() error {
 		{"junk", int64(l.Junk)},
 		{"messages of an address", int64(l.MessagesPerMinutePerAddress)},
 		{"messages of a tenant", int64(l.MessagesPerMinutePerTenant)},
+		{"messages of a sender", int64(l.MessagesPerMinutePerSender)},
+		{"held share of a tenant", int64(l.HeldPercentPerTenant)},
+		{"time of what is held", int64(l.HeldFor)},
 		{"held bytes of a peer", l.HeldBytesPerPeerHour},
 		{"received fields", int64(l.Received)},
 		{"own id", int64(l.OwnID)},

@@ -13,6 +13,8 @@ import (
 type rates struct {
 	peers   counts[netip.Prefix]
 	tenants counts[envelope.TenantID]
+	senders counts[string]
+	fed     counts[feeder]
 	bytes   counts[netip.Prefix]
 	limits  Limits
 	now     func() time.Time
@@ -22,6 +24,8 @@ func newRates(l Limits, now func() time.Time) *rates {
 	return &rates{
 		peers:   counts[netip.Prefix]{period: time.Minute, m: make(map[netip.Prefix]count)},
 		tenants: counts[envelope.TenantID]{period: time.Minute, m: make(map[envelope.TenantID]count)},
+		senders: counts[string]{period: time.Minute, m: make(map[string]count)},
+		fed:     counts[feeder]{period: l.HeldFor, m: make(map[feeder]count)},
 		bytes:   counts[netip.Prefix]{period: time.Hour, m: make(map[netip.Prefix]count)},
 		limits:  l,
 		now:     now,
@@ -38,8 +42,35 @@ func (r *rates) tenant(t envelope.TenantID) bool {
 	return r.tenants.add(t, 1, r.now()) <= int64(r.limits.MessagesPerMinutePerTenant)
 }
 
+// sender counts a message of a sender inside; false: one too many.
+func (r *rates) sender(a envelope.Address) bool {
+	return r.senders.add(a.Key(), 1, r.now()) <= int64(r.limits.MessagesPerMinutePerSender)
+}
+
+// A feeder is a peer that brought what is held for a tenant.
+type feeder struct {
+	tenant envelope.TenantID
+	peer   netip.Prefix
+}
+
 // held counts bytes of a whole message that was held.
 func (r *rates) held(a netip.Addr, size int64) { r.bytes.add(peerKey(a), size, r.now()) }
+
+// feeds counts it for its tenant.
+func (r *rates) feeds(t envelope.TenantID, a netip.Addr, size int64) {
+	r.fed.add(feeder{t, peerKey(a)}, size, r.now())
+}
+
+// feederShare is the part of a tenant's quota from which on a peer has fed it:
+// on a disk of 100 GiB a message of full size. One mail of a large provider that
+// was held a week ago must not shut that provider out.
+const feederShare = 1024
+
+// feeder reports whether a peer has fed what is held for a tenant.
+func (r *rates) feeder(t envelope.TenantID, a netip.Addr, quota int64) bool {
+	n := r.fed.add(feeder{t, peerKey(a)}, 0, r.now())
+	return n > 0 && n >= quota/feederShare
+}
 
 // fills reports whether the peer has brought too much into the quarantine.
 func (r *rates) fills(a netip.Addr) bool {

@@ -141,11 +141,30 @@ func (s *session) count(tx *transaction, t envelope.TenantID) *refusal {
 	if tx.counted[t] {
 		return nil
 	}
+	if s.overfed(t) {
+		return &refuseTenantHeld
+	}
 	if !s.srv.rates.tenant(t) {
 		return &refuseTenantRate
 	}
 	tx.counted[t] = true
 	return nil
+}
+
+// overfed reports whether more than its share of the disk is held for a tenant
+// and this peer is one of those who brought it. Others are not told anything:
+// nobody fills another's disk, and nobody shuts a tenant's peers out by trying.
+func (s *session) overfed(t envelope.TenantID) bool {
+	if s.srv.Disk == nil {
+		return false
+	}
+	disk, err := s.srv.Disk()
+	if err != nil {
+		// A disk that does not answer stops MAIL already.
+		return false
+	}
+	quota := disk / 100 * int64(s.srv.Limits.HeldPercentPerTenant)
+	return s.srv.Spool.HeldBytes(t) >= quota && s.srv.rates.feeder(t, s.guard.peer, quota)
 }
 
 // add puts a recipient into its group; one named twice gets one copy.

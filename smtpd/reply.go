@@ -79,6 +79,7 @@ var (
 	refuseForeignSender   = refusal{"smtp.foreign_sender", reply(550, 5, 7, 1, "Sender is not allowed here")}
 	refusePeerRate        = refusal{"smtp.messages_per_address", reply(452, 4, 7, 0, "Too many messages, try again later")}
 	refuseTenantRate      = refusal{"smtp.messages_per_tenant", reply(452, 4, 7, 0, "Too many messages, try again later")}
+	refuseTenantHeld      = refusal{"smtp.held_bytes_of_tenant", reply(452, 4, 7, 0, "Too much mail from you is held, try again later")}
 	refuseHeldBytes       = refusal{"smtp.held_bytes", reply(452, 4, 7, 0, "Too much mail from you is held, try again later")}
 
 	// Messages.

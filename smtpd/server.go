@@ -62,6 +62,9 @@ type Server struct {
 	Senders *senderauth.Judge
 	// SenderRules are the current ones; required with Senders.
 	SenderRules func() *SenderRules
+	// Disk is the size of the disk that the spool is on, which the quotas of
+	// tenants are shares of; nil: there are none.
+	Disk func() (int64, error)
 	// Accepted is told of every entry that was made durable; may be nil.
 	Accepted func(e *envelope.Envelope)
 	// Refused is told the rule of everything that was refused, from a closed
@@ -224,7 +227,14 @@ func (s *Server) Connections() int { return s.gate.Connections() }
 
 // Held notes that a whole message was held. The peer that sends too many of
 // them within an hour gets 452: it must not fill the quarantine.
-func (s *Server) Held(e *envelope.Envelope) { s.rates.held(e.Peer.Addr, e.Size) }
+func (s *Server) Held(e *envelope.Envelope) {
+	s.rates.held(e.Peer.Addr, e.Size)
+	s.rates.feeds(e.Tenant, e.Peer.Addr, e.Size)
+}
+
+// WasHeld notes what was held before the start: it counts for the tenant's
+// share of the disk, and not for the last hour.
+func (s *Server) WasHeld(e *envelope.Envelope) { s.rates.feeds(e.Tenant, e.Peer.Addr, e.Size) }
 
 // refused logs a refusal of the session, in words for us, and returns the one
 // for the peer.

@@ -3,6 +3,8 @@ package smtpd
 import (
 	"bytes"
 	"strings"
+
+	"sekisho/internal/header"
 )
 
 // Bounds of what is looked at in the top header block; above every legal mail
@@ -12,6 +14,7 @@ const (
 	maxTopFields = 2_000
 	maxTopValue  = 998 // of a value kept for lists and searches; RFC 5322, 2.1.1
 	maxTopField  = 2 << 10
+	maxTopLists  = 64 << 10 // of a list of recipients, on listeners inside: a thousand addresses
 )
 
 // topBlock reads the top header block of a message that streams by: it counts
@@ -25,6 +28,9 @@ type topBlock struct {
 	received                 int // Received fields
 	own                      int // those that we wrote
 	from, messageID, subject string
+
+	lists bool     // keep what To and Cc say
+	shown []string // that is it
 
 	cur    []byte // the field being read
 	middle bool   // of a line
@@ -58,7 +64,11 @@ func (t *topBlock) Write(p []byte) (int, error) {
 			line, t.middle = p[:i+1], false
 		}
 		p = p[len(line):]
-		t.cur = append(t.cur, line[:min(len(line), maxTopField-len(t.cur))]...)
+		most := maxTopField
+		if t.lists {
+			most = maxTopLists
+		}
+		t.cur = append(t.cur, line[:min(len(line), most-len(t.cur))]...)
 		if t.bytes += len(line); t.bytes > maxTopBytes || t.fields > maxTopFields {
 			t.end()
 		}
@@ -85,6 +95,10 @@ func (t *topBlock) field() {
 			if t.wroteBy(v) {
 				t.own++
 			}
+		case "to", "cc":
+			if t.lists {
+				t.shown = append(t.shown, v)
+			}
 		case "from":
 			keep(&t.from, v)
 		case "message-id":
@@ -94,6 +108,22 @@ func (t *topBlock) field() {
 		}
 	}
 	t.cur = t.cur[:0]
+}
+
+// visible counts the addresses of To and Cc for which outside says so, each
+// once.
+func (t *topBlock) visible(outside func(domain string) bool) int {
+	seen := map[string]bool{}
+	for _, list := range t.shown {
+		ms, _ := header.ParseAddressList(list)
+		for _, m := range ms {
+			at := strings.LastIndexByte(m.Addr, '@')
+			if at >= 0 && outside(m.Addr[at+1:]) {
+				seen[strings.ToLower(m.Addr)] = true
+			}
+		}
+	}
+	return len(seen)
 }
 
 // keep keeps the first value of a field that stands there more than once.

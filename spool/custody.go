@@ -81,6 +81,8 @@ type Spool struct {
 	// MinFree is the disk space that must be free; zero is 1.5 times
 	// MaxMessage and 200 MiB.
 	MinFree int64
+
+	held heldBytes
 }
 
 // A Notifier is a journal that can say when there is something to claim.

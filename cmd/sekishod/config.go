@@ -972,6 +972,10 @@ func (c *config) limits() smtpd.Limits {
 
 		MessagesPerMinutePerAddress: v.Int("limits.messages_per_minute_per_address"),
 		MessagesPerMinutePerTenant:  v.Int("limits.messages_per_minute_per_tenant"),
+		MessagesPerMinutePerSender:  v.Int("limits.messages_per_minute_per_sender"),
+		VisibleRecipients:           v.Int("limits.visible_recipients"),
+		HeldPercentPerTenant:        v.Int("limits.held_bytes_per_tenant"),
+		HeldFor:                     v.Time("quarantine.retention"),
 		HeldBytesPerPeerHour:        v.Get("limits.held_bytes_per_peer_hour"),
 		Received:                    v.Int("limits.received_fields"),
 		OwnID:                       v.Int("limits.own_received"),

@@ -48,7 +48,7 @@ func newMetrics() *metrics {
 	}
 	// A counter that does not exist until its first event cannot be watched for
 	// a change.
-	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed"} {
+	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed", "sender-rate"} {
 		m.alarms.WithLabelValues(kind)
 	}
 	m.registry.MustRegister(m.received, m.refused, m.examined, m.took, m.failures, m.recipients, m.attempt, m.outgoing, m.down, m.last, m.alarms,

@@ -156,6 +156,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	dns := senderauth.NewDNS(c.Resolver)
 	g.server = &smtpd.Server{
 		Hostname: c.Hostname, Limits: c.limits(), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
+		Disk:     g.disk,
 		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
 		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
 		Senders:  &senderauth.Judge{Resolver: senderauth.NewResolver(dns, time.Now)}, SenderRules: func() *smtpd.SenderRules { return g.current.Load().senders },
@@ -228,6 +229,11 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	g.run(&g.work, func() { pipe.Run(workCtx) })
 	g.run(&g.work, func() { out.Run(workCtx) })
 	g.run(&g.work, func() { g.maintain(workCtx, quar) })
+	g.run(&g.work, func() {
+		if err := g.spool.CountHeld(workCtx, g.server.WasHeld); err != nil && workCtx.Err() == nil {
+			log.Error("count held", "err", err)
+		}
+	})
 	g.run(&g.work, func() {
 		select {
 		case <-g.store.Failed():
@@ -412,6 +418,15 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 			}
 		}
 	}
+}
+
+// disk is the size of the disk that the data directory is on.
+func (g *gateway) disk() (int64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(g.config.DataDir, &fs); err != nil {
+		return 0, fmt.Errorf("statfs: %w", err)
+	}
+	return int64(fs.Blocks) * fs.Bsize, nil
 }
 
 // trim keeps the originals of delivered mail within their share of the disk.
