@@ -44,25 +44,70 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 		j.hold(sanitize.ClassPoison, "poison", errors.New("the gateway stopped several times while it had this message in hand"))
 		return
 	}
-	m, err := d.open(ctx, &e)
+	stops, results, err := d.stops(&e)
+	if err == nil && len(results) == 0 && e.Tampered == "" {
+		if rs, away := d.away(&e, stops); away && !j.dueToTell() {
+			j.results = rs
+			j.finish()
+			return
+		}
+	}
+	m, oerr := d.open(ctx, &e)
+	if oerr != nil {
+		// What was tampered with counts before what the row seems to say.
+		j.refuse(ctx, oerr)
+		return
+	}
+	defer m.close()
 	if err != nil {
 		j.refuse(ctx, err)
 		return
 	}
-	defer m.close()
 	j.m = m
 	if m.strayEnd {
 		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
 		return
 	}
-	stops, results, err := d.stops(&e)
-	if err != nil {
-		j.refuse(ctx, err)
-		return
-	}
 	d.visit(run, ctx, j, &e, m, stops, results)
 	j.finish()
 }
+
+// away gives the results of a message that can be served at none of its stops
+// just now: each is down, or has all the messages waiting that it may. Nothing
+// is read for it and no seal is looked at, since nothing is sent; of fifty
+// thousand that come back for a dead hop, that is all there is to do.
+func (d *Delivery) away(e *spool.Entry, stops []stop) ([]result, bool) {
+	var rs []result
+	for _, s := range stops {
+		key := s.to.key()
+		t := d.downTrouble(key)
+		if t == nil {
+			comeAgain, full := d.lanes.full(key, d.most(s.to.hop))
+			if !full {
+				return nil, false
+			}
+			t = d.parkedTrouble(comeAgain)
+		}
+		for _, a := range s.as {
+			rs = append(rs, t.result(s.to.hop, a))
+		}
+	}
+	return rs, len(rs) > 0
+}
+
+func (d *Delivery) downTrouble(key string) *trouble {
+	if why := d.hops.isDown(key); why != "" {
+		return &trouble{status: "4.4.1", answer: "hop is down: " + why}
+	}
+	return nil
+}
+
+func (d *Delivery) parkedTrouble(comeAgain time.Duration) *trouble {
+	return &trouble{outcome: parked, answer: "waiting for a slot", due: d.now().Add(comeAgain)}
+}
+
+// most is how many messages may wait for a hop in the window.
+func (d *Delivery) most(hop routing.Hop) int { return max(2*d.slotsOf(hop), d.Window/2) }
 
 // stop is one destination and the recipients it is to get.
 type stop struct {
@@ -172,13 +217,12 @@ func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s 
 	if t := v.down(); t != nil {
 		return v.end(t)
 	}
-	slots := d.slotsOf(s.to.hop)
-	l, comeAgain, err := d.lanes.slot(run, v.key, slots, max(2*slots, d.Window/2))
+	l, comeAgain, err := d.lanes.slot(run, v.key, d.slotsOf(s.to.hop), d.most(s.to.hop))
 	switch {
 	case err != nil:
 		return v.end(&trouble{outcome: interrupted, answer: "cut off while waiting for a slot"})
 	case l == nil:
-		return v.end(&trouble{outcome: parked, answer: "waiting for a slot", due: d.now().Add(comeAgain)})
+		return v.end(d.parkedTrouble(comeAgain))
 	}
 	defer d.lanes.release(v.key, l)
 	// It may have gone down while this one waited.
@@ -208,12 +252,7 @@ type calling struct {
 	last    *trouble // why the last host was not reached
 }
 
-func (v *calling) down() *trouble {
-	if why := v.d.hops.isDown(v.key); why != "" {
-		return &trouble{status: "4.4.1", answer: "hop is down: " + why}
-	}
-	return nil
-}
+func (v *calling) down() *trouble { return v.d.downTrouble(v.key) }
 
 // end gives everybody a result that has none yet: what a server said to it, or
 // else why none was reached.

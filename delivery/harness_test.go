@@ -42,6 +42,8 @@ type world struct {
 	spool  *spool.Spool
 	signer *seal.Signer
 	log    *logged
+	// patience is how long until waits; zero is 20 s.
+	patience time.Duration
 
 	mu     sync.Mutex
 	offset time.Duration
@@ -169,6 +171,18 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 	return n.DialContext(ctx, network, to)
 }
 
+// counting is dial that counts how often an address was dialled.
+func (w *world) counting(address string, n *int) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, to string) (net.Conn, error) {
+		if to == address {
+			w.mu.Lock()
+			*n++
+			w.mu.Unlock()
+		}
+		return w.dial(ctx, network, to)
+	}
+}
+
 func (w *world) dialled() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -293,10 +307,11 @@ func (w *world) start() (stop func()) {
 
 func (w *world) until(what string, ok func() bool) {
 	w.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	patience := max(w.patience, 20*time.Second)
+	deadline := time.Now().Add(patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("after 20 s it is not so that %s; log:\n%s", what, w.log)
+			w.t.Fatalf("after %v it is not so that %s; log:\n%s", patience, what, w.log)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -14,8 +14,10 @@ const (
 	// servers, which know us. limits.md.
 	slotsNamed = 20
 	// parkMost bounds how long an entry is sent away for. A hop that becomes
-	// quick again waits no longer than that for its queue.
-	parkMost = time.Minute
+	// quick again waits no longer than that for its queue; and of fifty thousand
+	// that wait for a slow one, two hundred a second come back to be sent away
+	// again.
+	parkMost = 5 * time.Minute
 )
 
 // destination is where connections are counted and kept: a hop of named hosts,
@@ -53,6 +55,19 @@ func (l *lane) every(now time.Time) time.Duration {
 	return max(l.pace, now.Sub(l.ended)/8)
 }
 
+// away is when one that finds no room is to come again: a little sooner than
+// the destination has been serving, one after the other.
+func (l *lane) away(now time.Time) time.Duration {
+	if l.lastDue.Before(now) {
+		l.lastDue = now
+	}
+	l.lastDue = l.lastDue.Add(l.every(now) * 7 / 10)
+	if l.lastDue.Sub(now) > parkMost {
+		l.lastDue = now.Add(parkMost)
+	}
+	return l.lastDue.Sub(now)
+}
+
 // lanes are all destinations that somebody uses just now.
 type lanes struct {
 	mu     sync.Mutex
@@ -76,15 +91,7 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 		ls.m[key] = l
 	}
 	if l.users >= most {
-		now := time.Now()
-		if l.lastDue.Before(now) {
-			l.lastDue = now
-		}
-		l.lastDue = l.lastDue.Add(l.every(now) * 7 / 10)
-		if l.lastDue.Sub(now) > parkMost {
-			l.lastDue = now.Add(parkMost)
-		}
-		wait := l.lastDue.Sub(now)
+		wait := l.away(time.Now())
 		ls.mu.Unlock()
 		return nil, wait, nil
 	}
@@ -97,6 +104,27 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 		ls.leave(key, l)
 		return nil, 0, ctx.Err()
 	}
+}
+
+// full is slot for one that does not want to wait: when to come again, if there
+// is no room.
+func (ls *lanes) full(key string, most int) (comeAgain time.Duration, full bool) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.m[key]; l != nil && l.users >= most {
+		return l.away(time.Now()), true
+	}
+	return 0, false
+}
+
+// users is the number of messages that have a slot there or wait for one.
+func (ls *lanes) users(key string) int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l := ls.m[key]; l != nil {
+		return l.users
+	}
+	return 0
 }
 
 // release gives a slot back.

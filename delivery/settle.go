@@ -183,6 +183,13 @@ func (j *job) commit() {
 	j.keep()
 }
 
+// dueToTell reports whether somebody may have to be told something if the
+// message does not go now: that it is late, or given up.
+func (j *job) dueToTell() bool {
+	age := j.d.now().Sub(born(&j.e))
+	return age >= j.d.Life || age >= j.d.Late && !j.e.Delayed
+}
+
 // relayed prepares what is told of those that were sent. That cannot be put
 // off, unlike the word about a failure: they would be sent again.
 func (j *job) relayed(rs []result) telling {

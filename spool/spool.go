@@ -114,6 +114,10 @@ type Journal interface {
 	Take(ctx context.Context, t envelope.TenantID, id envelope.ID, s State) (Entry, error)
 	// Renew prolongs the lease of e. ErrLost if it is gone.
 	Renew(ctx context.Context, e Entry) error
+	// Hasten makes entries of state s due at now that are due later and in
+	// nobody's hand, and returns their number. Ids that are none of these are
+	// passed over. It need not survive a power cut.
+	Hasten(ctx context.Context, s State, ids []envelope.ID, now time.Time) (int, error)
 	// Settle commits a change and gives the lease up. ErrLost if it is gone.
 	// Update gets a copy of e; the envelope it cannot change.
 	Settle(ctx context.Context, e Entry, c Change) error

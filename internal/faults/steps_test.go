@@ -70,6 +70,11 @@ func (j *stepJournal) Renew(ctx context.Context, e spool.Entry) error {
 	return j.s.around("Journal.Renew", func() error { return j.Store.Renew(ctx, e) })
 }
 
+func (j *stepJournal) Hasten(ctx context.Context, st spool.State, ids []envelope.ID, now time.Time) (n int, err error) {
+	err = j.s.around("Journal.Hasten", func() error { n, err = j.Store.Hasten(ctx, st, ids, now); return err })
+	return n, err
+}
+
 func (j *stepJournal) Settle(ctx context.Context, e spool.Entry, c spool.Change) error {
 	return j.s.around("Journal.Settle", func() error { return j.Store.Settle(ctx, e, c) })
 }
@@ -200,6 +205,11 @@ func life(s *site, p *progress) error {
 			return err
 		}
 		p.queued[e.Envelope.ID] = digest
+	}
+	for id := range p.queued {
+		if _, err := s.Hasten(ctx, spool.Queued, []envelope.ID{id}, time.Now().Add(-time.Minute)); err != nil {
+			return err
+		}
 	}
 	if es, err = s.Claim(ctx, spool.Queued, time.Now().Add(time.Minute), 10); err != nil {
 		return err

@@ -71,7 +71,8 @@ func Full(tenant envelope.TenantID, due time.Time) spool.Entry {
 		Parts: []sanitize.Part{{Path: "2", Name: "見積.xlsm", Kind: "xlsm", Findings: []sanitize.Finding{{Rule: "ooxml.vba", Action: sanitize.Removed}}}}}
 	e.Verdict = policy.Verdict{Action: policy.Deliver, Rule: "treated", Reasons: []string{"r"}}
 	e.Release = &policy.Release{By: "officer", Reason: "asked by telephone", At: due.UTC().Truncate(time.Microsecond)}
-	e.Attempts = 3
+	e.Envelope.DSN = &envelope.DSN{Return: "HDRS", EnvID: "x", To: []envelope.RecipientDSN{{To: e.Envelope.To[0], Notify: envelope.NotifyNever, Original: "rfc822;a"}}}
+	e.Attempts, e.Delayed = 3, true
 	e.Err = "421 later"
 	e.Expires = e.Due.Add(14 * 24 * time.Hour)
 	return e
@@ -161,6 +162,7 @@ func Run(t *testing.T, newJournal func(t *testing.T) spool.Journal) {
 		{"LeaseThatRanOutIsADeath", leaseRunsOut},
 		{"SuspectsComeOneAtATime", suspects},
 		{"RenewKeepsTheLease", renew},
+		{"HastenBringsForwardWhatWaits", hasten},
 		{"SettleNeedsTheLease", settleNeedsLease},
 		{"SettleWritesEntrySpawnAndEventsTogether", settleTogether},
 		{"SettleThatFailsChangesNothing", settleFails},
@@ -552,6 +554,30 @@ func renew(t *testing.T, j spool.Journal) {
 	}
 	if err := j.Renew(t.Context(), e); !errors.Is(err, spool.ErrLost) {
 		t.Errorf("renew without a lease: got %v, want ErrLost", err)
+	}
+}
+
+func hasten(t *testing.T, j spool.Journal) {
+	later := start.Add(time.Hour)
+	waits, other, held, mine, early := Full("town", later), Full("city", later), Entry("town", later), Full("town", start), Full("town", start.Add(-time.Minute))
+	held.State = spool.Held
+	held.Verdict = policy.Verdict{Action: policy.Hold}
+	insert(t, j, waits, other, held, mine, early)
+	if got := claim(t, j, spool.Queued, start, 1); len(got) != 1 || got[0].Envelope.ID != early.Envelope.ID {
+		t.Fatalf("claimed %v, want %s", ids(got), early.Envelope.ID)
+	}
+	n, err := j.Hasten(t.Context(), spool.Queued, []envelope.ID{waits.Envelope.ID, other.Envelope.ID, held.Envelope.ID, mine.Envelope.ID, early.Envelope.ID, envelope.NewID(start)}, start)
+	if err != nil || n != 2 {
+		t.Fatalf("%d were brought forward, %v; want 2: not one that is held, due, in hand or not there", n, err)
+	}
+	got, err := j.Get(t.Context(), "", waits.Envelope.ID)
+	if want := waits; err != nil || !got.Due.Equal(start) {
+		t.Errorf("due %s, %v; want %s instead of %s", got.Due, err, start, want.Due)
+	} else if want.Due = got.Due; !cmp.Equal(got, want, same) {
+		t.Errorf("more was changed than when it is due: %s", cmp.Diff(want, got, same))
+	}
+	if got := ids(claim(t, j, spool.Queued, start, 10)); len(got) != 3 || !slices.Contains(got, waits.Envelope.ID) || !slices.Contains(got, other.Envelope.ID) {
+		t.Errorf("claimed %v, want the three that wait", got)
 	}
 }
 
