@@ -50,6 +50,9 @@ type Pipeline struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Workers   int // messages examined at once; zero: 1
+	// Tenants is how many tenants the examiner serves beside one another
+	// without starting anything; zero: any number.
+	Tenants int
 	// Held is told of every whole message held, so that a peer that fills the
 	// quarantine is slowed; may be nil.
 	Held func(e *envelope.Envelope)
@@ -72,6 +75,12 @@ type Run struct {
 // window is how many entries are claimed at a time. The rest waits in the
 // journal, not in memory.
 const window = 16
+
+// turn is how many messages of a tenant are examined in a row when more tenants
+// have mail than the examiner can serve beside one another. Two processes are
+// started for such a turn, which cost as much as some six short texts each; and
+// the mail of the others waits for no longer than these take.
+const turn = 12
 
 // company is how long a free slot waits for others, so that one claim fills
 // many: each is a transaction. While most slots are free nothing waits.
@@ -115,7 +124,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		}
 		last = time.Now()
 		free := workers - len(slots)
-		entries, err := p.Spool.Claim(ctx, spool.Received, p.Now(), min(free, window))
+		entries, err := p.Spool.ClaimInTurns(ctx, spool.Received, p.Now(), min(free, window), spool.Turns{Seats: p.Tenants, Run: turn})
 		if err != nil && ctx.Err() == nil {
 			p.Log.Error("claim", "err", err)
 		}

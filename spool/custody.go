@@ -93,6 +93,31 @@ type Notifier interface {
 	Changed(s State) <-chan struct{}
 }
 
+// Turns says how the turns of tenants are given. The zero value gives every
+// tenant with work the same share of every claim.
+type Turns struct {
+	// Seats is how many tenants can be served beside one another at no cost.
+	Seats int
+	// Run is how many entries in a row a tenant gets when more than Seats of
+	// them have work, so that whatever has to be made ready for a tenant is
+	// made ready once for all of these.
+	Run int
+}
+
+// A TurnTaker is a journal whose claims can follow Turns.
+type TurnTaker interface {
+	// ClaimInTurns is Claim, by these turns.
+	ClaimInTurns(ctx context.Context, s State, now time.Time, n int, turns Turns) ([]Entry, error)
+}
+
+// ClaimInTurns is the journal's, or its Claim.
+func (s *Spool) ClaimInTurns(ctx context.Context, st State, now time.Time, n int, turns Turns) ([]Entry, error) {
+	if t, ok := s.Journal.(TurnTaker); ok {
+		return t.ClaimInTurns(ctx, st, now, n, turns)
+	}
+	return s.Claim(ctx, st, now, n)
+}
+
 // An Inliner is a journal that stores the bytes of small blobs (Ref.Inline)
 // in the transaction of the row that names them, and deletes them when no row
 // does any more.

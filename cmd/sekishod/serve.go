@@ -43,6 +43,10 @@ import (
 	"sekisho/tenant"
 )
 
+// laneTenants is how many workers of the text lane live at a time: as many
+// tenants have one without a start (limits.md).
+const laneTenants = 16
+
 // gateway is the running daemon: the rooms, wired top to bottom.
 type gateway struct {
 	config  *config
@@ -186,7 +190,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
 		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
-			Spares: runtime.NumCPU(), Lanes: 16, Processes: max(2, runtime.NumCPU()),
+			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}
 		examiner = g.runner
 	}
@@ -199,7 +203,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 			return nil
 		},
 		Retention: retention, Originals: originals,
-		Log: log, Now: time.Now, Workers: 32, Held: g.server.Held, Alarm: alarm,
+		Log: log, Now: time.Now, Workers: 32, Tenants: laneTenants, Held: g.server.Held, Alarm: alarm,
 		Examined: g.metrics.examinedRun,
 	}
 

@@ -203,6 +203,7 @@ func (r *Runner) Close() {
 	var idle []*laneWorker
 	for _, l := range []*lane{&r.treating, &r.verifying} {
 		l.closed = true
+		r.admit(l) // those who wait go elsewhere
 		for _, w := range l.workers {
 			if !w.busy {
 				idle = append(idle, w)

@@ -41,12 +41,32 @@ var errDeclined = errors.New("the lane declined")
 // errFull says that every worker of the lane is at work for somebody else.
 var errFull = errors.New("the lane is full")
 
+// laneWait is how long messages of other tenants, whose workers are there, may
+// go before one that needs a start: with more tenants than workers a start for
+// every message would cost all of them more than this.
+const laneWait = 100 * time.Millisecond
+
 // A lane holds the workers for one task, several for a tenant if its messages
-// come at the same time.
+// come at the same time and nobody else needs the room.
 type lane struct {
 	workers []*laneWorker // the least recently used first
-	slots   chan struct{}
+	queue   []*passenger  // who waits for one, in order
+	serving int           // messages that have one
 	closed  bool
+}
+
+// A passenger is a message that waits for a worker of its tenant.
+type passenger struct {
+	tenant string
+	since  time.Time
+	seat   chan seat // gets one
+}
+
+// A seat is a worker in a message's hand.
+type seat struct {
+	w     *laneWorker
+	fresh bool // it has to be started
+	err   error
 }
 
 type laneWorker struct {
@@ -90,14 +110,7 @@ func (r *Runner) laneFor(o *sanitize.Options, in *os.File) *lane {
 // inLane serves one message in the lane. Any error means that the message
 // needs a process of its own; one but errDeclined costs the worker its life.
 func (r *Runner) inLane(ctx context.Context, l *lane, o *sanitize.Options, in *os.File) (*Result, error) {
-	// No more at a time than there are cores: a tenant's messages would start
-	// workers that then share the same cores, and each costs some megabytes.
-	free, err := r.slot(ctx, &l.slots)
-	if err != nil {
-		return nil, err
-	}
-	defer free()
-	w, err := r.board(l, o.Lane)
+	w, err := r.board(ctx, l, o.Lane)
 	if err != nil {
 		return nil, err
 	}
@@ -117,49 +130,119 @@ func (r *Runner) inLane(ctx context.Context, l *lane, o *sanitize.Options, in *o
 	return res, err
 }
 
-// board finds a worker of the tenant, or starts one.
-func (r *Runner) board(l *lane, tenant string) (*laneWorker, error) {
-	w, fresh, err := r.seat(l, tenant)
-	if err != nil || !fresh {
-		return w, err
+// board waits for a worker of the tenant, and starts it if need be.
+func (r *Runner) board(ctx context.Context, l *lane, tenant string) (*laneWorker, error) {
+	p := &passenger{tenant: tenant, since: time.Now(), seat: make(chan seat, 1)}
+	r.mu.Lock()
+	l.queue = append(l.queue, p)
+	r.admit(l)
+	r.mu.Unlock()
+	var s seat
+	select {
+	case s = <-p.seat:
+	case <-ctx.Done():
+		r.mu.Lock()
+		if i := slices.Index(l.queue, p); i >= 0 {
+			l.queue = slices.Delete(l.queue, i, i+1)
+			r.mu.Unlock()
+			return nil, fmt.Errorf("worker: %w", context.Cause(ctx))
+		}
+		r.mu.Unlock()
+		s = <-p.seat // it came at the same moment
 	}
-	if err := w.start(r); err != nil {
+	if s.err != nil || !s.fresh {
+		return s.w, s.err
+	}
+	if err := s.w.start(r); err != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		l.workers = slices.DeleteFunc(l.workers, func(v *laneWorker) bool { return v == w })
+		l.workers = slices.DeleteFunc(l.workers, func(v *laneWorker) bool { return v == s.w })
+		l.serving--
+		r.admit(l)
 		return nil, err
 	}
-	return w, nil
+	return s.w, nil
+}
+
+// admit gives workers to those who wait. No more at a time than there are
+// cores: a tenant's messages would start workers that then share the same
+// cores, and each costs some megabytes. The caller holds the lock.
+func (r *Runner) admit(l *lane) {
+	for len(l.queue) > 0 && (r.Processes == 0 || l.serving < r.Processes || l.closed) {
+		i, s := r.next(l)
+		if i < 0 {
+			return
+		}
+		p := l.queue[i]
+		l.queue = slices.Delete(l.queue, i, i+1)
+		if s.err == nil {
+			s.w.busy = true
+			l.serving++
+		}
+		p.seat <- s
+	}
+}
+
+// next picks who is served next: first the one who has waited long, then those
+// whose worker is there, then the others. It returns -1 when all have to wait.
+func (r *Runner) next(l *lane) (int, seat) {
+	if l.closed {
+		return 0, seat{err: os.ErrClosed}
+	}
+	if time.Since(l.queue[0].since) >= laneWait {
+		if s, ok := r.seat(l, l.queue[0].tenant); ok {
+			return 0, s
+		}
+	}
+	for i, p := range l.queue {
+		if w := l.idle(p.tenant); w != nil {
+			w.idle.Stop()
+			return i, seat{w: w}
+		}
+	}
+	for i, p := range l.queue {
+		if s, ok := r.seat(l, p.tenant); ok {
+			return i, s
+		}
+	}
+	return -1, seat{}
+}
+
+// idle finds a worker of the tenant that waits.
+func (l *lane) idle(tenant string) *laneWorker {
+	for _, w := range l.workers {
+		if w.tenant == tenant && !w.busy && w.alive() {
+			return w
+		}
+	}
+	return nil
 }
 
 // seat finds a worker of the tenant that waits, or makes room for a fresh one.
-func (r *Runner) seat(l *lane, tenant string) (w *laneWorker, fresh bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if l.closed {
-		return nil, false, os.ErrClosed
-	}
-	for _, w := range l.workers {
-		if w.tenant == tenant && !w.busy && w.alive() {
-			w.busy = true
-			w.idle.Stop()
-			return w, false, nil
-		}
+// It returns false when the tenant has one that is at work and a second would
+// take another tenant's place.
+func (r *Runner) seat(l *lane, tenant string) (seat, bool) {
+	if w := l.idle(tenant); w != nil {
+		w.idle.Stop()
+		return seat{w: w}, true
 	}
 	if len(l.workers) >= r.Lanes {
+		if slices.ContainsFunc(l.workers, func(w *laneWorker) bool { return w.tenant == tenant && w.busy }) {
+			return seat{}, false
+		}
 		i := slices.IndexFunc(l.workers, func(w *laneWorker) bool { return !w.busy })
 		if i < 0 {
-			return nil, false, errFull
+			return seat{err: errFull}, true
 		}
 		old := l.workers[i]
 		l.workers = slices.Delete(l.workers, i, i+1)
 		go old.dismiss()
 	}
-	w = &laneWorker{tenant: tenant, busy: true}
+	w := &laneWorker{tenant: tenant}
 	w.idle = time.AfterFunc(laneIdle, func() { r.stranded(l, w) })
 	w.idle.Stop()
 	l.workers = append(l.workers, w)
-	return w, true, nil
+	return seat{w: w, fresh: true}, true
 }
 
 func (w *laneWorker) alive() bool {
@@ -177,6 +260,8 @@ func (r *Runner) leave(l *lane, w *laneWorker, well bool) {
 	defer r.mu.Unlock()
 	w.busy = false
 	w.served++
+	l.serving--
+	defer r.admit(l)
 	i := slices.Index(l.workers, w)
 	if i >= 0 {
 		l.workers = slices.Delete(l.workers, i, i+1)

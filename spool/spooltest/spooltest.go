@@ -157,6 +157,7 @@ func Run(t *testing.T, newJournal func(t *testing.T) spool.Journal) {
 		{"WhatIsNoEntryIsRefused", whatIsNoEntryIsRefused},
 		{"ClaimTakesWhatIsDueOldestFirst", claimOrder},
 		{"ClaimGivesEveryTenantItsTurn", claimFair},
+		{"ClaimInTurnsGivesSeveralInARow", claimTurns},
 		{"OneOfTwoClaimersGetsAnEntry", claimers},
 		{"WhatIsInHandIsNotTaken", inHand},
 		{"LeaseThatRanOutIsADeath", leaseRunsOut},
@@ -415,6 +416,62 @@ func claimFair(t *testing.T, j spool.Journal) {
 	}
 	if got := len(claim(t, j, spool.Received, late, 1000)); got != 100-7 {
 		t.Errorf("what is left: %d, want 93", got)
+	}
+}
+
+func claimTurns(t *testing.T, j spool.Journal) {
+	taker, ok := j.(spool.TurnTaker)
+	if !ok {
+		t.Skip("this journal knows no turns")
+	}
+	const tenants, each, run = 5, 10, 4
+	late := start.Add(time.Hour)
+	var es []spool.Entry
+	for i := range tenants * each { // in random order, as they come
+		es = append(es, Entry(envelope.TenantID("town"+string(rune('a'+i*7%tenants))), start.Add(time.Duration(i)*time.Second)))
+	}
+	insert(t, j, es...)
+	var got []spool.Entry
+	for i := 0; len(got) < len(es); i++ {
+		n := []int{1, 1, 2}[i%3] // within a claim the oldest comes first
+		more, err := taker.ClaimInTurns(t.Context(), spool.Received, late, n, spool.Turns{Seats: 1, Run: run})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(more) != min(n, len(es)-len(got)) {
+			t.Fatalf("claim of %d after %d: %d", n, len(got), len(more))
+		}
+		got = append(got, more...)
+	}
+	// Every tenant's turn comes once in a round, and its own come by age.
+	turns, last := map[envelope.TenantID]int{}, map[envelope.TenantID]time.Time{}
+	for i, e := range got {
+		of := e.Envelope.Tenant
+		if i == 0 || got[i-1].Envelope.Tenant != of {
+			turns[of]++
+		}
+		if e.Due.Before(last[of]) {
+			t.Errorf("%s: %s after %s", of, e.Due, last[of])
+		}
+		last[of] = e.Due
+		if i >= run && i < tenants*run && got[i-run].Envelope.Tenant == of {
+			t.Errorf("the %d. is of %s, whose turn it was", i, of)
+		}
+	}
+	for of, n := range turns {
+		if n != (each+run-1)/run {
+			t.Errorf("%s had its %d in %d turns", of, each, n)
+		}
+	}
+	// As long as there are seats for all, every claim is shared.
+	insert(t, j, Entry("flooded", start), Entry("flooded", start), Entry("flooded", start), Entry("small", late))
+	more, err := taker.ClaimInTurns(t.Context(), spool.Received, late, 2, spool.Turns{Seats: tenants + 2, Run: run})
+	if err != nil || len(more) != 2 || more[0].Envelope.Tenant == more[1].Envelope.Tenant {
+		var of []envelope.TenantID
+		for _, e := range more {
+			of = append(of, e.Envelope.Tenant)
+		}
+		t.Errorf("a claim of two with a seat for everybody is for %v (%v), want both", of, err)
 	}
 }
 

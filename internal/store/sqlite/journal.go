@@ -73,6 +73,11 @@ func (t *tx) wake(r *row, now int64) {
 
 // Claim is spool.Journal's.
 func (s *Store) Claim(ctx context.Context, st spool.State, now time.Time, n int) ([]spool.Entry, error) {
+	return s.ClaimInTurns(ctx, st, now, n, spool.Turns{})
+}
+
+// ClaimInTurns is spool.TurnTaker's.
+func (s *Store) ClaimInTurns(ctx context.Context, st spool.State, now time.Time, n int, turns spool.Turns) ([]spool.Entry, error) {
 	if n <= 0 {
 		return nil, nil
 	}
@@ -80,7 +85,7 @@ func (s *Store) Claim(ctx context.Context, st spool.State, now time.Time, n int)
 	var es []spool.Entry
 	err := s.hurry(ctx, func(t *tx) error {
 		for len(es) < n {
-			rows, err := t.due(st, now, n-len(es))
+			rows, err := t.due(st, now, n-len(es), turns)
 			if err != nil {
 				return err
 			}
@@ -171,7 +176,7 @@ func (t *tx) damaged(r *row, why error) error {
 }
 
 // due picks the rows to lease, in the order in which they are due.
-func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
+func (t *tx) due(st spool.State, now time.Time, n int, turns spool.Turns) ([]row, error) {
 	at := now.UnixMicro()
 	switch st {
 	case spool.Received, spool.Queued:
@@ -190,7 +195,7 @@ func (t *tx) due(st spool.State, now time.Time, n int) ([]row, error) {
 		}
 		picked = append(picked, rows...)
 	}
-	rows, err := t.fair(st, at, n-len(picked))
+	rows, err := t.fair(st, at, n-len(picked), turns)
 	if err != nil {
 		return nil, err
 	}
@@ -218,10 +223,10 @@ var (
 	}
 )
 
-// fair picks up to n rows, as many from every tenant that has work: fifty
-// thousand mails to one do not keep the mail of the others waiting. The turn
-// goes on where it ended the last time.
-func (t *tx) fair(st spool.State, at int64, n int) ([]row, error) {
+// fair picks up to n rows, as many from every tenant that has work, or by turns
+// of several in a row: fifty thousand mails to one do not keep the mail of the
+// others waiting. The turn goes on where it ended the last time.
+func (t *tx) fair(st spool.State, at int64, n int, turns spool.Turns) ([]row, error) {
 	if n <= 0 {
 		return nil, nil
 	}
@@ -229,17 +234,31 @@ func (t *tx) fair(st spool.State, at int64, n int) ([]row, error) {
 	if err != nil || len(tenants) == 0 {
 		return nil, err
 	}
-	first, _ := slices.BinarySearch(tenants, t.s.turn[st]+"\x00") // the one after
+	turn := &t.s.turn[st]
+	share, left := max(1, n/len(tenants)), 0
+	if turns.Seats > 0 && len(tenants) > turns.Seats {
+		share = max(share, turns.Run)
+		left = share - turn.had // in the turn that has begun
+	}
+	first, found := slices.BinarySearch(tenants, turn.tenant)
+	if found && left <= 0 {
+		first++ // the one after
+	}
+	if !found {
+		left = 0
+	}
 	tenants = slices.Concat(tenants[first:], tenants[:first])
-	share := max(1, n/len(tenants))
 	var picked []row
 	for round := 0; round < 2 && len(picked) < n; round++ {
 		seen := map[int64]bool{}
 		for i := range picked {
 			seen[picked[i].seq] = true
 		}
-		for _, tenant := range tenants {
+		for i, tenant := range tenants {
 			want := min(share, n-len(picked))
+			if round == 0 && i == 0 && left > 0 {
+				want = min(left, n)
+			}
 			if round == 1 {
 				want = n // what the others left over; those picked come again and are passed over
 			}
@@ -247,11 +266,21 @@ func (t *tx) fair(st spool.State, at int64, n int) ([]row, error) {
 			if err != nil {
 				return nil, err
 			}
+			had := 0
 			for i := range rows {
 				if !seen[rows[i].seq] && len(picked) < n {
 					picked = append(picked, rows[i])
-					t.s.turn[st] = tenant
+					had++
 				}
+			}
+			switch {
+			case had > 0 && tenant == turn.tenant:
+				turn.had += had
+			case had > 0:
+				turn.tenant, turn.had = tenant, had
+			}
+			if had < want && tenant == turn.tenant {
+				turn.had = max(turn.had, turns.Run) // it has no more: the turn is over
 			}
 			if len(picked) == n {
 				break

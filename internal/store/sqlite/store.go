@@ -88,8 +88,14 @@ type Store struct {
 	// Used by the writing goroutine alone.
 	head    head
 	hasty   bool                    // commits do not wait for the disk just now
-	turn    [spool.Done + 1]string  // the tenant whose turn was last
+	turn    [spool.Done + 1]turn    // whose turn was last
 	suspect [spool.Done + 1]suspect // the entry with deaths that is in hand
+}
+
+// turn is a tenant's, and how many entries it got in it.
+type turn struct {
+	tenant string
+	had    int
 }
 
 type suspect struct {
