@@ -163,11 +163,11 @@ func (b *bench) relay(g *target, want func(string) bool, reference map[string]fl
 			name := fmt.Sprintf("%s.%s.c%d", g.name, k.name, c)
 			// A first run, not counted, warms up and says how many messages
 			// make a run of the time asked for.
-			first, err := b.load(g, data, c, max(20, 2*c))
+			first, err := b.load(g, data, c, max(20, 2*c, 8*b.tenants))
 			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			n := min(max(50, 2*c, int(first.delivered*b.seconds.Seconds())), 50_000)
+			n := min(max(50, 2*c, 20*b.tenants, int(first.delivered*b.seconds.Seconds())), 50_000)
 			var all []run
 			for range b.runs {
 				r, err := b.load(g, data, c, n)

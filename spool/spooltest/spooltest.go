@@ -454,12 +454,12 @@ func claimTurns(t *testing.T, j spool.Journal) {
 			t.Errorf("%s: %s after %s", of, e.Due, last[of])
 		}
 		last[of] = e.Due
-		if i >= run && i < tenants*run && got[i-run].Envelope.Tenant == of {
-			t.Errorf("the %d. is of %s, whose turn it was", i, of)
+		if i < tenants*run && turns[of] > 1 {
+			t.Errorf("the %d. is of %s, which had its turn before others", i, of)
 		}
 	}
 	for of, n := range turns {
-		if n != (each+run-1)/run {
+		if n > (each+run-1)/run {
 			t.Errorf("%s had its %d in %d turns", of, each, n)
 		}
 	}

@@ -223,9 +223,9 @@ var (
 	}
 )
 
-// fair picks up to n rows, as many from every tenant that has work, or by turns
-// of several in a row: fifty thousand mails to one do not keep the mail of the
-// others waiting. The turn goes on where it ended the last time.
+// fair picks up to n rows, as many from every tenant that has work: fifty
+// thousand mails to one do not keep the mail of the others waiting. The turn
+// goes on where it ended the last time.
 func (t *tx) fair(st spool.State, at int64, n int, turns spool.Turns) ([]row, error) {
 	if n <= 0 {
 		return nil, nil
@@ -234,31 +234,22 @@ func (t *tx) fair(st spool.State, at int64, n int, turns spool.Turns) ([]row, er
 	if err != nil || len(tenants) == 0 {
 		return nil, err
 	}
-	turn := &t.s.turn[st]
-	share, left := max(1, n/len(tenants)), 0
 	if turns.Seats > 0 && len(tenants) > turns.Seats {
-		share = max(share, turns.Run)
-		left = share - turn.had // in the turn that has begun
+		return t.inTurns(st, at, n, turns.Run, tenants)
 	}
-	first, found := slices.BinarySearch(tenants, turn.tenant)
-	if found && left <= 0 {
-		first++ // the one after
-	}
-	if !found {
-		left = 0
-	}
+	turn := &t.s.turn[st]
+	turn.had = 0
+	first, _ := slices.BinarySearch(tenants, turn.tenant+"\x00") // the one after
 	tenants = slices.Concat(tenants[first:], tenants[:first])
+	share := max(1, n/len(tenants))
 	var picked []row
 	for round := 0; round < 2 && len(picked) < n; round++ {
 		seen := map[int64]bool{}
 		for i := range picked {
 			seen[picked[i].seq] = true
 		}
-		for i, tenant := range tenants {
+		for _, tenant := range tenants {
 			want := min(share, n-len(picked))
-			if round == 0 && i == 0 && left > 0 {
-				want = min(left, n)
-			}
 			if round == 1 {
 				want = n // what the others left over; those picked come again and are passed over
 			}
@@ -266,21 +257,11 @@ func (t *tx) fair(st spool.State, at int64, n int, turns spool.Turns) ([]row, er
 			if err != nil {
 				return nil, err
 			}
-			had := 0
 			for i := range rows {
 				if !seen[rows[i].seq] && len(picked) < n {
 					picked = append(picked, rows[i])
-					had++
+					turn.tenant = tenant
 				}
-			}
-			switch {
-			case had > 0 && tenant == turn.tenant:
-				turn.had += had
-			case had > 0:
-				turn.tenant, turn.had = tenant, had
-			}
-			if had < want && tenant == turn.tenant {
-				turn.had = max(turn.had, turns.Run) // it has no more: the turn is over
 			}
 			if len(picked) == n {
 				break
@@ -288,6 +269,56 @@ func (t *tx) fair(st spool.State, at int64, n int, turns spool.Turns) ([]row, er
 		}
 		if len(tenants) == 1 {
 			break
+		}
+	}
+	return picked, nil
+}
+
+// inTurns picks up to n rows, up to run of a tenant before it is the next one's
+// turn, over as many claims as that takes. The turn goes up and down the list
+// like a lift: whatever was made ready for the last few tenants is still there
+// when it comes back to them.
+func (t *tx) inTurns(st spool.State, at int64, n, run int, tenants []string) ([]row, error) {
+	turn := &t.s.turn[st]
+	i, found := slices.BinarySearch(tenants, turn.tenant)
+	up, down := tenants[i:], slices.Clone(tenants[:i])
+	slices.Reverse(down)
+	var now []string // whose turn has begun
+	if found {
+		up = up[1:]
+		if turn.had < run {
+			now = tenants[i : i+1]
+		}
+	}
+	ways := [][]string{now, up, down}
+	if turn.down {
+		ways = [][]string{now, down, up}
+	}
+	var picked []row
+	for k, way := range ways {
+		for _, tenant := range way {
+			if len(picked) == n {
+				return picked, nil
+			}
+			had := 0
+			if k == 0 {
+				had = turn.had
+			}
+			want := min(run-had, n-len(picked))
+			rows, err := t.rows(dueOfTenant[st], tenant, at, want)
+			if err != nil {
+				return nil, err
+			}
+			picked = append(picked, rows...)
+			if len(rows) < want {
+				had = run // it has no more: its turn is over
+			}
+			if len(rows) > 0 || k == 0 {
+				turn.tenant, turn.had = tenant, had+len(rows)
+				if k == 2 {
+					turn.down, k = !turn.down, 1 // it has turned, once
+				}
+			}
 		}
 	}
 	return picked, nil

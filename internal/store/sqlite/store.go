@@ -96,6 +96,7 @@ type Store struct {
 type turn struct {
 	tenant string
 	had    int
+	down   bool // where it goes next
 }
 
 type suspect struct {
