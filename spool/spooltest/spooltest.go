@@ -60,6 +60,8 @@ func Full(tenant envelope.TenantID, due time.Time) spool.Entry {
 	e := Entry(tenant, due)
 	e.State = spool.Queued
 	e.Envelope.Auth = &envelope.Auth{From: "a@partner.example", SPF: envelope.AuthPass}
+	e.Envelope.DSN = &envelope.DSN{EnvID: "mark"}
+	e.Delayed = true
 	e.Part = []string{"2", "3.1"}
 	e.Parent = envelope.NewID(due)
 	e.Sanitized = Ref()
