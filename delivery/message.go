@@ -142,7 +142,8 @@ func mayGo(e *spool.Entry, n envelope.Network) bool {
 
 // look reads the message once: hashes, and what a hop must be able to take.
 func (m *message) look(ctx context.Context) error {
-	if m.headerLen <= 0 || m.headerLen > m.size {
+	// Only a message of no octets at all has no header.
+	if m.headerLen < 0 || m.headerLen == 0 && m.size > 0 || m.headerLen > m.size {
 		return fmt.Errorf("%w: a header of %d octets in %d", errMismatch, m.headerLen, m.size)
 	}
 	if m.size <= inMemory {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -125,6 +126,51 @@ func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, enti
 	}
 	w.Write(entity)
 	w.WriteString("\r\n")
+	return nil
+}
+
+// authors are the addresses that the daemon itself finds in the From fields of
+// a message, in lower case. It reads the top header block only, bounded, with
+// the reader that senderauth judges senders by.
+func authors(message io.ReaderAt, size int64, l sanitize.Limits) (map[string]bool, error) {
+	b, err := header.ReadBlock(bufio.NewReader(io.NewSectionReader(message, 0, min(size, int64(l.HeaderBytes)+4))), header.Limits{Bytes: l.HeaderBytes, Fields: l.HeaderFields})
+	if err != nil {
+		return nil, fmt.Errorf("read the header: %w", err)
+	}
+	found := map[string]bool{}
+	for _, f := range b.All("From") {
+		list, _ := header.ParseAddressList(header.Unfold(f.Value()))
+		for _, m := range list {
+			found[strings.ToLower(m.Addr)] = true
+		}
+	}
+	return found, nil
+}
+
+var errAuthor = errors.New("the worker names an author whom the message does not have")
+
+// checkAuthors refuses a report whose From is not one of the message. Everything
+// else in a report is content, which its sender chose; who wrote it was judged
+// by what the daemon read, and a captured worker must not change it afterwards.
+func checkAuthors(report *sanitize.Report, message io.ReaderAt, size int64, l sanitize.Limits) error {
+	var found map[string]bool
+	for i := range report.Header {
+		f := &report.Header[i]
+		if !strings.EqualFold(f.Name, "From") {
+			continue
+		}
+		if found == nil {
+			var err error
+			if found, err = authors(message, size, l); err != nil {
+				return err
+			}
+		}
+		for _, m := range f.Mailboxes {
+			if !found[strings.ToLower(m.Address)] {
+				return errAuthor
+			}
+		}
+	}
 	return nil
 }
 

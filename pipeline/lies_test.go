@@ -218,7 +218,7 @@ func untreated(s string) bool {
 // the second, fresh one keeps every attachment back, and the body arrives with
 // its notice.
 func TestLieCostsTheAttachmentAndNotTheMail(t *testing.T) {
-	lies := []string{"crash", "forbidden", "status", "silent", "garbage", "digest", "more", "flip", "clean", "outcome", "fate", "fields", "no-header",
+	lies := []string{"crash", "forbidden", "status", "silent", "garbage", "digest", "more", "flip", "clean", "outcome", "fate", "fields", "author", "no-header",
 		"twice", "bare", "nothing", "verify-crash", "verify-silent", "verify-clean", "verify-outcome"}
 	r := newRoom(t)
 	ids := map[string]envelope.ID{}
@@ -248,7 +248,7 @@ func TestLieCostsTheAttachmentAndNotTheMail(t *testing.T) {
 
 // TestLieToldTwiceHoldsTheMail: after a second failed run the message waits.
 func TestLieToldTwiceHoldsTheMail(t *testing.T) {
-	lies := []string{"crash", "forbidden", "silent", "garbage", "digest", "flip", "clean", "outcome", "fields", "no-header", "twice", "bare", "nothing",
+	lies := []string{"crash", "forbidden", "silent", "garbage", "digest", "flip", "clean", "outcome", "fields", "author", "no-header", "twice", "bare", "nothing",
 		"verify-crash", "verify-outcome", "verify-clean"}
 	r := newRoom(t)
 	ids := map[string]envelope.ID{}
@@ -280,7 +280,7 @@ func TestLieToldTwiceHoldsTheMail(t *testing.T) {
 // TestLieOfTheLaneCostsNothing: a worker of the text lane that a message has
 // captured can answer what it likes; the message is treated by one of its own.
 func TestLieOfTheLaneCostsNothing(t *testing.T) {
-	lies := []string{"crash", "garbage", "digest", "size", "negative", "more", "early", "kept", "holds", "outcome", "clean", "nothing",
+	lies := []string{"crash", "author", "garbage", "digest", "size", "negative", "more", "early", "kept", "holds", "outcome", "clean", "nothing",
 		"verify-clean", "verify-nothing", "verify-crash"}
 	r := newRoom(t)
 	lane := &worker.Runner{Binary: liar, Profile: sandbox.Worker(), Time: 20 * time.Second, Lanes: 2}

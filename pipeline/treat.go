@@ -205,6 +205,9 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 		return t, fmt.Errorf("no harmless form: %s", res.Refusal)
 	}
 	defer res.Output.Close()
+	if err := checkAuthors(res.Report, in, e.Envelope.Size, o.Limits); err != nil {
+		return t, fmt.Errorf("compose: %w", err)
+	}
 	if err := p.compose(e, &t, res); err != nil {
 		return t, fmt.Errorf("compose: %w", err)
 	}
@@ -252,9 +255,6 @@ func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kin
 	}
 	t := treated{kind: kind}
 	s.sum(&t)
-	if t.headerLen == 0 {
-		return treated{}, errors.New("the message is empty")
-	}
 	return t, nil
 }
 

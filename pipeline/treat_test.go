@@ -280,3 +280,27 @@ func TestFieldsThatAMailMustHaveAreAdded(t *testing.T) {
 		}
 	}
 }
+
+// TestAuthorsAreThoseOfTheMessage: every way of writing From that the worker
+// reads is one that the daemon reads too, and nobody else gets in.
+func TestAuthorsAreThoseOfTheMessage(t *testing.T) {
+	for _, c := range []struct {
+		head, addr string
+		ok         bool
+	}{
+		{"From: a@partner.example\r\n\r\n", "a@partner.example", true},
+		{"from : =?utf-8?B?5bGx?= <A@Partner.example>\r\n\r\n", "a@partner.example", true},
+		{"From:\r\n =?iso-2022-jp?B?GyRCOzMbKEI=?=\r\n <a..b.@docomo.ne.jp>\r\n\r\n", "a..b.@docomo.ne.jp", true},
+		{"From: a@partner.example\r\n\r\nFrom: mayor@town.example\r\n", "mayor@town.example", false},
+		{"From: \"mayor@town.example\" <a@partner.example>\r\n\r\n", "mayor@town.example", false},
+		{"From: a@partner.example (mayor@town.example)\r\n\r\n", "mayor@town.example", false},
+		{"Subject: x\r\nX-From: mayor@town.example\r\n\r\n", "mayor@town.example", false},
+		{"Reply-To: mayor@town.example\r\nFrom: a@partner.example\r\n\r\n", "mayor@town.example", false},
+		{"", "mayor@town.example", false},
+	} {
+		r := &sanitize.Report{Header: []sanitize.Field{{Name: "From", Mailboxes: []sanitize.Mailbox{{Address: c.addr}}}}}
+		if err := checkAuthors(r, strings.NewReader(c.head), int64(len(c.head)), sanitize.DefaultLimits()); (err == nil) != c.ok {
+			t.Errorf("%q of %q: %v", c.addr, c.head, err)
+		}
+	}
+}

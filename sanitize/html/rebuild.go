@@ -472,7 +472,7 @@ func (r *rebuilder) close() {
 	}
 	if t.name == atom.A && t.href != "" && r.hidden == 0 && r.skipped == 0 && !t.hidden {
 		text := strings.TrimSpace(textOf(r.out[t.start:]))
-		show := strings.TrimPrefix(strings.TrimPrefix(t.href, "mailto:"), "tel:")
+		show := readable(t.href)
 		switch {
 		case r.urls == sanitize.DefangURLs:
 			defanged, _ := TextURLs(t.href, r.urls)
@@ -480,7 +480,7 @@ func (r *rebuilder) close() {
 			r.found("html.url", "")
 		case r.urls == sanitize.RemoveURLs:
 			r.found("html.url", "")
-		case looksLikeAddress(text) && !same(text, show):
+		case !same(text, show) && (showsAnother(text, t.href) != "" || looksLikeAddress(bare(text)) || showsAnotherMailbox(text, t.href)):
 			// Text that shows one address and leads to another shows the real
 			// one.
 			r.found("html.link-mismatch", bounded(text, 100))

@@ -64,7 +64,13 @@ func (c *converter) resolve(href string) string {
 			c.found("html.link", sc)
 			return ""
 		}
-		return shown(s)
+		switch sc {
+		case "mailto":
+			return shown(mailto(s))
+		case "tel":
+			return shown(s)
+		}
+		return c.site(s)
 	case "":
 		if c.base == nil || len(s) > maxURL {
 			return ""
@@ -77,13 +83,26 @@ func (c *converter) resolve(href string) string {
 		if r.Scheme != "http" && r.Scheme != "https" {
 			return ""
 		}
-		return shown(r.String())
+		return c.site(r.String())
 	case "cid", "mid":
 		return ""
 	default:
 		c.found("html.link", bounded(sc, 40))
 		return ""
 	}
+}
+
+// site is the address of a link into the web as a reader is shown it.
+func (c *converter) site(s string) string {
+	addr, spoofs, ok := real(s)
+	if !ok {
+		c.found("html.link", "no host that could be looked up")
+		return ""
+	}
+	if spoofs {
+		c.found("html.link-mismatch", "a host before the host")
+	}
+	return shown(addr)
 }
 
 // shown writes an address so that it stays one word: what would end it, turn
@@ -102,18 +121,50 @@ func shown(s string) string {
 	return b.String()
 }
 
+// readable is an address as a person says it: a mail address and a telephone
+// number without their scheme.
+func readable(target string) string {
+	sc := scheme(target)
+	if sc != "mailto" && sc != "tel" {
+		return target
+	}
+	show, _, _ := strings.Cut(target[len(sc)+1:], "?")
+	if un, err := url.PathUnescape(show); err == nil && !strings.ContainsFunc(un, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '<' || r == '>' }) {
+		show = un
+	}
+	return show
+}
+
+// mailto keeps of a link that writes a mail its recipients, subject and words.
+// RFC 6068, 4: no other field is safe; some programs attach files by one.
+func mailto(s string) string {
+	to, query, ok := strings.Cut(s, "?")
+	if !ok {
+		return s
+	}
+	var kept []string
+	for _, f := range strings.FieldsFunc(query, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(f, "=")
+		if n, err := url.QueryUnescape(name); err == nil {
+			name = n
+		}
+		switch strings.ToLower(name) {
+		case "subject", "body", "cc", "to":
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) == 0 {
+		return to
+	}
+	return to + "?" + strings.Join(kept, "&")
+}
+
 // target writes a link's address behind its text.
 func (c *converter) target(target, text string) {
 	if target == "" {
 		return
 	}
-	show := target
-	if sc := scheme(target); sc == "mailto" || sc == "tel" {
-		show, _, _ = strings.Cut(target[len(sc)+1:], "?")
-		if un, err := url.PathUnescape(show); err == nil && !strings.ContainsFunc(un, func(r rune) bool { return r < 0x21 || r > 0x7e || r == '<' || r == '>' }) {
-			show = un
-		}
-	}
+	show := readable(target)
 	text = strings.TrimSpace(text)
 	if same(text, show) && text != "" {
 		return
@@ -129,8 +180,10 @@ func (c *converter) target(target, text string) {
 		}
 		show = defang(show)
 	}
-	if h := hostOf(text); h != "" && !strings.EqualFold(h, hostOf(target)) {
+	if h := showsAnother(text, target); h != "" {
 		c.found("html.link-mismatch", bounded(h, 80)+" -> "+bounded(hostOf(target), 80))
+	} else if showsAnotherMailbox(text, target) {
+		c.found("html.link-mismatch", bounded(text, 80)+" -> "+bounded(show, 80))
 	}
 	if r := c.row(); r != nil {
 		c.cellText(r)

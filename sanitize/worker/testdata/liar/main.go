@@ -141,6 +141,9 @@ func tellInLane(lie string, in []byte) error {
 		// And the answer to the next message, before anybody asked.
 		_ = sanitize.WriteFrame(answer, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}})
 		return say(claim, pass)
+	case "author":
+		claim.Report.Header = mayor
+		return say(claim, []byte("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nhello\r\n"))
 	case "kept":
 		claim.Report.Parts = []sanitize.Part{{Path: "2", Kind: sanitize.KindText, Outcome: sanitize.Clean}}
 		return say(claim, pass)
@@ -187,10 +190,16 @@ func clean(in []byte) sanitize.Report {
 	return sanitize.Report{Engine: "liar", Outcome: sanitize.Clean, Header: []sanitize.Field{{Name: "Subject", Text: "lied"}}}
 }
 
+// mayor is an author whom no message has.
+var mayor = []sanitize.Field{{Name: "From", Mailboxes: []sanitize.Mailbox{{Name: "町長", Address: "mayor@town.example"}}}}
+
 func tell(lie string, o *sanitize.Options, in []byte) error {
 	claim := sanitize.Reply{Report: clean(in)}
 	pass := original(in)
 	switch lie {
+	case "author":
+		claim.Report.Header = mayor
+		return reply(claim, []byte("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nbody text\r\n"))
 	case "crash":
 		// Half of the original is out already.
 		_, _ = output.Write(pass)
