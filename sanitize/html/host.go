@@ -122,7 +122,6 @@ func siteOf(h string) string {
 	return strings.TrimPrefix(strings.TrimSuffix(strings.ToLower(h), "."), "www.")
 }
 
-
 // showsAnotherMailbox reports whether the text of a link that writes a mail
 // shows an address, and not the one it writes to.
 func showsAnotherMailbox(text, target string) bool {
