@@ -58,6 +58,7 @@ type Admin struct {
 	Journal    spool.Journal
 	Accounts   Accounts
 	Lists      Lists
+	Finder     Finder
 	// Relist puts in force what Lists has; called after every change of it.
 	Relist  func(ctx context.Context) error
 	Table   func() *routing.Table
@@ -66,7 +67,9 @@ type Admin struct {
 	// treated text.
 	Preview func(ctx context.Context, e spool.Entry) (string, error)
 	// Retry makes a queued entry due at once.
-	Retry  func(ctx context.Context, t envelope.TenantID, id envelope.ID, by string) error
+	Retry func(ctx context.Context, t envelope.TenantID, id envelope.ID, by string) error
+	// GiveUp ends the delivery of a queued entry and says who was told.
+	GiveUp func(ctx context.Context, t envelope.TenantID, id envelope.ID, by, reason string) (string, error)
 	Doctor func(ctx context.Context) []client.Check
 	About  client.Version
 	Now    func() time.Time
@@ -150,7 +153,11 @@ func (a *Admin) handler() http.Handler {
 		"quarantine.status":   a.releaseStatus,
 		"quarantine.delete":   a.remove,
 		"queue.list":          a.queueList,
+		"quarantine.export":   a.heldExport,
 		"queue.retry":         a.retry,
+		"queue.show":          a.queueShow,
+		"queue.fail":          a.queueFail,
+		"trace":               a.trace,
 		"route.test":          a.route,
 		"tenant.list":         a.tenantList,
 		"tenant.show":         a.tenantShow,

@@ -48,6 +48,19 @@ func NewID(t time.Time) ID {
 	return ID(idEncoding.EncodeToString(b[:]))
 }
 
+// FirstID is what ids of messages that arrived at t or later are not below; of
+// the zero time all are.
+func FirstID(t time.Time) ID {
+	if t.IsZero() || t.UnixMilli() < 0 {
+		return ""
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(t.UnixMilli()))
+	var b [22]byte
+	copy(b[:6], ms[2:])
+	return ID(idEncoding.EncodeToString(b[:]))
+}
+
 // Valid reports whether id has the form NewID gives. What comes from a person
 // or a file name is checked with it before it is used.
 func (id ID) Valid() bool {

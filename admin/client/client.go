@@ -221,12 +221,13 @@ type Request struct {
 	UID     int      `json:"uid,omitempty"`
 	Seq     int64    `json:"seq,omitempty"`
 
-	Data         []byte `json:"data,omitempty"` // a file
-	Date         string `json:"date,omitempty"`
-	DryRun       bool   `json:"dry_run,omitempty"`
-	AllowRemoval int    `json:"allow_removal,omitempty"` // percent
-	Version      int64  `json:"version,omitempty"`
-	Query        string `json:"query,omitempty"`
+	Data         []byte    `json:"data,omitempty"` // a file
+	Date         string    `json:"date,omitempty"`
+	DryRun       bool      `json:"dry_run,omitempty"`
+	AllowRemoval int       `json:"allow_removal,omitempty"` // percent
+	Version      int64     `json:"version,omitempty"`
+	Query        string    `json:"query,omitempty"`
+	Since        time.Time `json:"since,omitzero"`
 }
 
 // The codes of a Failure that mean something to a caller; "failed" and any

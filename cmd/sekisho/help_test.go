@@ -9,7 +9,8 @@ import (
 func TestEveryCommandExplainsItselfInBothLanguages(t *testing.T) {
 	commands := everyCommand()
 	for _, want := range []string{"sanitize", "inspect", "quarantine list", "quarantine show", "quarantine release", "quarantine delete",
-		"queue list", "queue retry", "route test", "config check", "account list", "account add", "account remove",
+		"queue list", "queue retry", "queue show", "queue fail", "quarantine export", "trace", "tenant list", "tenant show",
+		"recipients import", "recipients list", "recipients history", "recipients rollback", "recipients cancel", "recipients export", "route test", "config check", "account list", "account add", "account remove",
 		"audit list", "audit verify", "doctor", "version"} {
 		if !slices.ContainsFunc(commands, func(p []string) bool { return strings.Join(p, " ") == want }) {
 			t.Errorf("there is no command %s", want)
@@ -57,13 +58,21 @@ func TestWrongUsageIsSaidWithStatus2(t *testing.T) {
 		{nil, "sekisho: sekisho needs a command: account, ", "sekisho: sekisho の後にコマンドが必要です"},
 		{[]string{"nonsense"}, "unknown command; known: account, ", "そのコマンドはありません。使えるもの: account"},
 		{[]string{"quarantin"}, "did you mean quarantine?", "もしかして: quarantine"},
-		{[]string{"quarantine"}, "sekisho quarantine needs a command: delete, list, release, show", "sekisho quarantine の後にコマンドが必要です"},
+		{[]string{"quarantine"}, "sekisho quarantine needs a command: delete, export, list, release, show", "sekisho quarantine の後にコマンドが必要です"},
 		{[]string{"quarantine", "lst"}, "did you mean list?", "もしかして: list"},
 		{[]string{"quarantine", "show"}, "sekisho quarantine show wants one id", "sekisho quarantine show には受付番号一つが必要です"},
 		{[]string{"quarantine", "release", "x"}, "--reason is needed", "--reason が必要です"},
 		{[]string{"quarantine", "release", "x", "--reason", " "}, "--reason is needed", "--reason が必要です"},
 		{[]string{"quarantine", "delete", "x"}, "--reason is needed", "--reason が必要です"},
 		{[]string{"quarantine", "list", "x"}, "takes no arguments", "引数がありません"},
+		{[]string{"queue", "fail", "x"}, "--reason is needed", "--reason が必要です"},
+		{[]string{"quarantine", "export"}, "wants at least one id", "受付番号が必要です"},
+		{[]string{"trace", "abc", "--since", "soon"}, `--since "soon": want days`, `--since "soon" は使えません`},
+		{[]string{"recipients", "import", "x", "--allow-removal", "all"}, `--allow-removal "all": want 1%`, `--allow-removal "all" は使えません`},
+		{[]string{"recipients", "rollback", "-1"}, "unknown option -1", "-1 というオプションはありません"},
+		{[]string{"recipients", "rollback", "first"}, "is no number of a version", "版の番号ではありません"},
+		{[]string{"recipients", "cancel", "0"}, "is no number of a version", "版の番号ではありません"},
+		{[]string{"tenant", "show", "a", "b"}, "wants one tenant at most", "団体は一つです"},
 		{[]string{"account", "add", "x"}, "--uid is needed", "--uid が必要です"},
 		{[]string{"account", "add", "x", "--uid", "-5"}, "--uid is needed", "--uid が必要です"},
 		{[]string{"account", "add", "x", "--uid", "root"}, `--uid "root": want a number`, `--uid の値 "root" は使えません。数を指定`},

@@ -28,6 +28,8 @@ var answers = []sentence{
 	{"%s: not a recipient of this mail", "$1 はこのメールの宛先ではありません"},
 	{"tampered entries cannot be released, only deleted", "改ざんされたものは解放できません。削除だけができます"},
 	{"a reason is needed", "理由が必要です"},
+	{"%s is not queued any more: not found", "$1 はすでに待っていません"},
+	{`"%s" is too short to look for: wrong usage`, "$1 は短すぎます。3 文字以上を指定してください"},
 	{"tenant %s: not found", "団体 $1 はありません"},
 	{"there are several tenants; name one with --tenant: wrong usage", "団体が複数あります。--tenant で指定してください"},
 	{"the recipients of tenant %s are in the file %s, which the configuration names: change it there and reload, or take the line out: wrong usage", "団体 $1 の宛先は、設定ファイルが指すファイル $2 にあります。そこで変えて再読込するか、設定の行を取り除いてください"},
@@ -50,6 +52,15 @@ var answers = []sentence{
 	{"%s from zone %s: no route: not found", "区域 $2 から $1 への経路がありません"},
 	{"%s from zone %s: zone %s to the internet: no relay: no route: not found", "区域 $2 から $1 への経路がありません（インターネットへの中継はしません）"},
 	{"%s from zone %s: %s may not leave by the internet: not found", "$1 はインターネットへ出せないドメインです"},
+}
+
+// tellings say who was told that a message was given up.
+var tellings = []sentence{
+	{"our own mail, nobody told", "関所自身のメールのため、誰にも知らせません"},
+	{"the sender told in %s", "差出人に知らせます（$1）"},
+	{"the administrators told in %s", "管理者に知らせます（$1）"},
+	{"the administrators are told within the hour", "1 時間以内に管理者に知らせます"},
+	{"its tenant is not in the configuration, nobody told", "団体が設定にないため、誰にも知らせません"},
 }
 
 // plainer are answers that an English reader gets in better words, too.

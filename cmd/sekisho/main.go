@@ -109,7 +109,7 @@ func rootCommand(u *ui) *cobra.Command {
 				"The language is chosen by LC_ALL, LC_MESSAGES and LANG.",
 		}, "012345",
 		sanitizeCommand(u), inspectCommand(u),
-		quarantineCommand(u, g), queueCommand(u, g), routeCommand(u, g), recipientsCommand(u, g), tenantCommand(u, g), accountCommand(u, g), auditCommand(u, g),
+		quarantineCommand(u, g), queueCommand(u, g), traceCommand(u, g), routeCommand(u, g), recipientsCommand(u, g), tenantCommand(u, g), accountCommand(u, g), auditCommand(u, g),
 		configCommand(u), doctorCommand(u, g), versionCommand(u))
 	root.CompletionOptions.DisableDefaultCmd = true
 	fs := root.PersistentFlags()

@@ -13,7 +13,7 @@ import (
 
 func quarantineCommand(u *ui, g *globals) *cobra.Command {
 	return group(u, "quarantine", text{"保留中のメールと添付を扱う", "messages and parts that are held"}, text{}, "02",
-		quarantineList(u, g), quarantineShow(u, g), quarantineRelease(u, g), quarantineDelete(u, g))
+		quarantineList(u, g), quarantineShow(u, g), quarantineRelease(u, g), quarantineDelete(u, g), quarantineExport(u, g))
 }
 
 func quarantineList(u *ui, g *globals) *cobra.Command {

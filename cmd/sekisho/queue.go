@@ -14,7 +14,7 @@ import (
 const pageSize = 500
 
 func queueCommand(u *ui, g *globals) *cobra.Command {
-	return group(u, "queue", text{"検査待ち・配送待ちのメールを扱う", "messages on their way"}, text{}, "02", queueList(u, g), queueRetry(u, g))
+	return group(u, "queue", text{"検査待ち・配送待ちのメールを扱う", "messages on their way"}, text{}, "02", queueList(u, g), queueShow(u, g), queueRetry(u, g), queueFail(u, g))
 }
 
 func queueList(u *ui, g *globals) *cobra.Command {

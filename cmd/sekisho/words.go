@@ -45,6 +45,7 @@ var states = map[string]text{
 	"Queued":   {"配送待ち", "queued"},
 	"Held":     {"保留", "held"},
 	"Done":     {"完了", "done"},
+	"Gone":     {"消去済み（監査にだけ残る）", "gone, known to the audit only"},
 }
 
 var treatments = map[string]text{
@@ -147,6 +148,9 @@ var acts = map[string]text{
 	"deleted":              {"削除", "deleted"},
 	"expired":              {"期限切れ", "expired"},
 	"shown":                {"閲覧", "shown"},
+	"given-up":             {"配送中止", "given-up"},
+	"exported":             {"書き出し", "exported"},
+	"traced":               {"追跡", "traced"},
 	"retried":              {"再送指示", "retried"},
 	"account-added":        {"アカウント追加", "account-added"},
 	"recipients-imported":  {"宛先取込", "recipients-imported"},

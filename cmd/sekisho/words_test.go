@@ -198,7 +198,7 @@ func constant(e ast.Expr) (string, bool) {
 }
 
 func TestKnownSentencesAreFilledIn(t *testing.T) {
-	for _, l := range [][]sentence{answers, plainer, causes, reports, checks, probes, refusals, complaints} {
+	for _, l := range [][]sentence{answers, plainer, causes, reports, checks, probes, refusals, complaints, tellings} {
 		for _, s := range l {
 			places := strings.Count(s.en, "%s")
 			for i := range 9 {
@@ -248,7 +248,7 @@ func TestKnownSentencesAreStillSaid(t *testing.T) {
 	said = regexp.MustCompile(`%[dv]`).ReplaceAllString(said, "%s")
 	var lost []string
 	n := 0
-	for _, l := range [][]sentence{answers, causes, reports, probes, complaints} {
+	for _, l := range [][]sentence{answers, causes, reports, probes, complaints, tellings} {
 		for _, s := range l {
 			// Sentences are put together on their way: the longest piece that
 			// no place can be inside of was said by one.

@@ -217,7 +217,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The people.
 	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Log: log, Originals: originals}
 	people := &admin.Admin{
-		Quarantine: quar, Journal: g.spool, Accounts: g.store, Lists: g.store, Relist: g.relist, Table: table, Tenants: tenants,
+		Quarantine: quar, Journal: g.spool, Accounts: g.store, Lists: g.store, Finder: g.store, GiveUp: out.GiveUp, Relist: g.relist, Table: table, Tenants: tenants,
 		Preview: pipe.Preview, Retry: g.retry, Doctor: g.doctor, Now: time.Now, Log: log,
 		About: client.Version{Version: version.Version, Commit: version.Commit, Engine: version.Engine, Go: runtime.Version()},
 	}

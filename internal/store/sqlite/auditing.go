@@ -150,13 +150,23 @@ func (s *Store) Audit(ctx context.Context, t envelope.TenantID, seq int64, n int
 	if n <= 0 {
 		n = 1000
 	}
-	query, args := "SELECT seq, time, tenant, actor, act, id, detail, prev, hash FROM audit WHERE seq > ?", []any{seq}
+	query, args := "SELECT "+auditColumns+" FROM audit WHERE seq > ?", []any{seq}
 	if t != "" {
 		query, args = query+" AND tenant = ?", append(args, string(t))
 	}
-	rows, err := s.readers.QueryContext(ctx, query+" ORDER BY seq LIMIT ?", append(args, n)...)
+	rs, err := s.records(ctx, query+" ORDER BY seq LIMIT ?", append(args, n)...)
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return rs, nil
+}
+
+const auditColumns = "seq, time, tenant, actor, act, id, detail, prev, hash"
+
+func (s *Store) records(ctx context.Context, query string, args ...any) ([]audit.Record, error) {
+	rows, err := s.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
 	}
 	var rs []audit.Record
 	err = each(rows, func(rows *sql.Rows) error {
@@ -171,10 +181,7 @@ func (s *Store) Audit(ctx context.Context, t envelope.TenantID, seq int64, n int
 		rs = append(rs, r)
 		return nil
 	})
-	if err != nil {
-		return nil, fmt.Errorf("audit: %w", err)
-	}
-	return rs, nil
+	return rs, err
 }
 
 // VerifyAudit walks the whole chain and returns the number of records in it and

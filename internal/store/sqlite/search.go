@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sekisho/admin"
+	"sekisho/envelope"
+	"sekisho/internal/audit"
+)
+
+// Find is admin.Finder's. Entries are not indexed by what is searched for here:
+// a person asks seldom, and an index costs every mail. The table is read from
+// the newest entry back, as far as the question wants, and SQLite leaves out
+// what cannot match before a row is decoded.
+func (s *Store) Find(ctx context.Context, t envelope.TenantID, l admin.Look) ([]envelope.ID, error) {
+	ids, err := s.findEntries(ctx, t, l)
+	if err == nil && len(ids) < l.Limit {
+		ids, err = s.findRecords(ctx, t, l, ids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find: %w", err)
+	}
+	return ids, nil
+}
+
+func (s *Store) findEntries(ctx context.Context, t envelope.TenantID, l admin.Look) ([]envelope.ID, error) {
+	query, args := "SELECT "+columns+" FROM entries WHERE id >= ?", []any{string(envelope.FirstID(l.Since))}
+	if t != "" {
+		query, args = query+" AND tenant = ?", append(args, string(t))
+	}
+	for _, n := range l.Needles() {
+		// The facts are JSON as this package wrote it; the text is looked for
+		// in the form that it has there.
+		quoted, err := json.Marshal(n)
+		if err != nil {
+			return nil, err
+		}
+		query += " AND instr(lower(CAST(facts AS TEXT)), ?) > 0"
+		args = append(args, strings.ToLower(string(quoted[1:len(quoted)-1])))
+	}
+	rows, err := s.readers.QueryContext(ctx, query+" ORDER BY id DESC", args...)
+	if err != nil {
+		return nil, err
+	}
+	var ids []envelope.ID
+	err = each(rows, func(rows *sql.Rows) error {
+		r, err := scanRow(rows)
+		if err != nil {
+			return err
+		}
+		e, err := s.decode(&r)
+		if err != nil || !l.Matches(&e) {
+			return nil // a row that cannot be read is moved aside by who claims it
+		}
+		if ids = append(ids, e.Envelope.ID); len(ids) == l.Limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err == errEnough {
+		err = nil
+	}
+	return ids, err
+}
+
+// findRecords adds what only the audit still knows: the entry is gone when the
+// time of its bytes is over, and the record stays.
+func (s *Store) findRecords(ctx context.Context, t envelope.TenantID, l admin.Look, ids []envelope.ID) ([]envelope.ID, error) {
+	from, err := s.firstRecord(ctx, l.Since)
+	if err != nil {
+		return nil, err
+	}
+	query, args := "SELECT id FROM audit WHERE seq >= ? AND id <> ''", []any{from}
+	if t != "" {
+		query, args = query+" AND tenant = ?", append(args, string(t))
+	}
+	query, args = query+" AND instr(lower(detail), ?) > 0 ORDER BY seq DESC", append(args, strings.ToLower(l.Text))
+	rows, err := s.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var id envelope.ID
+		if err := rows.Scan(&id); err != nil {
+			return err
+		}
+		if slices.Contains(ids, id) {
+			return nil
+		}
+		if ids = append(ids, id); len(ids) == l.Limit {
+			return errEnough
+		}
+		return nil
+	})
+	if err == errEnough {
+		err = nil
+	}
+	return ids, err
+}
+
+// firstRecord is the number of the first audit record of a time. Records are
+// numbered in the order of time, so it is found by halving.
+func (s *Store) firstRecord(ctx context.Context, since time.Time) (int64, error) {
+	low, high := int64(1), int64(0)
+	if err := s.readers.QueryRowContext(ctx, "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM audit").Scan(&low, &high); err != nil {
+		return 0, err
+	}
+	for low < high {
+		mid := low + (high-low)/2
+		var at int64
+		if err := s.readers.QueryRowContext(ctx, "SELECT time FROM audit WHERE seq >= ? ORDER BY seq LIMIT 1", mid).Scan(&at); err != nil {
+			return 0, err
+		}
+		if at < micro(since) {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, nil
+}
+
+// AuditOf is admin.Finder's.
+func (s *Store) AuditOf(ctx context.Context, t envelope.TenantID, id envelope.ID) ([]audit.Record, error) {
+	// A message deferred every hour for five days has some hundred records.
+	const most = 5000
+	rs, err := s.records(ctx, "SELECT "+auditColumns+" FROM audit WHERE id = ? AND id <> '' AND (tenant = ? OR ? = '') ORDER BY seq LIMIT ?",
+		string(id), string(t), string(t), most)
+	if err != nil {
+		return nil, fmt.Errorf("audit of %s: %w", id, err)
+	}
+	return rs, nil
+}
