@@ -37,6 +37,7 @@ func (d *Delivery) GiveUp(ctx context.Context, t envelope.TenantID, id envelope.
 		return "", fmt.Errorf("give up %s: %w", id, err)
 	}
 	defer m.close()
+	j.m = m
 	for _, a := range e.Pending {
 		// RFC 3463, X.4.7: its time is over. There is no code for who said so.
 		r := result{to: a, outcome: failed, status: "5.4.7", answer: "given up by an administrator"}
@@ -45,8 +46,8 @@ func (d *Delivery) GiveUp(ctx context.Context, t envelope.TenantID, id envelope.
 		}
 		j.results = append(j.results, r)
 	}
-	told, err := d.tell(work, &j.e, m, j.results)
-	if err != nil {
+	var told telling
+	if err := d.tellOfFailures(work, &told, &j.e, m, j.results); err != nil {
 		return "", errors.Join(fmt.Errorf("give up %s: %w", id, err), j.settle(spool.Change{To: spool.Queued}))
 	}
 	now := d.now()
@@ -57,5 +58,5 @@ func (d *Delivery) GiveUp(ctx context.Context, t envelope.TenantID, id envelope.
 	}
 	told.count()
 	j.log(j.results)
-	return told.how, nil
+	return told.how[failed], nil
 }

@@ -60,6 +60,7 @@ var tellings = []sentence{
 	{"the sender told in %s", "差出人に知らせます（$1）"},
 	{"the administrators told in %s", "管理者に知らせます（$1）"},
 	{"the administrators are told within the hour", "1 時間以内に管理者に知らせます"},
+	{"the sender asked not to be told", "差出人が通知を望んでいません"},
 	{"its tenant is not in the configuration, nobody told", "団体が設定にないため、誰にも知らせません"},
 }
 
