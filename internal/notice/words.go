@@ -71,6 +71,7 @@ var sentences = map[string]words{
 	"text.charset":           {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
 	"text.user-defined":      {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},
 	"text.illegal-bytes":     {"読み取れない文字 %d 箇所を置き換え", "%d illegible character(s) replaced"},
+	"text.escape":            {"quoted-printable の誤った符号 %d 個をそのまま表示", "%d illegal quoted-printable escape(s) shown as they are"},
 	"text.control":           {"制御文字 %d 個を削除", "%d control character(s) removed"},
 	"csv.formula":            {"数式になりうるセル %d 個を無効化", "%d cell(s) that could act as formulas neutralised"},
 

@@ -106,3 +106,58 @@ func TestStrangersWithOurDomainInTheirNameAreMarked(t *testing.T) {
 		}
 	}
 }
+
+// TestAStrayEqualsSignInATextIsShown: programs show it, RFC 2045 proposes it,
+// and what is written is what we read. In a file it is a doubt.
+func TestAStrayEqualsSignInATextIsShown(t *testing.T) {
+	for _, media := range []string{"text/plain", "text/html"} {
+		out, rep, err := treat(lf(top+"Content-Type: "+media+"; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\na=b?c=3Dd&e=E3=81=82=Z =\nf\n"), options())
+		if err != nil {
+			t.Fatalf("%s: %v %v", media, err, rep.Holds)
+		}
+		_, ls := leaves(t, out)
+		if want := "a=b?c=d&eあ=Z f\r\n"; ls[0].body != want {
+			t.Errorf("%s: %q, want %q", media, ls[0].body, want)
+		}
+		if f := rep.Parts[0].Findings; len(f) != 1 || f[0].Rule != "text.escape" || f[0].Detail != "2" || rep.Changed {
+			t.Errorf("%s: %+v", media, f)
+		}
+	}
+	_, rep, err := treat(lf(mixed(plainPart, "Content-Type: text/plain; name=a.txt\nContent-Transfer-Encoding: quoted-printable\n\na=b\n")), options())
+	if err == nil || len(rep.Holds) == 0 || rep.Holds[0].Code != "mime.quoted-printable-illegal" {
+		t.Errorf("a file: %v %v", err, rep.Holds)
+	}
+	_, rep, err = treat(lf(top+"Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\n%PDF-1.4 =xx\n"), options())
+	if err == nil || len(rep.Holds) == 0 || rep.Holds[0].Code != "mime.quoted-printable-illegal" {
+		t.Errorf("a file that says it is text: %v %v", err, rep.Holds)
+	}
+}
+
+func TestMultipartThatNamesNoBoundaryAndHasNoneIsText(t *testing.T) {
+	out, rep, err := treat(lf(top+"Content-Type: multipart/alternative;\n\nBlah blah\n"), options())
+	if err != nil {
+		t.Fatalf("%v %v", err, rep.Holds)
+	}
+	if _, ls := leaves(t, out); len(ls) != 1 || ls[0].body != "Blah blah\r\n" {
+		t.Errorf("%+v", ls)
+	}
+}
+
+// TestATextFileAloneIsStillAFile: the mail's own header has no place for its
+// name, so it stands in a multipart of one.
+func TestATextFileAloneIsStillAFile(t *testing.T) {
+	o := options()
+	o.Task = sanitize.TaskMail
+	out, _, err := treat(lf(top+"Content-Type: text/plain; name=a.txt\nContent-Disposition: attachment; filename=a.txt\n\nhello\n"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ls := leaves(t, out)
+	if last := ls[len(ls)-1]; last.name != "a.txt" || last.body != "hello\r\n" {
+		t.Errorf("%+v", ls)
+	}
+	head, _, _ := strings.Cut(string(out), "\r\n\r\n")
+	if strings.Contains(head, "Content-Disposition") {
+		t.Errorf("a field that the daemon takes from no worker:\n%s", head)
+	}
+}

@@ -137,12 +137,15 @@ func (d *base64Reader) fill() {
 // quotedReader decodes quoted-printable and refuses escapes that RFC 2045,
 // 6.7, does not know: programs keep, drop or mend them, each differently.
 type quotedReader struct {
-	src  io.Reader
-	buf  []byte // read and not yet decoded
-	out  []byte
-	next []byte
-	eof  error
-	err  error
+	src io.Reader
+	// lenient takes an "=" that begins no escape for itself and counts it, as
+	// RFC 2045, 6.7, proposes and as programs show a text; nil refuses it.
+	lenient *int
+	buf     []byte // read and not yet decoded
+	out     []byte
+	next    []byte
+	eof     error
+	err     error
 }
 
 const quotedBlock = 8192
@@ -203,6 +206,10 @@ loop:
 				break loop
 			case final && (j == len(rest) || j+1 == len(rest) && rest[j] == '\r'):
 				i = len(b)
+			case d.lenient != nil:
+				*d.lenient++
+				w = append(w, '=')
+				i++
 			default:
 				d.err = errQuoted
 				break loop

@@ -368,6 +368,10 @@ func (w *work) open(n *node) io.Reader {
 	if n.encoding == binHexTransfer {
 		return &forkReader{src: io.NewSectionReader(w.in, n.body.start, n.body.size()), meter: w.s.Meter}
 	}
+	if n.escapes != nil {
+		*n.escapes = 0
+		return &quotedReader{src: io.NewSectionReader(w.in, n.body.start, n.body.size()), lenient: n.escapes}
+	}
 	return n.encoding.decoder(io.NewSectionReader(w.in, n.body.start, n.body.size()))
 }
 
@@ -382,6 +386,9 @@ func (w *work) broken(n *node, err error) error {
 // body treats a text.
 func (w *work) body(n *node) error {
 	path := w.path(n)
+	if n.encoding == quotedPrintable {
+		n.escapes = new(int)
+	}
 	head := make([]byte, min(n.body.size(), 64<<10))
 	m, err := io.ReadFull(w.open(n), head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -392,6 +399,7 @@ func (w *work) body(n *node) error {
 		return sanitize.ErrOwnProcess
 	}
 	if w.notText(head, n) {
+		n.escapes = nil
 		return w.attach(n)
 	}
 	if n.media == "text/html" {
@@ -544,6 +552,9 @@ func (w *work) addBody(n *node, p piece, part sanitize.Part, c *capture) {
 	part.OutKind, part.Fate, part.Outcome = sanitize.KindText, sanitize.Delivered, sanitize.Clean
 	c.sum.Sum(part.Out[:0])
 	p.sum = part.Out[:]
+	if n.escapes != nil && *n.escapes > 0 {
+		part.Findings = append(part.Findings, sanitize.Finding{Rule: "text.escape", Action: sanitize.Reported, Detail: fmt.Sprint(*n.escapes)})
+	}
 	for _, f := range part.Findings {
 		if f.Changed() {
 			part.Outcome = sanitize.Disarmed

@@ -36,6 +36,7 @@ type node struct {
 	preamble span
 	epilogue span
 	unclosed bool // the message ended before the multipart did
+	escapes  *int // of a text in quoted-printable: "=" that began no escape
 }
 
 func (n *node) field(key string) (string, bool) {
@@ -349,8 +350,7 @@ func (n *node) openBoundary(p *parser) {
 			}
 		}
 	case len(values) == 0:
-		p.doubt(BoundaryMissing, off, "")
-		return
+		return // judged by what follows
 	}
 	if len(values) == 0 {
 		return
@@ -389,6 +389,14 @@ func (p *parser) multipart(n *node) hit {
 	if len(values) == 0 || values[0].value == "" {
 		end, h := p.skip()
 		n.body.end = max(end, n.body.start)
+		switch _, extended := n.typ.plain("boundary"); {
+		case extended || len(values) > 0: // said already
+		case p.dashes > 0:
+			p.doubt(BoundaryMissing, n.head.start, "")
+		default:
+			// Programs that guess a boundary find none to guess.
+			n.multi, n.media, n.charset = false, "text/plain", ""
+		}
 		return h
 	}
 	if len(p.stack) >= p.limits.MIMEDepth {

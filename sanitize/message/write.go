@@ -31,7 +31,8 @@ func (w *work) write(h headerInfo, out io.Writer) error {
 			return err
 		}
 	}
-	if len(w.pieces) == 1 && !w.pieces[0].nested && w.pieces[0].media == "text/plain" {
+	// A text that is a file needs fields of its own, which no top header has.
+	if p := &w.pieces[0]; len(w.pieces) == 1 && !p.nested && p.media == "text/plain" && (p.body || p.part < 0) {
 		return w.pieces[0].write(&b, out)
 	}
 	boundary := w.boundary()

@@ -122,6 +122,12 @@ metrics: { listen: "" }
 senders: { check: off }  # mail of others, sent by us, has no sender that could be proved
 `
 
+// treatedKinds are the kinds of which a harmless form is made.
+var treatedKinds = []string{
+	"docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm",
+	"png", "jpeg", "text", "csv", "tsv", "html", "ics", "vcf", "message", "empty", "zip",
+}
+
 var severalFrom = regexp.MustCompile(`(?im)^from[ \t]*:`)
 
 // mail sends every mail, its line ends made CRLF and an mbox first line taken
@@ -203,21 +209,27 @@ func (c *collection) mail(bin string) error {
 		Reasons []string
 		Parts   []string
 	}
-	held := map[string]entry{}
+	held, parts := map[string]entry{}, map[string][]string{}
 	out, err := cli("quarantine", "list", "--json")
 	if err != nil {
 		return fmt.Errorf("quarantine list: %w", err)
 	}
 	for _, l := range strings.Split(strings.TrimSpace(out), "\n") {
 		var e entry
-		if json.Unmarshal([]byte(l), &e) == nil && len(e.Parts) == 0 {
-			for _, to := range e.To {
+		if json.Unmarshal([]byte(l), &e) != nil {
+			continue
+		}
+		for _, to := range e.To {
+			if len(e.Parts) == 0 {
 				held[to] = e
+			} else {
+				parts[to] = append(parts[to], e.Reasons...)
 			}
 		}
 	}
 	all, honest := map[string]int{}, map[string]int{}
 	reasons := map[string][]string{}
+	whole, other := 0, map[string]int{}
 	for i, r := range rows {
 		to := fmt.Sprintf("m%05d@town.example.lg.jp", i)
 		what, why := "lost", answers[i]
@@ -239,11 +251,37 @@ func (c *collection) mail(bin string) error {
 			honest[what]++
 			if what != "delivered" {
 				reasons[what+" "+why] = append(reasons[what+" "+why], r.path)
+				continue
+			}
+			lacks := false
+			for _, p := range parts[to] {
+				// A reason is "PATH: KIND: why".
+				_, rest, _ := strings.Cut(p, ": ")
+				kind, _, _ := strings.Cut(rest, ": ")
+				if strings.HasSuffix(p, "no sanitizer for this kind") {
+					other[kind]++ // itself, or all that an archive holds
+					continue
+				}
+				if !slices.Contains(treatedKinds, kind) {
+					other[kind]++
+					continue
+				}
+				lacks = true
+				reasons["delivered without a file of a treated kind"] = append(reasons["delivered without a file of a treated kind"], r.path+": "+p)
+			}
+			if !lacks {
+				whole++
 			}
 		}
 	}
 	fmt.Printf("mail: %d in %.0f s: %s\n", len(rows), took.Seconds(), counts(all))
 	fmt.Printf("flagged benign, without several From: %s; delivered %.1f %%\n", counts(honest), share(honest, "delivered"))
+	total := 0
+	for _, n := range honest {
+		total += n
+	}
+	fmt.Printf("with their body and every file of a kind that is treated: %d of %d = %.1f %%; kept back of kinds that nothing treats: %s\n",
+		whole, total, 100*float64(whole)/float64(max(total, 1)), counts(other))
 	for _, why := range sortedKeys(reasons) {
 		fmt.Printf("  %3d %s\n", len(reasons[why]), why)
 		for _, p := range reasons[why] {
