@@ -73,6 +73,10 @@ faults-disk: ## ill disks, damaged stores, death at every step, small memory, in
 faults-soak: ## 20,000 messages (SOAK=n) through one daemon: nothing grows
 	SEKISHO_SOAK=$(or $(SOAK),20000) go test -count=1 -timeout 120m -run 'TestSoak' -v ./internal/faults/
 
+.PHONY: faults-peers
+faults-peers: build ## 12,000 connections, slow peers in every phase, a mail bomb, 512 MiB: the numbers of the design
+	SEKISHO_BIN=$(CURDIR)/bin SEKISHO_PEERS=1 SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'TestIdlePeers|TestSlowPeers|TestMailBomb|TestGatewayInASmallMemory' -v ./internal/faults/
+
 .PHONY: mutate
 mutate: ## take out each sync in turn: a test must notice
 	bash scripts/mutate.sh

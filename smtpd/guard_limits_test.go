@@ -180,7 +180,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := DefaultLimits()
 		limits.GreetingPause = 0
-		limits.ConnectionsPerAddress, limits.Connections, limits.NearCap, limits.ConnectionsPerNetwork = 2, 8, 5, 3
+		limits.ConnectionsPerAddress, limits.Connections, limits.NearCap, limits.ConnectionsPerNetwork = 2, 8, 5, 4
 		r := newRig(t, limits, nil)
 		defer r.close()
 		var open []*talk
@@ -198,7 +198,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 		enter("192.0.2.2", "220")
 		enter("192.0.2.2", "220")
 		enter("2001:db8::1", "220")
-		// Five are open: from here on a /24 may hold three.
+		// Five are open: from here on a /24 may hold four.
 		enter("192.0.2.3", "421 4.7.0 Too many connections from your network")
 		enter("198.51.100.1", "220")
 		// One host has a whole /64.

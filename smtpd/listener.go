@@ -22,6 +22,7 @@ type Gate struct {
 	byPeer   map[netip.Prefix]int
 	byNet    map[netip.Prefix]int
 	seen     map[netip.Prefix]time.Time
+	near     bool      // the cap: networks may hold their share only, until there is no stress
 	cutting  int       // sessions told to end that have not yet
 	looked   time.Time // when there was nobody to cut
 	stopping bool
@@ -122,6 +123,7 @@ func (t *Gate) enter(g *Guard) *refusal {
 		}
 	}
 	if len(t.guards) >= t.limits.NearCap {
+		t.near = true
 		t.relieve()
 	}
 	return nil
@@ -154,7 +156,7 @@ func (t *Gate) fits(p *place) *refusal {
 		return nil
 	case t.byPeer[p.peer] >= t.limits.ConnectionsPerAddress:
 		return &refuseTooManyPeer
-	case len(t.guards) >= t.limits.NearCap && t.byNet[p.network] >= t.limits.ConnectionsPerNetwork:
+	case t.near && t.byNet[p.network] >= t.limits.ConnectionsPerNetwork:
 		return &refuseTooManyNet
 	default:
 		return nil
@@ -190,6 +192,11 @@ func (t *Gate) leave(g *Guard) {
 	}
 	if len(t.guards) < t.limits.StressAt {
 		t.stress.Store(false)
+	}
+	// Cutting makes room below the mark at once: were that enough, a network
+	// would fill it again each time.
+	if len(t.guards) < min(t.limits.StressAt, t.limits.NearCap) {
+		t.near = false
 	}
 }
 

@@ -13,6 +13,7 @@ type candidate struct {
 	p     *place
 	idle  bool
 	since time.Time // idle: since when
+	young bool      // idle for so short a time that the peer may be about to speak
 	rate  float64   // slow: bytes a second so far
 }
 
@@ -80,7 +81,7 @@ func (t *Gate) relieve() {
 		if need <= 0 {
 			break
 		}
-		if !c.p.cut {
+		if !c.p.cut && !c.young {
 			t.cut(c)
 			need--
 			cut++
@@ -129,9 +130,11 @@ func (g *Guard) candidate(now time.Time) (candidate, bool) {
 		c.idle, c.since = true, g.since
 	}
 	// An answer takes a moment to be read and the next command one to come.
-	return c, now.Sub(c.since) >= leastIdle
+	c.young = now.Sub(c.since) < leastIdle
+	return c, true
 }
 
-// leastIdle is how long a peer must be silent to count as idle: a second is a
-// long way round the earth and back.
+// leastIdle is how long a peer must be silent to be cut for others, unless its
+// network holds more than its share: a second is a long way round the earth
+// and back.
 const leastIdle = time.Second

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sekisho/envelope"
 	"sekisho/internal/limit"
 	"sekisho/sanitize"
@@ -214,5 +216,29 @@ func TestEveryLimitReachesItsRoom(t *testing.T) {
 		if c.limits() == plain.limits() && c.budget() == plain.budget() {
 			t.Errorf("%s: %s changes nothing", k, r.Value(n))
 		}
+	}
+}
+
+// TestConnectionsFitIntoTheOpenFiles lowers the process's own limit, which is
+// that of every test here, by nothing: it asks for more than there is.
+func TestConnectionsFitIntoTheOpenFiles(t *testing.T) {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	g := &gateway{log: slog.New(slog.NewTextHandler(&log, nil))}
+	l := smtpd.DefaultLimits()
+	l.Connections, l.NearCap, l.StressAt, l.ConnectionsPerNetwork = int(r.Cur)*2, int(r.Cur)*19/10, int(r.Cur)*18/10, int(r.Cur)/5
+	got := g.openFiles(l)
+	if got.Connections >= int(r.Cur) || got.NearCap >= got.Connections || got.StressAt >= got.NearCap || got.ConnectionsPerNetwork*5 > got.Connections {
+		t.Errorf("with %d open files: %d connections, near the cap from %d, stress from %d, %d a network", r.Cur, got.Connections, got.NearCap, got.StressAt, got.ConnectionsPerNetwork)
+	}
+	if !strings.Contains(log.String(), "only") {
+		t.Errorf("log %q", log.String())
+	}
+	l.Connections = 10
+	if got := g.openFiles(l); got != l {
+		t.Errorf("ten connections became %d", got.Connections)
 	}
 }

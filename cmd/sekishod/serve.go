@@ -159,7 +159,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The way in.
 	dns := senderauth.NewDNS(c.Resolver)
 	g.server = &smtpd.Server{
-		Hostname: c.Hostname, Limits: c.limits(), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
+		Hostname: c.Hostname, Limits: g.openFiles(c.limits()), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
 		Disk:     g.disk,
 		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
 		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
@@ -422,6 +422,25 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 			}
 		}
 	}
+}
+
+// fdReserve is what the daemon opens beside its sessions: a file a message in
+// hand, connections to next hops, the database, workers' pipes.
+const fdReserve = 1024
+
+// openFiles lowers the connections in all to what the limit of open files
+// allows: a session that cannot be accepted helps nobody, and one that is
+// accepted and finds no file left for its message would be told 451.
+func (g *gateway) openFiles(l smtpd.Limits) smtpd.Limits {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Cur >= uint64(l.Connections+fdReserve) {
+		return l
+	}
+	n := max(int(r.Cur)-fdReserve, int(r.Cur)/2, 10)
+	g.log.Warn("configuration", "err", fmt.Sprintf("limits.connections is %d, but only %d files may be open (LimitNOFILE, ulimit -n): %d connections are taken", l.Connections, r.Cur, n))
+	l.NearCap, l.StressAt, l.ConnectionsPerNetwork = max(l.NearCap*n/l.Connections, 1), max(l.StressAt*n/l.Connections, 1), max(l.ConnectionsPerNetwork*n/l.Connections, 1)
+	l.Connections = n
+	return l
 }
 
 // disk is the size of the disk that the data directory is on.

@@ -176,7 +176,7 @@ func (g *gateway) await(what string, limit time.Duration, ok func() bool) {
 }
 
 func (g *gateway) kill() {
-	if g.cmd == nil {
+	if g.cmd == nil || g.cmd.Process == nil {
 		return
 	}
 	_ = g.cmd.Process.Kill()
