@@ -98,16 +98,19 @@ const (
 	KindRTF  Kind = "rtf"
 	KindMSG  Kind = "msg"
 	KindTNEF Kind = "tnef"
-	KindCFB  Kind = "cfb" // a compound file of no known application
-	KindVSD  Kind = "vsd"
-	KindPUB  Kind = "pub"
-	KindMDB  Kind = "mdb"
-	KindJTD  Kind = "jtd"
-	KindJTDC Kind = "jtdc"
-	KindHWP  Kind = "hwp"
-	KindXDW  Kind = "xdw"
-	KindONE  Kind = "onenote"
-	KindSLK  Kind = "slk"
+
+	// KindOpened is what is left of a wrapper whose files stand beside it: nothing.
+	KindOpened Kind = "opened"
+	KindCFB    Kind = "cfb" // a compound file of no known application
+	KindVSD    Kind = "vsd"
+	KindPUB    Kind = "pub"
+	KindMDB    Kind = "mdb"
+	KindJTD    Kind = "jtd"
+	KindJTDC   Kind = "jtdc"
+	KindHWP    Kind = "hwp"
+	KindXDW    Kind = "xdw"
+	KindONE    Kind = "onenote"
+	KindSLK    Kind = "slk"
 
 	KindPDF Kind = "pdf"
 	KindXPS Kind = "xps"
@@ -221,22 +224,23 @@ var kinds = map[Kind]KindFacts{
 	KindWordML:  {ClassUnknown, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
 	KindODF:     {ClassUnknown, ".odf", "application/vnd.oasis.opendocument", "OpenDocument 文書", "OpenDocument file"},
 
-	KindDOC:  {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
-	KindXLS:  {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},
-	KindPPT:  {ClassLegacyOffice, ".ppt", "application/vnd.ms-powerpoint", "PowerPoint 97-2003", "PowerPoint 97-2003 presentation"},
-	KindRTF:  {ClassLegacyOffice, ".rtf", "application/rtf", "リッチテキスト", "rich text"},
-	KindMSG:  {ClassUnknown, ".msg", "application/vnd.ms-outlook", "Outlook メッセージ", "Outlook message"},
-	KindTNEF: {ClassUnknown, ".dat", "application/ms-tnef", "winmail.dat", "winmail.dat"},
-	KindCFB:  {ClassUnknown, ".bin", "application/octet-stream", "OLE 複合ファイル", "OLE compound file"},
-	KindVSD:  {ClassUnknown, ".vsd", "application/vnd.visio", "Visio 図面", "Visio drawing"},
-	KindPUB:  {ClassUnknown, ".pub", "application/x-mspublisher", "Publisher 文書", "Publisher document"},
-	KindMDB:  {ClassExecutable, ".mdb", "application/x-msaccess", "Access データベース", "Access database"},
-	KindJTD:  {ClassUnknown, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
-	KindJTDC: {ClassUnknown, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
-	KindHWP:  {ClassUnknown, ".hwp", "application/x-hwp", "HWP 文書", "Hangul document"},
-	KindXDW:  {ClassUnknown, ".xdw", "application/vnd.fujixerox.docuworks", "DocuWorks 文書", "DocuWorks document"},
-	KindONE:  {ClassExecutable, ".one", "application/onenote", "OneNote ノート", "OneNote section"},
-	KindSLK:  {ClassExecutable, ".slk", "application/x-sylk", "SYLK ファイル", "SYLK file"},
+	KindDOC:    {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
+	KindXLS:    {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},
+	KindPPT:    {ClassLegacyOffice, ".ppt", "application/vnd.ms-powerpoint", "PowerPoint 97-2003", "PowerPoint 97-2003 presentation"},
+	KindRTF:    {ClassLegacyOffice, ".rtf", "application/rtf", "リッチテキスト", "rich text"},
+	KindMSG:    {ClassMessage, ".msg", "application/vnd.ms-outlook", "Outlook メッセージ", "Outlook message"},
+	KindOpened: {ClassMessage, "", "", "開封済み", "opened"},
+	KindTNEF:   {ClassMessage, ".dat", "application/ms-tnef", "winmail.dat", "winmail.dat"},
+	KindCFB:    {ClassUnknown, ".bin", "application/octet-stream", "OLE 複合ファイル", "OLE compound file"},
+	KindVSD:    {ClassUnknown, ".vsd", "application/vnd.visio", "Visio 図面", "Visio drawing"},
+	KindPUB:    {ClassUnknown, ".pub", "application/x-mspublisher", "Publisher 文書", "Publisher document"},
+	KindMDB:    {ClassExecutable, ".mdb", "application/x-msaccess", "Access データベース", "Access database"},
+	KindJTD:    {ClassUnknown, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
+	KindJTDC:   {ClassUnknown, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
+	KindHWP:    {ClassUnknown, ".hwp", "application/x-hwp", "HWP 文書", "Hangul document"},
+	KindXDW:    {ClassUnknown, ".xdw", "application/vnd.fujixerox.docuworks", "DocuWorks 文書", "DocuWorks document"},
+	KindONE:    {ClassExecutable, ".one", "application/onenote", "OneNote ノート", "OneNote section"},
+	KindSLK:    {ClassExecutable, ".slk", "application/x-sylk", "SYLK ファイル", "SYLK file"},
 
 	KindPDF: {ClassPDF, ".pdf", "application/pdf", "PDF 文書", "PDF document"},
 	KindPS:  {ClassUnknown, ".ps", "application/postscript", "PostScript", "PostScript"},

@@ -34,6 +34,13 @@ type Session struct {
 	stored   int64
 	pixels   int64
 	entries  int
+	beside   []beside
+}
+
+// beside is a file that waits to be treated next to its host.
+type beside struct {
+	in    Object
+	depth int
 }
 
 // NewSession starts the session of one message or file of size bytes.
@@ -156,11 +163,12 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	}
 	p := Part{Path: in.Path, Name: in.Name, Declared: in.Declared, Size: in.Size, InText: in.InText, Kind: KindUnknown, Class: ClassUnknown, Outcome: Refused}
 	s.found = append(s.found, nil)
-	before := len(s.parts)
+	before, waiting := len(s.parts), len(s.beside)
 	res, err := s.nested(ctx, &p, in, out)
 	p.Findings = append(p.Findings, s.found[len(s.found)-1]...)
 	s.found = s.found[:len(s.found)-1]
 	if err != nil {
+		s.beside = s.beside[:waiting] // they are in the host, which stays behind
 		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
 		p.Err = bounded(err.Error(), 300)
 		p.Fate = KeptBack
@@ -174,6 +182,44 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	copy(s.parts[before+1:], s.parts[before:])
 	s.parts[before] = p
 	return res, err
+}
+
+// Beside puts a file that was found inside another next to its host: it is
+// treated once the host is, and attached to the mail if it may be. Its Path
+// lies inside the host's.
+func (s *Session) Beside(in Object) {
+	s.beside = append(s.beside, beside{in, s.depth})
+}
+
+// InMail reports whether what is being treated came in a mail, so that what is
+// put beside it has a place.
+func (s *Session) InMail() bool {
+	if s.Options.Task == TaskMail {
+		return true
+	}
+	for _, k := range s.hosts[:max(len(s.hosts)-1, 0)] {
+		if k == KindMessage || k == KindMSG {
+			return true
+		}
+	}
+	return false
+}
+
+// EachBeside hands out what was put beside a host, in that order and with what
+// is found inside them in turn; each is as deep as where it was found.
+func (s *Session) EachBeside(f func(Object) error) error {
+	for len(s.beside) > 0 {
+		b := s.beside[0]
+		s.beside = s.beside[1:]
+		at := s.depth
+		s.depth = b.depth
+		err := f(b.in)
+		s.depth = at
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inDocument reports whether the host of what is being treated is a document.
@@ -253,6 +299,14 @@ func (s *Session) Deeper() (func(), error) {
 
 // Report sums the session up.
 func (s *Session) Report(engine string) *Report {
+	for _, b := range s.beside {
+		// Treated alone, a file has no mail for what is in it to go into.
+		s.parts = append(s.parts, Part{
+			Path: b.in.Path, Name: b.in.Name, Declared: b.in.Declared, Size: b.in.Size, Kind: KindUnknown, Class: ClassUnknown,
+			Outcome: Refused, Fate: Dropped, Err: "stands in another file: " + ErrWithheld.Error(),
+		})
+	}
+	s.beside = nil
 	r := &Report{Engine: engine, Outcome: Clean, Header: s.header, Parts: s.parts, Holds: s.holds, Preview: string(s.preview)}
 	for i := range r.Parts {
 		p := &r.Parts[i]

@@ -277,16 +277,22 @@ func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
 
 // samples are the files that mail can attach.
 var samples = map[string]func() []byte{
-	"docx":  func() []byte { return corpus.Word("令和八年度 docx", false) },
-	"docm":  func() []byte { return corpus.Word("令和八年度 docm", true) },
-	"xlsx":  func() []byte { return corpus.Excel("申請 xlsx", false) },
-	"xlsm":  func() []byte { return corpus.Excel("申請 xlsm", true) },
-	"png":   corpus.PNG,
-	"jpeg":  corpus.JPEG,
-	"pdf":   corpus.PDF,
-	"exe":   corpus.Program,
-	"enc":   func() []byte { return corpus.EncryptedZIP("secret.docx") },
-	"zip":   func() []byte { return corpus.ZIP("readme.txt", "hello") },
+	"docx": func() []byte { return corpus.Word("令和八年度 docx", false) },
+	"docm": func() []byte { return corpus.Word("令和八年度 docm", true) },
+	"xlsx": func() []byte { return corpus.Excel("申請 xlsx", false) },
+	"xlsm": func() []byte { return corpus.Excel("申請 xlsm", true) },
+	"png":  corpus.PNG,
+	"jpeg": corpus.JPEG,
+	"pdf":  corpus.PDF,
+	"exe":  corpus.Program,
+	"enc":  func() []byte { return corpus.EncryptedZIP("secret.docx") },
+	"zip":  func() []byte { return corpus.ZIP("readme.txt", "hello") },
+	"tnef": func() []byte {
+		return corpus.Winmail(`{\rtf1\ansi x}`, corpus.Packed{Name: "名簿.xlsm", Data: corpus.Excel("名簿", true), Method: 1})
+	},
+	"msg": func() []byte {
+		return corpus.Compound(corpus.SavedMessage(true, map[uint16]string{0x0037: "保存した件", 0x1000: "内側の本文"}, "", corpus.Packed{Name: "一.docx", Data: corpus.Word("一", false), Method: 1}))
+	},
 	"bytes": func() []byte { return []byte("\x00\x01\x02 no kind that anybody knows \xfe\xff\x00") },
 	// A compound file without any directory that says what it is.
 	"ole": func() []byte { return append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1528)...) },

@@ -75,6 +75,10 @@ var sentences = map[string]words{
 	"text.control":           {"制御文字 %d 個を削除", "%d control character(s) removed"},
 	"csv.formula":            {"数式になりうるセル %d 個を無効化", "%d cell(s) that could act as formulas neutralised"},
 
+	"outlook.msg":         {"Outlook メッセージを通常のメール形式（.eml）に変換", "saved Outlook message turned into an ordinary mail (.eml)"},
+	"outlook.tnef":        {"winmail.dat から %d 個のファイルを取り出し", "%d file(s) taken out of winmail.dat"},
+	"outlook.ole":         {"埋め込みオブジェクト %d 個を削除", "%d embedded object(s) removed"},
+	"outlook.link":        {"他の場所にあるファイルへのリンク %d 個を削除", "%d link(s) to files elsewhere removed"},
 	"calendar.attach":     {"予定の添付 %d 個を削除", "%d attachment(s) of a calendar entry removed"},
 	"calendar.alarm":      {"音・メール・プログラムを起動するアラーム %d 個を削除", "%d alarm(s) that play, mail or start something removed"},
 	"calendar.reminder":   {"通知 %d 個を除外", "%d reminder(s) left out"},

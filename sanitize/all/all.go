@@ -17,6 +17,7 @@ import (
 	"sekisho/sanitize/image"
 	"sekisho/sanitize/message"
 	"sekisho/sanitize/ooxml"
+	"sekisho/sanitize/outlook"
 	"sekisho/sanitize/text"
 	"sekisho/sanitize/verify"
 )
@@ -30,6 +31,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindTSV:     text.CSV{},
 		sanitize.KindHTML:    html.Sanitizer{},
 		sanitize.KindMessage: message.Sanitizer{},
+		sanitize.KindMSG:     outlook.MSG{},
+		sanitize.KindTNEF:    outlook.TNEF{},
 		sanitize.KindZIP:     archive.ZIP{},
 		sanitize.KindICS:     calendar.ICS{},
 		sanitize.KindVCF:     calendar.VCF{},

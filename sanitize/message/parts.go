@@ -727,10 +727,14 @@ func (w *work) object(o sanitize.Object) error {
 			p.Inside = append(p.Inside, w.suspects(o)...)
 		}
 		w.keptBack(*p, reason(*p, err, w.s.Options.KeepAll))
-		return nil
+		return w.s.EachBeside(w.beside)
 	}
 	p := &w.s.Parts()[before]
 	k := res.Kind
+	if k == sanitize.KindOpened {
+		w.tell(before, o)
+		return w.s.EachBeside(w.beside)
+	}
 	pc := piece{media: k.Facts().Media, name: outName(o.Name, k), data: out.Bytes(), part: before}
 	pc.nested = k == sanitize.KindMessage
 	if k == sanitize.KindICS {
@@ -739,7 +743,25 @@ func (w *work) object(o sanitize.Object) error {
 	p.OutName = pc.name
 	w.pieces = append(w.pieces, pc)
 	w.tell(before, o)
-	return nil
+	return w.s.EachBeside(w.beside)
+}
+
+// beside treats a file that was found inside another and stands in the mail on
+// its own now. One without a name is the text of a mail in a wrapper of
+// Outlook's, which writes the same into the mail; it is wanted when it did not.
+func (w *work) beside(o sanitize.Object) error {
+	if o.Name == "" && slices.ContainsFunc(w.pieces, func(p piece) bool { return p.body && len(bytes.TrimSpace(p.data)) > 0 }) {
+		w.dropped = append(w.dropped, sanitize.Finding{Rule: "mime.alternative", Where: o.Path, Action: sanitize.Rewritten, Detail: o.Declared})
+		return nil
+	}
+	if o.Name == "" {
+		o.Name = "本文.txt"
+		if o.Declared == "text/html" {
+			o.Name = "本文.html"
+		}
+		o.Names = []string{o.Name}
+	}
+	return w.object(o)
 }
 
 // method is the METHOD of a calendar file that our own writer wrote. RFC 6047,
