@@ -7,11 +7,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -174,6 +176,23 @@ func (r *rig) close() {
 	<-r.done
 }
 
+var enhancedCode = regexp.MustCompile(`^(\d)\d\d[- ](\d)\.\d{1,3}\.\d{1,3} `)
+
+// enhanced holds every answer against RFC 2034, 4: but for the greeting and
+// the answers to EHLO and HELO, 2xx, 4xx and 5xx have a code of their class.
+func enhanced(answer string) error {
+	for _, l := range strings.Split(answer, "\n") {
+		m := enhancedCode.FindStringSubmatch(l)
+		switch {
+		case m != nil && m[1] == m[2]:
+		case m == nil && (l[0] == '3' || strings.HasPrefix(l, "220 mx.town.example ESMTP") || strings.HasPrefix(answer, "250 mx.town.example") || strings.HasPrefix(answer, "250-mx.town.example")):
+		default:
+			return fmt.Errorf("answer %q has no enhanced code of its class", l)
+		}
+	}
+	return nil
+}
+
 func TestDialogues(t *testing.T) {
 	scripts, err := smtptest.Load("../testdata/dialog")
 	if err != nil {
@@ -203,11 +222,14 @@ func TestDialogues(t *testing.T) {
 					}
 					r := newRig(t, limits, crt)
 					defer r.close()
+					if _, refused := s.Options["network-refused"]; refused {
+						r.listener.Networks = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+					}
 					if _, proxy := s.Options["proxy"]; proxy {
 						r.listener.Proxy = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 					}
 					err := s.Play(smtptest.Player{
-						Conn: r.l.dial("192.0.2.1"), TLS: side == "tls", Messages: r.messages,
+						Conn: r.l.dial("192.0.2.1"), TLS: side == "tls", Messages: r.messages, Answer: enhanced,
 					})
 					if err != nil {
 						t.Error(err)

@@ -245,7 +245,7 @@ func TestSessionDialogues(t *testing.T) {
 				g := newGateway(t, &cert, nil)
 				err := s.Play(smtptest.Player{
 					Conn: g.dial(t, s.Options["listener"]), TLS: side == "tls", Patience: 10 * time.Second,
-					Messages: func() []smtptest.Message { return g.messages(t) },
+					Messages: func() []smtptest.Message { return g.messages(t) }, Answer: enhanced,
 				})
 				if err != nil {
 					t.Error(err)

@@ -21,9 +21,10 @@ type Message struct {
 // Player is the client's side of one dialogue.
 type Player struct {
 	Conn     net.Conn
-	TLS      bool             // play the script inside STARTTLS
-	Messages func() []Message // what the server took so far; needed by M, E and B
-	Patience time.Duration    // for an answer; zero is an hour, for a clock that does not run
+	TLS      bool                      // play the script inside STARTTLS
+	Messages func() []Message          // what the server took so far; needed by M, E and B
+	Answer   func(answer string) error // looks at every answer, all its lines; may be nil
+	Patience time.Duration             // for an answer; zero is an hour, for a clock that does not run
 }
 
 // Play plays s to its end and closes the connection. The error names the line.
@@ -31,7 +32,7 @@ func (s *Script) Play(p Player) error {
 	if p.Patience == 0 {
 		p.Patience = time.Hour
 	}
-	c := &client{raw: p.Conn, conn: p.Conn, patience: p.Patience}
+	c := &client{raw: p.Conn, conn: p.Conn, patience: p.Patience, look: p.Answer}
 	c.startWriter()
 	defer c.close()
 	steps := s.steps
@@ -56,6 +57,7 @@ type client struct {
 	raw, conn net.Conn
 	patience  time.Duration
 	buf       []byte
+	look      func(string) error
 	last      string // the last answer
 	sent, got time.Time
 
@@ -112,6 +114,9 @@ func (c *client) reply() error {
 			if line[3] == ' ' {
 				c.got = time.Now()
 				c.last = strings.TrimSuffix(c.last, "\n")
+				if c.look != nil {
+					return c.look(c.last)
+				}
 				return nil
 			}
 		}
