@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -97,7 +98,9 @@ func (d *Delivery) away(e *spool.Entry, stops []stop) ([]result, bool) {
 
 func (d *Delivery) downTrouble(key string) *trouble {
 	if why := d.hops.isDown(key); why != "" {
-		return &trouble{status: "4.4.1", answer: "hop is down: " + why}
+		// It is not asked for each message: the probe wakes them all. In an hour
+		// each is looked at again, in case that nobody did.
+		return &trouble{outcome: deferred, status: "4.4.1", answer: "hop is down: " + why, due: d.now().Add(wait(math.MaxInt))}
 	}
 	return nil
 }
@@ -311,7 +314,7 @@ func (v *calling) hosts(ctx context.Context) {
 				return
 			}
 			tried++
-			c, t := d.connect(ctx, v.to.hop, h)
+			c, t := d.connect(ctx, v.lane, v.to.hop, h)
 			if t != nil {
 				v.last = milder(v.last, t)
 				continue

@@ -134,6 +134,13 @@ func (d *Delivery) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	window := make(chan struct{}, d.Window)
 	freed := make(chan struct{}, 1)
+	for _, hop := range d.Table().Hops() {
+		if !hop.MX {
+			// Who waited for a hop that was down waits for a probe; what the
+			// daemon before this one knew of that is gone.
+			d.bg.Go(func() { d.wake(ctx, hop) })
+		}
+	}
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {

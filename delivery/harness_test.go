@@ -44,6 +44,7 @@ type world struct {
 	log    *logged
 	// patience is how long until waits; zero is 20 s.
 	patience time.Duration
+	born     time.Time
 
 	mu     sync.Mutex
 	offset time.Duration

@@ -43,6 +43,7 @@ type lane struct {
 	slots   chan struct{}
 	users   int // messages that hold or want a slot
 	serving int // of these, the ones that have a connection
+	conns   int // connections, idle ones and those that say QUIT included
 	idle    []*session
 	lastDue time.Time // of the entry parked last
 	ended   time.Time // when a slot was last given back
@@ -168,6 +169,42 @@ func (ls *lanes) take(l *lane) *session {
 	s := l.idle[n-1]
 	l.idle = l.idle[:n-1]
 	return s
+}
+
+// reserve waits until a connection may be made for somebody who has a slot: one
+// that says QUIT still counts at the other side, and one that lies idle at
+// another host of the hop makes room.
+func (ls *lanes) reserve(ctx context.Context, l *lane) error {
+	for {
+		ls.mu.Lock()
+		if l.conns < cap(l.slots) {
+			l.conns++
+			ls.mu.Unlock()
+			return nil
+		}
+		var s *session
+		if n := len(l.idle); n > 0 {
+			s = l.idle[0]
+			l.idle = l.idle[1:]
+		}
+		ls.mu.Unlock()
+		if s != nil {
+			s.quit()
+			continue
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// gone counts a connection out that was reserved.
+func (ls *lanes) gone(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.conns--
 }
 
 // keep puts a connection by for the next message, for a moment.

@@ -46,7 +46,7 @@ type result struct {
 	host    string    // who said it; "" when nobody was reached
 	twice   bool      // the peer may have it in spite of the outcome
 	relayed bool      // sent to a server that reports nothing by itself
-	due     time.Time // parked: when to ask again
+	due     time.Time // when to ask again, if not by the schedule
 }
 
 // trouble is why a step went wrong, decided once where it did.
@@ -57,7 +57,7 @@ type trouble struct {
 	host    string
 	gone    bool // the connection cannot be used any more
 	twice   bool
-	due     time.Time // parked: when to ask again
+	due     time.Time // when to ask again, if not by the schedule
 }
 
 func (t *trouble) Error() string { return t.answer }
@@ -97,7 +97,7 @@ func (e errTLSFailed) Error() string { return e.err.Error() }
 func (e errTLSFailed) Unwrap() error { return e.err }
 
 // connect opens a session with one host, with TLS as the hop wants it.
-func (d *Delivery) connect(ctx context.Context, hop routing.Hop, h host) (*session, *trouble) {
+func (d *Delivery) connect(ctx context.Context, l *lane, hop routing.Hop, h host) (*session, *trouble) {
 	var want func(*tls.Config)
 	switch hop.TLS {
 	case "off":
@@ -109,10 +109,10 @@ func (d *Delivery) connect(ctx context.Context, hop routing.Hop, h host) (*sessi
 		// "require", and anything we do not know.
 		want = func(c *tls.Config) { c.RootCAs = d.Roots }
 	}
-	s, err := d.dial(ctx, hop, h, want)
+	s, err := d.dial(ctx, l, hop, h, want)
 	var tlsErr errTLSFailed
 	if errors.As(err, &tlsErr) && opportunistic(hop) {
-		s, err = d.dial(ctx, hop, h, nil)
+		s, err = d.dial(ctx, l, hop, h, nil)
 	}
 	if err != nil {
 		return nil, d.connectTrouble(ctx, h, err)
@@ -122,15 +122,22 @@ func (d *Delivery) connect(ctx context.Context, hop routing.Hop, h host) (*sessi
 
 func opportunistic(hop routing.Hop) bool { return hop.TLS == "" || hop.TLS == "opportunistic" }
 
-func (d *Delivery) dial(ctx context.Context, hop routing.Hop, h host, want func(*tls.Config)) (_ *session, err error) {
+func (d *Delivery) dial(ctx context.Context, l *lane, hop routing.Hop, h host, want func(*tls.Config)) (_ *session, err error) {
+	if err := d.lanes.reserve(ctx, l); err != nil {
+		return nil, err
+	}
 	dctx, cancel := context.WithTimeout(ctx, d.Times.Connect)
 	defer cancel()
 	raw, err := d.Dial(dctx, "tcp", h.addr)
 	if err != nil {
+		d.lanes.gone(l)
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	d.connections(hop, 1)
-	s := &session{conn: newConn(raw, d.Times), host: h, closed: func() { d.connections(hop, -1) }}
+	s := &session{conn: newConn(raw, d.Times), host: h, closed: func() {
+		d.lanes.gone(l)
+		d.connections(hop, -1)
+	}}
 	s.attach(ctx)
 	defer func() {
 		if err != nil {
@@ -221,7 +228,10 @@ func (s *session) close() {
 // quit ends it as RFC 5321, 4.1.1.10 asks, without waiting long for the answer.
 func (s *session) quit() {
 	s.conn.times.Command = 5 * time.Second
-	_, _ = s.conn.ask("QUIT") // nothing hangs on the answer
+	if _, err := s.conn.ask("QUIT"); err == nil { // nothing hangs on the answer
+		// It is the server that closes; until then it counts this connection.
+		_, _ = s.conn.r.Peek(1)
+	}
 	s.close()
 }
 

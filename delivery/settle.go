@@ -287,7 +287,9 @@ func (j *job) change(now time.Time, told telling) spool.Change {
 				attempts++
 				err = summary(r)
 			}
-			at = now.Add(wait(attempts))
+			if at = r.due; at.IsZero() {
+				at = now.Add(wait(attempts))
+			}
 		}
 		if due.IsZero() || at.Before(due) {
 			due = at

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -96,6 +97,7 @@ type Sink struct {
 
 	mu       sync.Mutex
 	taken    []Taken
+	count    int // of those delivered
 	sessions int
 	open     int
 	maxOpen  int
@@ -159,12 +161,22 @@ func (s *Sink) All() []Taken {
 func (s *Sink) Delivered() []Taken {
 	var d []Taken
 	for _, t := range s.All() {
-		if t.Complete && (t.Answer == "" || t.Answer[0] == '2') {
+		if t.delivered() {
 			d = append(d, t)
 		}
 	}
 	return d
 }
+
+// Count is the number of messages that Delivered returns, for those that ask
+// often.
+func (s *Sink) Count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
+func (t *Taken) delivered() bool { return t.Complete && (t.Answer == "" || t.Answer[0] == '2') }
 
 // Wait waits until n messages were delivered.
 func (s *Sink) Wait(ctx context.Context, n int) ([]Taken, error) {
@@ -207,11 +219,12 @@ func (s *Sink) accept() {
 			n = s.sessions
 		})
 		s.wg.Go(func() {
-			defer s.note(func() { s.open-- })
 			ss := &sinkSession{sink: s, raw: c, c: c, r: bufio.NewReader(c), n: n}
 			stop := context.AfterFunc(s.ctx, func() { c.Close() })
 			defer stop()
 			ss.run()
+			// Before the client can know that it is over.
+			s.note(func() { s.open-- })
 			c.Close()
 		})
 	}
@@ -248,7 +261,7 @@ func (ss *sinkSession) perform(act Act, usual string) (string, error) {
 		}
 	}
 	if act.Hang {
-		ss.hang()
+		ss.mute()
 		return "", errSinkEnd
 	}
 	if act.Reset {
@@ -306,6 +319,9 @@ func (ss *sinkSession) answer(reply string, act Act) error {
 
 // hang reads nothing and writes nothing until the sink is closed.
 func (ss *sinkSession) hang() { <-ss.sink.ctx.Done() }
+
+// mute writes nothing until the client has gone.
+func (ss *sinkSession) mute() { _, _ = io.Copy(io.Discard, ss.raw) }
 
 // reset makes the kernel send RST instead of FIN.
 func (ss *sinkSession) reset() {
@@ -401,7 +417,7 @@ func (ss *sinkSession) startTLS(line string) error {
 	}
 	switch act := ss.ask(StageHandshake, "", ""); {
 	case act.Hang:
-		ss.hang()
+		ss.mute()
 		return errSinkEnd
 	case act.Reset:
 		ss.reset()
@@ -482,6 +498,9 @@ func (ss *sinkSession) data(line string) error {
 				ss.sink.taken = append(ss.sink.taken, t)
 			}
 			ss.sink.taken[at] = t
+			if t.delivered() {
+				ss.sink.count++ // the last there is to say of it
+			}
 		})
 	}
 	for {
