@@ -35,7 +35,7 @@ func (s *session) Data(r io.Reader) error {
 	}
 	defer d.Abort()
 	top := newTopBlock(s.srv.Hostname)
-	top.lists = s.inner(tx) && s.srv.Limits.VisibleRecipients > 0
+	top.lists = s.inner(tx) && s.srv.bounds().VisibleRecipients > 0
 	in := &faultReader{r: r}
 	buf := copyBuffers.Get().(*[]byte)
 	out := io.MultiWriter(d, top)
@@ -57,7 +57,7 @@ func (s *session) Data(r io.Reader) error {
 		return s.fail(refuseStorage, "write draft", err)
 	}
 	top.end()
-	if top.received > s.srv.Limits.Received || top.own >= s.srv.Limits.OwnID {
+	if top.received > s.srv.bounds().Received || top.own >= s.srv.bounds().OwnID {
 		return s.refuse(refuseLoop, slog.Int("received", top.received))
 	}
 	var auth *envelope.Auth
@@ -149,7 +149,7 @@ func (s *session) over(tx *transaction, top *topBlock) func(to []envelope.Addres
 		_, ours := tx.tenants.Owner(domain)
 		return !ours
 	}
-	most := s.srv.Limits.VisibleRecipients
+	most := s.srv.bounds().VisibleRecipients
 	shown := most > 0 && top.visible(outside) > most
 	return func(to []envelope.Address) envelope.Over {
 		switch {

@@ -14,7 +14,7 @@ import (
 // beyond the limits. It also knows which peers have lately waited for our
 // greeting, and tells every session when the gateway stops.
 type Gate struct {
-	limits Limits
+	limits atomic.Pointer[Limits] // swapped on reload
 	stress atomic.Bool
 
 	mu       sync.Mutex
@@ -30,6 +30,8 @@ type Gate struct {
 
 // place is how a connection is counted.
 type place struct {
+	on            *Listener // where it came in
+	addr          netip.Addr
 	peer, network netip.Prefix
 	named         bool // not against its network
 	cut           bool
@@ -40,14 +42,18 @@ func NewGate(limits Limits) (*Gate, error) {
 	if err := limits.check(); err != nil {
 		return nil, err
 	}
-	return &Gate{
-		limits: limits,
+	t := &Gate{
 		guards: make(map[*Guard]*place),
 		byPeer: make(map[netip.Prefix]int),
 		byNet:  make(map[netip.Prefix]int),
 		seen:   make(map[netip.Prefix]time.Time),
-	}, nil
+	}
+	t.limits.Store(&limits)
+	return t, nil
 }
+
+// bounds are the limits in force.
+func (t *Gate) bounds() *Limits { return t.limits.Load() }
 
 // Connections is the number of connections now open.
 func (t *Gate) Connections() int {
@@ -101,14 +107,14 @@ func netKey(a netip.Addr) netip.Prefix {
 }
 
 // enter counts a connection in, or says why not.
-func (t *Gate) enter(g *Guard) *refusal {
+func (t *Gate) enter(g *Guard, on *Listener) *refusal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := &place{peer: peerKey(g.peer), network: netKey(g.peer), named: g.cfg.named}
+	p := &place{on: on, addr: g.peer, peer: peerKey(g.peer), network: netKey(g.peer), named: g.cfg.named}
 	switch {
 	case t.stopping:
 		return &closeShutdown
-	case len(t.guards) >= t.limits.Connections:
+	case len(t.guards) >= t.bounds().Connections:
 		t.relieve()
 		return &refuseTooMany
 	}
@@ -117,12 +123,12 @@ func (t *Gate) enter(g *Guard) *refusal {
 	}
 	t.guards[g] = p
 	t.add(p)
-	if len(t.guards) >= t.limits.StressAt && !t.stress.Swap(true) {
+	if len(t.guards) >= t.bounds().StressAt && !t.stress.Swap(true) {
 		for g := range t.guards {
 			g.Hurry()
 		}
 	}
-	if len(t.guards) >= t.limits.NearCap {
+	if len(t.guards) >= t.bounds().NearCap {
 		t.near = true
 		t.relieve()
 	}
@@ -139,7 +145,7 @@ func (t *Gate) move(g *Guard, to netip.Addr, named bool) *refusal {
 		return &closeShutdown
 	}
 	t.remove(old)
-	p := &place{peer: peerKey(to), network: netKey(to), named: named, cut: old.cut}
+	p := &place{on: old.on, addr: to, peer: peerKey(to), network: netKey(to), named: named, cut: old.cut}
 	if r := t.fits(p); r != nil {
 		t.add(old)
 		return r
@@ -154,9 +160,9 @@ func (t *Gate) fits(p *place) *refusal {
 	switch {
 	case p.named:
 		return nil
-	case t.byPeer[p.peer] >= t.limits.ConnectionsPerAddress:
+	case t.byPeer[p.peer] >= t.bounds().ConnectionsPerAddress:
 		return &refuseTooManyPeer
-	case t.near && t.byNet[p.network] >= t.limits.ConnectionsPerNetwork:
+	case t.near && t.byNet[p.network] >= t.bounds().ConnectionsPerNetwork:
 		return &refuseTooManyNet
 	default:
 		return nil
@@ -190,12 +196,12 @@ func (t *Gate) leave(g *Guard) {
 	if p.cut {
 		t.cutting--
 	}
-	if len(t.guards) < t.limits.StressAt {
+	if len(t.guards) < t.bounds().StressAt {
 		t.stress.Store(false)
 	}
 	// Cutting makes room below the mark at once: were that enough, a network
 	// would fill it again each time.
-	if len(t.guards) < min(t.limits.StressAt, t.limits.NearCap) {
+	if len(t.guards) < min(t.bounds().StressAt, t.bounds().NearCap) {
 		t.near = false
 	}
 }
@@ -213,10 +219,10 @@ const maxSeen = 100_000
 func (t *Gate) pauseFor(a netip.Addr, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if at, ok := t.seen[peerKey(a)]; ok && now.Sub(at) < t.limits.SeenFor {
+	if at, ok := t.seen[peerKey(a)]; ok && now.Sub(at) < t.bounds().SeenFor {
 		return 0
 	}
-	return t.limits.GreetingPause
+	return t.bounds().GreetingPause
 }
 
 // greeted remembers that the peer waited for its greeting, or that it did not.
@@ -234,7 +240,7 @@ func (t *Gate) greeted(a netip.Addr, waited bool, now time.Time) {
 		looked := 0
 		for old, at := range t.seen {
 			looked++
-			if looked == 16 || now.Sub(at) >= t.limits.SeenFor {
+			if looked == 16 || now.Sub(at) >= t.bounds().SeenFor {
 				delete(t.seen, old)
 			}
 			if looked == 16 {
@@ -277,7 +283,7 @@ func (l *Listener) admit(c net.Conn) *Guard {
 	peer := addrOf(c.RemoteAddr())
 	cfg := guardConfig{
 		hostname: l.Hostname,
-		limits:   l.Gate.limits,
+		limits:   *l.Gate.bounds(),
 		tls:      l.TLS,
 		dsn:      l.DSN,
 		stress:   &l.Gate.stress,
@@ -294,7 +300,7 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		return nil
 	}
 	g := newGuard(c, peer, cfg)
-	if r := l.Gate.enter(g); r != nil {
+	if r := l.Gate.enter(g, l); r != nil {
 		l.turnAway(c, peer, r)
 		return nil
 	}

@@ -175,7 +175,7 @@ func TestPeersThatFillATenantsShareGet452OthersDoNot(t *testing.T) {
 }
 
 func TestPeerWithOneSmallMessageHeldHasNotFedTheQuarantine(t *testing.T) {
-	r := newRates(DefaultLimits(), time.Now)
+	r := newRates(func() *Limits { l := DefaultLimits(); return &l }, time.Now)
 	large, small := netip.MustParseAddr("198.51.100.7"), netip.MustParseAddr("198.51.100.8")
 	r.feeds("town", large, 20<<20)
 	r.feeds("town", small, 10<<10)
@@ -188,7 +188,7 @@ func TestPeerWithOneSmallMessageHeldHasNotFedTheQuarantine(t *testing.T) {
 func TestHeldBytesOfAPeerAreWholeMessagesOfAnHour(t *testing.T) {
 	now := time.Now()
 	limits := DefaultLimits()
-	r := newRates(limits, func() time.Time { return now })
+	r := newRates(func() *Limits { return &limits }, func() time.Time { return now })
 	a := netip.MustParseAddr("198.51.100.7")
 	for i := range 10 {
 		if r.fills(a) {

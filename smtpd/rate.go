@@ -16,16 +16,16 @@ type rates struct {
 	senders counts[string]
 	fed     counts[feeder]
 	bytes   counts[netip.Prefix]
-	limits  Limits
+	limits  func() *Limits // the ones in force
 	now     func() time.Time
 }
 
-func newRates(l Limits, now func() time.Time) *rates {
+func newRates(l func() *Limits, now func() time.Time) *rates {
 	return &rates{
 		peers:   counts[netip.Prefix]{period: time.Minute, m: make(map[netip.Prefix]count)},
 		tenants: counts[envelope.TenantID]{period: time.Minute, m: make(map[envelope.TenantID]count)},
 		senders: counts[string]{period: time.Minute, m: make(map[string]count)},
-		fed:     counts[feeder]{period: l.HeldFor, m: make(map[feeder]count)},
+		fed:     counts[feeder]{period: l().HeldFor, m: make(map[feeder]count)},
 		bytes:   counts[netip.Prefix]{period: time.Hour, m: make(map[netip.Prefix]count)},
 		limits:  l,
 		now:     now,
@@ -34,17 +34,17 @@ func newRates(l Limits, now func() time.Time) *rates {
 
 // message counts a message from a peer; false: one too many.
 func (r *rates) message(a netip.Addr) bool {
-	return r.peers.add(peerKey(a), 1, r.now()) <= int64(r.limits.MessagesPerMinutePerAddress)
+	return r.peers.add(peerKey(a), 1, r.now()) <= int64(r.limits().MessagesPerMinutePerAddress)
 }
 
 // tenant counts a message to a tenant; false: one too many.
 func (r *rates) tenant(t envelope.TenantID) bool {
-	return r.tenants.add(t, 1, r.now()) <= int64(r.limits.MessagesPerMinutePerTenant)
+	return r.tenants.add(t, 1, r.now()) <= int64(r.limits().MessagesPerMinutePerTenant)
 }
 
 // sender counts a message of a sender inside; false: one too many.
 func (r *rates) sender(a envelope.Address) bool {
-	return r.senders.add(a.Key(), 1, r.now()) <= int64(r.limits.MessagesPerMinutePerSender)
+	return r.senders.add(a.Key(), 1, r.now()) <= int64(r.limits().MessagesPerMinutePerSender)
 }
 
 // A feeder is a peer that brought what is held for a tenant.
@@ -74,7 +74,7 @@ func (r *rates) feeder(t envelope.TenantID, a netip.Addr, quota int64) bool {
 
 // fills reports whether the peer has brought too much into the quarantine.
 func (r *rates) fills(a netip.Addr) bool {
-	return r.bytes.add(peerKey(a), 0, r.now()) >= r.limits.HeldBytesPerPeerHour
+	return r.bytes.add(peerKey(a), 0, r.now()) >= r.limits().HeldBytesPerPeerHour
 }
 
 // counts sums up what each key did in a period that begins with its first act.
@@ -126,4 +126,11 @@ func (c *counts[K]) sweep(now time.Time) {
 		}
 		delete(c.m, k)
 	}
+}
+
+// setPeriod changes how long acts count from now on.
+func (c *counts[K]) setPeriod(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.period = d
 }

@@ -163,7 +163,7 @@ func (s *session) overfed(t envelope.TenantID) bool {
 		// A disk that does not answer stops MAIL already.
 		return false
 	}
-	quota := disk / 100 * int64(s.srv.Limits.HeldPercentPerTenant)
+	quota := disk / 100 * int64(s.srv.bounds().HeldPercentPerTenant)
 	return s.srv.Spool.HeldBytes(t) >= quota && s.srv.rates.feeder(t, s.guard.peer, quota)
 }
 

@@ -30,11 +30,11 @@ func (t *Gate) relieve() {
 	if now.Sub(t.looked) < searchEvery {
 		return
 	}
-	need := len(t.guards) - t.cutting - t.limits.NearCap + 1
+	need := len(t.guards) - t.cutting - t.bounds().NearCap + 1
 	over := map[netip.Prefix]int{}
 	for n, k := range t.byNet {
-		if k > t.limits.ConnectionsPerNetwork {
-			over[n] = k - t.limits.ConnectionsPerNetwork
+		if k > t.bounds().ConnectionsPerNetwork {
+			over[n] = k - t.bounds().ConnectionsPerNetwork
 		}
 	}
 	if need <= 0 && len(over) == 0 {
@@ -75,7 +75,7 @@ func (t *Gate) relieve() {
 	}
 	// A hundredth more than is needed, so that the search pays.
 	if need -= cut; need > 0 {
-		need += t.limits.Connections / 100
+		need += t.bounds().Connections / 100
 	}
 	for _, c := range all {
 		if need <= 0 {

@@ -48,7 +48,8 @@ type ListenerConfig struct {
 }
 
 // Server accepts mail on all listeners and answers the peers. Fields are set
-// before Listen and not changed after.
+// before Listen and not changed after; other listeners and limits are put in
+// force by Prepare.
 type Server struct {
 	Hostname  string
 	Listeners []ListenerConfig
@@ -71,18 +72,21 @@ type Server struct {
 	// set of names; may be nil.
 	Refused func(rule string)
 
-	gate  *Gate
-	rates *rates
-	open  []opened
-	wg    sync.WaitGroup
+	gate   *Gate
+	rates  *rates
+	wg     sync.WaitGroup // loops of sockets and libraries, and what ends libraries
+	done   chan struct{}  // closed when Shutdown is over
+	failed chan error     // a socket stopped accepting
+
+	mu      sync.Mutex // guards what follows
+	sockets []*socket
+	posts   []*post
+	serving bool
+	ended   bool
 }
 
-// opened is a listener of ours with its sockets.
-type opened struct {
-	cfg     ListenerConfig
-	library *smtp.Server
-	sockets []*Listener
-}
+// bounds are the limits in force.
+func (s *Server) bounds() *Limits { return s.gate.bounds() }
 
 // Listen checks the configuration and opens every socket, so that a port in
 // use or a missing right is an error of the start.
@@ -99,39 +103,13 @@ func (s *Server) Listen() (err error) {
 	if s.gate, err = NewGate(s.Limits); err != nil {
 		return err
 	}
-	s.rates = newRates(s.Limits, s.Now)
-	defer func() {
-		if err != nil {
-			s.closeSockets()
-		}
-	}()
-	for _, cfg := range s.Listeners {
-		o := opened{cfg: cfg}
-		switch cfg.Zone {
-		case 0:
-			o.cfg.Zone = envelope.Internet
-		case envelope.Internet:
-		case envelope.InternetSegment, envelope.LGWAN:
-			if len(cfg.Networks) == 0 {
-				return fmt.Errorf("smtpd: listener %s of zone %s has no networks and would trust everybody", cfg.Name, cfg.Zone)
-			}
-		default:
-			return fmt.Errorf("smtpd: listener %s has no known zone", cfg.Name)
-		}
-		o.library = newLibrary(s.backend(o.cfg), s.Hostname, s.Limits, s.Log)
-		for _, addr := range cfg.Listen {
-			sock, err := net.Listen("tcp", addr)
-			if err != nil {
-				s.open = append(s.open, o)
-				return fmt.Errorf("listener %s: %w", cfg.Name, err)
-			}
-			o.sockets = append(o.sockets, &Listener{
-				Listener: sock, Gate: s.gate, Hostname: s.Hostname, TLS: cfg.TLS, DSN: offersDSN(o.cfg.Zone),
-				Networks: cfg.Networks, Named: cfg.Peers, Proxy: cfg.Proxy, Log: s.Log, Now: s.Now, Refused: s.Refused,
-			})
-		}
-		s.open = append(s.open, o)
+	s.rates = newRates(s.gate.bounds, s.Now)
+	s.done, s.failed = make(chan struct{}), make(chan error, 1)
+	r, err := s.Prepare(s.Listeners, s.Limits)
+	if err != nil {
+		return err
 	}
+	r.Apply()
 	return nil
 }
 
@@ -144,54 +122,39 @@ func offersDSN(z envelope.Zone) bool {
 	return z == envelope.LGWAN || z == envelope.InternetSegment
 }
 
-func (s *Server) closeSockets() {
-	for _, o := range s.open {
-		for _, l := range o.sockets {
-			l.Listener.Close()
-		}
-	}
-}
-
 // Addrs returns the addresses of a listener's sockets.
 func (s *Server) Addrs(name string) []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var as []net.Addr
-	for _, o := range s.open {
-		if o.cfg.Name == name {
-			for _, l := range o.sockets {
-				as = append(as, l.Addr())
-			}
+	for _, k := range s.sockets {
+		if k.post.cfg.Name == name {
+			as = append(as, k.Addr())
 		}
 	}
 	return as
 }
 
 // Serve accepts connections until Shutdown, and returns nil then. Any other
-// return is the error of a listener that stopped accepting.
+// return is the error of a socket that stopped accepting.
 func (s *Server) Serve() error {
-	var n int
-	for _, o := range s.open {
-		n += len(o.sockets)
-	}
-	stopped := make(chan error, n)
-	for _, o := range s.open {
-		for _, l := range o.sockets {
-			s.wg.Add(1)
-			go func() {
-				defer s.wg.Done()
-				if err := o.library.Serve(l); err != nil {
-					stopped <- fmt.Errorf("listener %s: %w", o.cfg.Name, err)
-					return
-				}
-				stopped <- nil
-			}()
+	s.mu.Lock()
+	if !s.ended {
+		s.serving = true
+		for _, p := range s.posts {
+			s.serve(p)
+		}
+		for _, k := range s.sockets {
+			s.accept(k)
 		}
 	}
-	for range n {
-		if err := <-stopped; err != nil {
-			return err
-		}
+	s.mu.Unlock()
+	select {
+	case err := <-s.failed:
+		return err
+	case <-s.done:
+		return nil
 	}
-	return nil
 }
 
 // Shutdown stops accepting, has idle sessions end with 421 and waits for the
@@ -202,23 +165,35 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	}
 	s.gate.Stop()
-	errs := make([]error, len(s.open))
-	var waits sync.WaitGroup
-	for i, o := range s.open {
-		waits.Add(1)
-		go func() {
-			defer waits.Done()
-			// The library only waits, and it is the guard that sends the 421.
-			if err := o.library.Shutdown(ctx); !errors.Is(err, smtp.ErrServerClosed) {
-				errs[i] = err
-			}
-		}()
+	s.mu.Lock()
+	first := !s.ended
+	s.ended = true
+	var errs []error
+	for _, k := range s.sockets {
+		if err := k.close(); err != nil && first {
+			errs = append(errs, err)
+		}
 	}
-	waits.Wait()
-	if ctx.Err() != nil {
+	for _, p := range s.posts {
+		s.retire(p)
+	}
+	s.posts = nil
+	s.mu.Unlock()
+	over := make(chan struct{})
+	go func() {
+		s.wg.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-ctx.Done():
+		errs = append(errs, ctx.Err())
 		s.gate.closeAll()
+		<-over
 	}
-	s.wg.Wait()
+	if first {
+		close(s.done)
+	}
 	return errors.Join(errs...)
 }
 

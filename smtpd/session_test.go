@@ -497,7 +497,9 @@ func TestListenersThatWouldTrustEverybodyAreRefused(t *testing.T) {
 			Tenants: func() *tenant.Directory { return d }, Table: func() *routing.Table { return table }, Log: discard}
 		if err := s.Listen(); err == nil {
 			t.Errorf("%s: accepted", c.name)
-			s.closeSockets()
+			if err := s.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
