@@ -58,6 +58,9 @@ type Pipeline struct {
 	Held func(e *envelope.Envelope)
 	// Alarm is told of what somebody must look at; may be nil.
 	Alarm func(kind string, id envelope.ID)
+	// Grace is how long what is in hand may go on when the gateway stops; zero:
+	// 30 s. What is not done by then stays received for the next start.
+	Grace time.Duration
 	// Examined is told of every run, for the metrics; may be nil.
 	Examined func(r Run)
 
@@ -97,13 +100,32 @@ const (
 // out come back by themselves.
 const poll = time.Second
 
-// Run works until ctx is done, then finishes what it has in hand.
+// errStopping ends runs that have not come to their end in time.
+var errStopping = errors.New("the gateway stops")
+
+// usualGrace is what a message of usual size has long been treated in; a
+// service manager waits longer before it kills.
+const usualGrace = 30 * time.Second
+
+// Run works until ctx is done, then finishes what it has in hand, for Grace at
+// the longest. What is cut then stays received, is in nobody's hand, and counts
+// as no failure and no death.
 func (p *Pipeline) Run(ctx context.Context) {
 	workers := max(p.Workers, 1)
 	slots := make(chan struct{}, workers)
 	p.large = make(chan struct{}, largeInHand)
+	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	defer wg.Wait()
+	defer func() {
+		grace := p.Grace
+		if grace == 0 {
+			grace = usualGrace
+		}
+		t := time.AfterFunc(grace, func() { cut(errStopping) })
+		wg.Wait()
+		t.Stop()
+		cut(nil)
+	}()
 	var last time.Time
 	for {
 		// One slot must be free before anything is claimed: a lease taken while
@@ -134,9 +156,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 			go func() {
 				defer wg.Done()
 				defer func() { <-slots }()
-				// What is in hand is finished even when the gateway stops: the
-				// limit of a run bounds it.
-				p.step(context.WithoutCancel(ctx), e)
+				p.step(work, e)
 			}()
 		}
 		if len(entries) > 0 {
@@ -165,6 +185,10 @@ func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
 	}()
 	c, run := p.examine(ctx, &e)
 	run.Took = p.Now().Sub(start)
+	if stopping(ctx) {
+		// The change says that nothing has been decided, and it must be made.
+		ctx = context.WithoutCancel(ctx)
+	}
 	if err := p.Spool.Settle(ctx, e, c); err != nil {
 		p.Log.Error("settle", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", err)
 		return
@@ -196,6 +220,8 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		// a disk that lost a block looks no different from somebody's hand.
 		case errors.Is(err, spool.ErrTampered), errors.Is(err, blob.ErrDamaged), errors.Is(err, blob.ErrNotFound):
 			facts.Tampered = "stored bytes: " + err.Error()
+		case err != nil && stopping(ctx):
+			return p.again(e, 0, e.Attempts), Run{}
 		case errors.Is(err, errTurn):
 			return p.again(e, turnPause, e.Attempts), Run{}
 		case err != nil:
@@ -215,6 +241,9 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		if err == nil {
 			return c, run
 		}
+		if stopping(ctx) {
+			return p.again(e, 0, e.Attempts), Run{}
+		}
 		// Routes or the disk failed after the decision; the message waits for a
 		// person rather than for ever.
 		v = policy.Verdict{Action: policy.Hold, Class: sanitize.ClassFailed, Rule: "queue", Reasons: []string{err.Error()}}
@@ -222,6 +251,9 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 	}
 	return p.hold(e, t.report, v), run
 }
+
+// stopping reports whether the time of what is in hand is over.
+func stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errStopping) }
 
 // turnPause is how long a large message waits for its turn.
 const turnPause = 2 * time.Second

@@ -174,7 +174,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		}
 	}
 	t, err := p.run(ctx, e, o, in)
-	if err == nil || len(e.Part) > 0 {
+	if err == nil || len(e.Part) > 0 || stopping(ctx) {
 		return t, err
 	}
 	// The second run keeps every attachment back, so that a file nobody can
