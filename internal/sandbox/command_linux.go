@@ -107,6 +107,13 @@ func (c *Command) start() (*Process, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	o := order{Profile: c.Profile, given: max(3, len(c.Files)), probe: c.probe}
+	return c.launch(o.String(), c.Args, c.Profile.CPU)
+}
+
+// launch forks the binary in namespaces of its own. The first argument tells
+// Enter what to do there.
+func (c *Command) launch(first string, args []string, cpu time.Duration) (*Process, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -119,8 +126,6 @@ func (c *Command) start() (*Process, error) {
 			files[i] = c.Files[i]
 		}
 	}
-	o := order{Profile: c.Profile, given: len(files), probe: c.probe}
-
 	// The lifeline closes the one moment the death signal does not cover:
 	// the parent dying before the child has asked for it. The child looks
 	// at it once, after it has the signal.
@@ -156,7 +161,7 @@ func (c *Command) start() (*Process, error) {
 	if c.group != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.group.Fd())
 	}
-	argv := append([]string{c.Path, o.String()}, c.Args...)
+	argv := append([]string{c.Path, first}, args...)
 
 	p := &Process{done: make(chan struct{})}
 	started := make(chan error)
@@ -189,7 +194,7 @@ func (c *Command) start() (*Process, error) {
 		if c.end != nil {
 			c.end()
 		}
-		p.finish(ps, err, time.Since(begin), c.Profile.CPU)
+		p.finish(ps, err, time.Since(begin), cpu)
 	}()
 	if err := <-started; err != nil {
 		return nil, err

@@ -20,14 +20,17 @@ import (
 // nothing may have been read, no goroutine started and no file opened.
 //
 // On an error nothing is confined that can be relied on, and the program must
-// exit with ExitUnconfined. If the process is a self-test or a Starter, Enter
-// does that work and does not return.
+// exit with ExitUnconfined. If the process is a self-test, a Starter or the
+// first process of a Tool, Enter does that work and does not return.
 func Enter(argv []string) (args []string, r Report, err error) {
 	if len(argv) == 2 && argv[1] == starterFlag {
 		serve()
 	}
 	if len(argv) < 2 {
 		return nil, Report{}, errors.New("not started by its launcher: this program is never run by hand")
+	}
+	if strings.HasPrefix(argv[1], toolFlag) {
+		runTool(argv[1])
 	}
 	o, err := parseOrder(argv[1])
 	if err != nil {
@@ -290,37 +293,47 @@ func emptyRoot() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make the mounts private: %w", err)
 	}
-	// Any directory will do as a place to stand on; which ones a container
-	// or a unit leaves visible differs.
-	var at string
-	var err error
+	// One inode is the root itself: no file can be made even if the mount were
+	// writable.
+	at, err := mountAnywhere("size=4k,nr_inodes=1,mode=0555", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := pivot(at); err != nil {
+		return err
+	}
+	return checkEmpty()
+}
+
+// mountAnywhere mounts a file system in memory. Any directory will do as a
+// place to stand on; which ones a container or a unit leaves visible differs.
+func mountAnywhere(options string, flags uintptr) (at string, err error) {
 	for _, at = range []string{"/proc", "/tmp", "/dev", "/etc", "/usr"} {
-		// One inode is the root itself: no file can be made even if the
-		// mount were writable.
-		err = unix.Mount("empty", at, "tmpfs",
-			unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "size=4k,nr_inodes=1,mode=0555")
-		if err == nil {
-			break
+		if err = unix.Mount("empty", at, "tmpfs", flags, options); err == nil {
+			return at, nil
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("mount an empty root: %w", err)
-	}
+	return "", fmt.Errorf("mount an empty root: %w", err)
+}
+
+// pivot moves into the file system mounted at a directory and lets go of the
+// old one.
+func pivot(at string) error {
 	if err := unix.Chdir(at); err != nil {
-		return fmt.Errorf("enter the empty root: %w", err)
+		return fmt.Errorf("enter the new root: %w", err)
 	}
 	// pivot_root(2), NOTES: with both names the same the old root lies on
 	// top of the new one and is taken off by the next call.
 	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot into the empty root: %w", err)
+		return fmt.Errorf("pivot into the new root: %w", err)
 	}
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
 		return fmt.Errorf("let go of the old root: %w", err)
 	}
 	if err := unix.Chdir("/"); err != nil {
-		return fmt.Errorf("enter the empty root: %w", err)
+		return fmt.Errorf("enter the new root: %w", err)
 	}
-	return checkEmpty()
+	return nil
 }
 
 // checkEmpty believes no return code: the root must list nothing.

@@ -52,3 +52,6 @@ type Cgroups struct{}
 
 // OpenCgroups refuses.
 func OpenCgroups(context.Context, string, Profile) (*Cgroups, error) { return nil, ErrUnsupported }
+
+// Start refuses.
+func (t *Tool) Start(context.Context) (*Process, error) { return nil, ErrUnsupported }

@@ -31,7 +31,7 @@ const middleFlag = "--middle"
 
 func TestMain(m *testing.M) {
 	switch {
-	case len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], orderFlag) || os.Args[1] == starterFlag):
+	case len(os.Args) > 1 && (strings.HasPrefix(os.Args[1], orderFlag) || strings.HasPrefix(os.Args[1], toolFlag) || os.Args[1] == starterFlag):
 		confined()
 	case len(os.Args) > 1 && os.Args[1] == middleFlag:
 		middle(os.Args[2], len(os.Args) > 3)

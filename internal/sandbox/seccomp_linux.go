@@ -129,7 +129,10 @@ const (
 
 // filter is the program: first the architecture, since a number means another
 // call on another one, then call by call, and death for the rest.
-func filter(list []call) []bpf.Instruction {
+func filter(list []call) []bpf.Instruction { return listed(list, kill) }
+
+// listed is filter with another answer for the calls that are not listed.
+func listed(list []call, rest uint32) []bpf.Instruction {
 	prog := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: offArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
@@ -164,12 +167,14 @@ func filter(list []call) []bpf.Instruction {
 		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: c.nr, SkipFalse: uint8(len(body))})
 		prog = append(prog, body...)
 	}
-	return append(prog, bpf.RetConstant{Val: kill})
+	return append(prog, bpf.RetConstant{Val: rest})
 }
 
 // installFilter puts the filter on every thread of the process at once.
-func installFilter() error {
-	raw, err := bpf.Assemble(filter(calls(os.Getpid())))
+func installFilter() error { return install(filter(calls(os.Getpid()))) }
+
+func install(list []bpf.Instruction) error {
+	raw, err := bpf.Assemble(list)
 	if err != nil {
 		return fmt.Errorf("assemble the system call filter: %w", err)
 	}
