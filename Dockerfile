@@ -16,6 +16,7 @@ RUN make build VERSION="$VERSION" COMMIT="$COMMIT"
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates \
+    libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-draw-nogui qpdf poppler-utils poppler-data fonts-noto-cjk \
  && rm -rf /var/lib/apt/lists/* \
  && groupadd --gid 65532 sekisho \
  && useradd --uid 65532 --gid 65532 --home-dir /var/lib/sekisho --shell /usr/sbin/nologin sekisho \

@@ -23,12 +23,16 @@ type Session struct {
 	Detect  func(Object) (Detection, error)
 	Table   map[Kind]Sanitizer // filled by sanitize/all, a literal table
 
+	// Tools runs an external program for Convert; nil: there are none.
+	Tools func(ctx context.Context, c ToolCall, in io.Reader, out io.Writer) error
+
 	parts    []Part
 	holds    []Hold
 	header   []Field
 	preview  []byte
 	found    [][]Finding // a stack: the findings of each object being treated
 	hosts    []Kind      // kinds of the objects being treated, outermost first
+	part     int         // number of the attachment being treated, for the tools
 	depth    int
 	expanded int64
 	stored   int64
@@ -163,6 +167,9 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	}
 	p := Part{Path: in.Path, Name: in.Name, Declared: in.Declared, Size: in.Size, InText: in.InText, Kind: KindUnknown, Class: ClassUnknown, Outcome: Refused}
 	s.found = append(s.found, nil)
+	if !s.inDocument() {
+		s.part++
+	}
 	before, waiting := len(s.parts), len(s.beside)
 	res, err := s.nested(ctx, &p, in, out)
 	p.Findings = append(p.Findings, s.found[len(s.found)-1]...)

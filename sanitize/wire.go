@@ -10,7 +10,8 @@ import (
 )
 
 // Descriptors of a worker: the message, the output, standard error, the
-// options, the reply. Nothing else is open.
+// options, the reply, and the socket of the tools (FDTools; a worker of a lane
+// has none). Nothing else is open.
 const (
 	FDInput   = 0
 	FDOutput  = 1

@@ -5,7 +5,7 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
-want=(libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
+want=(poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
 	libicu72 libdb5.3 libsasl2-2) # the last three: libraries of smtp-source
 missing=()
 for p in "${want[@]}"; do

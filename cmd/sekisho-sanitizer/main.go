@@ -7,7 +7,9 @@
 // and exits, or, in a text lane, plain texts of one tenant one after the other.
 // It is started by sekishod or sekisho, never by hand, confines itself before
 // it reads the first byte, and refuses to run unconfined. It links no database,
-// no network and no way to start a program.
+// no network and no way to start a program: whoever needs an external tool asks
+// the parent. (The same binary is the first process in the sandbox of a tool,
+// which starts that tool and reads nothing of its files.)
 package main
 
 import (
@@ -63,7 +65,8 @@ func run() (err error) {
 		return fmt.Errorf("size of input: %w", err)
 	}
 	out := &counted{w: os.NewFile(sanitize.FDOutput, "output"), sum: sha256.New(), most: o.Limits.OutputBytes}
-	rep, runErr := all.Run(context.Background(), &o, in, size, out)
+	tools := sanitize.ToolClient{Socket: os.NewFile(sanitize.FDTools, "tools")}
+	rep, runErr := all.RunWith(context.Background(), &o, tools.Run, in, size, out)
 	reply := sanitize.Reply{Report: *rep, Size: out.n}
 	out.sum.Sum(reply.Digest[:0])
 	if runErr != nil {

@@ -148,7 +148,7 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, wr
 			return u.failure("--out: %s", "--out: %s", u.system(err))
 		}
 	}
-	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker()}, rules: rules, out: out, write: write}
+	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker(), Tools: &worker.Tools{Launcher: bin}}, rules: rules, out: out, write: write}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

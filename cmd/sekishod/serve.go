@@ -190,6 +190,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
 		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
+			Tools:  &worker.Tools{Launcher: bin},
 			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}
 		examiner = g.runner

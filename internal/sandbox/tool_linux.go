@@ -224,7 +224,9 @@ func (o *toolOrder) root(scratch int64) error {
 	if err := os.Mkdir(at+jobDir, 0o755); err != nil {
 		return err
 	}
-	if err := os.Symlink(tempDir, at+"/tmp"); err != nil {
+	// It is there already when a piece of the host lies in /tmp; then it is
+	// read-only, and TMPDIR says where to go.
+	if err := os.Symlink(tempDir, at+"/tmp"); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
 	// All that a tool may write lies in this one, so that its size bounds it.

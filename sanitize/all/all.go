@@ -62,11 +62,20 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 	}
 }
 
+// Tools has the parent run an external tool.
+type Tools = func(ctx context.Context, c sanitize.ToolCall, in io.Reader, out io.Writer) error
+
 // Run does what o asks for with the size bytes of in. The report is never nil;
 // an error says why there is no output, and then nothing written to out may be
 // used.
 func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
+	return RunWith(ctx, o, nil, in, size, out)
+}
+
+// RunWith is Run with external tools to ask for; nil is none.
+func RunWith(ctx context.Context, o *sanitize.Options, tools Tools, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
 	s := sanitize.NewSession(o, size, detect.Detect, Table())
+	s.Tools = tools
 	err := run(ctx, o, s, in, size, out)
 	r := s.Report(version.Engine)
 	if err != nil {

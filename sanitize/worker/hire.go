@@ -9,7 +9,10 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
 )
 
 // A hired worker is a confined process that waits for its options on a pipe.
@@ -19,9 +22,9 @@ type hired struct {
 	spare   bool
 	input   *os.File // ours to fill; nil if it was started for a message
 	output  *os.File
-	// Our ends of the pipes.
-	options, reply, complaint *os.File
-	idle                      *time.Timer // ends a spare nobody wanted
+	// Our ends of the pipes, and of the socket of the tools.
+	options, reply, complaint, tools *os.File
+	idle                             *time.Timer // ends a spare nobody wanted
 }
 
 // spareIdle is how long a spare may wait. A gateway at night should not keep
@@ -84,7 +87,7 @@ func (r *Runner) hire(in *os.File) (_ *hired, err error) {
 		theirs = append(theirs, wr)
 		return wr, rd, nil
 	}
-	files := []*os.File{input, output, nil, nil, nil}
+	files := []*os.File{input, output, nil, nil, nil, nil}
 	if files[2], h.complaint, err = pipe(false); err != nil {
 		return nil, err
 	}
@@ -94,6 +97,10 @@ func (r *Runner) hire(in *os.File) (_ *hired, err error) {
 	if files[4], h.reply, err = pipe(false); err != nil {
 		return nil, err
 	}
+	if files[sanitize.FDTools], h.tools, err = socketpair(); err != nil {
+		return nil, err
+	}
+	theirs = append(theirs, files[sanitize.FDTools])
 	cmd := sandbox.Command{Path: r.Binary, Files: files, Profile: r.Profile, Starter: r.Starter}
 	if h.process, err = cmd.Start(context.Background()); err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
@@ -109,11 +116,27 @@ func (h *hired) dismiss() {
 	if h.process != nil {
 		h.process.Kill()
 	}
-	for _, f := range []*os.File{h.input, h.options, h.reply, h.complaint} {
+	for _, f := range []*os.File{h.input, h.options, h.reply, h.complaint, h.tools} {
 		if f != nil {
 			f.Close()
 		}
 	}
+}
+
+// socketpair makes a stream in both directions. Our end waits without holding
+// a thread, and can be closed while somebody reads it.
+func socketpair() (their, our *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	their = os.NewFile(uintptr(fds[0]), "tools of the worker")
+	if err := unix.SetNonblock(fds[1], true); err != nil {
+		their.Close()
+		unix.Close(fds[1])
+		return nil, nil, fmt.Errorf("socketpair: %w", err)
+	}
+	return their, os.NewFile(uintptr(fds[1]), "tools"), nil
 }
 
 // take gives in to a spare, if there is one, and has another one started in

@@ -129,7 +129,7 @@ func TestSparesThatDiedCostNoMessage(t *testing.T) {
 	h.process.Kill()
 	<-h.process.Done()
 	o := options(sanitize.TaskMail)
-	if res, err := r.serve(t.Context(), h, &o); !errors.Is(err, errLost) || res != nil {
+	if res, err := r.serve(t.Context(), h, &o, &patience{}); !errors.Is(err, errLost) || res != nil {
 		t.Errorf("result %+v, error %v, want %v", res, err, errLost)
 	}
 }

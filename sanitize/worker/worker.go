@@ -60,6 +60,9 @@ type Runner struct {
 	// notice. May be nil.
 	LaneFailed func(tenant string, err error)
 
+	// Tools runs external programs for the workers; nil: there are none.
+	Tools *Tools
+
 	mu                  sync.Mutex
 	waiting             []*hired
 	starting            int
@@ -127,10 +130,10 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	}
 	defer free()
 	// Its time begins when it is its turn.
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, clock, cancel := withPatience(ctx, limit)
 	defer cancel()
 	if h := r.take(in); h != nil {
-		res, err := r.serve(ctx, h, &o)
+		res, err := r.serve(ctx, h, &o, clock)
 		if !errors.Is(err, errLost) {
 			return res, err
 		}
@@ -141,7 +144,7 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 	if err != nil {
 		return nil, err
 	}
-	return r.serve(ctx, h, &o)
+	return r.serve(ctx, h, &o, clock)
 }
 
 // slot waits until one more may run.
@@ -164,7 +167,7 @@ func (r *Runner) slot(ctx context.Context, of *chan struct{}) (free func(), err 
 }
 
 // serve has one worker serve one message, and ends it in any case.
-func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options) (*Result, error) {
+func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options, clock *patience) (*Result, error) {
 	keep := false
 	defer func() {
 		h.dismiss()
@@ -189,6 +192,22 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options) (*Res
 		io.Copy(io.Discard, h.complaint)
 		done <- struct{}{}
 	}()
+	// Whoever asks for tools is served until he is dead; then the tool that he
+	// waited for is of no use any more.
+	toolCtx, noTools := context.WithCancel(ctx)
+	defer noTools()
+	broker := make(chan error, 1)
+	go func() {
+		tools := r.Tools
+		if tools == nil {
+			tools = &Tools{none: true}
+		}
+		err := tools.serve(toolCtx, h.tools, clock.pause)
+		if err != nil {
+			h.process.Kill()
+		}
+		broker <- err
+	}()
 	// The end of the options is the sign to begin: all else is in place.
 	optionsErr := sanitize.WriteFrame(h.options, o)
 	h.options.Close()
@@ -196,8 +215,13 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options) (*Res
 		h.process.Kill()
 	}
 	state, err := h.process.Wait()
+	noTools()
+	h.tools.Close()
 	<-done
 	<-done
+	if err := <-broker; err != nil {
+		return nil, fmt.Errorf("worker: %w", err)
+	}
 	if h.spare && errors.Is(optionsErr, syscall.EPIPE) {
 		return nil, errLost
 	}

@@ -1,0 +1,187 @@
+package worker
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+)
+
+// tool is one run of an external program.
+type tool struct {
+	name   string // by which Tools.Programs replaces it
+	path   string
+	in     string // the name its input has
+	args   []string
+	env    []string
+	files  map[string]string
+	out    string // the file it leaves; "": its standard output
+	stream bool   // the output is passed on as it comes, and kept nowhere
+	silent bool   // nothing comes back but how it ended
+	exits  []int  // statuses that can go with an output; none proves one
+	output int64  // how long that may be
+	cpu    time.Duration
+	wide   bool // it has many threads
+}
+
+const (
+	megabyte = 1 << 20
+	// What a run may write, limits.md: 256 MiB carry LibreOffice.
+	maxToolFile = 256 * megabyte
+	// Pages are passed on as they are drawn: 500 of A4 in grey at 150 dpi.
+	maxPixels = 1 << 30
+)
+
+// programOf says how a call is run. It refuses what is not in the table, and
+// numbers that are out of their bounds.
+func programOf(c sanitize.ToolCall) (tool, bool) {
+	pages := c.First >= 1 && c.Last >= c.First && c.Last <= 500 // limits.md, pages
+	none := c.First == 0 && c.Last == 0
+	plain := c.DPI == 0 && c.Longest == 0 && c.Grey == 0
+	from, to := fmt.Sprint(c.First), fmt.Sprint(c.Last)
+	switch c.Tool {
+	case sanitize.OfficeToDOCX:
+		return office(c, "docx", "docx:MS Word 2007 XML"), none && plain && sources[c.Source].ext != ""
+	case sanitize.OfficeToXLSX:
+		return office(c, "xlsx", "xlsx:Calc MS Excel 2007 XML"), none && plain && sources[c.Source].ext != ""
+	case sanitize.OfficeToPPTX:
+		return office(c, "pptx", "pptx:Impress MS PowerPoint 2007 XML"), none && plain && sources[c.Source].ext != ""
+	case sanitize.OfficeToPDF:
+		return office(c, "pdf", "pdf"), none && plain && sources[c.Source].ext != ""
+	case sanitize.QPDFPlain:
+		t := qpdf("--object-streams=disable", "--stream-data=uncompress", "--decode-level=generalized", "--warning-exit-0", "in.pdf", "-")
+		return t, none && plain && c.Source == 0
+	case sanitize.QPDFCheck:
+		t := qpdf("--check", "in.pdf")
+		t.silent = true
+		return t, none && plain && c.Source == 0
+	case sanitize.PDFPixels:
+		args := []string{"-q", "-f", from, "-l", to}
+		switch {
+		case c.DPI >= 10 && c.DPI <= 300 && c.Longest == 0:
+			args = append(args, "-r", fmt.Sprint(c.DPI))
+		case c.Longest >= 10 && c.Longest <= 10000 && c.DPI == 0: // limits.md, pages
+			args = append(args, "-scale-to", fmt.Sprint(c.Longest))
+		default:
+			return tool{}, false
+		}
+		if c.Grey == 1 {
+			args = append(args, "-gray")
+		}
+		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
+			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0
+	case sanitize.PDFText, sanitize.PDFWords:
+		args := []string{"-q", "-enc", "UTF-8", "-f", from, "-l", to}
+		if c.Tool == sanitize.PDFWords {
+			args = append(args, "-bbox")
+		}
+		return tool{name: "pdftotext", path: "/usr/bin/pdftotext", in: "in.pdf", args: append(args, "in.pdf", "-"), exits: []int{0},
+			output: 64 * megabyte, cpu: 30 * time.Second}, pages && plain && c.Source == 0
+	default:
+		return tool{}, false
+	}
+}
+
+func qpdf(args ...string) tool {
+	// Status 3 is a result with warnings. A double-Flate file took 40 s.
+	return tool{name: "qpdf", path: "/usr/bin/qpdf", in: "in.pdf", args: args, exits: []int{0, 3}, output: maxToolFile, cpu: 20 * time.Second}
+}
+
+// sources are the names that a document is given, by which LibreOffice begins
+// to look for its parser, and the parser where there is but one: a file that
+// says it is RTF shall not be read as a web page.
+var sources = map[sanitize.Source]struct{ ext, filter string }{
+	sanitize.FromDOC:  {"doc", ""}, // of Word 6, 95 or 97
+	sanitize.FromXLS:  {"xls", ""}, // of Excel 5, 95 or 97
+	sanitize.FromPPT:  {"ppt", ""},
+	sanitize.FromRTF:  {"rtf", "Rich Text Format"},
+	sanitize.FromODT:  {"odt", "writer8"},
+	sanitize.FromODS:  {"ods", "calc8"},
+	sanitize.FromODP:  {"odp", "impress8"},
+	sanitize.FromODG:  {"odg", "draw8"},
+	sanitize.FromDOCX: {"docx", "MS Word 2007 XML"},
+	sanitize.FromXLSX: {"xlsx", "Calc MS Excel 2007 XML"},
+	sanitize.FromPPTX: {"pptx", "Impress MS PowerPoint 2007 XML"},
+	sanitize.FromXLSB: {"xlsb", "Calc MS Excel 2007 Binary"},
+	sanitize.FromFODT: {"fodt", "OpenDocument Text Flat XML"},
+	sanitize.FromFODS: {"fods", "OpenDocument Spreadsheet Flat XML"},
+	sanitize.FromFODP: {"fodp", "OpenDocument Presentation Flat XML"},
+}
+
+// officeDir is where Debian and Ubuntu have LibreOffice.
+const officeDir = "/usr/lib/libreoffice/program"
+
+// office runs LibreOffice once, cold, for one document: its own program, since
+// the wrapper would start it again, from a profile in which macros are off,
+// nothing is fetched and values are not computed anew. Its exit status proves
+// nothing; whoever gets the file looks what it is.
+func office(c sanitize.ToolCall, ext, convert string) tool {
+	s := sources[c.Source]
+	t := tool{
+		name: "soffice", path: officeDir + "/soffice.bin", in: "in." + s.ext, out: "in." + ext, exits: []int{0},
+		output: maxToolFile, cpu: 60 * time.Second, wide: true,
+		env: []string{"SAL_USE_VCLPLUGIN=svp", "LD_LIBRARY_PATH=" + officeDir, "SAL_DISABLE_OPENCL=1", "OOO_FORCE_DESKTOP=none"},
+		args: []string{"-env:UserInstallation=file:///job/profile", "--headless", "--nologo", "--nodefault", "--norestore", "--nolockcheck",
+			"--convert-to", convert, "--outdir", "/job/out"},
+		files: map[string]string{"profile/user/registrymodifications.xcu": officeProfile, "profile/user/extensions/buildid": officeBuild()},
+	}
+	if s.filter != "" {
+		t.args = append(t.args, "--infilter="+s.filter)
+	}
+	t.args = append(t.args, "/job/"+t.in)
+	return t
+}
+
+// officeProfile is the template of the profile each run gets.
+const officeProfile = `<?xml version="1.0" encoding="UTF-8"?>
+<oor:items xmlns:oor="http://openoffice.org/2001/registry" xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+<item oor:path="/org.openoffice.Setup/Office"><prop oor:name="ooSetupInstCompleted" oor:op="fuse"><value>true</value></prop></item>
+<item oor:path="/org.openoffice.Setup/L10N"><prop oor:name="ooSetupSystemLocale" oor:op="fuse"><value>ja-JP</value></prop></item>
+<item oor:path="/org.openoffice.Office.Linguistic/General"><prop oor:name="DefaultLocale_CJK" oor:op="fuse"><value>ja-JP</value></prop></item>
+<item oor:path="/org.openoffice.Office.Common/Misc"><prop oor:name="FirstRun" oor:op="fuse"><value>false</value></prop></item>
+<item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="MacroSecurityLevel" oor:op="fuse"><value>3</value></prop></item>
+<item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="DisableMacrosExecution" oor:op="fuse"><value>true</value></prop></item>
+<item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="BlockUntrustedRefererLinks" oor:op="fuse"><value>true</value></prop></item>
+<item oor:path="/org.openoffice.Office.Common/Security/Scripting"><prop oor:name="DisableActiveContent" oor:op="fuse"><value>true</value></prop></item>
+<item oor:path="/org.openoffice.Office.Writer/Content/Update"><prop oor:name="Link" oor:op="fuse"><value>2</value></prop></item>
+<item oor:path="/org.openoffice.Office.Calc/Content/Update"><prop oor:name="Link" oor:op="fuse"><value>2</value></prop></item>
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>1</value></prop></item>
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="ODFRecalcMode" oor:op="fuse"><value>1</value></prop></item>
+</oor:items>
+`
+
+// officeBuild is what LibreOffice compares with its own build: a profile that
+// says another is made anew, and the program ends with status 81 to be started
+// once more.
+func officeBuild() string {
+	b, err := os.ReadFile(officeDir + "/versionrc")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(b)) {
+		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "buildid="); ok {
+			return id
+		}
+	}
+	return ""
+}
+
+// toolProfile is what a run may use up, limits.md "Worker and tools".
+func toolProfile(t tool, cpu time.Duration) sandbox.ToolProfile {
+	p := sandbox.ToolProfile{
+		AddressSpace: 2 << 30, // LibreOffice needs 768 MiB
+		CPU:          max(cpu.Truncate(time.Second), time.Second),
+		FileSize:     maxToolFile,
+		OutputSize:   min(t.output, maxToolFile),
+		Scratch:      maxToolFile,
+		OpenFiles:    256,
+		Processes:    24, // our first process has some ten threads
+	}
+	if t.wide {
+		p.Processes = 64
+	}
+	return p
+}

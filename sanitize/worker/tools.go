@@ -1,0 +1,379 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+)
+
+// What a message may ask of the tools. A captured worker must not loop
+// LibreOffice; a mail of ten PDF files needs some thirty runs.
+const (
+	toolRunsPart    = 8
+	toolRunsMessage = 64
+	toolCPU         = 60 * time.Second // of all runs for a message
+	toolTime        = 60 * time.Second // of one run
+)
+
+// ErrOutOfTurn says that a worker asked for what nobody may ask for, or before
+// it had its last answer. Nothing it says is believed any more.
+var ErrOutOfTurn = errors.New("the worker asked for a tool out of turn")
+
+// Tools runs external programs for workers, each in a sandbox of its own. The
+// fields are set before the first use. One Tools may serve many Runners.
+type Tools struct {
+	Launcher string        // path of sekisho-sanitizer, the first process of each sandbox
+	AtOnce   int           // runs at the same time; zero: one a core
+	Time     time.Duration // of one run; zero: 60 s
+	CPU      time.Duration // of all runs for a message; zero: 60 s
+
+	// Programs replaces programs by others, by their names (soffice, qpdf,
+	// pdftoppm, pdftotext): where a site has them elsewhere. Folders that a
+	// replacement needs and that are not part of /usr are Binds.
+	Programs map[string]string
+	Binds    []string
+
+	// Ran is told of every run. May be nil.
+	Ran func(t sanitize.Tool, took time.Duration, err error)
+
+	none bool // every call is answered so
+
+	mu    sync.Mutex
+	slots chan struct{}
+}
+
+// turn waits until one more tool may run.
+func (t *Tools) turn(ctx context.Context) (free func(), err error) {
+	t.mu.Lock()
+	if t.slots == nil {
+		n := t.AtOnce
+		if n == 0 {
+			n = runtime.NumCPU()
+		}
+		t.slots = make(chan struct{}, n)
+	}
+	slots := t.slots
+	t.mu.Unlock()
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// purse is what one run of a worker may still ask for.
+type purse struct {
+	runs  int
+	parts map[int]int
+	cpu   time.Duration
+}
+
+// charge counts a run, and says how much processor time it may take.
+func (p *purse) charge(part int, all time.Duration) (time.Duration, error) {
+	switch {
+	case p.runs >= toolRunsMessage:
+		return 0, fmt.Errorf("more than %d runs for a message", toolRunsMessage)
+	case p.parts[part] >= toolRunsPart:
+		return 0, fmt.Errorf("more than %d runs for a part", toolRunsPart)
+	case all-p.cpu < time.Second:
+		return 0, fmt.Errorf("%s of processor time used up", all)
+	}
+	p.runs++
+	p.parts[part]++
+	return (all - p.cpu).Truncate(time.Second), nil
+}
+
+// serve answers the calls of one worker until it closes its end. waiting is
+// called around the time in which a call waits for its turn, which is no time
+// of the worker's. An error means that the worker did what none of ours does.
+func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool)) error {
+	p := purse{parts: map[int]int{}}
+	for {
+		var c sanitize.ToolCall
+		err := sanitize.ReadNext(socket, &c, maxCall)
+		switch {
+		case absent(err):
+			return nil
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrOutOfTurn, err)
+		}
+		if err := t.answer(ctx, socket, c, &p, waiting); err != nil {
+			if absent(err) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// absent says that the worker is not there any more: who killed it knows why.
+func absent(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, os.ErrClosed) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET)
+}
+
+// maxCall bounds a call, which is a handful of numbers.
+const maxCall = 1 << 10
+
+func (t *Tools) answer(ctx context.Context, socket *os.File, c sanitize.ToolCall, p *purse, waiting func(bool)) error {
+	prog, ok := programOf(c)
+	if !ok || c.Size < 0 || c.Size > sanitize.MaxToolInput || c.Part < 0 || c.Part > 1<<20 {
+		return fmt.Errorf("%w: %+v", ErrOutOfTurn, c)
+	}
+	// The input is taken in any case: what follows it is the next call.
+	in, err := Memory("tool input")
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if n, err := io.CopyN(in, socket, c.Size); err != nil {
+		if absent(err) {
+			return nil
+		}
+		return fmt.Errorf("%w: %d of %d octets: %w", ErrOutOfTurn, n, c.Size, err)
+	}
+	if err := Seal(in); err != nil {
+		return err
+	}
+	w := &pieces{w: socket, most: prog.output}
+	a := t.run(ctx, prog, c, in, w, p, waiting)
+	// Whoever waits for an answer has nothing to say meanwhile.
+	if said, err := pending(socket); err != nil {
+		return err
+	} else if said {
+		return fmt.Errorf("%w: before its answer", ErrOutOfTurn)
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if _, err := socket.Write([]byte{0, 0, 0, 0}); err != nil {
+		return err
+	}
+	return sanitize.WriteFrame(socket, a)
+}
+
+// run runs one tool and gives its output to w.
+func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.File, w *pieces, p *purse, waiting func(bool)) (a sanitize.ToolAnswer) {
+	if t.none {
+		return sanitize.ToolAnswer{Result: sanitize.ToolMissing, Detail: "no tools are run here"}
+	}
+	all := t.CPU
+	if all == 0 {
+		all = toolCPU
+	}
+	cpu, err := p.charge(c.Part, all)
+	if err != nil {
+		return sanitize.ToolAnswer{Result: sanitize.ToolSpent, Detail: err.Error()}
+	}
+	waiting(true)
+	free, err := t.turn(ctx)
+	waiting(false)
+	if err != nil {
+		return sanitize.ToolAnswer{Result: sanitize.ToolFailed, Detail: err.Error()}
+	}
+	defer free()
+	limit := t.Time
+	if limit == 0 {
+		limit = toolTime
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("longer than %s", limit))
+	defer cancel()
+	begin := time.Now()
+	spent, err := t.start(ctx, prog, min(cpu, prog.cpu), in, w)
+	p.cpu += spent
+	if t.Ran != nil {
+		t.Ran(c.Tool, time.Since(begin), err)
+	}
+	switch {
+	case err == nil:
+		return sanitize.ToolAnswer{Result: sanitize.ToolDone}
+	case errors.Is(err, sandbox.ErrNoTool), errors.Is(err, sandbox.ErrUnconfined), errors.Is(err, sandbox.ErrUnsupported):
+		a.Result = sanitize.ToolMissing
+	default:
+		a.Result = sanitize.ToolFailed
+	}
+	a.Detail = err.Error()
+	if len(a.Detail) > 300 {
+		a.Detail = strings.ToValidUTF8(a.Detail[:300], "")
+	}
+	return a
+}
+
+// start runs the program to its end and says how much processor time it took.
+func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.File, w *pieces) (spent time.Duration, err error) {
+	path := prog.path
+	if p, ok := t.Programs[prog.name]; ok {
+		path = p
+	}
+	// Of its own, so that the program can do nothing to ours.
+	input, err := reopen(in, os.O_RDONLY)
+	if err != nil {
+		return 0, err
+	}
+	defer input.Close()
+	var output, stream *os.File
+	if prog.stream {
+		if stream, output, err = os.Pipe(); err != nil {
+			return 0, fmt.Errorf("pipe: %w", err)
+		}
+		defer stream.Close()
+	} else if output, err = Memory("tool output"); err != nil {
+		return 0, err
+	}
+	defer output.Close()
+	said, complaint, err := os.Pipe()
+	if err != nil {
+		return 0, fmt.Errorf("pipe: %w", err)
+	}
+	defer said.Close()
+	x := sandbox.Tool{
+		Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, Input: input, In: prog.in, Output: output, Out: prog.out,
+		Complaint: complaint, Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	process, err := x.Start(ctx)
+	complaint.Close()
+	if err != nil {
+		return 0, err
+	}
+	var text bytes.Buffer
+	done := make(chan struct{}, 1)
+	go func() {
+		_, _ = io.Copy(&text, io.LimitReader(said, 4<<10))
+		// A program that floods it is not to wait for us.
+		_, _ = io.Copy(io.Discard, said)
+		done <- struct{}{}
+	}()
+	if prog.stream {
+		output.Close() // the program has it
+		if _, err := io.Copy(w, stream); err != nil {
+			cancel(err)
+			process.Kill()
+		}
+	}
+	state, err := process.Wait()
+	<-done
+	spent = state.User + state.System
+	if err != nil {
+		return spent, err
+	}
+	exit, err := state.ToolErr()
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	switch {
+	case err != nil:
+		return spent, fmt.Errorf("%w%s", err, printable(text.String()))
+	case w.err != nil:
+		return spent, w.err
+	case !slices.Contains(prog.exits, exit):
+		return spent, fmt.Errorf("exit status %d%s", exit, printable(text.String()))
+	case prog.stream || prog.silent:
+		return spent, nil
+	}
+	// All of it is dead: what is copied is what will be read.
+	_, err = io.Copy(w, io.NewSectionReader(output, 0, prog.output+1))
+	return spent, err
+}
+
+// pieces sends an output to the worker in pieces, and no more than was fixed
+// before the start.
+type pieces struct {
+	w    io.Writer
+	most int64
+	n    int64
+	err  error // of the socket
+}
+
+var errTooLong = errors.New("its output is longer than was agreed")
+
+func (p *pieces) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if p.n += int64(len(b)); p.n > p.most {
+		return 0, errTooLong
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	var head [4]byte
+	binary.BigEndian.PutUint32(head[:], uint32(len(b)))
+	if _, p.err = p.w.Write(head[:]); p.err == nil {
+		_, p.err = p.w.Write(b)
+	}
+	if p.err != nil {
+		return 0, p.err
+	}
+	return len(b), nil
+}
+
+// pending reports whether something waits to be read.
+func pending(f *os.File) (bool, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var n int
+	var ierr error
+	if err := raw.Control(func(fd uintptr) { n, ierr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
+		return false, err
+	}
+	return n > 0, ierr
+}
+
+// patience is the time of a run of a worker, which stands still while it waits
+// for the turn of a tool.
+type patience struct {
+	mu     sync.Mutex
+	timer  *time.Timer
+	left   time.Duration
+	begun  time.Time
+	paused bool
+}
+
+// withPatience is context.WithTimeout with a clock that can stand still.
+func withPatience(ctx context.Context, limit time.Duration) (context.Context, *patience, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &patience{left: limit, begun: time.Now()}
+	p.timer = time.AfterFunc(limit, func() { cancel(context.DeadlineExceeded) })
+	return ctx, p, func() {
+		p.mu.Lock()
+		p.timer.Stop()
+		p.paused = true
+		p.mu.Unlock()
+		cancel(context.Canceled)
+	}
+}
+
+func (p *patience) pause(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.timer == nil: // of a run without a limit
+	case yes && !p.paused:
+		if p.timer.Stop() {
+			p.paused = true
+			p.left -= time.Since(p.begun)
+		}
+	case !yes && p.paused:
+		p.paused = false
+		p.begun = time.Now()
+		p.timer.Reset(max(p.left, 0))
+	}
+}
