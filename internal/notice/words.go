@@ -52,6 +52,8 @@ var sentences = map[string]words{
 	"html.refresh":       {"自動転送 %d 個を削除", "%d automatic redirection(s) removed"},
 	"html.link":          {"危険なリンク %d 個を削除", "%d dangerous link(s) removed"},
 	"html.svg":           {"図形 %d 個を削除", "%d drawing(s) removed"},
+	"svg.part":           {"図の中の画像・効果など %d 個を除外", "%d picture(s) or effect(s) of a drawing left out"},
+	"svg.animation":      {"図の動き %d 個を削除", "%d animation(s) of a drawing removed"},
 	"html.remote":        {"外部から読み込む画像など %d 個を除外", "%d remote reference(s) left out"},
 	"html.hidden":        {"隠された文字 %d 箇所を除外", "%d hidden text(s) left out"},
 	"html.link-mismatch": {"表示と行き先が異なるリンク %d 個", "%d link(s) that show another address than they lead to"},

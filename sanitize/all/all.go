@@ -37,6 +37,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindICS:     calendar.ICS{},
 		sanitize.KindVCF:     calendar.VCF{},
 
+		sanitize.KindSVG:  html.SVG{},
 		sanitize.KindPNG:  image.PNG{},
 		sanitize.KindJPEG: image.JPEG{},
 		// Treated inside documents only; attached to a mail they are kept back.

@@ -185,12 +185,11 @@ func (e *embedder) pgp(first []byte, start int64) {
 		// Its own header ends at an empty line.
 		end := e.off
 		for range 10 {
+			// One that ends here is one all the same: whoever writes the text on
+			// ends its line.
 			b, _, err := e.line()
-			if err != nil {
-				return
-			}
 			end = e.off
-			if len(bytes.TrimSpace(b)) == 0 {
+			if err != nil || len(bytes.TrimSpace(b)) == 0 {
 				e.signed = true
 				e.cuts = append(e.cuts, cut{span: span{start, end}, what: sawPGP, mute: true})
 				return

@@ -147,14 +147,14 @@ var python = sync.OnceValue(func() func([]byte) ([]seen, error) {
 func fullTable() map[sanitize.Kind]sanitize.Sanitizer {
 	return map[sanitize.Kind]sanitize.Sanitizer{
 		sanitize.KindHTML: html.Sanitizer{}, sanitize.KindMessage: Sanitizer{}, sanitize.KindText: text.Text{}, sanitize.KindEmpty: text.Text{},
-		sanitize.KindCSV: text.CSV{}, sanitize.KindTSV: text.CSV{}, sanitize.KindICS: calendar.ICS{}, sanitize.KindVCF: calendar.VCF{},
+		sanitize.KindCSV: text.CSV{}, sanitize.KindTSV: text.CSV{}, sanitize.KindICS: calendar.ICS{}, sanitize.KindVCF: calendar.VCF{}, sanitize.KindSVG: html.SVG{},
 	}
 }
 
 func treatFull(raw []byte, bodyHTML bool) ([]byte, error) {
 	r := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 	o := &sanitize.Options{Task: sanitize.TaskFile, ID: "0id", Language: "ja", Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{
-		sanitize.ClassText: r, sanitize.ClassCSV: r, sanitize.ClassHTML: r, sanitize.ClassMessage: r, sanitize.ClassCalendar: r,
+		sanitize.ClassText: r, sanitize.ClassCSV: r, sanitize.ClassHTML: r, sanitize.ClassMessage: r, sanitize.ClassCalendar: r, sanitize.ClassImage: r,
 	}}
 	if bodyHTML {
 		o.Rules[sanitize.ClassBody] = r
@@ -345,4 +345,32 @@ func TestThreeParsersReadWhatWeWrite(t *testing.T) {
 		}
 	}
 	t.Logf("%d outputs compared", compared)
+}
+
+// TestSavedPagesAndDrawingsArriveTreated goes through detection, as a mail does.
+func TestSavedPagesAndDrawingsArriveTreated(t *testing.T) {
+	mht := "From: <Saved by a browser>\r\nSubject: page\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related; type=\"text/html\"; boundary=\"m\"\r\n\r\n--m\r\nContent-Type: text/html\r\n\r\n<p>saved words</p><script>MARKER</script>\r\n--m--\r\n"
+	raw := "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=a\r\n\r\n" +
+		"--a\r\nContent-Type: application/octet-stream; name=p.mht\r\n\r\n" + mht +
+		"\r\n--a\r\nContent-Type: application/xhtml+xml; name=p.xhtml\r\n\r\n<?xml version=\"1.0\"?><html xmlns=\"http://www.w3.org/1999/xhtml\"><body><p>strict words</p><script>MARKER</script></body></html>\r\n" +
+		"\r\n--a\r\nContent-Type: image/svg+xml; name=p.svg\r\n\r\n<svg xmlns=\"http://www.w3.org/2000/svg\"><title>drawn words</title><script>MARKER</script></svg>\r\n--a--\r\n"
+	out, err := treatFull([]byte(raw), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, err := ours(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var media []string
+	for _, s := range mine {
+		media = append(media, s.media)
+	}
+	want := "[text/plain message/rfc822 text/plain image/svg+xml]"
+	if fmt.Sprint(media) != want {
+		t.Errorf("%v, want %s\n%s", media, want, out)
+	}
+	if s := string(out); strings.Contains(s, "MARKER") || strings.Contains(s, "TUFSS0VS") {
+		t.Errorf("a script goes on:\n%s", s)
+	}
 }

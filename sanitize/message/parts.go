@@ -698,7 +698,7 @@ func (w *work) attach(n *node) error {
 		return err
 	}
 	if id, ok := n.field("content-id"); ok && len(w.pieces) == before+1 {
-		if p := &w.pieces[before]; p.part >= 0 && strings.HasPrefix(p.media, "image/") {
+		if p := &w.pieces[before]; p.part >= 0 && (p.media == "image/png" || p.media == "image/jpeg") {
 			p.cid = strings.Trim(strings.TrimSpace(id), "<>")
 		}
 	}

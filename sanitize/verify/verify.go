@@ -34,6 +34,8 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return plain, true
 	case sanitize.KindHTML:
 		return checkHTML, true
+	case sanitize.KindSVG:
+		return checkSVG, true
 	case sanitize.KindICS:
 		return checkICS, true
 	case sanitize.KindVCF:
@@ -277,7 +279,7 @@ func scans(where string, b []byte) error {
 
 // written are the kinds of files that the gateway writes, mails apart.
 func written() []sanitize.Kind {
-	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindICS, sanitize.KindVCF,
+	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
 		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindZIP,
 		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX}
 }

@@ -125,7 +125,7 @@ senders: { check: off }  # mail of others, sent by us, has no sender that could 
 // treatedKinds are the kinds of which a harmless form is made.
 var treatedKinds = []string{
 	"docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm",
-	"png", "jpeg", "text", "csv", "tsv", "html", "ics", "vcf", "message", "empty", "zip",
+	"png", "jpeg", "svg", "text", "csv", "tsv", "html", "ics", "vcf", "message", "empty", "zip",
 }
 
 var severalFrom = regexp.MustCompile(`(?im)^from[ \t]*:`)
