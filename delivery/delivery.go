@@ -118,6 +118,7 @@ type Delivery struct {
 	lanes   lanes
 	hops    hopStates
 	notices notices
+	clock   clock
 	dials   net.Dialer
 	bg      sync.WaitGroup // connections that say QUIT, probes, woken queues
 }
@@ -141,6 +142,7 @@ func (d *Delivery) Run(ctx context.Context) {
 			d.bg.Go(func() { d.wake(ctx, hop) })
 		}
 	}
+	d.bg.Go(func() { d.unstick(ctx) })
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -193,6 +195,10 @@ func (d *Delivery) upkeep(ctx, work context.Context) {
 		d.bg.Go(func() { d.probe(ctx, hop) })
 	}
 	d.flushNotices(work)
+	if d.clock.back(d.now()) {
+		d.Log.Warn("clock stepped back")
+		d.bg.Go(func() { d.unstick(ctx) })
+	}
 }
 
 func (d *Delivery) init() {

@@ -90,7 +90,7 @@ func newWorld(t testing.TB, hops []routing.Hop, routes []routing.Route) *world {
 		t.Fatal(err)
 	}
 	// The rows have no seals here, so that what delivery itself checks is seen.
-	journal, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(folder, "j.db")})
+	journal, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(folder, "j.db"), Now: w.now})
 	if err != nil {
 		t.Fatal(err)
 	}

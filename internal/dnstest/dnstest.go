@@ -154,15 +154,36 @@ func (s *Server) answer(m, q *dns.Msg) bool {
 		m.Rcode = dns.RcodeServerFailure
 		return true
 	}
-	for _, rr := range s.rrs[name] {
-		if rr.Header().Rrtype == kind {
-			m.Answer = append(m.Answer, rr)
-		}
-	}
+	s.collect(m, name, kind, map[string]bool{})
 	if len(m.Answer) == 0 && !s.exists(name) {
 		m.Rcode = dns.RcodeNameError
 	}
 	return true
+}
+
+// collect follows aliases as a resolver does, and goes round a loop of them
+// once. RFC 1034, 3.6.2.
+func (s *Server) collect(m *dns.Msg, name string, kind uint16, seen map[string]bool) {
+	if seen[name] {
+		return
+	}
+	seen[name] = true
+	for _, rr := range s.rrs[name] {
+		switch alias, ok := rr.(*dns.CNAME); {
+		case rr.Header().Rrtype == kind:
+			m.Answer = append(m.Answer, rr)
+		case ok:
+			m.Answer = append(m.Answer, rr)
+			s.collect(m, strings.ToLower(alias.Target), kind, seen)
+		}
+	}
+}
+
+// Mend makes a name answer again after Fail.
+func (s *Server) Mend(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.fail, strings.ToLower(dns.Fqdn(name)))
 }
 
 // exists reports whether the name or one below it has a record. RFC 8020.
