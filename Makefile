@@ -69,6 +69,11 @@ faults-power: ## 50 power cuts under load (CUTS=n), on a disk that keeps only wh
 faults-disk: ## ill disks, damaged stores, death at every step, small memory, in their long forms
 	SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'IllDisk|Damaged|Flipped|Kills|SmallMemory|Locked|Death' -v ./internal/faults/
 
+.PHONY: faults-delivery
+faults-delivery: ## a dead hop with 50,000 queued (QUEUED=n), 45 hops that misbehave for five days
+	SEKISHO_QUEUED=$(or $(QUEUED),50000) go test -count=1 -timeout 60m -run 'TestADeadHopWithALongQueue' -v ./delivery/
+	SEKISHO_FAULTS=1 go test -count=1 -timeout 60m -run 'TestIllHops' -v ./delivery/
+
 .PHONY: faults-soak
 faults-soak: ## 20,000 messages (SOAK=n) through one daemon: nothing grows
 	SEKISHO_SOAK=$(or $(SOAK),20000) go test -count=1 -timeout 120m -run 'TestSoak' -v ./internal/faults/
