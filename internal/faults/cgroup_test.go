@@ -11,37 +11,40 @@ import (
 	"time"
 )
 
-// TestGatewayInASmallMemory runs the daemon in a cgroup of 512 MiB, as a small
-// site might, under load. It must not be killed, and lose nothing.
-func TestGatewayInASmallMemory(t *testing.T) {
-	if setting(t, "SEKISHO_CUTS", 3) < 10 {
-		t.Skip("SKIPPED in the short form: make faults-power runs it")
-	}
-	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("sekisho-test-%d", os.Getpid()))
+// smallMemory puts the running daemon, and the starter of workers that it has
+// started already, into a cgroup of so many bytes. What it returns ends the
+// daemon, fails the test if the kernel killed for memory, and returns the peak.
+func (g *gateway) smallMemory(limit int) (end func() (peak string)) {
+	g.t.Helper()
+	group := filepath.Join("/sys/fs/cgroup/memory", fmt.Sprintf("sekisho-test-%d-%d", os.Getpid(), time.Now().UnixNano()))
 	if err := os.Mkdir(group, 0o755); err != nil {
-		t.Skipf("SKIPPED: a memory cgroup (version 1) cannot be made: %v", err)
+		g.t.Skipf("SKIPPED: a memory cgroup (version 1) cannot be made: %v", err)
 	}
-	defer func() {
-		if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Error(err)
-		}
-	}()
 	write := func(name, value string) {
-		t.Helper()
+		g.t.Helper()
 		if err := os.WriteFile(filepath.Join(group, name), []byte(value), 0o644); err != nil {
-			t.Fatal(err)
+			g.t.Fatal(err)
 		}
 	}
-	write("memory.limit_in_bytes", strconv.Itoa(512<<20))
-	g := newGateway(t, filepath.Join(t.TempDir(), "data"), "")
-	t.Setenv("GOMEMLIMIT", "256MiB")
-	g.boot()
+	read := func(name string) string {
+		g.t.Helper()
+		b, err := os.ReadFile(filepath.Join(group, name))
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	g.t.Cleanup(func() {
+		if err := os.Remove(group); err != nil && !errors.Is(err, os.ErrNotExist) {
+			g.t.Error(err)
+		}
+	})
+	write("memory.limit_in_bytes", strconv.Itoa(limit))
 	pid := strconv.Itoa(g.cmd.Process.Pid)
 	write("cgroup.procs", pid)
-	// And the starter of workers, which it has started already.
 	children, err := filepath.Glob("/proc/" + pid + "/task/*/children")
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
 	for _, path := range children {
 		b, err := os.ReadFile(path)
@@ -52,6 +55,33 @@ func TestGatewayInASmallMemory(t *testing.T) {
 			write("cgroup.procs", child)
 		}
 	}
+	return func() string {
+		g.t.Helper()
+		peak := read("memory.max_usage_in_bytes")
+		if oom := read("memory.oom_control"); !strings.Contains(oom, "oom_kill 0") {
+			g.t.Errorf("the kernel killed for memory: %s", oom)
+		}
+		g.term() // so that the group is empty
+		for range 100 {
+			if read("cgroup.procs") == "" {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		return peak
+	}
+}
+
+// TestGatewayInASmallMemory runs the daemon in a cgroup of 512 MiB, as a small
+// site might, under load (FT-24). It must not be killed, and lose nothing.
+func TestGatewayInASmallMemory(t *testing.T) {
+	if setting(t, "SEKISHO_CUTS", 3) < 10 {
+		t.Skip("SKIPPED in the short form: make faults-disk and make faults-peers run it")
+	}
+	g := newGateway(t, filepath.Join(t.TempDir(), "data"), "")
+	t.Setenv("GOMEMLIMIT", "256MiB")
+	g.boot()
+	end := g.smallMemory(512 << 20)
 	stop := g.load(16, 0)
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if n, _ := g.count(); n >= 1500 {
@@ -60,24 +90,26 @@ func TestGatewayInASmallMemory(t *testing.T) {
 	}
 	stop()
 	r := g.drained(result{Test: "512 MiB"})
-	peak, err := os.ReadFile(filepath.Join(group, "memory.max_usage_in_bytes"))
-	if err != nil {
-		t.Fatal(err)
+	t.Logf(`{"test":"FT-24","acknowledged":%d,"peak_bytes":%s}`, r.Acknowledged, end())
+}
+
+// TestMailBombInASmallMemory is FT-15 in the cgroup of FT-24, a tenth as many
+// messages, and with 2,000 idle peers beside them.
+func TestMailBombInASmallMemory(t *testing.T) {
+	if !long(t) {
+		t.Skip("SKIPPED in the short form: make faults-peers runs it")
 	}
-	oom, err := os.ReadFile(filepath.Join(group, "memory.oom_control"))
-	if err != nil {
-		t.Fatal(err)
+	g := newGateway(t, filepath.Join(t.TempDir(), "data"), "")
+	g.twoTenants()
+	t.Setenv("GOMEMLIMIT", "256MiB")
+	g.boot()
+	end := g.smallMemory(512 << 20)
+	idle := &crowd{g: g}
+	idle.come(addresses(0, 20, 10, 10), nil)
+	g.bomb(5000)
+	if n, _ := idle.open(); n != 2000 {
+		t.Errorf("%d idle peers are left of 2,000: %v", n, idle.told())
 	}
-	t.Logf(`{"test":"small memory","acknowledged":%d,"peak_bytes":%s}`, r.Acknowledged, strings.TrimSpace(string(peak)))
-	if !strings.Contains(string(oom), "oom_kill 0") {
-		t.Errorf("the kernel killed for memory: %s", oom)
-	}
-	g.term() // so that the group is empty
-	for range 100 {
-		procs, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
-		if err == nil && len(procs) == 0 {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	idle.leave()
+	t.Logf(`{"test":"FT-24 with FT-15","peak_bytes":%s}`, end())
 }
