@@ -97,6 +97,14 @@ func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, enti
 	if err := header.WriteField(w, "X-Sekisho-Result", result); err != nil {
 		return err
 	}
+	for _, sc := range t.scans {
+		if sc.Verdict == envelope.ScanMarked {
+			if err := header.WriteField(w, "X-Sekisho-Spam", "yes; "+sc.Scanner+"; "+sc.Detail); err != nil {
+				return err
+			}
+			break // once, for a rule of the reader's program
+		}
+	}
 	has := map[string]bool{}
 	for _, n := range fieldNames {
 		for i := range t.report.Header {

@@ -25,6 +25,7 @@ import (
 	"sekisho/routing"
 	"sekisho/sanitize"
 	"sekisho/sanitize/worker"
+	"sekisho/scan"
 	"sekisho/spool"
 )
 
@@ -63,6 +64,9 @@ type Pipeline struct {
 	Grace time.Duration
 	// Examined is told of every run, for the metrics; may be nil.
 	Examined func(r Run)
+	// Scanners are asked about the bytes as they were received, beside the
+	// worker; nil, and a nil set, ask nobody.
+	Scanners func() *scan.Set
 
 	large chan struct{} // made by Run; see largeMessage
 }
@@ -201,7 +205,11 @@ func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
 // examine decides what becomes of e and returns the change that makes it so.
 func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, Run) {
 	rules := p.Rules()
-	facts := policy.Facts{Envelope: &e.Envelope, Release: e.Release, Poison: e.Deaths >= spool.PoisonDeaths}
+	facts := policy.Facts{Envelope: &e.Envelope, Release: e.Release, Before: e.Verdict.Class, Poison: e.Deaths >= spool.PoisonDeaths}
+	var set *scan.Set
+	if p.Scanners != nil {
+		set = p.Scanners()
+	}
 	var t treated
 	switch {
 	case e.Tampered != "":
@@ -213,21 +221,33 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 	}
 	if facts.Tampered == "" && !facts.Poison {
 		var err error
-		t, err = p.treat(ctx, e, rules)
+		t, err = p.treat(ctx, e, rules, set)
 		defer t.close()
+		var wait *scan.Wait
 		switch {
 		// Bytes that are not those that were accepted are nobody's to release:
 		// a disk that lost a block looks no different from somebody's hand.
 		case errors.Is(err, spool.ErrTampered), errors.Is(err, blob.ErrDamaged), errors.Is(err, blob.ErrNotFound):
 			facts.Tampered = "stored bytes: " + err.Error()
 		case err != nil && stopping(ctx):
-			return p.again(e, 0, e.Attempts), Run{}
+			return p.again(0, e.Attempts, ""), Run{}
 		case errors.Is(err, errTurn):
-			return p.again(e, turnPause, e.Attempts), Run{}
+			return p.again(turnPause, e.Attempts, ""), Run{}
+		case errors.As(err, &wait):
+			// It waits for the scanner, whatever the worker thinks of it.
+			tries := e.Attempts
+			if wait.Counts {
+				tries++
+			}
+			p.Log.Info("deferred", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "scanner", "err", wait.Error())
+			return p.again(scan.Retry, tries, wait.Error()), Run{}
 		case err != nil:
 			facts.Failure = err
 		}
-		facts.Report = t.report
+		facts.Report, facts.Scans = t.report, t.scans
+		if facts.Failure == nil && len(t.scans) == 0 && set.Asks(&e.Envelope) {
+			facts.Failure = errors.New("no scanner has seen it")
+		}
 	}
 	v := rules.Decide(facts)
 	if v.Action == policy.Deliver && len(e.Part) > 0 && t.nothingTreated() {
@@ -242,7 +262,7 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 			return c, run
 		}
 		if stopping(ctx) {
-			return p.again(e, 0, e.Attempts), Run{}
+			return p.again(0, e.Attempts, ""), Run{}
 		}
 		// Routes or the disk failed after the decision; the message waits for a
 		// person rather than for ever.
@@ -259,9 +279,9 @@ func stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), e
 const turnPause = 2 * time.Second
 
 // again leaves a message received, for another try. Nothing has been decided.
-func (p *Pipeline) again(e *spool.Entry, pause time.Duration, tries int) spool.Change {
+func (p *Pipeline) again(pause time.Duration, tries int, why string) spool.Change {
 	due := p.Now().Add(pause)
-	return spool.Change{To: spool.Received, Update: func(e *spool.Entry) { e.Due, e.Attempts = due, tries }}
+	return spool.Change{To: spool.Received, Update: func(e *spool.Entry) { e.Due, e.Attempts, e.Err = due, tries, why }}
 }
 
 // hold makes the change to Held.
@@ -293,6 +313,7 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 				e.Report = report
 			}
 			e.Release = nil
+			e.Attempts, e.Err = 0, ""
 			if e.Expires.IsZero() || !again {
 				e.Expires = now.Add(p.Retention)
 			}
@@ -361,7 +382,7 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 		e.Attempts, e.Err = 0, ""
 		e.Due = now
 	}
-	c.Events = []audit.Event{p.event(e, "queued", fmt.Sprintf("%s, %s", t.kind, t.summary()))}
+	c.Events = []audit.Event{p.event(e, "queued", fmt.Sprintf("%s, %s%s", t.kind, t.summary(), t.scanned()))}
 	if paths := t.keptBack(); len(paths) > 0 {
 		part, err := p.Spool.SpawnPart(*e, envelope.ID(t.partID), paths)
 		if err != nil {

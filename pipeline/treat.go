@@ -18,6 +18,7 @@ import (
 	"sekisho/policy"
 	"sekisho/sanitize"
 	"sekisho/sanitize/worker"
+	"sekisho/scan"
 	"sekisho/senderauth"
 	"sekisho/spool"
 )
@@ -35,6 +36,7 @@ type treated struct {
 	partID    string
 	expires   time.Time
 	released  []string // the paths a release asked for
+	scans     []envelope.ScanResult
 }
 
 func (t *treated) close() {
@@ -124,14 +126,34 @@ func (t *treated) summary() string {
 	return strings.Join(words, ", ")
 }
 
-// treat examines the bytes of e. Its error says why nothing is known of the
-// message; the report may still be there when the message itself was refused.
-func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rules) (treated, error) {
+// scanned is what the scanners said, for the audit.
+func (t *treated) scanned() string {
+	var b strings.Builder
+	for _, s := range t.scans {
+		b.WriteString("; " + s.String())
+	}
+	return b.String()
+}
+
+// treat examines the bytes of e and has them scanned. Its error says why
+// nothing is known of the message; the report may still be there when the
+// message itself was refused.
+func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rules, set *scan.Set) (treated, error) {
+	asks := set.Asks(&e.Envelope)
+	if asks {
+		if w := set.Ready(&e.Envelope); w != nil {
+			return treated{}, w
+		}
+	}
+	var kind seal.Kind
 	switch e.Envelope.Treatment {
 	case envelope.Pass:
-		return p.asReceived(ctx, e, seal.Passed)
+		kind = seal.Passed
 	case envelope.Ours:
-		return p.asReceived(ctx, e, seal.Ours)
+		kind = seal.Ours
+	}
+	if kind != "" && !asks {
+		return p.asReceived(ctx, e, kind, nil)
 	}
 	if e.Envelope.Size > largeMessage && p.large != nil {
 		// It does not wait here: it would keep its place among the messages in
@@ -148,12 +170,48 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		return treated{}, err
 	}
 	defer in.Close()
-	if err := p.Spool.CopyChecked(ctx, *e, in); err != nil {
+	var t treated
+	if kind != "" {
+		t, err = p.asReceived(ctx, e, kind, in)
+	} else {
+		err = p.Spool.CopyChecked(ctx, *e, in)
+	}
+	if err != nil {
 		return treated{}, err
 	}
 	if err := worker.Seal(in); err != nil {
 		return treated{}, err
 	}
+	// The scanners look at the same bytes at the same time.
+	var scans []envelope.ScanResult
+	var serr error
+	done := make(chan struct{})
+	if asks {
+		go func() {
+			defer close(done)
+			scans, serr = set.Scan(ctx, scan.Message{Envelope: &e.Envelope, Bytes: in}, e.Attempts, e.Due.Add(-scan.Retry))
+		}()
+	} else {
+		close(done)
+	}
+	scanned := func() ([]envelope.ScanResult, error) {
+		<-done
+		return scans, serr
+	}
+	if kind == "" {
+		t, err = p.rebuild(ctx, e, rules, in, scanned)
+	}
+	// Nothing of it is left behind when the message is given back.
+	t.scans, serr = scanned()
+	if serr != nil {
+		err = serr
+	}
+	return t, err
+}
+
+// rebuild has the message in memory treated, by two runs if need be. scanned
+// waits for the scanners.
+func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Rules, in *os.File, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
 	now := p.Now()
 	o := rules.Options(e.Envelope.Profile)
 	o.Task = sanitize.TaskMail
@@ -173,8 +231,9 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 			o.Own = p.Domains(e.Envelope.Tenant)
 		}
 	}
-	t, err := p.run(ctx, e, o, in)
-	if err == nil || len(e.Part) > 0 || stopping(ctx) {
+	t, err := p.run(ctx, e, o, in, scanned)
+	var wait *scan.Wait
+	if err == nil || len(e.Part) > 0 || errors.As(err, &wait) || stopping(ctx) {
 		return t, err
 	}
 	// The second run keeps every attachment back, so that a file nobody can
@@ -183,15 +242,16 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	first := err
 	p.Log.Warn("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", "second-run", "err", first)
 	o.KeepAll = true
-	t, err = p.run(ctx, e, o, in)
+	t, err = p.run(ctx, e, o, in, scanned)
 	if err != nil {
 		return t, fmt.Errorf("first run: %w; second run: %w", first, err)
 	}
 	return t, nil
 }
 
-// run is one look and a second: treat, compose, verify.
-func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, in *os.File) (treated, error) {
+// run is one look and a second: treat, compose, verify. What the scanners say
+// stands in the header that is composed.
+func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, in *os.File, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
 	res, err := p.Examiner.Run(ctx, o, in)
 	if err != nil {
 		return treated{}, err
@@ -207,6 +267,13 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 	defer res.Output.Close()
 	if err := checkAuthors(res.Report, in, e.Envelope.Size, o.Limits); err != nil {
 		return t, fmt.Errorf("compose: %w", err)
+	}
+	if t.scans, err = scanned(); err != nil {
+		return t, err
+	}
+	if slices.ContainsFunc(t.scans, func(r envelope.ScanResult) bool { return r.Verdict == envelope.ScanMalware }) {
+		// Decide holds it; there is nothing to send and nothing to verify.
+		return treated{report: t.report, scans: t.scans}, nil
 	}
 	if err := p.compose(e, &t, res); err != nil {
 		return t, fmt.Errorf("compose: %w", err)
@@ -247,9 +314,10 @@ func verifyReason(r *worker.Result) string {
 	return strings.Join(words, "; ")
 }
 
-// asReceived hashes the original's own bytes, header block and rest apart.
-func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kind) (treated, error) {
-	s := newSplitter(nil)
+// asReceived hashes the original's own bytes, header block and rest apart, and
+// writes them to w, which may be nil.
+func (p *Pipeline) asReceived(ctx context.Context, e *spool.Entry, kind seal.Kind, w io.Writer) (treated, error) {
+	s := newSplitter(w)
 	if err := p.Spool.CopyChecked(ctx, *e, s); err != nil {
 		return treated{}, err
 	}

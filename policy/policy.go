@@ -47,6 +47,10 @@ type Facts struct {
 	Tampered string           // which seal did not match, "" when all did
 	Poison   bool             // the daemon died with it in hand too often
 	Release  *Release
+	// Scans are the answers of the scanners that were asked.
+	Scans []envelope.ScanResult
+	// Before is the class it was held for when a release has it examined again.
+	Before sanitize.Class
 }
 
 // Verdict is the decision on a whole message. The zero value holds.
@@ -121,6 +125,9 @@ func (r *Rules) Decide(f Facts) Verdict {
 	if f.Envelope == nil {
 		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "no-envelope"}
 	}
+	if v, held := f.holdsScanned(); held {
+		return v
+	}
 	if o := f.Envelope.Over; o != "" && f.Release == nil {
 		// A limit nobody knows holds like one that is known.
 		return Verdict{Action: Hold, Class: sanitize.ClassLimit, Rule: string(o), Reasons: []string{overReason(o)}}
@@ -129,6 +136,9 @@ func (r *Rules) Decide(f Facts) Verdict {
 	case envelope.Pass, envelope.Ours:
 		if f.Failure != nil {
 			return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "read", Reasons: []string{f.Failure.Error()}}
+		}
+		if v, held := f.holdsSpam(); held {
+			return v
 		}
 		return Verdict{Action: Deliver, Rule: f.Envelope.Treatment.String()}
 	case envelope.Rebuild:
@@ -163,7 +173,57 @@ func (r *Rules) Decide(f Facts) Verdict {
 	if v, held := p.holdsMessage(f.Report); held && f.Release == nil {
 		return v
 	}
+	if v, held := f.holdsSpam(); held {
+		return v
+	}
 	return Verdict{Action: Deliver, Rule: "treated"}
+}
+
+// holdsScanned looks for what no release satisfies: malware, and a scanner that
+// was asked and did not answer. An answer that is none of those known is no
+// answer.
+func (f *Facts) holdsScanned() (Verdict, bool) {
+	malware := Verdict{Action: Hold, Class: sanitize.ClassMalware, Rule: "malware"}
+	silent := Verdict{Action: Hold, Class: sanitize.ClassUnscanned, Rule: "unscanned"}
+	cleared := false
+	for _, s := range f.Scans {
+		switch s.Verdict {
+		case envelope.ScanMalware:
+			malware.Reasons = append(malware.Reasons, s.String())
+		case envelope.ScanClean, envelope.ScanMarked, envelope.ScanSpam:
+			cleared = cleared || s.Antivirus
+		default:
+			silent.Reasons = append(silent.Reasons, s.String())
+		}
+	}
+	switch {
+	case len(malware.Reasons) > 0:
+		return malware, true
+	case f.Before == sanitize.ClassMalware && len(silent.Reasons) > 0:
+		malware.Reasons = silent.Reasons
+		return malware, true
+	case len(silent.Reasons) > 0:
+		return silent, true
+	case f.Before == sanitize.ClassMalware && !cleared:
+		// The scanner that found it may have been taken out of the
+		// configuration since; that makes nothing clean.
+		malware.Reasons = []string{"malware was found in it, and no scanner for malware has called it clean since"}
+		return malware, true
+	default:
+		return Verdict{}, false
+	}
+}
+
+// holdsSpam looks for what a scanner calls spam. A release satisfies it:
+// somebody has looked at the mail.
+func (f *Facts) holdsSpam() (Verdict, bool) {
+	v := Verdict{Action: Hold, Class: sanitize.ClassSpam, Rule: "spam"}
+	for _, s := range f.Scans {
+		if s.Verdict == envelope.ScanSpam {
+			v.Reasons = append(v.Reasons, s.String())
+		}
+	}
+	return v, len(v.Reasons) > 0 && f.Release == nil
 }
 
 // holdsSender judges who sent it. A release satisfies it: somebody has looked

@@ -93,6 +93,8 @@ func (q *Quarantine) Release(ctx context.Context, t envelope.TenantID, id envelo
 		if err != nil {
 			return "", q.back(ctx, e, err)
 		}
+		// What it was held for goes along: no release makes malware harmless.
+		part.Verdict = e.Verdict
 		ev.Detail += fmt.Sprintf("; to %d of %d recipients as %s", len(r.To), len(e.Envelope.To), part.Envelope.ID)
 		c := spool.Change{To: spool.Held, Spawn: []spool.Entry{part}, Events: []audit.Event{ev}}
 		if err := q.Spool.Settle(ctx, e, c); err != nil {

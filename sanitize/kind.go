@@ -40,6 +40,9 @@ const (
 	ClassLimit     Class = "limit"     // more than one message may spend
 	ClassFailed    Class = "failed"    // treatment failed twice
 	ClassSpoofed   Class = "spoofed"   // the sender is not who he says
+	ClassMalware   Class = "malware"   // a scanner found malware
+	ClassSpam      Class = "spam"      // a scanner calls it spam
+	ClassUnscanned Class = "unscanned" // a scanner did not answer
 	ClassTampered  Class = "tampered"  // a seal does not match
 	ClassPoison    Class = "poison"    // the daemon died with it in hand, too often
 )

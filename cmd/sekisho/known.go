@@ -120,6 +120,12 @@ var causes = []sentence{
 	{"the address cannot be sent on as it is", "このままでは送れないアドレスです"},
 	{"the route leads to a network outside the seal: %s", "経路が封印の範囲外の網に変わりました: $1"},
 	{"no route", "経路がありません"},
+	{"%s: malware: %s", "$1 がウイルスを検出: $2"},
+	{"%s: spam: %s", "$1 が迷惑メールと判定: $2"},
+	{"%s: unanswered: %s", "$1 から検査結果がありません: $2"},
+	{"scanner %s does not answer: %s", "検査プログラム $1 が応答しません: $2"},
+	{"malware was found in it, and no scanner for malware has called it clean since", "ウイルスが見つかったもので、その後どのウイルス対策も無害と判定していません"},
+	{"no scanner has seen it", "どの検査プログラムも見ていません"},
 }
 
 // reports are what doctor says beside its checks.
@@ -135,6 +141,11 @@ var reports = []sentence{
 	{"the year is %s", "今年が $1 年になっています"},
 	{"nothing was tried", "何も試していません"},
 	{"works", "動作します"},
+	{"does not answer since %s: %s; what it must see waits or is held", "$1 から応答がありません: $2。検査が必要なメールは待つか保留されます"},
+	{"was not asked yet", "まだ確認していません"},
+	{"%s: does not say how old its signatures are", "$1: 定義ファイルの日付が分かりません"},
+	{"%s: the signatures are older than 48 hours", "$1: 定義ファイルが 48 時間以上更新されていません"},
+	{"no antivirus looks at mail of zone %s", "区域 $1 のメールはウイルス対策の検査を受けません"},
 }
 
 // checks are the names of doctor's lines.
@@ -144,6 +155,7 @@ var checks = []sentence{
 	{"isolation: %s", "隔離: $1"},
 	{"isolation in the service", "サービス内の隔離"},
 	{"isolation", "隔離"},
+	{"scanner %s", "検査プログラム $1"},
 	{"gateway", "ゲートウェイ"},
 	{"worker", "隔離プログラム"},
 	{"user", "実行ユーザー"},

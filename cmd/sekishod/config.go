@@ -27,6 +27,7 @@ import (
 	"sekisho/policy"
 	"sekisho/routing"
 	"sekisho/sanitize"
+	"sekisho/scan"
 	"sekisho/smtpd"
 	"sekisho/tenant"
 )
@@ -52,9 +53,10 @@ type config struct {
 		Domains []string `mapstructure:"domains"`
 		Except  []string `mapstructure:"except"`
 	} `mapstructure:"lgwan"`
-	Resolver   string        `mapstructure:"resolver"`
-	Senders    sendersConfig `mapstructure:"senders"`
-	DKIM       []dkimConfig  `mapstructure:"dkim"`
+	Resolver   string          `mapstructure:"resolver"`
+	Senders    sendersConfig   `mapstructure:"senders"`
+	DKIM       []dkimConfig    `mapstructure:"dkim"`
+	Scanners   []scannerConfig `mapstructure:"scanners"`
 	Quarantine struct {
 		Retention duration `mapstructure:"retention"`
 	} `mapstructure:"quarantine"`
@@ -470,6 +472,7 @@ type settings struct {
 	directory *tenant.Directory // with the recipients that were imported
 	senders   *smtpd.SenderRules
 	keys      []delivery.Key
+	scanners  []*scan.Scanner
 	warnings  []string
 }
 
@@ -527,6 +530,12 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	}
 	if s.keys, err = c.signingKeys(f, s.directory); err != nil {
 		return nil, err
+	}
+	if s.scanners, err = c.scanners(f); err != nil {
+		return nil, err
+	}
+	if bare := c.unscanned(); len(c.Scanners) > 0 && len(bare) > 0 {
+		s.warnings = append(s.warnings, "no antivirus looks at mail of zone "+strings.Join(bare, ", "))
 	}
 	if c.Store.KeyFile == "" {
 		s.warnings = append(s.warnings, "store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail")

@@ -78,6 +78,21 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 			warn("queue", fmt.Sprintf("the oldest message waits since %s", oldest.Local().Format("2006-01-02 15:04")))
 		}
 	}
+	for _, h := range g.scanners.Load().Health() {
+		name := "scanner " + h.Name
+		switch {
+		case h.Down != "":
+			add(name, false, fmt.Sprintf("does not answer since %s: %s; what it must see waits or is held", h.Since.Local().Format("2006-01-02 15:04"), h.Down))
+		case h.Probed.IsZero():
+			warn(name, "was not asked yet")
+		case h.Aged && h.Signatures.IsZero():
+			warn(name, h.Version+": does not say how old its signatures are")
+		case h.Aged:
+			add(name, false, h.Version+": the signatures are older than 48 hours")
+		default:
+			add(name, true, h.Version)
+		}
+	}
 	if d, err := g.store.Damaged(ctx); err == nil && d > 0 {
 		add("damaged rows", false, fmt.Sprintf("%d rows could not be read and were moved aside", d))
 	}

@@ -10,6 +10,7 @@ import (
 	"sekisho/delivery"
 	"sekisho/internal/store/sqlite"
 	"sekisho/pipeline"
+	"sekisho/scan"
 	"sekisho/spool"
 )
 
@@ -28,6 +29,8 @@ type metrics struct {
 	down       *prometheus.GaugeVec
 	last       *prometheus.GaugeVec
 	alarms     *prometheus.CounterVec
+	scans      *prometheus.CounterVec
+	scanTook   *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
@@ -44,14 +47,16 @@ func newMetrics() *metrics {
 		outgoing:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekisho_outgoing_connections", Help: "Connections to next hops."}, []string{"hop"}),
 		down:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekisho_hop_down", Help: "1 while a hop of named hosts does not answer."}, []string{"hop"}),
 		last:       prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sekisho_last_delivery_seconds", Help: "Time of the last delivery, by hop."}, []string{"hop"}),
+		scans:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sekisho_scans_total", Help: "Messages shown to a scanner, by verdict."}, []string{"scanner", "verdict"}),
+		scanTook:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sekisho_scan_seconds", Help: "A scanner's time for one message.", Buckets: buckets}, []string{"scanner"}),
 		alarms:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sekisho_alarms_total", Help: "What somebody must look at."}, []string{"kind"}),
 	}
 	// A counter that does not exist until its first event cannot be watched for
 	// a change.
-	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed", "sender-rate"} {
+	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed", "sender-rate", "scanner", "signatures"} {
 		m.alarms.WithLabelValues(kind)
 	}
-	m.registry.MustRegister(m.received, m.refused, m.examined, m.took, m.failures, m.recipients, m.attempt, m.outgoing, m.down, m.last, m.alarms,
+	m.registry.MustRegister(m.received, m.refused, m.examined, m.took, m.failures, m.recipients, m.attempt, m.outgoing, m.down, m.last, m.alarms, m.scans, m.scanTook,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -118,5 +123,31 @@ func (e *entries) Collect(c chan<- prometheus.Metric) {
 	c <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, age)
 	if d, err := e.store.Damaged(ctx); err == nil {
 		c <- prometheus.MustNewConstMetric(damagedDesc, prometheus.GaugeValue, float64(d))
+	}
+}
+
+// scannerHealth tells of the scanners of the moment: a reload changes them.
+type scannerHealth struct{ set func() *scan.Set }
+
+var (
+	scannerUpDesc  = prometheus.NewDesc("sekisho_scanner_up", "1 while a scanner answers.", []string{"scanner"}, nil)
+	signaturesDesc = prometheus.NewDesc("sekisho_scanner_signatures_seconds", "When a scanner's signatures were made.", []string{"scanner"}, nil)
+)
+
+func (s *scannerHealth) Describe(c chan<- *prometheus.Desc) {
+	c <- scannerUpDesc
+	c <- signaturesDesc
+}
+
+func (s *scannerHealth) Collect(c chan<- prometheus.Metric) {
+	for _, h := range s.set().Health() {
+		up := 0.0
+		if h.Down == "" && !h.Probed.IsZero() {
+			up = 1
+		}
+		c <- prometheus.MustNewConstMetric(scannerUpDesc, prometheus.GaugeValue, up, h.Name)
+		if !h.Signatures.IsZero() {
+			c <- prometheus.MustNewConstMetric(signaturesDesc, prometheus.GaugeValue, float64(h.Signatures.Unix()), h.Name)
+		}
 	}
 }

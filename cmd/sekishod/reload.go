@@ -111,6 +111,8 @@ func (g *gateway) reload(name string) {
 			return
 		}
 	}
+	g.swapScanners(g.read, c, s)
+	g.read = c
 	g.adopt(s)
 	if !reflect.DeepEqual(fixed(g.config), fixed(c)) {
 		g.log.Warn("reload", "err", "listeners, limits, data_dir, store, resolver, metrics, retention and log are read at start only; restart for those changes")
@@ -123,6 +125,6 @@ func fixed(c *config) config {
 	f := *c
 	f.Tenants, f.Profiles, f.Hops, f.Routes = nil, nil, nil, nil
 	f.LGWAN.Domains, f.LGWAN.Except = nil, nil
-	f.Senders, f.DKIM = sendersConfig{}, nil
+	f.Senders, f.DKIM, f.Scanners = sendersConfig{}, nil, nil
 	return f
 }

@@ -29,6 +29,7 @@ import (
 
 	"sekisho/internal/corpus"
 	"sekisho/internal/dnstest"
+	"sekisho/internal/scantest"
 	"sekisho/internal/smtptest"
 )
 
@@ -85,15 +86,20 @@ func TestScripts(t *testing.T) {
 			e.Setenv("DATA", filepath.Join(e.WorkDir, "data"))
 			// Postfix's clients are unpacked, not installed, with their libraries.
 			e.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
-			s := &site{dir: e.WorkDir, bin: binaries, sinks: map[string]*sink{}}
+			s := &site{dir: e.WorkDir, bin: binaries, sinks: map[string]*sink{}, fakes: map[string]*scantest.Clamd{}, scanners: map[string]*realScanner{}}
 			e.Values[siteKey{}] = s
 			e.Values[dnsKey{}] = new(*dnstest.Server)
 			e.Defer(s.close)
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "clamd":
+				return unpacked("usr/sbin/clamd"), nil
+			case "rspamd":
+				return unpacked("usr/bin/rspamd"), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
@@ -119,6 +125,7 @@ func TestScripts(t *testing.T) {
 			"dns":      cmdDNS,
 			"dkimkey":  cmdDKIMKey,
 			"sign":     cmdSign,
+			"scanner":  cmdScanner,
 			"dkim":     cmdDKIM,
 		},
 	})
@@ -277,16 +284,18 @@ func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
 
 // samples are the files that mail can attach.
 var samples = map[string]func() []byte{
-	"docx": func() []byte { return corpus.Word("令和八年度 docx", false) },
-	"docm": func() []byte { return corpus.Word("令和八年度 docm", true) },
-	"xlsx": func() []byte { return corpus.Excel("申請 xlsx", false) },
-	"xlsm": func() []byte { return corpus.Excel("申請 xlsm", true) },
-	"png":  corpus.PNG,
-	"jpeg": corpus.JPEG,
-	"pdf":  corpus.PDF,
-	"exe":  corpus.Program,
-	"enc":  func() []byte { return corpus.EncryptedZIP("secret.docx") },
-	"zip":  func() []byte { return corpus.ZIP("readme.txt", "hello") },
+	"eicar":    scantest.EICAR,
+	"eicarzip": func() []byte { return corpus.ZIP("eicar.txt", string(scantest.EICAR())) },
+	"docx":     func() []byte { return corpus.Word("令和八年度 docx", false) },
+	"docm":     func() []byte { return corpus.Word("令和八年度 docm", true) },
+	"xlsx":     func() []byte { return corpus.Excel("申請 xlsx", false) },
+	"xlsm":     func() []byte { return corpus.Excel("申請 xlsm", true) },
+	"png":      corpus.PNG,
+	"jpeg":     corpus.JPEG,
+	"pdf":      corpus.PDF,
+	"exe":      corpus.Program,
+	"enc":      func() []byte { return corpus.EncryptedZIP("secret.docx") },
+	"zip":      func() []byte { return corpus.ZIP("readme.txt", "hello") },
 	"tnef": func() []byte {
 		return corpus.Winmail(`{\rtf1\ansi x}`, corpus.Packed{Name: "名簿.xlsm", Data: corpus.Excel("名簿", true), Method: 1})
 	},

@@ -37,6 +37,7 @@ import (
 	"sekisho/quarantine"
 	"sekisho/routing"
 	"sekisho/sanitize/worker"
+	"sekisho/scan"
 	"sekisho/senderauth"
 	"sekisho/smtpd"
 	"sekisho/spool"
@@ -49,8 +50,10 @@ const laneTenants = 16
 
 // gateway is the running daemon: the rooms, wired top to bottom.
 type gateway struct {
-	config  *config
-	current atomic.Pointer[settings]
+	config   *config
+	current  atomic.Pointer[settings]
+	read     *config // the configuration last taken up; of reload only
+	scanners atomic.Pointer[scan.Set]
 
 	adopting sync.Mutex // one change of current at a time
 	imported map[envelope.TenantID]*tenant.Recipients
@@ -78,7 +81,7 @@ type gateway struct {
 const grace = 20 * time.Second
 
 func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog.Logger) (*gateway, error) {
-	g := &gateway{config: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
+	g := &gateway{config: c, read: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
 	g.adopt(s)
 	if err := os.MkdirAll(c.DataDir, 0o710); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
@@ -187,6 +190,12 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	}
 
 	// The way through.
+	g.scanners.Store(g.newScanners(s))
+	defer func() {
+		if !ok {
+			g.scanners.Load().Close()
+		}
+	}()
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
 		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
@@ -205,7 +214,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 		},
 		Retention: retention, Originals: originals,
 		Log: log, Now: time.Now, Workers: 32, Tenants: laneTenants, Held: g.server.Held, Alarm: alarm,
-		Examined: g.metrics.examinedRun,
+		Examined: g.metrics.examinedRun, Scanners: g.scanners.Load,
 	}
 
 	// The way out.
@@ -311,6 +320,7 @@ func (g *gateway) stop() {
 	}
 	g.cancelWork()
 	g.work.Wait()
+	g.scanners.Load().Close()
 	g.cancelFace()
 	g.face.Wait()
 	if g.runner != nil {
@@ -489,7 +499,7 @@ func (g *gateway) serveMetrics(ctx context.Context, addr string) error {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	g.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sekisho_connections", Help: "SMTP connections open now."},
-		func() float64 { return float64(g.server.Connections()) }), &entries{store: g.store})
+		func() float64 { return float64(g.server.Connections()) }), &entries{store: g.store}, &scannerHealth{g.scanners.Load})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

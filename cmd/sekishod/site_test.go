@@ -21,18 +21,21 @@ import (
 	"time"
 
 	"sekisho/internal/corpus"
+	"sekisho/internal/scantest"
 	"sekisho/internal/smtptest"
 )
 
 // site is a world of its own: a folder with sekisho.yaml and the data, sinks,
 // and a gateway that may be stopped, killed and started again on the same data.
 type site struct {
-	dir     string
-	bin     string // where the three binaries are
-	sinks   map[string]*sink
-	gateway *exec.Cmd
-	ended   chan error // one value, when the gateway has
-	log     *watchedLog
+	dir      string
+	bin      string // where the three binaries are
+	sinks    map[string]*sink
+	fakes    map[string]*scantest.Clamd // scanners, by name
+	scanners map[string]*realScanner
+	gateway  *exec.Cmd
+	ended    chan error // one value, when the gateway has
+	log      *watchedLog
 }
 
 // newSite makes one for a Go test, with a sink TOWN behind a gateway that

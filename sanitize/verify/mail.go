@@ -25,7 +25,7 @@ var headerFields = map[string]bool{
 	"Received": true, "Date": false, "From": false, "Sender": false, "Reply-To": false, "To": false, "Cc": false,
 	"Subject": false, "Message-Id": false, "In-Reply-To": false, "References": false, "Mime-Version": false,
 	"Content-Type": false, "Content-Transfer-Encoding": false, "Content-Language": false, "Content-Disposition": false,
-	"Authentication-Results": true, "X-Sekisho-Id": false, "X-Sekisho-Result": false,
+	"Authentication-Results": true, "X-Sekisho-Id": false, "X-Sekisho-Result": false, "X-Sekisho-Spam": false,
 	"List-Id": false, "List-Unsubscribe": false, "Auto-Submitted": false, "Precedence": false, "Importance": false,
 	"X-Priority": false, "Priority": false, "Resent-From": true, "Resent-To": true, "Resent-Date": true, "Comments": false, "Keywords": false,
 	"Organization": false,
