@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests use and the machine lacks, and
-# unpacks Postfix's load generator and sink into .cache/peers. Postfix itself
-# is never installed: apt would start it and evict the machine's own.
+# unpacks other people's servers into .cache/peers: Postfix, Exim, clamd and
+# rspamd. None of them is ever installed: apt would start it, evict the
+# machine's own, and two of them exclude each other.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
 want=(poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
-	libicu72 libdb5.3 libsasl2-2) # the last three: libraries of smtp-source
+	bubblewrap # runs a scanner's command
+	libicu72 libdb5.3 libsasl2-2 libnsl2 # libraries of Postfix
+	libclamav12 libncurses6 libcurl4 # of clamd
+	libhyperscan5 libluajit2-5.1-2 libunwind8 libsodium23 libglib2.0-0 libsqlite3-0 # of rspamd
+	libgnutls-dane0 libidn12 libpcre2-8-0) # of Exim
 missing=()
 for p in "${want[@]}"; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")
@@ -20,11 +25,20 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 peers=.cache/peers
-if [ ! -x "$peers/usr/sbin/smtp-source" ]; then
-	echo "deps: unpacking smtp-source and smtp-sink into $peers" >&2
+updated=
+# unpack PACKAGE FILE: unless FILE is there already.
+unpack() {
+	[ ! -x "$peers/$2" ] || return 0
+	echo "deps: unpacking $1 into $peers" >&2
 	mkdir -p "$peers/deb"
-	"${sudo[@]}" apt-get update -qq
-	(cd "$peers/deb" && apt-get download -qq postfix)
-	for d in "$peers"/deb/postfix_*.deb; do dpkg -x "$d" "$peers"; done
-fi
-[ -x "$peers/usr/sbin/smtp-source" ] || { echo "deps: smtp-source could not be unpacked" >&2; exit 1; }
+	[ -n "$updated" ] || "${sudo[@]}" apt-get update -qq
+	updated=1
+	(cd "$peers/deb" && apt-get download -qq "$1")
+	for d in "$peers/deb/$1"_*.deb; do dpkg -x "$d" "$peers"; done
+	[ -x "$peers/$2" ] || { echo "deps: $1 could not be unpacked" >&2; exit 1; }
+}
+unpack postfix usr/sbin/smtp-source
+unpack exim4-base usr/sbin/exicyclog
+unpack exim4-daemon-light usr/sbin/exim4
+unpack clamav-daemon usr/sbin/clamd
+unpack rspamd usr/bin/rspamd
