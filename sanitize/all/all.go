@@ -40,7 +40,6 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindSVG:  html.SVG{},
 		sanitize.KindPNG:  image.PNG{},
 		sanitize.KindJPEG: image.JPEG{},
-		// Treated inside documents only; attached to a mail they are kept back.
 		sanitize.KindGIF:  image.Foreign{},
 		sanitize.KindBMP:  image.Foreign{},
 		sanitize.KindTIFF: image.Foreign{},

@@ -22,7 +22,12 @@ import (
 // Sanitize implements sanitize.Sanitizer.
 func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
 	if !inside(in.Path) {
-		return sanitize.Result{}, fmt.Errorf("%s as an attachment: %w", in.Kind, sanitize.ErrUnsupported)
+		switch in.Kind {
+		case sanitize.KindGIF:
+			return animation(ctx, s, in, out)
+		case sanitize.KindTIFF:
+			return pages(ctx, s, in, out)
+		}
 	}
 	var decode func(io.Reader) (image.Image, error)
 	var config func(io.Reader) (image.Config, error)
@@ -79,6 +84,14 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		canvas := image.NewNRGBA(full)
 		draw.Draw(canvas, m.Bounds(), m, m.Bounds().Min, draw.Src)
 		m = canvas
+	}
+	if photo, ok := m.(*image.YCbCr); ok && !inside(in.Path) {
+		// A lossy picture would weigh ten times as much without loss.
+		e := encoder{out: &writer{w: out}, luma: quality90(&standardLuma), chroma: quality90(&standardChroma)}
+		if err := e.encode(planes(photo)); err != nil {
+			return sanitize.Result{}, fmt.Errorf("encode JPEG: %w", err)
+		}
+		return clean(sanitize.KindJPEG), nil
 	}
 	if err := writePNG(out, m, nil); err != nil {
 		return sanitize.Result{}, err

@@ -4,9 +4,9 @@
 // colour profiles (plain ones are applied, sRGB is assumed for the rest), no
 // comments, no second picture, nothing after the end.
 //
-// PNG and JPEG leave as what they came. The other raster formats leave as PNG
-// and are treated only inside another document, where a kept-back picture
-// would be a hole; as attachments they are kept back with a notice.
+// PNG and JPEG leave as what they came, and as attachments GIF with its
+// animation and TIFF with its pages. BMP and WebP, and the other raster formats
+// inside a document, leave as PNG, photographs as JPEG.
 //
 // Before a library sees a byte, the size is read, charged and compared with
 // the memory a decoder would need, and only the segments or chunks that hold
@@ -31,8 +31,9 @@ type PNG struct{}
 // they look and weigh the same.
 type JPEG struct{}
 
-// Foreign writes GIF, BMP, TIFF and WebP pictures found inside documents anew
-// as PNG. Attached to a mail they are refused with ErrUnsupported.
+// Foreign writes GIF, BMP, TIFF and WebP pictures anew: those found inside
+// documents as PNG, attachments as what they are where they can be more than one
+// picture.
 type Foreign struct{}
 
 // decoderBytes bounds the memory of one decoded picture. The worker may use

@@ -13,6 +13,7 @@ import (
 	"image/png"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,9 @@ func run(t testing.TB, k sanitize.Kind, path string, b []byte) ([]byte, []saniti
 		return nil, nil, err
 	}
 	want := k
-	if k != sanitize.KindJPEG {
+	switch {
+	case k == sanitize.KindJPEG:
+	case k != sanitize.KindGIF && k != sanitize.KindTIFF || inside(path):
 		want = sanitize.KindPNG
 	}
 	if res.Kind != want || res.Mode != sanitize.Rebuild {
@@ -450,25 +453,113 @@ func TestFourColoursBecomeThree(t *testing.T) {
 	}
 }
 
-func TestOtherFormatsOnlyInsideDocuments(t *testing.T) {
+func TestOtherFormatsKeepTheirPixels(t *testing.T) {
 	src := scene(33, 21)
 	var g, b, ti bytes.Buffer
 	gif.Encode(&g, src, nil)
 	bmp.Encode(&b, src)
 	tiff.Encode(&ti, src, nil)
 	for k, in := range map[sanitize.Kind][]byte{sanitize.KindGIF: g.Bytes(), sanitize.KindBMP: b.Bytes(), sanitize.KindTIFF: ti.Bytes()} {
-		out, found, err := run(t, k, "2.1/word/media/image1.x", in)
-		if err != nil {
-			t.Fatalf("%s: %v", k, err)
-		}
-		if d := psnr(t, decodeAs(t, in), decodeAs(t, out)); d != 99 || len(found) != 0 {
-			t.Errorf("%s: %.1f dB, found %v", k, d, found)
-		}
-		for _, path := range []string{"2", "2.1", "2/1.2", ""} {
-			if _, _, err := run(t, k, path, in); !errors.Is(err, sanitize.ErrUnsupported) {
-				t.Errorf("%s at %q: %v", k, path, err)
+		for _, path := range []string{"2.1/word/media/image1.x", "2", "2.1", "2/1.2", ""} {
+			out, found, err := run(t, k, path, in)
+			if err != nil {
+				t.Fatalf("%s at %q: %v", k, path, err)
+			}
+			if d := psnr(t, decodeAs(t, in), decodeAs(t, out)); d != 99 || len(found) != 0 {
+				t.Errorf("%s at %q: %.1f dB, found %v", k, path, d, found)
 			}
 		}
+	}
+}
+
+func TestAnimationPlaysOnWithoutItsComments(t *testing.T) {
+	var frames []*image.Paletted
+	for i := range 3 {
+		m := image.NewPaletted(image.Rect(i, i, 10, 10), color.Palette{color.Transparent, color.White, color.Black})
+		m.Pix[i] = 2
+		frames = append(frames, m)
+	}
+	var g bytes.Buffer
+	if err := gif.EncodeAll(&g, &gif.GIF{Image: append([]*image.Paletted{image.NewPaletted(image.Rect(0, 0, 10, 10), frames[0].Palette)}, frames...), Delay: []int{1, 2, 3, 4}, Disposal: []byte{1, 2, 1, 3}, LoopCount: 7}); err != nil {
+		t.Fatal(err)
+	}
+	b := bytes.Replace(g.Bytes(), []byte("\x21\xff\x0bNETSCAPE2.0"), []byte("\x21\xfe\x04EVIL\x00\x21\xff\x0bNETSCAPE2.0"), 1)
+	b = append(b, "PK\x03\x04 and more"...)
+	out, found, err := run(t, sanitize.KindGIF, "2", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(out, []byte("EVIL")) || bytes.Contains(out, []byte("PK")) {
+		t.Error("the comment or what follows the end is still there")
+	}
+	if len(found) != 2 {
+		t.Errorf("found %v", found)
+	}
+	want, err := gif.DecodeAll(bytes.NewReader(g.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := gif.DecodeAll(bytes.NewReader(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.LoopCount != 7 || !slices.Equal(got.Delay, want.Delay) || !slices.Equal(got.Disposal, want.Disposal) || len(got.Image) != 4 {
+		t.Fatalf("times %v, disposal %v, repeats %d", got.Delay, got.Disposal, got.LoopCount)
+	}
+	for i := range got.Image {
+		if got.Image[i].Rect != want.Image[i].Rect || psnr(t, want.Image[i], got.Image[i]) != 99 {
+			t.Errorf("picture %d differs", i)
+		}
+	}
+	again, _, err := run(t, sanitize.KindGIF, "2", out)
+	if err != nil || !bytes.Equal(again, out) {
+		t.Errorf("a second pass changes it: %v", err)
+	}
+}
+
+// fax writes pages of black and white as a fax machine does: fewer lines an
+// inch than columns, and a field that no reader needs.
+func fax(pages int) []byte {
+	m := image.NewGray(image.Rect(0, 0, 50, 20))
+	for i := range m.Pix {
+		if i%3 == 0 {
+			m.Pix[i] = 255
+		}
+	}
+	var b bytes.Buffer
+	w := &tiffWriter{w: &b}
+	w.put([]byte("II*\x00\x08\x00\x00\x00"))
+	for i := range pages {
+		m.Pix[i*50] ^= 255
+		if err := w.page(m, sheet{orientation: 6, xRes: [2]uint32{204, 1}, yRes: [2]uint32{98, 1}, unit: [2]uint32{2, 0}}, i == pages-1); err != nil {
+			panic(err)
+		}
+	}
+	return b.Bytes()
+}
+
+func TestAllPagesOfAFaxArrive(t *testing.T) {
+	b := fax(3)
+	out, _, err := run(t, sanitize.KindTIFF, "2", append(slices.Clone(b), "trailing"...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(out, b) {
+		t.Error("pages written by the same writer change")
+	}
+	_, sheets, err := walkTIFF(sanitize.Object{ReaderAt: bytes.NewReader(out), Size: int64(len(out))})
+	if err != nil || len(sheets) != 3 {
+		t.Fatalf("%d pages, %v", len(sheets), err)
+	}
+	if s := sheets[2]; s.orientation != 6 || s.xRes[0] != 204 || s.yRes[0] != 98 {
+		t.Errorf("%+v", s)
+	}
+	// The directory of the last page leads back to the first.
+	le := binary.LittleEndian
+	n := int(le.Uint16(b[sheets[2].at:]))
+	le.PutUint32(b[int(sheets[2].at)+2+12*n:], 8)
+	if _, _, err := run(t, sanitize.KindTIFF, "2", b); !errors.Is(err, sanitize.ErrMalformed) {
+		t.Errorf("pages in a circle: %v", err)
 	}
 }
 

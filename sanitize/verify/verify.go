@@ -44,6 +44,10 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkPNG, true
 	case sanitize.KindJPEG:
 		return checkJPEG, true
+	case sanitize.KindGIF:
+		return checkGIF, true
+	case sanitize.KindTIFF:
+		return checkTIFF, true
 	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
 	default:
@@ -280,7 +284,7 @@ func scans(where string, b []byte) error {
 // written are the kinds of files that the gateway writes, mails apart.
 func written() []sanitize.Kind {
 	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
-		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindZIP,
+		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindGIF, sanitize.KindTIFF, sanitize.KindZIP,
 		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX}
 }
 

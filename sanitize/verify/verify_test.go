@@ -3,11 +3,17 @@ package verify
 import (
 	"archive/zip"
 	"bytes"
+	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
+	"image"
+	"image/color"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,7 +216,12 @@ func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
 	if err := jpeg.Encode(&j, corpus.Picture(), nil); err != nil {
 		t.Fatal(err)
 	}
-	for k, b := range map[sanitize.Kind][]byte{sanitize.KindPNG: p.Bytes(), sanitize.KindJPEG: j.Bytes()} {
+	var g bytes.Buffer
+	frame := image.NewPaletted(image.Rect(0, 0, 4, 4), color.Palette{color.Black, color.White})
+	if err := gif.EncodeAll(&g, &gif.GIF{Image: []*image.Paletted{frame, frame}, Delay: []int{1, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	for k, b := range map[sanitize.Kind][]byte{sanitize.KindPNG: p.Bytes(), sanitize.KindJPEG: j.Bytes(), sanitize.KindGIF: g.Bytes(), sanitize.KindTIFF: tiffOfOnePixel()} {
 		if err := checkFile(k, b); err != nil {
 			t.Errorf("%s: %v", k, err)
 		}
@@ -227,6 +238,51 @@ func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
 	comment := append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, 5, 'a', 'b', 'c'}, j.Bytes()[2:]...)
 	if err := checkFile(sanitize.KindJPEG, comment); err == nil {
 		t.Error("a JPEG with a comment is allowed")
+	}
+}
+
+// tiffOfOnePixel is laid out as the gateway lays its own out: header,
+// directory, packed pixel.
+func tiffOfOnePixel() []byte {
+	var pixel bytes.Buffer
+	z := zlib.NewWriter(&pixel)
+	z.Write([]byte{0x80})
+	z.Close()
+	le := binary.LittleEndian
+	b := append([]byte("II*\x00\x08\x00\x00\x00"), 7, 0)
+	for _, e := range [][3]uint32{{256, 4, 1}, {257, 4, 1}, {258, 3, 1}, {259, 3, 8}, {262, 3, 1}, {273, 4, 98}, {279, 4, uint32(pixel.Len())}} {
+		b = le.AppendUint16(le.AppendUint16(b, uint16(e[0])), uint16(e[1]))
+		b = le.AppendUint32(le.AppendUint32(b, 1), e[2])
+	}
+	b = append(append(b, 0, 0, 0, 0), pixel.Bytes()...)
+	if pixel.Len()%2 == 1 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+func TestPicturesHoldNothingBesideTheirPixels(t *testing.T) {
+	b := tiffOfOnePixel()
+	for what, change := range map[string]func(b []byte) []byte{
+		"a maker's note":          func(b []byte) []byte { b[10], b[11] = 0x7c, 0x92; return b },
+		"a second page elsewhere": func(b []byte) []byte { b[94] = 10; return b },
+		"a strip beyond the file": func(b []byte) []byte { b[90] = 200; return b },
+		"another packing":         func(b []byte) []byte { b[54] = 5; return b },
+		"a big-endian header":     func(b []byte) []byte { return append([]byte("MM\x00*"), b[4:]...) },
+	} {
+		if err := checkFile(sanitize.KindTIFF, change(bytes.Clone(b))); err == nil {
+			t.Errorf("a TIFF with %s is allowed", what)
+		}
+	}
+	var g bytes.Buffer
+	if err := gif.Encode(&g, image.NewPaletted(image.Rect(0, 0, 4, 4), color.Palette{color.Black, color.White}), nil); err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.IndexByte(g.Bytes()[13:], 0x2c) + 13
+	for what, block := range map[string]string{"a comment": "\x21\xfe\x04EVIL\x00", "a foreign extension": "\x21\xff\x0bXMP DataXMP\x01a\x00", "shown text": "\x21\x01\x0caaaaaaaaaaaa\x00"} {
+		if err := checkFile(sanitize.KindGIF, slices.Concat(g.Bytes()[:at], []byte(block), g.Bytes()[at:])); err == nil {
+			t.Errorf("a GIF with %s is allowed", what)
+		}
 	}
 }
 
