@@ -145,8 +145,29 @@ func (w *writer) text(s string) {
 	}
 }
 
+// steers reports whether r steers a terminal or turns the direction of a line.
+// A character reference can name any of them, whatever the charset let through.
+func steers(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' || 0x7f <= r && r < 0xa0 || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069
+}
+
+func unsteered(s string) string {
+	if strings.IndexFunc(s, steers) < 0 {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if steers(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
 // run writes characters without white space that collapses.
 func (w *writer) run(s string) {
+	if s = unsteered(s); s == "" {
+		return
+	}
 	first, _ := utf8.DecodeRuneInString(s)
 	w.open(first)
 	w.buf = append(w.buf, strings.ReplaceAll(s, "\u00a0", " ")...)
@@ -169,7 +190,7 @@ func (w *writer) preformatted(s string) {
 			// Empty lines count here; a page of nothing else is cut short.
 			w.pending = min(w.pending+1, 64)
 		}
-		if line == "" {
+		if line = unsteered(line); line == "" {
 			continue
 		}
 		w.space = false
