@@ -69,6 +69,7 @@ var sentences = map[string]words{
 	"mime.applefile":     {"Macintosh の付加情報 %d 個を除外", "%d block(s) of Macintosh data left out"},
 	"message.withheld":   {"添付ファイル %d 個を保留または削除", "%d attachment(s) kept back or removed"},
 
+	"header.outside":         {"外部の認証結果・署名 %d 件を記録", "%d result(s) or signature(s) of others recorded"},
 	"header.own-domain-name": {"自団体のドメインを表示名に含む外部の差出人に【外部】を付加", "a stranger's display name that shows a domain of ours marked"},
 	"text.charset":           {"文字コードの表示が実際と不一致", "the text is in another charset than it says"},
 	"text.user-defined":      {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},

@@ -161,3 +161,37 @@ func TestATextFileAloneIsStillAFile(t *testing.T) {
 		t.Errorf("a field that the daemon takes from no worker:\n%s", head)
 	}
 }
+
+// TestWhatTheOutsideSaidIsRecorded: after the rebuild nobody could check it.
+func TestWhatTheOutsideSaidIsRecorded(t *testing.T) {
+	const claims = "Authentication-Results: mx.relay.example;\n spf=pass smtp.mailfrom=a@example.jp\nARC-Seal: i=1; a=rsa-sha256; d=list.example; s=k1; cv=none; b=AAAA\n" +
+		"ARC-Message-Signature: i=1; d=list.example; b=AAAA\nARC-Authentication-Results: i=1; mx.list.example; dkim=pass\nDKIM-Signature: v=1; a=ed25519-sha256;\n d=example.jp; s=k2; bh=x; b=AAAA\n"
+	for name, mail := range map[string]string{
+		"a text":          claims + top + "\nhello\n",
+		"a file alone":    claims + strings.Replace(mixed(plainPart), plainPart, "Content-Type: text/csv; name=a.csv\n\na,b\n", 1),
+		"several of each": strings.Repeat(claims, 9) + top + "\nhello\n",
+	} {
+		out, rep, err := treat(lf(mail), options())
+		if err != nil {
+			t.Fatalf("%s: %v %v", name, err, rep.Holds)
+		}
+		var got []string
+		for _, f := range rep.Parts[0].Findings {
+			if f.Rule == "header.outside" {
+				got = append(got, f.Where+" "+f.Detail)
+			}
+		}
+		for i, want := range []string{"authentication-results mx.relay.example; spf=pass smtp.mailfrom=a@example.jp", "arc-seal i=1; a=rsa-sha256; d=list.example; s=k1; cv=none",
+			"arc-message-signature i=1; d=list.example", "arc-authentication-results i=1; mx.list.example; dkim=pass", "dkim-signature a=ed25519-sha256; d=example.jp; s=k2"} {
+			if len(got) <= i || got[i] != want {
+				t.Errorf("%s: %q, want %q", name, got, want)
+			}
+		}
+		if len(got) > 8 || rep.Changed {
+			t.Errorf("%s: %d noted, changed %v", name, len(got), rep.Changed)
+		}
+		if s := string(out); strings.Contains(s, "DKIM") || strings.Contains(s, "ARC-") || strings.Contains(s, "spf=pass") {
+			t.Errorf("%s: the fields go on\n%s", name, s)
+		}
+	}
+}

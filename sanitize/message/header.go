@@ -50,6 +50,9 @@ func readHeader(root *node, w *work) headerInfo {
 			// RFC 5322, 3.6: once. Programs show the first or the last.
 			w.tree.doubts = append(w.tree.doubts, doubt{DuplicateFrom, f.off, ""})
 		}
+		if w.outermost && w.claimed(f) {
+			continue
+		}
 		if f.key != "received" {
 			// Of a field that may stand once, the first is what most show.
 			if seen[f.key] {
@@ -136,6 +139,39 @@ func readHeader(root *node, w *work) headerInfo {
 		}
 	}
 	return h
+}
+
+// maxOutside is how many fields of others' judgements are noted: an ARC set has
+// three, and a mail that came by a list two or three sets.
+const maxOutside = 8
+
+// claimed notes what the outside said of the sender, or signed, before the
+// fields go: once the mail is written anew nobody could check it any more, and
+// whoever looks into a forgery wants to know what was claimed.
+func (w *work) claimed(f field) bool {
+	switch f.key {
+	case "authentication-results", "arc-authentication-results", "arc-seal", "arc-message-signature", "dkim-signature":
+	default:
+		return false
+	}
+	if w.claims++; w.claims > maxOutside {
+		return true
+	}
+	detail := strings.Join(strings.Fields(f.value), " ")
+	if f.key != "authentication-results" && f.key != "arc-authentication-results" {
+		// Of a signature, who signed and how.
+		var kept []string
+		for _, tag := range strings.Split(detail, ";") {
+			k, v, _ := strings.Cut(strings.TrimSpace(tag), "=")
+			switch strings.TrimSpace(k) {
+			case "i", "d", "s", "a", "cv":
+				kept = append(kept, strings.TrimSpace(k)+"="+strings.TrimSpace(v))
+			}
+		}
+		detail = strings.Join(kept, "; ")
+	}
+	w.dropped = append(w.dropped, sanitize.Finding{Rule: "header.outside", Where: f.key, Action: sanitize.Reported, Detail: bounded(straight(header.DecodeText(detail)), 200)})
+	return true
 }
 
 // outsider stands before the display name of a stranger who shows one of our

@@ -93,6 +93,7 @@ type work struct {
 	dropped   []sanitize.Finding // text outside of parts
 	treated   []notice.Treated   // what the notice says was taken
 	changed   bool               // something was taken or kept back
+	claims    int                // fields in which others judged or signed the mail
 }
 
 // doubt notes a doubt found while a part was read.

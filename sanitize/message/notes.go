@@ -143,6 +143,11 @@ func (w *work) notes(h headerInfo) {
 			w.treated = slices.Insert(w.treated, 0, t)
 		}
 	}
+	if ps := w.s.Parts(); first < 0 && w.outermost && len(ps) > 0 {
+		// A mail without a text of its own.
+		ps[0].Findings = append(ps[0].Findings, w.dropped...)
+		w.dropped = nil
+	}
 	at := first + 1
 	if len(w.s.Options.Only) > 0 && w.outermost {
 		id := w.s.Options.PartID
