@@ -18,6 +18,7 @@ import (
 	"sekisho/sanitize/message"
 	"sekisho/sanitize/ooxml"
 	"sekisho/sanitize/outlook"
+	"sekisho/sanitize/pdf"
 	"sekisho/sanitize/text"
 	"sekisho/sanitize/verify"
 )
@@ -59,6 +60,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPPSM: ooxml.Sanitizer{},
 		sanitize.KindPOTX: ooxml.Sanitizer{},
 		sanitize.KindPOTM: ooxml.Sanitizer{},
+
+		sanitize.KindPDF: pdf.Sanitizer{},
 	}
 }
 

@@ -129,7 +129,7 @@ func (f *file) content() (found, error) {
 			f.localNames(&r)
 			return r, nil
 		case sanitize.KindPDF:
-			if f.encryptedPDF() {
+			if f.encryptedPDF() && f.needsPassword() {
 				r.kind = sanitize.KindEncryptedPDF
 			}
 		default:

@@ -3,9 +3,11 @@ package detect
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"strconv"
 	"strings"
 
+	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
 
@@ -341,4 +343,22 @@ func (f *file) encryptedPDF() bool {
 		}
 	}
 	return false
+}
+
+// needsPassword reports whether an empty password does not open an encrypted
+// PDF. Many are encrypted without a password of the reader's, only so that
+// programs refuse to print or copy.
+func (f *file) needsPassword() bool {
+	b := f.peek(0, innerObject)
+	if int64(len(b)) < f.Size {
+		return true // the table is at the end; what is larger is not looked at
+	}
+	left := int64(innerBytes)
+	_, err := pdf.Open(b, func(n int64) error {
+		if left -= n; left < 0 {
+			return sanitize.ErrLimit
+		}
+		return nil
+	})
+	return errors.Is(err, pdf.ErrEncrypted)
 }

@@ -50,6 +50,8 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkTIFF, true
 	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
+	case sanitize.KindPDF:
+		return checkPDF, true
 	default:
 		return nil, false
 	}

@@ -5,6 +5,7 @@
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx ...]
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus pdf
 package main
 
 import (
@@ -49,8 +50,10 @@ func main() {
 				folders = []string{"docx", "xlsx", "pptx"}
 			}
 			err = c.office(b, strings.Split(*judges, ","), folders)
+		case "pdf":
+			err = c.pdf(b, *judges != "")
 		default:
-			err = errors.New("want mail or office")
+			err = errors.New("want mail, office or pdf")
 		}
 	}
 	if err != nil {

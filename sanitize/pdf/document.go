@@ -1,0 +1,988 @@
+package pdf
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"sekisho/internal/pdf"
+	"sekisho/sanitize"
+)
+
+const (
+	// maxPages bounds the pages of a document that is rebuilt, which costs less
+	// than a millisecond a page; pages that are drawn have a limit of their own.
+	maxPages = 20000
+	// maxTree bounds how deep trees of pages, names and outlines go.
+	maxTree = 64
+	// fanOut is how many children a node of a tree we write has.
+	fanOut = 32
+	// maxSide is the longest side of a page (ISO 32000-1, annex C, table C.1).
+	maxSide = 14400
+)
+
+// sheet is a page of the input with what it inherits.
+type sheet struct {
+	num  int // 0: it stands in its parent
+	dict pdf.Dict
+}
+
+// inherited attributes (7.7.3.4).
+var inheritable = []pdf.Name{"Resources", "MediaBox", "CropBox", "Rotate"}
+
+// document writes the whole file.
+func (c *cleaner) document() error {
+	root, _ := c.f.Resolve(c.f.Trailer["Root"]).(pdf.Dict)
+	if r, ok := c.f.Trailer["Root"].(pdf.Ref); ok {
+		c.seen[r.Num] = true
+	}
+	sheets := c.sheets(root["Pages"])
+	if c.err != nil {
+		return c.err
+	}
+	if len(sheets) == 0 {
+		return fmt.Errorf("a document without pages: %w", sanitize.ErrMalformed)
+	}
+	for _, s := range sheets {
+		r := c.w.number()
+		c.order = append(c.order, r)
+		if s.num != 0 {
+			if _, twice := c.pages[s.num]; !twice {
+				c.pages[s.num] = r
+			}
+		}
+	}
+	c.places(root)
+	parents, top := c.parents()
+	catalog := pdf.Dict{"Type": pdf.Name("Catalog"), "Pages": top}
+	var structure pdf.Ref
+	if r, ok := root["StructTreeRoot"].(pdf.Ref); ok {
+		if _, ok := c.f.Get(r).(pdf.Dict); ok {
+			structure = c.w.number()
+			c.memo[memoKey{r.Num, nil}] = structure
+		}
+	}
+	if d, ok := c.f.Resolve(root["OCProperties"]).(pdf.Dict); ok {
+		catalog["OCProperties"] = c.optionalContent(d)
+	}
+	for i, s := range sheets {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.page(c.order[i], parents[i], s); err != nil {
+			return err
+		}
+		if c.run(); c.err != nil {
+			return c.err
+		}
+	}
+	c.catalog(catalog, root)
+	if structure.Num != 0 {
+		catalog["StructTreeRoot"] = structure
+		c.structure(structure, c.f.Resolve(root["StructTreeRoot"]).(pdf.Dict))
+	}
+	if c.run(); c.err != nil {
+		return c.err
+	}
+	r := c.w.number()
+	c.w.object(r, catalog)
+	info := c.info()
+	c.unused()
+	c.fail(c.f.Err())
+	if c.err != nil {
+		return c.err
+	}
+	return c.w.finish(r, info)
+}
+
+// sheets walks the page tree. A node that was met before is passed over, so no
+// circle is followed; damaged trees are read as far as they go.
+func (c *cleaner) sheets(top pdf.Object) []sheet {
+	var all []sheet
+	nodes := map[int]bool{}
+	visited := 0
+	var walk func(o pdf.Object, inherit pdf.Dict, depth int)
+	walk = func(o pdf.Object, inherit pdf.Dict, depth int) {
+		if c.err != nil {
+			return
+		}
+		if visited++; len(all) > maxPages || visited > 4*maxPages {
+			c.fail(fmt.Errorf("more than %d pages: %w", maxPages, sanitize.ErrLimit))
+			return
+		}
+		r, isRef := o.(pdf.Ref)
+		d, ok := c.f.Resolve(o).(pdf.Dict)
+		if !ok {
+			return
+		}
+		kids, node := c.f.Resolve(d["Kids"]).(pdf.Array)
+		if isRef {
+			if node && nodes[r.Num] || depth > maxTree {
+				return
+			}
+			nodes[r.Num] = true
+			c.seen[r.Num] = true
+		}
+		if !node && c.name(d["Type"]) == "Pages" {
+			return // a node without children
+		}
+		own := make(pdf.Dict, len(inheritable))
+		for _, k := range inheritable {
+			if d[k] != nil && c.f.Resolve(d[k]) != nil {
+				own[k] = d[k]
+			} else if inherit[k] != nil {
+				own[k] = inherit[k]
+			}
+		}
+		if node {
+			for _, k := range kids {
+				walk(k, own, depth+1)
+			}
+			return
+		}
+		p := make(pdf.Dict, len(d)+len(own))
+		for k, v := range d {
+			p[k] = v
+		}
+		for k, v := range own {
+			p[k] = v
+		}
+		s := sheet{dict: p}
+		if isRef {
+			s.num = r.Num
+		}
+		all = append(all, s)
+	}
+	walk(top, nil, 0)
+	if len(all) == 0 && c.err == nil {
+		// QUIRK: the tree leads nowhere. Pages there are, in the order of their
+		// numbers.
+		var nums []int
+		for n := range c.f.Numbers {
+			nums = append(nums, n)
+		}
+		slices.Sort(nums)
+		for _, n := range nums {
+			if d, ok := c.f.Get(pdf.Ref{Num: n}).(pdf.Dict); ok && c.name(d["Type"]) == "Page" && len(all) < maxPages {
+				all = append(all, sheet{n, d})
+			}
+		}
+		if len(all) > 0 {
+			c.report.found("pdf.repaired", "page tree", sanitize.Rewritten, "")
+		}
+	}
+	return all
+}
+
+// parents writes a page tree over the new pages, and returns the parent of
+// each and the root.
+func (c *cleaner) parents() ([]pdf.Ref, pdf.Ref) {
+	type node struct {
+		r     pdf.Ref
+		kids  pdf.Array
+		count int64
+	}
+	var level []node
+	var parents []pdf.Ref
+	for i := 0; i < len(c.order); i += fanOut {
+		n := node{r: c.w.number()}
+		for _, p := range c.order[i:min(i+fanOut, len(c.order))] {
+			n.kids = append(n.kids, p)
+			n.count++
+			parents = append(parents, n.r)
+		}
+		level = append(level, n)
+	}
+	for {
+		var next []node
+		if len(level) > 1 {
+			for i := 0; i < len(level); i += fanOut {
+				up := node{r: c.w.number()}
+				for _, n := range level[i:min(i+fanOut, len(level))] {
+					up.kids = append(up.kids, n.r)
+					up.count += n.count
+				}
+				next = append(next, up)
+			}
+		}
+		for i, n := range level {
+			d := pdf.Dict{"Type": pdf.Name("Pages"), "Kids": n.kids, "Count": n.count}
+			if next != nil {
+				d["Parent"] = next[i/fanOut].r
+			}
+			c.w.object(n.r, d)
+		}
+		if next == nil {
+			return parents, level[0].r
+		}
+		level = next
+	}
+}
+
+// page writes one page.
+func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
+	for _, k := range []pdf.Name{"MediaBox", "CropBox"} {
+		if a, ok := c.f.Resolve(s.dict[k]).(pdf.Array); ok && len(a) >= 4 {
+			var v [4]float64
+			for i := range v {
+				v[i], _ = c.number(a[i])
+			}
+			if w, h := v[2]-v[0], v[3]-v[1]; max(w, -w, h, -h) > maxSide {
+				return fmt.Errorf("a page of more than %d points: %w", maxSide, sanitize.ErrLimit)
+			}
+		}
+	}
+	in := make(pdf.Dict, len(s.dict))
+	for k, v := range s.dict {
+		switch k {
+		case "Contents", "Annots", "Parent", "Type", "Rotate":
+		default:
+			in[k] = v
+		}
+	}
+	d := c.dict(in, c.g.page)
+	d["Type"], d["Parent"] = pdf.Name("Page"), parent
+	if d["MediaBox"] == nil {
+		d["MediaBox"] = pdf.Array{int64(0), int64(0), int64(612), int64(792)} // QUIRK: what readers take without one
+	}
+	if d["Resources"] == nil {
+		d["Resources"] = pdf.Dict{}
+	}
+	if n, ok := c.integer(s.dict["Rotate"]); ok && n%90 == 0 {
+		if n = (n%360 + 360) % 360; n != 0 {
+			d["Rotate"] = n
+		}
+	}
+	if v := c.pageContents(s.dict["Contents"]); v != nil {
+		d["Contents"] = v
+	}
+	if a, ok := c.f.Resolve(s.dict["Annots"]).(pdf.Array); ok {
+		c.saw(s.dict["Annots"])
+		list := pdf.Array{}
+		for _, v := range a {
+			t, ok := c.f.Resolve(v).(pdf.Dict)
+			if !ok || t["Subtype"] == nil {
+				continue
+			}
+			if v := c.value(v, c.g.annot); v != nil {
+				list = append(list, v)
+			}
+		}
+		if len(list) > 0 {
+			d["Annots"] = list
+		}
+	}
+	c.w.object(out, d)
+	return c.err
+}
+
+func (c *cleaner) saw(o pdf.Object) {
+	if r, ok := o.(pdf.Ref); ok {
+		c.seen[r.Num] = true
+	}
+}
+
+// signature reports whether a field is one to sign, by itself or its parents.
+func (c *cleaner) signature(d pdf.Dict) bool {
+	for range maxTree {
+		if ft := c.name(d["FT"]); ft != "" {
+			if ft == "Sig" && c.f.Resolve(d["V"]) != nil && !c.signed {
+				c.signed = true
+				c.report.found("pdf.signature", "", sanitize.Removed, "")
+			}
+			return ft == "Sig"
+		}
+		p, ok := c.f.Resolve(d["Parent"]).(pdf.Dict)
+		if !ok {
+			return false
+		}
+		d = p
+	}
+	return false
+}
+
+// place is a destination in the document (12.3.2): a page of ours and how it is
+// shown, or the name of one that the document has.
+func (c *cleaner) place(o pdf.Object) pdf.Object {
+	switch t := o.(type) {
+	case pdf.Name:
+		if c.named[string(t)] {
+			return t
+		}
+	case pdf.String:
+		if c.named[string(t)] {
+			return t
+		}
+	case pdf.Dict:
+		if t["D"] != nil {
+			if a, ok := c.f.Resolve(t["D"]).(pdf.Array); ok {
+				return c.place(a)
+			}
+		}
+	case pdf.Array:
+		if len(t) < 2 {
+			return nil
+		}
+		var page pdf.Ref
+		switch p := t[0].(type) {
+		case pdf.Ref:
+			page = c.pages[p.Num]
+		case int64:
+			// QUIRK: numbers of pages belong in files elsewhere, and occur here.
+			if p >= 0 && p < int64(len(c.order)) {
+				page = c.order[p]
+			}
+		}
+		fit := c.name(t[1])
+		switch fit {
+		case "XYZ", "Fit", "FitH", "FitV", "FitR", "FitB", "FitBH", "FitBV":
+		default:
+			return nil
+		}
+		if page.Num == 0 {
+			return nil
+		}
+		out := pdf.Array{page, fit}
+		for _, v := range t[2:min(len(t), 6)] {
+			if v = c.f.Resolve(v); !isNumber(v) {
+				v = nil
+			}
+			out = append(out, v)
+		}
+		return out
+	}
+	return nil
+}
+
+// goTo is an action that may stay: to a place in the document, or to an
+// address that a browser or a mail program opens, by the profile.
+func (c *cleaner) goTo(o pdf.Object) pdf.Object {
+	d, ok := o.(pdf.Dict)
+	if !ok {
+		return nil
+	}
+	kind := c.name(d["S"])
+	var out pdf.Dict
+	switch kind {
+	case "GoTo":
+		if p := c.place(c.f.Resolve(d["D"])); p != nil {
+			out = pdf.Dict{"S": kind, "D": p}
+		}
+	case "URI":
+		u, _ := c.f.Resolve(d["URI"]).(pdf.String)
+		if harmlessURL(string(u)) && c.s.Options.URLs == sanitize.KeepURLs {
+			out = pdf.Dict{"S": kind, "URI": u}
+		}
+	}
+	if out == nil {
+		c.action(d, "")
+		return nil
+	}
+	if d["Next"] != nil {
+		c.action(d["Next"], "Next")
+	}
+	return out
+}
+
+// harmlessURL reports whether a link may stay: what a browser or mail program
+// opens in its own sandbox, and nothing that reaches a file server or another
+// program.
+func harmlessURL(s string) bool {
+	const longest = 8192 // browsers take as much, and more is no address
+	if len(s) > longest {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f {
+			return false // 12.6.4.7: seven bits; readers that skip others see another address
+		}
+	}
+	scheme, rest, ok := strings.Cut(s, ":")
+	if !ok {
+		return false
+	}
+	switch strings.ToLower(scheme) {
+	case "http", "https":
+		return len(rest) > 2 && strings.HasPrefix(rest, "//") && rest[2] != '/' && rest[2] != '\\'
+	case "mailto":
+		return true
+	default:
+		return false
+	}
+}
+
+// places gathers the named destinations of the document.
+func (c *cleaner) places(root pdf.Dict) {
+	c.named = map[string]bool{}
+	add := func(to *[]entry, key string, o pdf.Object) {
+		c.saw(o)
+		o = c.f.Resolve(o)
+		if d, ok := o.(pdf.Dict); ok {
+			o = c.f.Resolve(d["D"])
+		}
+		if a, ok := o.(pdf.Array); ok {
+			if p := c.place(a); p != nil && !c.named[key] && len(*to) < maxEntries {
+				c.named[key] = true
+				*to = append(*to, entry{pdf.String(key), p})
+			}
+		}
+	}
+	if d, ok := c.f.Resolve(root["Dests"]).(pdf.Dict); ok {
+		c.saw(root["Dests"])
+		keys := make([]string, 0, len(d))
+		for k := range d {
+			keys = append(keys, string(k))
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			add(&c.oldDests, k, d[pdf.Name(k)])
+		}
+	}
+	names, _ := c.f.Resolve(root["Names"]).(pdf.Dict)
+	c.saw(root["Names"])
+	c.tree(names["Dests"], "Names", func(k, v pdf.Object) {
+		if s, ok := k.(pdf.String); ok {
+			add(&c.dests, string(s), v)
+		}
+	})
+	for k := range names {
+		switch k {
+		case "Dests":
+		case "EmbeddedFiles":
+			c.tree(names[k], "Names", func(_, v pdf.Object) { c.attachment(v) })
+		default:
+			c.left(k, names)
+		}
+	}
+}
+
+// maxEntries bounds a tree of names or numbers that is written.
+const maxEntries = 200000
+
+type entry struct{ key, value pdf.Object }
+
+// tree walks a name or number tree (7.9.6, 7.9.7).
+func (c *cleaner) tree(o pdf.Object, leaves pdf.Name, f func(key, value pdf.Object)) {
+	met := map[int]bool{}
+	count := 0
+	var walk func(o pdf.Object, depth int)
+	walk = func(o pdf.Object, depth int) {
+		if r, ok := o.(pdf.Ref); ok {
+			if met[r.Num] {
+				return
+			}
+			met[r.Num] = true
+			c.seen[r.Num] = true
+		}
+		d, ok := c.f.Resolve(o).(pdf.Dict)
+		if !ok || depth > maxTree || count > maxEntries {
+			return
+		}
+		a, _ := c.f.Resolve(d[leaves]).(pdf.Array)
+		c.saw(d[leaves])
+		for i := 0; i+1 < len(a) && count <= maxEntries; i += 2 {
+			count++
+			f(c.f.Resolve(a[i]), a[i+1])
+		}
+		kids, _ := c.f.Resolve(d["Kids"]).(pdf.Array)
+		for _, k := range kids {
+			walk(k, depth+1)
+		}
+	}
+	walk(o, 0)
+}
+
+// writeTree writes a tree of entries that are in order.
+func (c *cleaner) writeTree(es []entry, leaves pdf.Name) pdf.Object {
+	if len(es) == 0 {
+		return nil
+	}
+	type node struct {
+		d           pdf.Dict
+		first, last pdf.Object
+	}
+	var level []node
+	for i := 0; i < len(es); i += fanOut {
+		part := es[i:min(i+fanOut, len(es))]
+		a := pdf.Array{}
+		for _, e := range part {
+			a = append(a, e.key, e.value)
+		}
+		level = append(level, node{pdf.Dict{leaves: a}, part[0].key, part[len(part)-1].key})
+	}
+	for len(level) > 1 {
+		var next []node
+		for i := 0; i < len(level); i += fanOut {
+			part := level[i:min(i+fanOut, len(level))]
+			kids := pdf.Array{}
+			for _, n := range part {
+				n.d["Limits"] = pdf.Array{n.first, n.last}
+				r := c.w.number()
+				c.w.object(r, n.d)
+				kids = append(kids, r)
+			}
+			next = append(next, node{pdf.Dict{"Kids": kids}, part[0].first, part[len(part)-1].last})
+		}
+		level = next
+	}
+	r := c.w.number()
+	c.w.object(r, level[0].d)
+	return r
+}
+
+// catalog fills the catalogue (7.7.2).
+func (c *cleaner) catalog(out, root pdf.Dict) {
+	if v := c.f.Resolve(root["OpenAction"]); v != nil {
+		c.saw(root["OpenAction"])
+		var p pdf.Object
+		switch t := v.(type) {
+		case pdf.Array:
+			p = c.place(t)
+		case pdf.Dict:
+			if d, ok := c.goTo(t).(pdf.Dict); ok && d["S"] == pdf.Name("GoTo") {
+				if a, ok := d["D"].(pdf.Array); ok {
+					p = a
+				}
+			} else if ok {
+				c.report.found("pdf.link", "OpenAction", sanitize.Removed, "opened with the document")
+			}
+		}
+		if p != nil {
+			out["OpenAction"] = p
+		}
+	}
+	for k := range root {
+		switch k {
+		case "OpenAction", "Names", "AcroForm":
+		default:
+			c.left(k, root)
+		}
+	}
+	if n := c.name(root["PageLayout"]); slices.Contains([]pdf.Name{"SinglePage", "OneColumn", "TwoColumnLeft", "TwoColumnRight", "TwoPageLeft", "TwoPageRight"}, n) {
+		out["PageLayout"] = n
+	}
+	if n := c.name(root["PageMode"]); slices.Contains([]pdf.Name{"UseNone", "UseOutlines", "UseThumbs", "UseOC"}, n) {
+		out["PageMode"] = n
+	}
+	if s, ok := c.f.Resolve(root["Lang"]).(pdf.String); ok && len(s) < 100 {
+		out["Lang"] = s
+	}
+	if d, ok := c.f.Resolve(root["MarkInfo"]).(pdf.Dict); ok {
+		if b, ok := c.f.Resolve(d["Marked"]).(bool); ok {
+			out["MarkInfo"] = pdf.Dict{"Marked": b}
+		}
+	}
+	if d, ok := c.f.Resolve(root["ViewerPreferences"]).(pdf.Dict); ok {
+		p := pdf.Dict{}
+		for k, names := range map[pdf.Name][]pdf.Name{
+			"Direction": {"L2R", "R2L"}, "PrintScaling": {"None", "AppDefault"}, "Duplex": {"Simplex", "DuplexFlipShortEdge", "DuplexFlipLongEdge"},
+		} {
+			if n := c.name(d[k]); slices.Contains(names, n) {
+				p[k] = n
+			}
+		}
+		if len(p) > 0 {
+			out["ViewerPreferences"] = p
+		}
+	}
+	var labels []entry
+	c.tree(root["PageLabels"], "Nums", func(k, v pdf.Object) {
+		n, ok := k.(int64)
+		d, isDict := c.f.Resolve(v).(pdf.Dict)
+		c.saw(v)
+		if !ok || !isDict || n < 0 || n >= int64(len(c.order)) {
+			return
+		}
+		l := pdf.Dict{}
+		if s := c.name(d["S"]); slices.Contains([]pdf.Name{"D", "R", "r", "A", "a"}, s) {
+			l["S"] = s
+		}
+		if p, ok := c.f.Resolve(d["P"]).(pdf.String); ok {
+			l["P"] = p
+		}
+		if n, ok := c.integer(d["St"]); ok && n > 0 {
+			l["St"] = n
+		}
+		labels = append(labels, entry{n, l})
+	})
+	if v := c.writeTree(inOrder(labels), "Nums"); v != nil {
+		out["PageLabels"] = v
+	}
+	if len(c.oldDests) > 0 {
+		d := pdf.Dict{}
+		for _, e := range c.oldDests {
+			d[pdf.Name(e.key.(pdf.String))] = e.value
+		}
+		r := c.w.number()
+		c.w.object(r, d)
+		out["Dests"] = r
+	}
+	if v := c.writeTree(inOrder(c.dests), "Names"); v != nil {
+		out["Names"] = pdf.Dict{"Dests": v}
+	}
+	if v := c.outlines(root["Outlines"]); v != nil {
+		out["Outlines"] = v
+	}
+	if d, ok := c.f.Resolve(root["AcroForm"]).(pdf.Dict); ok {
+		c.saw(root["AcroForm"])
+		in := pdf.Dict{}
+		for k, v := range d {
+			in[k] = v
+		}
+		if f := c.dict(in, c.g.acroForm); len(f) > 0 && f["Fields"] != nil {
+			r := c.w.number()
+			c.w.object(r, f)
+			out["AcroForm"] = r
+		}
+	}
+}
+
+// inOrder sorts entries by their keys and keeps one of each.
+func inOrder(es []entry) []entry {
+	compare := func(a, b entry) int {
+		switch x := a.key.(type) {
+		case int64:
+			y, _ := b.key.(int64)
+			return int(min(max(x-y, -1), 1))
+		case pdf.String:
+			y, _ := b.key.(pdf.String)
+			return strings.Compare(string(x), string(y))
+		}
+		return 0
+	}
+	slices.SortStableFunc(es, compare)
+	return slices.CompactFunc(es, func(a, b entry) bool { return compare(a, b) == 0 })
+}
+
+// mark is an outline item that is written.
+type mark struct {
+	r        pdf.Ref
+	d        pdf.Dict
+	children []*mark
+	open     bool
+}
+
+// outlines writes the outline (12.3.3) as a tree, so that its links to and fro
+// are whole.
+func (c *cleaner) outlines(o pdf.Object) pdf.Object {
+	top, ok := c.f.Resolve(o).(pdf.Dict)
+	if !ok {
+		return nil
+	}
+	c.saw(o)
+	const most = 100000
+	met := map[int]bool{}
+	count := 0
+	var walk func(o pdf.Object, depth int) []*mark
+	walk = func(o pdf.Object, depth int) []*mark {
+		var all []*mark
+		for c.err == nil {
+			r, ok := o.(pdf.Ref)
+			d, isDict := c.f.Resolve(o).(pdf.Dict)
+			if !ok || !isDict || met[r.Num] || depth > maxTree || count > most {
+				return all
+			}
+			met[r.Num] = true
+			c.seen[r.Num] = true
+			count++
+			m := &mark{r: c.w.number(), d: pdf.Dict{}}
+			title, _ := c.f.Resolve(d["Title"]).(pdf.String)
+			m.d["Title"] = title
+			if p := c.place(c.f.Resolve(d["Dest"])); p != nil {
+				m.d["Dest"] = p
+			} else if d["A"] != nil {
+				if a := c.value(d["A"], c.g.action); a != nil {
+					m.d["A"] = a
+				}
+			}
+			if a, ok := c.f.Resolve(d["C"]).(pdf.Array); ok {
+				if n := numbers(3); n.accept(c, a) {
+					m.d["C"] = n.copy(c, a)
+				}
+			}
+			if n, ok := c.integer(d["F"]); ok && n > 0 && n < 4 {
+				m.d["F"] = n
+			}
+			for k := range d {
+				switch k {
+				case "A", "F": // seen to, and flags
+				default:
+					c.left(k, d)
+				}
+			}
+			n, _ := c.integer(d["Count"])
+			m.open = n > 0
+			m.children = walk(d["First"], depth+1)
+			all = append(all, m)
+			o = d["Next"]
+		}
+		return all
+	}
+	all := walk(top["First"], 0)
+	if len(all) == 0 {
+		return nil
+	}
+	root := c.w.number()
+	var write func(parent pdf.Ref, ms []*mark) int64
+	write = func(parent pdf.Ref, ms []*mark) int64 {
+		shown := int64(0)
+		for i, m := range ms {
+			m.d["Parent"] = parent
+			if i > 0 {
+				m.d["Prev"] = ms[i-1].r
+			}
+			if i+1 < len(ms) {
+				m.d["Next"] = ms[i+1].r
+			}
+			shown++
+			if len(m.children) > 0 {
+				m.d["First"], m.d["Last"] = m.children[0].r, m.children[len(m.children)-1].r
+				n := write(m.r, m.children)
+				if m.open {
+					m.d["Count"] = n
+					shown += n
+				} else {
+					m.d["Count"] = -n
+				}
+			}
+			c.w.object(m.r, m.d)
+		}
+		return shown
+	}
+	shown := write(root, all)
+	c.w.object(root, pdf.Dict{"Type": pdf.Name("Outlines"), "First": all[0].r, "Last": all[len(all)-1].r, "Count": shown})
+	return root
+}
+
+// optionalContent writes the layers with the state in which they are printed
+// (8.11.4): what a reader would switch for printing is switched for good.
+func (c *cleaner) optionalContent(d pdf.Dict) pdf.Object {
+	out := pdf.Dict{}
+	groups := list("layers", c.g.layer)
+	if v := c.value(d["OCGs"], groups); v != nil {
+		out["OCGs"] = v
+	}
+	conf, ok := c.f.Resolve(d["D"]).(pdf.Dict)
+	if !ok {
+		conf = pdf.Dict{}
+	}
+	on, off := map[int]bool{}, map[int]bool{}
+	events, _ := c.f.Resolve(conf["AS"]).(pdf.Array)
+	for _, e := range events {
+		e, ok := c.f.Resolve(e).(pdf.Dict)
+		if !ok || c.name(e["Event"]) != "Print" {
+			continue
+		}
+		gs, _ := c.f.Resolve(e["OCGs"]).(pdf.Array)
+		for _, g := range gs {
+			r, ok := g.(pdf.Ref)
+			if !ok {
+				continue
+			}
+			layer, _ := c.f.Get(r).(pdf.Dict)
+			usage, _ := c.f.Resolve(layer["Usage"]).(pdf.Dict)
+			printing, _ := c.f.Resolve(usage["Print"]).(pdf.Dict)
+			switch c.name(printing["PrintState"]) {
+			case "ON":
+				on[r.Num] = true
+			case "OFF":
+				off[r.Num] = true
+			}
+		}
+	}
+	in := pdf.Dict{}
+	for k, v := range conf {
+		in[k] = v
+	}
+	if len(on)+len(off) > 0 {
+		for k, set := range map[pdf.Name]map[int]bool{"ON": on, "OFF": off} {
+			list, _ := c.f.Resolve(conf[k]).(pdf.Array)
+			a := pdf.Array{}
+			for _, o := range list {
+				if r, ok := o.(pdf.Ref); ok && !on[r.Num] && !off[r.Num] {
+					a = append(a, r)
+				}
+			}
+			nums := make([]int, 0, len(set))
+			for n := range set {
+				nums = append(nums, n)
+			}
+			slices.Sort(nums)
+			for _, n := range nums {
+				a = append(a, pdf.Ref{Num: n})
+			}
+			in[k] = a
+		}
+	}
+	out["D"] = c.dict(in, c.g.config)
+	return out
+}
+
+// structure writes the root of the logical structure (14.7.2).
+func (c *cleaner) structure(r pdf.Ref, d pdf.Dict) {
+	c.seen[r.Num] = true
+	out := pdf.Dict{"Type": pdf.Name("StructTreeRoot")}
+	if k := c.f.Resolve(d["K"]); k != nil {
+		switch k := k.(type) {
+		case pdf.Dict:
+			if v := c.value(d["K"], c.g.element); v != nil {
+				out["K"] = v
+			}
+		case pdf.Array:
+			a := pdf.Array{}
+			for _, v := range k {
+				if v := c.value(v, c.g.element); v != nil {
+					a = append(a, v)
+				}
+			}
+			out["K"] = a
+		}
+	}
+	if m, ok := c.f.Resolve(d["RoleMap"]).(pdf.Dict); ok {
+		roles := pdf.Dict{}
+		for k, v := range m {
+			if n := c.name(v); n != "" && !acts(n) && !acts(k) {
+				roles[k] = n
+			}
+		}
+		out["RoleMap"] = roles
+	}
+	var parents []entry
+	c.tree(d["ParentTree"], "Nums", func(k, v pdf.Object) {
+		n, ok := k.(int64)
+		if !ok || n < 0 {
+			return
+		}
+		switch t := c.f.Resolve(v).(type) {
+		case pdf.Dict:
+			if v := c.value(v, c.g.element); v != nil {
+				parents = append(parents, entry{n, v})
+			}
+		case pdf.Array:
+			c.saw(v)
+			a := pdf.Array{}
+			for _, e := range t {
+				a = append(a, c.value(e, c.g.element)) // places count
+			}
+			parents = append(parents, entry{n, a})
+		}
+	})
+	if v := c.writeTree(inOrder(parents), "Nums"); v != nil {
+		out["ParentTree"] = v
+	}
+	if n, ok := c.integer(d["ParentTreeNextKey"]); ok {
+		out["ParentTreeNextKey"] = n
+	}
+	c.w.object(r, out)
+}
+
+// info writes the document's title, which readers show, and nothing else of
+// what the file says about itself.
+func (c *cleaner) info() pdf.Ref {
+	d, ok := c.f.Resolve(c.f.Trailer["Info"]).(pdf.Dict)
+	if !ok {
+		return pdf.Ref{}
+	}
+	c.saw(c.f.Trailer["Info"])
+	title, ok := c.f.Resolve(d["Title"]).(pdf.String)
+	const longest = 1000
+	if !ok || title == "" || len(title) > longest {
+		return pdf.Ref{}
+	}
+	r := c.w.number()
+	c.w.object(r, pdf.Dict{"Title": title})
+	return r
+}
+
+// attachment reports an embedded file (7.11.4) that is taken out.
+func (c *cleaner) attachment(o pdf.Object) {
+	c.saw(o)
+	d, ok := c.f.Resolve(o).(pdf.Dict)
+	if !ok {
+		return
+	}
+	name := ""
+	for _, k := range []pdf.Name{"UF", "F", "Unix", "DOS", "Mac"} {
+		if s, ok := c.f.Resolve(d[k]).(pdf.String); ok && s != "" {
+			name = decodeText(string(s))
+			break
+		}
+	}
+	c.report.found("pdf.attachment", "", sanitize.Removed, name)
+}
+
+// decodeText reads a text string (7.9.2.2): UTF-16 or UTF-8 with a mark, or an
+// encoding that is mostly Latin-1.
+func decodeText(s string) string {
+	switch {
+	case strings.HasPrefix(s, "\xfe\xff"):
+		var u []uint16
+		for i := 2; i+1 < len(s); i += 2 {
+			u = append(u, uint16(s[i])<<8|uint16(s[i+1]))
+		}
+		return string(utf16.Decode(u))
+	case strings.HasPrefix(s, "\xef\xbb\xbf"):
+		return strings.ToValidUTF8(s[3:], "�")
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteRune(rune(s[i]))
+	}
+	return b.String()
+}
+
+// unused looks at the objects that nothing led to: they are not written, but a
+// script among them was there.
+func (c *cleaner) unused() {
+	var nums []int
+	for n := range c.f.Numbers {
+		if !c.seen[n] {
+			nums = append(nums, n)
+		}
+	}
+	slices.Sort(nums)
+	const most = 50000 // looking at more tells nothing new
+	for _, n := range nums[:min(len(nums), most)] {
+		d := sub(c.f.Get(pdf.Ref{Num: n}))
+		if d == nil {
+			continue
+		}
+		switch {
+		case d["JS"] != nil, c.name(d["S"]) == "JavaScript":
+			c.report.found("pdf.javascript", "unused", sanitize.Removed, "")
+		case c.name(d["Type"]) == "EmbeddedFile":
+			c.report.found("pdf.attachment", "unused", sanitize.Removed, "")
+		case d["A"] == nil && d["AA"] != nil, d["OpenAction"] != nil:
+			c.report.found("pdf.action", "unused", sanitize.Removed, "")
+		default:
+			if s := c.name(d["S"]); s == "Launch" || s == "SubmitForm" || s == "ImportData" || s == "GoToR" || s == "GoToE" {
+				c.report.found("pdf.action", "unused", sanitize.Removed, string(s))
+			}
+		}
+	}
+}
+
+// lead reports what stood around the document.
+func (c *cleaner) around(b []byte) {
+	if n := c.f.Lead; n > 0 {
+		action := sanitize.Rewritten
+		if len(bytes.TrimSpace(b[:n])) > 0 {
+			action = sanitize.Removed
+		}
+		c.report.found("pdf.lead", "", action, fmt.Sprintf("%d octets before the header", n))
+	}
+	if c.f.Trail > 0 {
+		c.report.found("pdf.trail", "", sanitize.Rewritten, fmt.Sprintf("%d octets after the end", c.f.Trail))
+	}
+	if c.f.Repaired {
+		c.report.found("pdf.repaired", "", sanitize.Rewritten, "")
+	}
+	if c.f.Decrypted {
+		c.report.found("pdf.decrypted", "", sanitize.Rewritten, "")
+	}
+	if c.f.Updates > 0 {
+		c.report.found("pdf.history", "", sanitize.Rewritten, fmt.Sprintf("%d earlier versions", c.f.Updates))
+	}
+}
