@@ -118,6 +118,7 @@ type profileConfig struct {
 	Body        string   `mapstructure:"body"`
 	URLs        string   `mapstructure:"urls"`
 	Office      steps    `mapstructure:"office"`
+	PDF         steps    `mapstructure:"pdf"`
 	Image       steps    `mapstructure:"image"`
 	HTML        steps    `mapstructure:"html"`
 	Text        steps    `mapstructure:"text"`
@@ -160,7 +161,6 @@ type (
 // notYet are keys of the contract whose part is not built. They are refused
 // with a sentence of their own instead of "unknown key".
 var notYet = map[string]string{
-	"profiles.pdf":           "PDF files are kept back with a notice until they can be treated; take this line out",
 	"profiles.legacy_office": "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
 }
 
@@ -653,6 +653,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			allowed []string // of single words; a list may have rebuild or text, and hold
 		}{
 			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "hold", "remove"}},
+			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
@@ -677,7 +678,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		}
 		// Classes without a key of their own follow `unknown` in what happens
 		// to them: removed where the profile removes what is not known.
-		for _, cl := range []sanitize.Class{sanitize.ClassPDF, sanitize.ClassLegacyOffice} {
+		for _, cl := range []sanitize.Class{sanitize.ClassLegacyOffice} {
 			out.Rules[cl] = sanitize.Rule{}
 		}
 		switch p.Body {

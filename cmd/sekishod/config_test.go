@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("defaults: %+v", c)
 	}
 	p := s.rules.Profiles["default"]
-	if !p.Rules[sanitize.ClassOffice].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassPDF].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassEncrypted].Allows(sanitize.Rebuild) {
+	if !p.Rules[sanitize.ClassOffice].Allows(sanitize.Rebuild) || !p.Rules[sanitize.ClassPDF].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassEncrypted].Allows(sanitize.Rebuild) {
 		t.Errorf("rules of the default profile: %+v", p.Rules)
 	}
 	if !p.HoldMessage[sanitize.ClassExecutable] || p.HoldMessage[sanitize.ClassEncrypted] {
@@ -118,7 +118,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"text where a list is wanted", replace("domains: [town.example.lg.jp]", "domains: town.example.lg.jp"), `:6: tenants[0].domains: want a list`},
 		{"a number where text is wanted", replace("name: town-mail, network", "name: 7, network"), `want text, got 7`},
 		{"a hop that does not exist", replace("hop: town-mail", "hop: twon-mail"), `:10: routes[0].hop: hop "twon-mail" does not exist; did you mean "town-mail"?`},
-		{"a kind that is not treated yet", minimal + "profiles: [ { name: default, pdf: rebuild } ]\n", `:11: profiles[0].pdf: PDF files are kept back`},
+		{"a kind that is not treated yet", minimal + "profiles: [ { name: default, legacy_office: rebuild } ]\n", `:11: profiles[0].legacy_office: doc, xls and ppt are kept back`},
 		{"a step that is not built", minimal + "profiles: [ { name: default, office: flatten } ]\n", `:11: profiles[0].office: flatten is not built`},
 		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
 		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},

@@ -139,7 +139,7 @@ func TestReleasedPartTravelsInANewMail(t *testing.T) {
 	town := s.sinks["TOWN"]
 	s.send(t, corpus.Mail{Subject: "lie=crash", Text: "body text", Files: []corpus.Attachment{
 		{Name: "申請書.docm", Media: "application/octet-stream", Data: corpus.Word("paragraph", true)},
-		{Name: "議案.pdf", Media: "application/pdf", Data: corpus.PDF()},
+		{Name: "議案.xdw", Media: "application/octet-stream", Data: corpus.DocuWorks()},
 	}})
 	first := town.wait(1, 30*time.Second)
 	if len(first) != 1 || bytes.Contains(first[0].Data, []byte("filename")) {
@@ -154,7 +154,7 @@ func TestReleasedPartTravelsInANewMail(t *testing.T) {
 	for _, e := range s.heldByID(t) {
 		part = e
 	}
-	if !slices.Equal(part.Parts, []string{"申請書.docm", "議案.pdf"}) {
+	if !slices.Equal(part.Parts, []string{"申請書.docm", "議案.xdw"}) {
 		t.Fatalf("held: %+v", part)
 	}
 	out, complaint, code := s.run("quarantine", "release", part.ID, "--reason", "the worker is well again")
@@ -181,7 +181,7 @@ func TestReleasedPartTravelsInANewMail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(body, []byte("wordprocessingml.document")) || bytes.Contains(body, []byte("body text")) || bytes.Contains(body, []byte("application/pdf")) {
+	if !bytes.Contains(body, []byte("wordprocessingml.document")) || bytes.Contains(body, []byte("body text")) || bytes.Contains(body, []byte("議案.xdw")) {
 		t.Errorf("the second mail:\n%s", body)
 	}
 	// What can still not be treated stays.
@@ -190,7 +190,7 @@ func TestReleasedPartTravelsInANewMail(t *testing.T) {
 		t.Errorf("held afterwards: %+v", left)
 	}
 	for _, e := range left {
-		if !slices.Equal(e.Parts, []string{"議案.pdf"}) {
+		if !slices.Equal(e.Parts, []string{"議案.xdw"}) {
 			t.Errorf("held afterwards: %+v", e)
 		}
 	}

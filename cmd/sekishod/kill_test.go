@@ -103,7 +103,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				case n%7 == 0: // held as a whole
 					m.Files = []corpus.Attachment{{Name: "x.exe", Media: "application/octet-stream", Data: corpus.Program()}}
 				case n%5 == 0: // a part kept back
-					m.Files = []corpus.Attachment{{Name: "x.pdf", Media: "application/pdf", Data: corpus.PDF()}}
+					m.Files = []corpus.Attachment{{Name: "x.xdw", Media: "application/octet-stream", Data: corpus.DocuWorks()}}
 				case n%4 == 0: // large enough to lie in a file
 					m.Text += strings.Repeat("0123456789 abcdefghij\n", 2000)
 				}

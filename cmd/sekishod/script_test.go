@@ -293,6 +293,7 @@ var samples = map[string]func() []byte{
 	"png":      corpus.PNG,
 	"jpeg":     corpus.JPEG,
 	"pdf":      corpus.PDF,
+	"xdw":      corpus.DocuWorks,
 	"exe":      corpus.Program,
 	"enc":      func() []byte { return corpus.EncryptedZIP("secret.docx") },
 	"zip":      func() []byte { return corpus.ZIP("readme.txt", "hello") },

@@ -128,6 +128,11 @@ func PDF() []byte {
 	return b.Bytes()
 }
 
+// DocuWorks makes what opens like a DocuWorks document, which nothing treats.
+func DocuWorks() []byte {
+	return append([]byte("\x60\x0e\x82\x01DocuWorks binder"), make([]byte, 200)...)
+}
+
 // EncryptedZIP makes an archive with one member under a password nobody knows.
 func EncryptedZIP(name string) []byte {
 	secret := []byte("0123456789ab" + "ciphertext that stands for a file")

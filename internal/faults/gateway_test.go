@@ -256,7 +256,7 @@ func (g *gateway) mail() (token string, body []byte) {
 	case 7:
 		m.Files = []corpus.Attachment{{Name: "x.exe", Media: "application/octet-stream", Data: corpus.Program()}}
 	case 12:
-		m.Files = []corpus.Attachment{{Name: "x.pdf", Media: "application/pdf", Data: corpus.PDF()}}
+		m.Files = []corpus.Attachment{{Name: "x.xdw", Media: "application/octet-stream", Data: corpus.DocuWorks()}}
 	}
 	return token, m.Bytes()
 }

@@ -55,6 +55,8 @@ type shape struct {
 	name string
 	// of says which shape a value has of several; the other fields are not set.
 	of func(c *cleaner, o pdf.Object) *shape
+	// reduce gives what a value comes down to when that is a name or a number.
+	reduce func(c *cleaner, o pdf.Object) pdf.Object
 	// accept looks whether a value, which is no reference, is of this shape.
 	accept func(c *cleaner, o pdf.Object) bool
 	// copy makes the new value of an accepted one that is no stream.
@@ -101,6 +103,11 @@ func (c *cleaner) value(o pdf.Object, s *shape) pdf.Object {
 				return nil
 			}
 			return out
+		}
+	}
+	if s.reduce != nil {
+		if v := s.reduce(c, o); v != nil {
+			return v
 		}
 	}
 	switch t := o.(type) {

@@ -263,7 +263,28 @@ func (g *grammar) fillColor(nums *shape) {
 	}
 	words := plain(false)
 	*g.colorSpace = shape{
-		name:   "colour space",
+		name: "colour space",
+		// Arrays that come down to a name are written as the name.
+		reduce: func(c *cleaner, o pdf.Object) pdf.Object {
+			a, ok := o.(pdf.Array)
+			if !ok || !accept(c, a) {
+				return nil
+			}
+			switch kind := c.name(a[0]); kind {
+			case "ICCBased":
+				if n, ok := c.profile(a[1]).(pdf.Name); ok {
+					return n
+				}
+			case "CalGray", "CalRGB", "Lab", "Indexed", "I", "Separation", "DeviceN":
+			case "Pattern":
+				if len(a) == 1 {
+					return kind
+				}
+			default:
+				return kind
+			}
+			return nil
+		},
 		accept: accept,
 		copy: func(c *cleaner, o pdf.Object) pdf.Object {
 			a, ok := o.(pdf.Array)
@@ -299,10 +320,7 @@ func (g *grammar) fillColor(nums *shape) {
 			case "DeviceN":
 				return pdf.Array{kind, words.copy(c, c.f.Resolve(a[1])), base(a[2]), c.value(a[3], g.function)}
 			case "Pattern":
-				if len(a) > 1 {
-					return pdf.Array{kind, base(a[1])}
-				}
-				return kind
+				return pdf.Array{kind, base(a[1])}
 			}
 			return kind
 		},

@@ -8,10 +8,11 @@ import (
 	"fmt"
 	"image/jpeg"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -295,7 +296,8 @@ func (p *pdfFile) relations() {
 	}
 }
 
-var pdfKeys = func() map[string]bool {
+// pdfKeys are the keys of all dictionaries.
+var pdfKeys = sync.OnceValue(func() map[string]bool {
 	m := map[string]bool{}
 	for _, k := range strings.Fields(`
 		Type Subtype Length Filter DecodeParms N First Size W Root Info ID Title
@@ -326,10 +328,10 @@ var pdfKeys = func() map[string]bool {
 		m[k] = true
 	}
 	return m
-}()
+})
 
-// kinds are the values of Type and Subtype.
-var pdfKinds = func() map[pdfName]bool {
+// pdfKinds are the values of Type and Subtype.
+var pdfKinds = sync.OnceValue(func() map[pdfName]bool {
 	m := map[pdfName]bool{}
 	for _, k := range strings.Fields(`
 		Catalog Pages Page Outlines ObjStm XRef Font FontDescriptor Encoding CMap XObject Form Image Group Mask ExtGState Pattern OCG OCMD
@@ -339,9 +341,9 @@ var pdfKinds = func() map[pdfName]bool {
 		m[pdfName(k)] = true
 	}
 	return m
-}()
+})
 
-var pdfActs = regexp.MustCompile(`^(JavaScript|Launch|SubmitForm|ImportData|ResetForm|GoToR|GoToE|GoToDp|GoTo3DView|Rendition|Movie|Sound|RichMediaExecute|SetOCGState|Named|Hide|Trans|Thread|NOP)$`)
+var pdfActs = lazy.Compile(`^(JavaScript|Launch|SubmitForm|ImportData|ResetForm|GoToR|GoToE|GoToDp|GoTo3DView|Rendition|Movie|Sound|RichMediaExecute|SetOCGState|Named|Hide|Trans|Thread|NOP)$`)
 
 // walk looks at every entry of a value.
 func (p *pdfFile) walk(n int, v any, loose bool, depth int) error {
@@ -395,12 +397,12 @@ func (p *pdfFile) states(k string, e any) bool {
 
 // key looks at one entry.
 func (p *pdfFile) key(n int, k string, e any, of pdfDict) error {
-	if !pdfKeys[k] {
+	if !pdfKeys()[k] {
 		return p.bad("object %d has %.40q", n, k)
 	}
 	switch k {
 	case "Type", "Subtype":
-		if name, ok := e.(pdfName); !ok || !pdfKinds[name] {
+		if name, ok := e.(pdfName); !ok || !pdfKinds()[name] {
 			return p.bad("object %d is of %s %.40v", n, k, e)
 		}
 	case "F":
@@ -448,7 +450,7 @@ func (p *pdfFile) key(n int, k string, e any, of pdfDict) error {
 	return nil
 }
 
-var pdfLink = regexp.MustCompile(`^(?i)(https?://[!-~]+|mailto:[!-~]*)$`)
+var pdfLink = lazy.Compile(`^(?i)(https?://[!-~]+|mailto:[!-~]*)$`)
 
 func linkAllowed(u string) bool { return pdfLink.MatchString(u) }
 
@@ -485,7 +487,7 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 	case o.paints:
 		return p.operators(n, b)
 	case d["FunctionType"] == 4.0:
-		if m := pdfCalculation.Find(b); len(m) != len(b) {
+		if !pdfCalculation.Match(b) {
 			return p.bad("object %d calculates with more than numbers", n)
 		}
 	case bytes.HasPrefix(b, []byte("MZ")), bytes.HasPrefix(b, []byte("PK\x03\x04")), bytes.HasPrefix(b, []byte("\x7fELF")):
@@ -496,7 +498,7 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 	return nil
 }
 
-var pdfCalculation = regexp.MustCompile(`^(?:[{} 0-9.-]|(?:abs|add|atan|ceiling|cos|cvi|cvr|div|exp|floor|idiv|ln|log|mod|mul|neg|round|sin|sqrt|sub|truncate|and|bitshift|eq|false|ge|gt|le|lt|ne|not|or|true|xor|ifelse|if|copy|dup|exch|index|pop|roll) )*`)
+var pdfCalculation = lazy.Compile(`^(?:[{} 0-9.-]|(?:abs|add|atan|ceiling|cos|cvi|cvr|div|exp|floor|idiv|ln|log|mod|mul|neg|round|sin|sqrt|sub|truncate|and|bitshift|eq|false|ge|gt|le|lt|ne|not|or|true|xor|ifelse|if|copy|dup|exch|index|pop|roll) )*$`)
 
 // operators looks whether a program only paints.
 func (p *pdfFile) operators(n int, b []byte) error {

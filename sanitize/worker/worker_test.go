@@ -192,12 +192,12 @@ func TestRefusalAndHoldGiveNoOutput(t *testing.T) {
 		t.Errorf("two Content-Type fields: output %v, holds %v", res.Output, res.Report.Holds)
 	}
 	o := options(sanitize.TaskFile)
-	o.FileName = "a.pdf"
-	if res, err = r.Run(t.Context(), o, message(t, corpus.PDF())); err != nil {
+	o.FileName = "a.xdw"
+	if res, err = r.Run(t.Context(), o, message(t, corpus.DocuWorks())); err != nil {
 		t.Fatal(err)
 	}
 	if res.Output != nil || res.Refusal == "" {
-		t.Errorf("a PDF: output %v, refusal %q", res.Output, res.Refusal)
+		t.Errorf("a DocuWorks document: output %v, refusal %q", res.Output, res.Refusal)
 	}
 }
 
