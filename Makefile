@@ -60,6 +60,7 @@ judges: ## fetch the Open XML SDK for node into .cache, for `make corpus`
 corpus: deps build ## figures over a collection of real mails and documents beside the project
 	go run ./scripts/corpus --bin bin mail
 	go run ./scripts/corpus --bin bin office
+	go run ./scripts/corpus --bin bin pdf
 
 .PHONY: faults-power
 faults-power: ## 50 power cuts under load (CUTS=n), on a disk that keeps only what was synced
