@@ -76,7 +76,7 @@ func newDesk(t *testing.T, uid int) *desk {
 	}
 	log := slog.New(slog.NewTextHandler(&d.log, nil))
 	d.Admin = &admin.Admin{
-		Quarantine: &quarantine.Quarantine{Spool: d.spool, Now: time.Now, Log: log, Originals: time.Hour},
+		Quarantine: &quarantine.Quarantine{Spool: d.spool, Now: time.Now, Log: log, Originals: func() time.Duration { return time.Hour }},
 		Journal:    d.spool, Accounts: d.store, Table: func() *routing.Table { return table }, Tenants: func() *tenant.Directory { return tenants },
 		Preview: func(context.Context, spool.Entry) (string, error) { return "treated text", nil },
 		Retry:   func(context.Context, envelope.TenantID, envelope.ID, string) error { return spool.ErrState },

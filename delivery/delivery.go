@@ -93,12 +93,13 @@ type Delivery struct {
 	// writes its MX records, and must not be able to point them at our inside.
 	Outside func(netip.Addr) bool
 
-	// Retention is how long what is held here waits; zero is 14 days, as in
+	// Retention is how long what is held here waits, the current one, swapped on
+	// reload; nil is 14 days, as in
 	// the quarantine.
-	Retention time.Duration
-	// Originals is how long the bytes of finished mail are kept. Zero: until
-	// the next sweep.
-	Originals time.Duration
+	Retention func() time.Duration
+	// Originals is how long the bytes of finished mail are kept, likewise. nil:
+	// until the next sweep.
+	Originals func() time.Duration
 	// Life is how long a message is tried; zero is 5 days. RFC 5321, 4.5.4.1.
 	Life time.Duration
 	// Late is after how long a sender inside is told that his message is late;
@@ -215,10 +216,15 @@ func (d *Delivery) init() {
 		set(&d.Times.Look, 5*time.Second)
 		set(&d.Times.Probe, time.Minute)
 		set(&d.Times.Idle, 2*time.Second)
-		set(&d.Retention, 14*24*time.Hour)
 		set(&d.Life, 5*24*time.Hour)
 		set(&d.Late, 4*time.Hour)
 		set(&d.Grace, 30*time.Second)
+		if d.Retention == nil {
+			d.Retention = func() time.Duration { return 14 * 24 * time.Hour }
+		}
+		if d.Originals == nil {
+			d.Originals = func() time.Duration { return 0 }
+		}
 		if d.Window == 0 {
 			d.Window = 200
 		}

@@ -85,7 +85,7 @@ func (j *job) hold(class sanitize.Class, rule string, why error) {
 			e.Verdict = policy.Verdict{Action: policy.Hold, Class: class, Rule: rule, Reasons: []string{reason}}
 			e.Release = nil
 			e.Err = reason
-			e.Expires = now.Add(d.Retention)
+			e.Expires = now.Add(d.Retention())
 		},
 		Events: []audit.Event{j.event("held", fmt.Sprintf("class %s, rule %s: %s", class, rule, reason))},
 	})
@@ -267,7 +267,7 @@ func (j *job) change(now time.Time, told telling) spool.Change {
 			if i := slices.IndexFunc(ended, func(r result) bool { return r.outcome == failed }); i >= 0 {
 				e.Err = summary(ended[i])
 			}
-			e.Expires = now.Add(j.d.Originals)
+			e.Expires = now.Add(j.d.Originals())
 		}
 		return c
 	}

@@ -106,7 +106,7 @@ func newRoom(t *testing.T) *room {
 	r.Pipeline = &pipeline.Pipeline{
 		Spool: r.spool, Examiner: &worker.Runner{Binary: liar, Profile: sandbox.Worker(), Time: 20 * time.Second},
 		Rules: func() *policy.Rules { return rules }, Table: func() *routing.Table { return table },
-		Hostname: "mx.town.example", Retention: time.Hour, Originals: time.Hour, Log: log, Now: time.Now, Workers: 2,
+		Hostname: "mx.town.example", Retention: hour, Originals: hour, Log: log, Now: time.Now, Workers: 2,
 		Alarm: func(kind string, _ envelope.ID) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -494,3 +494,5 @@ func TestMailThatPassesKeepsItsOctets(t *testing.T) {
 		t.Errorf("state %s, kind %q, %+v", e.State, e.Kind, e.Verdict)
 	}
 }
+
+func hour() time.Duration { return time.Hour }

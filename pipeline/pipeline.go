@@ -45,9 +45,9 @@ type Pipeline struct {
 	// Domains are a tenant's own, so that a stranger who shows one of them in
 	// his name is marked; may be nil.
 	Domains   func(t envelope.TenantID) []string
-	Retention time.Duration // of what is held
+	Retention func() time.Duration // of what is held; the current one, swapped on reload
 	// Originals is how long the bytes of delivered mail are kept.
-	Originals time.Duration
+	Originals func() time.Duration
 	Log       *slog.Logger
 	Now       func() time.Time
 	Workers   int // messages examined at once; zero: 1
@@ -315,7 +315,7 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 			e.Release = nil
 			e.Attempts, e.Err = 0, ""
 			if e.Expires.IsZero() || !again {
-				e.Expires = now.Add(p.Retention)
+				e.Expires = now.Add(p.Retention())
 			}
 		},
 		Events: []audit.Event{p.event(e, "held", fmt.Sprintf("class %s, rule %s: %s", v.Class, v.Rule, strings.Join(v.Reasons, "; ")))},

@@ -217,7 +217,7 @@ func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Ru
 	o.Task = sanitize.TaskMail
 	o.ID = string(e.Envelope.ID)
 	o.PartID = string(envelope.NewID(now))
-	o.Now, o.Expires = now, now.Add(p.Retention)
+	o.Now, o.Expires = now, now.Add(p.Retention())
 	o.Hostname = p.Hostname
 	o.Only = e.Part
 	o.Lane = string(e.Envelope.Tenant)

@@ -38,7 +38,7 @@ type Quarantine struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 	// Originals is how long the bytes of what is done are kept.
-	Originals time.Duration
+	Originals func() time.Duration
 }
 
 // List returns what is held, oldest first.
@@ -233,7 +233,7 @@ func (q *Quarantine) done(ctx context.Context, f func(*spool.Entry) (bool, error
 
 // end is the change to Done.
 func (q *Quarantine) end(e spool.Entry, by, act, detail string) spool.Change {
-	expires := q.Now().Add(q.Originals)
+	expires := q.Now().Add(q.Originals())
 	return spool.Change{
 		To:     spool.Done,
 		Update: func(e *spool.Entry) { e.Expires = expires },

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	w.spool = &spool.Spool{Journal: store, Blobs: blobs, Keys: keys, Seal: signer, Now: clock, MinFree: 1}
-	w.Quarantine = &quarantine.Quarantine{Spool: w.spool, Now: clock, Log: slog.New(slog.DiscardHandler), Originals: 24 * time.Hour}
+	w.Quarantine = &quarantine.Quarantine{Spool: w.spool, Now: clock, Log: slog.New(slog.DiscardHandler), Originals: func() time.Duration { return 24 * time.Hour }}
 	return w
 }
 

@@ -26,14 +26,16 @@ const (
 type DNS struct {
 	*net.Resolver
 	heard atomic.Uint64 // reads that brought something
+	addr  atomic.Pointer[string]
 }
 
 // NewDNS returns a DNS that asks the server at addr, or those of the system
 // when addr is empty.
 func NewDNS(addr string) *DNS {
 	d := &DNS{}
+	d.Ask(addr)
 	d.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, system string) (net.Conn, error) {
-		to := addr
+		to := *d.addr.Load()
 		if to == "" {
 			to = system
 		}
@@ -51,6 +53,9 @@ func NewDNS(addr string) *DNS {
 	}}
 	return d
 }
+
+// Ask changes the server that is asked; the next question goes there.
+func (d *DNS) Ask(addr string) { d.addr.Store(&addr) }
 
 // listening counts what comes back.
 type listening struct {

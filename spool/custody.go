@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"sekisho/envelope"
@@ -74,6 +75,7 @@ type Spool struct {
 	// MaxMessage is the message limit; zero is DefaultMaxMessage. It counts
 	// here only for the disk space that must be free.
 	MaxMessage int64
+	limit      atomic.Int64 // in its place since Resize
 	// Inline is the size up to which bytes live in the journal itself, if it can
 	// (Inliner): their commit is then the row's, one fsync instead of three.
 	// Zero keeps everything in Blobs; more than MaxInline counts as that.
@@ -151,6 +153,9 @@ func (s *Spool) log() *slog.Logger {
 	return s.Log
 }
 
+// Resize changes the message limit while messages come in.
+func (s *Spool) Resize(limit int64) { s.limit.Store(limit) }
+
 // Nearly fails with ErrFull when the disk is so nearly full that no further
 // message may be begun. It is cheap enough for every MAIL command.
 func (s *Spool) Nearly(ctx context.Context) error {
@@ -160,7 +165,10 @@ func (s *Spool) Nearly(ctx context.Context) error {
 	}
 	need := s.MinFree
 	if need == 0 {
-		limit := s.MaxMessage
+		limit := s.limit.Load()
+		if limit == 0 {
+			limit = s.MaxMessage
+		}
 		if limit == 0 {
 			limit = DefaultMaxMessage
 		}

@@ -473,12 +473,15 @@ type settings struct {
 	senders   *smtpd.SenderRules
 	keys      []delivery.Key
 	scanners  []*scan.Scanner
+	config    *config
+	listeners []smtpd.ListenerConfig
+	certs     []*certificate // of the listeners
 	warnings  []string
 }
 
 // settings checks what the types cannot say and builds the values of the rooms.
 func (c *config) settings(f *configFile) (*settings, error) {
-	s := &settings{}
+	s := &settings{config: c}
 	if !hostnamePattern.MatchString(c.Hostname) || !strings.Contains(c.Hostname, ".") {
 		return nil, f.errorf("hostname", "required: the full name of this gateway, such as mx.town.example.lg.jp")
 	}
@@ -536,6 +539,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	}
 	if bare := c.unscanned(); len(c.Scanners) > 0 && len(bare) > 0 {
 		s.warnings = append(s.warnings, "no antivirus looks at mail of zone "+strings.Join(bare, ", "))
+	}
+	if s.listeners, s.certs, err = c.listeners(f); err != nil {
+		return nil, err
 	}
 	if c.Store.KeyFile == "" {
 		s.warnings = append(s.warnings, "store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail")

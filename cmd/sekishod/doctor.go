@@ -44,10 +44,10 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 	case freeErr == nil:
 		add("disk", true, fmt.Sprintf("%d MiB and %d %% of the inodes are free", free>>20, inodes))
 	}
-	if g.config.Store.KeyFile == "" {
+	if g.current.Load().config.Store.KeyFile == "" {
 		warn("site key", "it lies in data_dir with what it protects: keep a copy elsewhere and off the backup; a lost key file is lost mail")
 	}
-	for _, name := range []string{g.keyFile, filepath.Join(g.config.DataDir, "seal.key")} {
+	for _, name := range []string{g.keyFile, filepath.Join(g.current.Load().config.DataDir, "seal.key")} {
 		switch st, err := os.Stat(name); {
 		case err != nil:
 			add("key file", false, err.Error()+": what is stored cannot be read after the next start")
@@ -57,7 +57,7 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 			add("key file", true, name)
 		}
 	}
-	for _, c := range g.certs {
+	for _, c := range g.current.Load().certs {
 		left := time.Until(c.loaded.Load().Leaf.NotAfter)
 		d := fmt.Sprintf("%s: valid for %d days", c.certFile, int(left.Hours()/24))
 		switch {

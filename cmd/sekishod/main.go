@@ -40,8 +40,9 @@ const usage = `usage: sekishod --config FILE [--check | --limits]
   --limits        print every limit as a line of JSON, and end
   --version       print version and commit
 
-SIGHUP reads certificates, routes, tenants and profiles again and keeps the old
-ones when the new are wrong. SIGTERM ends the gateway after what is in hand.
+SIGHUP reads the file again and puts all of it in force, or nothing when anything
+is wrong or cannot change while the gateway runs (hostname, data_dir, store).
+SIGTERM ends the gateway after what is in hand.
 設定の再読込は SIGHUP、終了は SIGTERM です。
 
 EXIT STATUS
@@ -81,9 +82,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		s, err = c.settings(f)
 	}
-	if err == nil {
-		err = checkCertificates(c, f)
-	}
 	if err != nil {
 		say("%v", err)
 		return exitUsage
@@ -97,7 +95,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *limits {
 		return printLimits(stdout, c.values())
 	}
-	log := newLog(stderr, c)
+	logs := newLogs(stderr, c)
+	log := slog.New(logs)
 	for _, w := range s.warnings {
 		log.Warn("configuration", "err", w)
 	}
@@ -111,7 +110,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
-	g, err := start(ctx, c, f, s, log)
+	g, err := start(ctx, s, logs)
 	if err != nil {
 		say("%v", err)
 		return exitFailed
@@ -136,29 +135,6 @@ wait:
 	stop() // a second signal ends at once
 	g.stop()
 	return code
-}
-
-// newLog writes one line per event to standard error. Times carry their zone.
-func newLog(w io.Writer, c *config) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(strings.ToUpper(c.Log.Level))) // checked by settings
-	o := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		switch v := a.Value.Any().(type) {
-		case time.Time:
-			if a.Key == slog.TimeKey && len(groups) == 0 {
-				return slog.String(slog.TimeKey, v.Format(time.RFC3339Nano))
-			}
-		case error:
-			return slog.String(a.Key, bounded(v.Error()))
-		case string:
-			return slog.String(a.Key, bounded(v))
-		}
-		return a
-	}}
-	if c.Log.Format == "text" {
-		return slog.New(slog.NewTextHandler(w, o))
-	}
-	return slog.New(slog.NewJSONHandler(w, o))
 }
 
 // bounded keeps what a sender controls from filling the log: no value is longer

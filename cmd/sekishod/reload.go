@@ -9,6 +9,9 @@ import (
 	"reflect"
 	"sync/atomic"
 	"time"
+
+	"sekisho/envelope"
+	"sekisho/smtpd"
 )
 
 // certificate is one listener's, swapped while the gateway runs.
@@ -16,6 +19,8 @@ type certificate struct {
 	certFile, keyFile string
 	loaded            atomic.Pointer[tls.Certificate]
 	changed           atomic.Int64 // modification times of the files, added up
+	tried             atomic.Int64 // those of the last try that failed
+	warned            atomic.Int64 // which alarm of its end was raised
 }
 
 func newCertificate(certFile, keyFile string) (*certificate, error) {
@@ -63,35 +68,79 @@ func (f *configFile) path(name string) string {
 	return filepath.Join(filepath.Dir(f.name), name)
 }
 
-func checkCertificates(c *config, f *configFile) error {
+// listeners checks what only the disk can say and makes the listeners in the
+// terms of smtpd, with their certificates.
+func (c *config) listeners(f *configFile) ([]smtpd.ListenerConfig, []*certificate, error) {
+	var ls []smtpd.ListenerConfig
+	var certs []*certificate
 	for i, l := range c.Listeners {
-		if l.TLS.Cert == "" {
-			continue
+		zone, err := envelope.ParseZone(l.Zone)
+		if err != nil {
+			return nil, nil, f.errorf(fmt.Sprintf("listeners[%d].zone", i), "%v", err)
 		}
-		if _, err := newCertificate(f.path(l.TLS.Cert), f.path(l.TLS.Key)); err != nil {
-			return f.errorf(fmt.Sprintf("listeners[%d].tls", i), "%v", err)
+		lc := smtpd.ListenerConfig{Name: l.Name, Zone: zone, Listen: l.Listen, Networks: parsePrefixes(l.Networks),
+			Peers: parsePrefixes(l.Peers), Proxy: parsePrefixes(l.Proxy), TenantsOnly: l.Accepts == "tenants"}
+		if l.TLS.Cert != "" {
+			cert, err := newCertificate(f.path(l.TLS.Cert), f.path(l.TLS.Key))
+			if err != nil {
+				return nil, nil, f.errorf(fmt.Sprintf("listeners[%d].tls", i), "%v", err)
+			}
+			certs = append(certs, cert)
+			lc.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
 		}
+		ls = append(ls, lc)
 	}
-	return nil
+	return ls, certs, nil
 }
 
-// renewCertificates takes up files that changed.
-func (g *gateway) renewCertificates() {
-	for _, c := range g.certs {
-		if c.stamp() == c.changed.Load() {
-			continue
+// renewCertificates takes up files that changed, and raises an alarm 21, 7 and
+// 1 days before the end of one.
+func (g *gateway) renewCertificates(now time.Time) {
+	for _, c := range g.current.Load().certs {
+		if stamp := c.stamp(); stamp != c.changed.Load() && stamp != c.tried.Load() {
+			// Certificate and key are two files, and one is written first: that
+			// is an error for a moment, and once per change.
+			c.tried.Store(stamp)
+			if err := c.load(); err != nil {
+				g.log.Error("certificate", "err", err)
+				g.metrics.alarms.WithLabelValues("certificate").Inc()
+				continue
+			}
+			g.log.Info("certificate", "kind", "renewed", "err", c.certFile+" is valid until "+c.loaded.Load().Leaf.NotAfter.Format(time.RFC3339))
 		}
-		if err := c.load(); err != nil {
-			g.log.Error("certificate", "err", err)
+		end := c.loaded.Load().Leaf.NotAfter
+		mark, due := expiry(end.Sub(now))
+		if due && c.warned.Swap(int64(mark)) != int64(mark) {
+			g.log.Error("certificate", "kind", "expires", "err", fmt.Sprintf("%s is valid until %s", c.certFile, end.Format(time.RFC3339)))
 			g.metrics.alarms.WithLabelValues("certificate").Inc()
-			continue
 		}
-		g.log.Info("certificate", "kind", "renewed", "err", "valid until "+c.loaded.Load().Leaf.NotAfter.Format(time.RFC3339))
+		if !due {
+			c.warned.Store(0)
+		}
 	}
 }
 
-// reload reads the file again. All of it is checked before any of it is used:
-// when anything is wrong, everything stays as it was.
+// expiry says which alarm a certificate is due for that ends in left: 21, 7 or
+// 1 days before, or 0 for one that has ended.
+func expiry(left time.Duration) (mark int, due bool) {
+	const day = 24 * time.Hour
+	switch {
+	case left > 21*day:
+		return 0, false
+	case left > 7*day:
+		return 21, true
+	case left > day:
+		return 7, true
+	case left > 0:
+		return 1, true
+	default:
+		return -1, true
+	}
+}
+
+// reload reads the file again and puts all of it in force. All of it is
+// checked, and every socket opened, before any of it is used: when anything is
+// wrong, or cannot change while the gateway runs, everything stays as it was.
 func (g *gateway) reload(name string) {
 	c, f, err := loadConfig(name)
 	var s *settings
@@ -99,32 +148,53 @@ func (g *gateway) reload(name string) {
 		s, err = c.settings(f)
 	}
 	if err == nil {
-		err = checkCertificates(c, f)
+		err = fixed(f, g.current.Load().config, c)
+	}
+	var doors *smtpd.Reload
+	if err == nil {
+		doors, err = g.server.Prepare(s.listeners, g.openFiles(c.limits()))
+	}
+	var face *metricsFace
+	if err == nil {
+		if face, err = g.openMetrics(c.Metrics.Listen); err != nil {
+			doors.Drop()
+		}
 	}
 	if err != nil {
 		g.log.Error("reload", "err", err)
 		return
 	}
-	for _, c := range g.certs {
-		if err := c.load(); err != nil {
-			g.log.Error("reload", "err", err)
-			return
-		}
-	}
-	g.swapScanners(g.read, c, s)
-	g.read = c
+	// From here on nothing can fail.
+	before := g.current.Load().config
+	g.logs.set(c)
+	g.dns.Ask(c.Resolver)
+	g.spool.Resize(int64(c.MaxMessageSize))
+	g.swapScanners(before, c, s)
 	g.adopt(s)
-	if !reflect.DeepEqual(fixed(g.config), fixed(c)) {
-		g.log.Warn("reload", "err", "listeners, limits, data_dir, store, resolver, metrics, retention and log are read at start only; restart for those changes")
+	doors.Apply()
+	g.showMetrics(face)
+	if !reflect.DeepEqual(before.Listeners, c.Listeners) {
+		g.listening(c)
+	}
+	for _, w := range s.warnings {
+		g.log.Warn("configuration", "err", w)
 	}
 	g.log.Info("reload", "kind", "done")
 }
 
-// fixed is the part of the configuration that a restart is needed for.
-func fixed(c *config) config {
-	f := *c
-	f.Tenants, f.Profiles, f.Hops, f.Routes = nil, nil, nil, nil
-	f.LGWAN.Domains, f.LGWAN.Except = nil, nil
-	f.Senders, f.DKIM, f.Scanners = sendersConfig{}, nil, nil
-	return f
+// fixed says what cannot change while the gateway runs: where its mail and its
+// keys are, and the name that mail under way bears, by which loops are known.
+func fixed(f *configFile, was, is *config) error {
+	for _, k := range []struct{ key, was, is string }{
+		{"hostname", was.Hostname, is.Hostname},
+		{"data_dir", was.DataDir, is.DataDir},
+		{"store.key_file", was.Store.KeyFile, is.Store.KeyFile},
+		{"store.database", was.Store.Database, is.Store.Database},
+		{"store.blobs", was.Store.Blobs, is.Store.Blobs},
+	} {
+		if k.was != k.is {
+			return f.errorf(k.key, "cannot change from %q to %q while the gateway runs: restart it, or put the old value back; nothing was changed", k.was, k.is)
+		}
+	}
+	return nil
 }

@@ -204,7 +204,8 @@ func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
 
 // gateway start|stop|kill|reload|log: the daemon on sekisho.yaml. start waits
 // until it listens and sets each listener's name to its address; with ! it
-// must refuse to start. reload waits for the answer and prints it.
+// must refuse to start. reload waits for the answer and prints it, and sets the
+// addresses of new listeners.
 func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 	s := siteOf(ts)
 	usageOf(ts, len(args) != 1, "gateway start|stop|kill|reload|log")
@@ -236,6 +237,9 @@ func cmdGateway(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(s.log.waitMore("reload", n, 20*time.Second))
 		for _, e := range s.log.events("reload")[n:] {
 			fmt.Fprintf(ts.Stdout(), "%v %v\n", e["kind"], e["err"])
+		}
+		for _, l := range s.log.events("listening") {
+			ts.Setenv(fmt.Sprint(l["rule"]), fmt.Sprint(l["hop"]))
 		}
 	case "log":
 		fmt.Fprint(ts.Stdout(), s.log.String())

@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -17,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sys/unix"
 
 	"sekisho/admin"
@@ -50,21 +45,21 @@ const laneTenants = 16
 
 // gateway is the running daemon: the rooms, wired top to bottom.
 type gateway struct {
-	config   *config
 	current  atomic.Pointer[settings]
-	read     *config // the configuration last taken up; of reload only
 	scanners atomic.Pointer[scan.Set]
 
 	adopting sync.Mutex // one change of current at a time
 	imported map[envelope.TenantID]*tenant.Recipients
 
-	certs   []*certificate
 	log     *slog.Logger
+	logs    *logs
+	dns     *senderauth.DNS
 	store   *sqlite.Store
 	spool   *spool.Spool
 	server  *smtpd.Server
 	metrics *metrics
 	broken  chan error
+	shown   *metricsFace
 	keyFile string
 	runner  *worker.Runner // nil when no worker can be confined
 	// confined is why no worker can be confined here, nil when one can.
@@ -80,8 +75,9 @@ type gateway struct {
 // grace is how long an SMTP session may go on after SIGTERM.
 const grace = 20 * time.Second
 
-func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog.Logger) (*gateway, error) {
-	g := &gateway{config: c, read: c, log: log, broken: make(chan error, 8), metrics: newMetrics()}
+func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
+	c, log := s.config, slog.New(logs)
+	g := &gateway{log: log, logs: logs, broken: make(chan error, 8), metrics: newMetrics()}
 	g.adopt(s)
 	if err := os.MkdirAll(c.DataDir, 0o710); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
@@ -157,33 +153,17 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	table := func() *routing.Table { return g.current.Load().table }
 	tenants := func() *tenant.Directory { return g.current.Load().directory }
 	rules := func() *policy.Rules { return g.current.Load().rules }
-	retention, originals := time.Duration(c.Quarantine.Retention), time.Duration(c.Originals.Retention)
+	retention := func() time.Duration { return time.Duration(g.current.Load().config.Quarantine.Retention) }
+	originals := func() time.Duration { return time.Duration(g.current.Load().config.Originals.Retention) }
 
 	// The way in.
-	dns := senderauth.NewDNS(c.Resolver)
+	g.dns = senderauth.NewDNS(c.Resolver)
 	g.server = &smtpd.Server{
-		Hostname: c.Hostname, Limits: g.openFiles(c.limits()), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
+		Hostname: c.Hostname, Listeners: s.listeners, Limits: g.openFiles(c.limits()), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
 		Disk:     g.disk,
 		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
 		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
-		Senders:  &senderauth.Judge{Resolver: senderauth.NewResolver(dns, time.Now)}, SenderRules: func() *smtpd.SenderRules { return g.current.Load().senders },
-	}
-	for _, l := range c.Listeners {
-		zone, err := envelope.ParseZone(l.Zone)
-		if err != nil {
-			return nil, err
-		}
-		lc := smtpd.ListenerConfig{Name: l.Name, Zone: zone, Listen: l.Listen, Networks: parsePrefixes(l.Networks),
-			Peers: parsePrefixes(l.Peers), Proxy: parsePrefixes(l.Proxy), TenantsOnly: l.Accepts == "tenants"}
-		if l.TLS.Cert != "" {
-			cert, err := newCertificate(f.path(l.TLS.Cert), f.path(l.TLS.Key))
-			if err != nil {
-				return nil, fmt.Errorf("listener %s: %w", l.Name, err)
-			}
-			g.certs = append(g.certs, cert)
-			lc.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: cert.get}
-		}
-		g.server.Listeners = append(g.server.Listeners, lc)
+		Senders:  &senderauth.Judge{Resolver: senderauth.NewResolver(g.dns, time.Now)}, SenderRules: func() *smtpd.SenderRules { return g.current.Load().senders },
 	}
 	if err := g.server.Listen(); err != nil {
 		return nil, err
@@ -220,7 +200,7 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 	// The way out.
 	out := &delivery.Delivery{
 		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log,
-		Resolver: dns, Keys: func() []delivery.Key { return g.current.Load().keys },
+		Resolver: g.dns, Keys: func() []delivery.Key { return g.current.Load().keys },
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 
@@ -260,25 +240,31 @@ func start(ctx context.Context, c *config, f *configFile, s *settings, log *slog
 			g.broken <- err
 		}
 	})
-	if c.Metrics.Listen != "" {
-		if err := g.serveMetrics(faceCtx, c.Metrics.Listen); err != nil {
-			g.stop()
-			return nil, err
-		}
+	g.registerMetrics()
+	face, err := g.openMetrics(c.Metrics.Listen)
+	if err != nil {
+		g.stop()
+		return nil, err
 	}
+	g.showMetrics(face)
 	g.run(&g.face, func() {
 		if err := g.server.Serve(); err != nil {
 			g.broken <- err
 		}
 	})
-	for _, l := range c.Listeners {
-		for _, a := range g.server.Addrs(l.Name) {
-			log.Info("listening", "rule", l.Name, "kind", l.Zone, "hop", a.String())
-		}
-	}
+	g.listening(c)
 	log.Info("started", "kind", version.Version)
 	ok = true
 	return g, nil
+}
+
+// listening says where every listener listens.
+func (g *gateway) listening(c *config) {
+	for _, l := range c.Listeners {
+		for _, a := range g.server.Addrs(l.Name) {
+			g.log.Info("listening", "rule", l.Name, "kind", l.Zone, "hop", a.String())
+		}
+	}
 }
 
 func (g *gateway) run(wg *sync.WaitGroup, f func()) {
@@ -322,6 +308,7 @@ func (g *gateway) stop() {
 	g.work.Wait()
 	g.scanners.Load().Close()
 	g.cancelFace()
+	g.showMetrics(nil)
 	g.face.Wait()
 	if g.runner != nil {
 		g.runner.Close()
@@ -401,7 +388,7 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 	var scrubbed time.Time
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
-	certs := time.NewTicker(30 * time.Second) // a new file is in use within a minute
+	certs := time.NewTicker(10 * time.Second) // a new file is in use within a minute
 	defer certs.Stop()
 	for {
 		if time.Since(scrubbed) >= scrubEvery {
@@ -427,7 +414,7 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 			case <-ctx.Done():
 				return
 			case <-certs.C:
-				g.renewCertificates()
+				g.renewCertificates(time.Now())
 			case <-t.C:
 				again = false
 			}
@@ -457,7 +444,7 @@ func (g *gateway) openFiles(l smtpd.Limits) smtpd.Limits {
 // disk is the size of the disk that the data directory is on.
 func (g *gateway) disk() (int64, error) {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(g.config.DataDir, &fs); err != nil {
+	if err := unix.Statfs(g.current.Load().config.DataDir, &fs); err != nil {
 		return 0, fmt.Errorf("statfs: %w", err)
 	}
 	return int64(fs.Blocks) * fs.Bsize, nil
@@ -466,11 +453,11 @@ func (g *gateway) disk() (int64, error) {
 // trim keeps the originals of delivered mail within their share of the disk.
 func (g *gateway) trim(ctx context.Context, q *quarantine.Quarantine) (int, error) {
 	var fs unix.Statfs_t
-	if err := unix.Statfs(g.config.DataDir, &fs); err != nil {
+	if err := unix.Statfs(g.current.Load().config.DataDir, &fs); err != nil {
 		return 0, fmt.Errorf("statfs: %w", err)
 	}
 	disk := int64(fs.Blocks) * fs.Bsize
-	share := disk / 100 * int64(g.config.Originals.MaxDisk)
+	share := disk / 100 * int64(g.current.Load().config.Originals.MaxDisk)
 	// While less than that is in use on the whole disk, nothing can be over it,
 	// and the journal need not be added up.
 	if disk-int64(fs.Bfree)*fs.Bsize <= share {
@@ -491,43 +478,4 @@ func (g *gateway) retry(ctx context.Context, t envelope.TenantID, id envelope.ID
 		Update: func(e *spool.Entry) { e.Due = now },
 		Events: []audit.Event{{Time: now, Tenant: string(e.Envelope.Tenant), Actor: by, Act: "retried", ID: string(id)}},
 	})
-}
-
-func (g *gateway) serveMetrics(ctx context.Context, addr string) error {
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
-	}
-	g.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sekisho_connections", Help: "SMTP connections open now."},
-		func() float64 { return float64(g.server.Connections()) }), &entries{store: g.store}, &scannerHealth{g.scanners.Load})
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if g.confined != nil {
-			http.Error(w, "isolation self-test failed", http.StatusServiceUnavailable)
-			return
-		}
-		if err := g.spool.Nearly(r.Context()); err != nil {
-			http.Error(w, "disk nearly full", http.StatusServiceUnavailable)
-			return
-		}
-		if _, _, err := g.store.Count(r.Context()); err != nil {
-			http.Error(w, "store does not answer", http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute}
-	g.log.Info("listening", "rule", "metrics", "hop", l.Addr().String())
-	g.run(&g.face, func() {
-		if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			g.broken <- fmt.Errorf("metrics: %w", err)
-		}
-	})
-	g.run(&g.face, func() {
-		<-ctx.Done()
-		_ = s.Close()
-	})
-	return nil
 }

@@ -126,12 +126,13 @@ func (s *site) end(sig os.Signal) error {
 
 // listening is the address of a listener.
 func (s *site) listening(name string) string {
+	at := ""
 	for _, l := range s.log.events("listening") {
 		if l["rule"] == name {
-			return fmt.Sprint(l["hop"])
+			at = fmt.Sprint(l["hop"]) // after a reload the last one counts
 		}
 	}
-	return ""
+	return at
 }
 
 // metric reads one figure, "" if there is none yet. name may have labels.

@@ -66,7 +66,7 @@ func poisonous(data, bin string) error {
 	p := &pipeline.Pipeline{
 		Spool: s.Spool, Examiner: &deadly{worker.Runner{Binary: filepath.Join(bin, "sekisho-sanitizer"), Profile: sandbox.Worker()}},
 		Rules: func() *policy.Rules { return rules }, Table: func() *routing.Table { return table },
-		Hostname: "mx.town.example.lg.jp", Retention: time.Hour, Originals: time.Hour, Log: s.Spool.Log, Now: time.Now, Workers: 2,
+		Hostname: "mx.town.example.lg.jp", Retention: hour, Originals: hour, Log: s.Spool.Log, Now: time.Now, Workers: 2,
 	}
 	done := make(chan struct{})
 	go func() { p.Run(ctx); close(done) }()
@@ -161,3 +161,5 @@ func TestMessageThatKillsTheGatewayIsHeld(t *testing.T) {
 	}
 	t.Logf(`{"test":"poison","messages":9,"deaths":%d,"queued":%d,"held":1}`, deaths, queued)
 }
+
+func hour() time.Duration { return time.Hour }
