@@ -212,7 +212,7 @@ var kinds = map[Kind]KindFacts{
 	KindXLTX:    {ClassOffice, ".xltx", "application/vnd.openxmlformats-officedocument.spreadsheetml.template", "Excel テンプレート", "Excel template"},
 	KindXLTM:    {ClassOffice, ".xltm", "application/vnd.ms-excel.template.macroEnabled.12", "マクロ付き Excel テンプレート", "Excel template with macros"},
 	KindXLAM:    {ClassExecutable, ".xlam", "application/vnd.ms-excel.addin.macroEnabled.12", "Excel アドイン", "Excel add-in"},
-	KindXLSB:    {ClassUnknown, ".xlsb", "application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel バイナリブック", "binary Excel workbook"},
+	KindXLSB:    {ClassOffice, ".xlsb", "application/vnd.ms-excel.sheet.binary.macroEnabled.12", "Excel バイナリブック", "binary Excel workbook"},
 	KindPPTX:    {ClassOffice, ".pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", "PowerPoint プレゼンテーション", "PowerPoint presentation"},
 	KindPPTM:    {ClassOffice, ".pptm", "application/vnd.ms-powerpoint.presentation.macroEnabled.12", "マクロ付き PowerPoint", "PowerPoint presentation with macros"},
 	KindPPSX:    {ClassOffice, ".ppsx", "application/vnd.openxmlformats-officedocument.presentationml.slideshow", "PowerPoint スライドショー", "PowerPoint slide show"},
@@ -225,7 +225,7 @@ var kinds = map[Kind]KindFacts{
 	KindXPS:     {ClassUnknown, ".xps", "application/vnd.ms-xpsdocument", "XPS 文書", "XPS document"},
 	KindFlatOPC: {ClassUnknown, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},
 	KindWordML:  {ClassUnknown, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
-	KindODF:     {ClassUnknown, ".odf", "application/vnd.oasis.opendocument", "OpenDocument 文書", "OpenDocument file"},
+	KindODF:     {ClassOffice, ".odf", "application/vnd.oasis.opendocument", "OpenDocument 文書", "OpenDocument file"},
 
 	KindDOC:    {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
 	KindXLS:    {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},

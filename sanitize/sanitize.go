@@ -134,6 +134,7 @@ type Sanitizer interface {
 var (
 	ErrMalformed   = errors.New("malformed")
 	ErrAmbiguous   = errors.New("ambiguous")
+	ErrContainer   = fmt.Errorf("container %w", ErrMalformed) // malformed below what the format itself says
 	ErrLimit       = errors.New("over a limit")
 	ErrEncrypted   = errors.New("encrypted")
 	ErrUnsupported = errors.New("no sanitizer for this kind")
@@ -178,6 +179,12 @@ func (d *Digest) UnmarshalText(b []byte) error {
 	return err
 }
 
+// Tried is a step of the ladder that did not succeed, and why.
+type Tried struct {
+	Mode Mode   `json:"mode"`
+	Why  string `json:"why"`
+}
+
 // Part is what the report says of one attachment, body part or file.
 type Part struct {
 	Path     string    `json:"path"`
@@ -190,6 +197,7 @@ type Part struct {
 	Inside   []Kind    `json:"inside,omitempty"`  // dangerous kinds detection saw in a container
 	InText   bool      `json:"in_text,omitempty"` // it was written into a text, and is no part of the mail
 	Mode     Mode      `json:"mode,omitempty"`
+	Tried    []Tried   `json:"tried,omitempty"` // steps of the ladder that did not make it
 	Outcome  Outcome   `json:"outcome"`
 	Fate     Fate      `json:"fate"`
 	Size     int64     `json:"size"`

@@ -3,6 +3,7 @@ package sanitize
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -22,6 +23,10 @@ type Session struct {
 	Options *Options
 	Detect  func(Object) (Detection, error)
 	Table   map[Kind]Sanitizer // filled by sanitize/all, a literal table
+
+	// Ladder has the steps after Rebuild, which is Table's: what makes another,
+	// harmless form of a kind.
+	Ladder map[Mode]map[Kind]Sanitizer
 
 	// Tools runs an external program for Convert; nil: there are none.
 	Tools func(ctx context.Context, c ToolCall, in io.Reader, out io.Writer) error
@@ -262,35 +267,132 @@ func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer)
 	if s.Options.KeepAll {
 		return Result{}, fmt.Errorf("second run: %w", ErrWithheld)
 	}
-	sanitizer, ok := s.Table[d.Kind]
 	switch {
 	case p.Class == ClassExecutable:
 		return Result{}, ErrWithheld
 	case p.Class == ClassEncrypted:
 		return Result{}, ErrEncrypted
-	case !ok:
+	case !s.treats(d.Kind):
 		return Result{}, ErrUnsupported
-	case !s.Options.Rule(p.Class).Allows(Rebuild):
-		return Result{}, ErrWithheld
 	}
-	w := &digestWriter{w: out, h: sha256.New()}
-	s.hosts = append(s.hosts, d.Kind)
-	res, err := sanitizer.Sanitize(ctx, s, in, w)
-	s.hosts = s.hosts[:len(s.hosts)-1]
-	if err != nil {
-		return Result{}, err
-	}
-	if res.Outcome != Clean && res.Outcome != Disarmed {
-		return Result{}, fmt.Errorf("sanitizer of %s gave no answer: %w", d.Kind, ErrUnsupported)
-	}
-	for _, f := range s.found[len(s.found)-1] {
-		if f.Changed() {
-			res.Outcome = Disarmed
+	return s.descend(ctx, p, in, out)
+}
+
+// treats reports whether any step of the ladder is there for a kind.
+func (s *Session) treats(k Kind) bool {
+	for m := Rebuild; m <= Text; m++ {
+		if s.step(m, k) != nil {
+			return true
 		}
 	}
-	w.h.Sum(p.Out[:0])
-	p.OutKind, p.Mode, p.Outcome, p.Fate = res.Kind, res.Mode, res.Outcome, Delivered
-	return res, nil
+	return false
+}
+
+// step is what does a step for a kind, nil if nothing does.
+func (s *Session) step(m Mode, k Kind) Sanitizer {
+	if m == Rebuild {
+		return s.Table[k]
+	}
+	return s.Ladder[m][k]
+}
+
+// descend goes down the ladder: of the steps that the profile allows, the first
+// that succeeds. What one says of the file when it fails (that two readers
+// could see two files, that its container is broken, that it costs too much) is
+// no reason to show it to a lesser parser; then there are no further steps.
+func (s *Session) descend(ctx context.Context, p *Part, in Object, out io.Writer) (Result, error) {
+	parts, waiting, top := len(s.parts), len(s.beside), len(s.found)-1
+	told := len(s.found[top])
+	var first error
+	dirty := false
+	for _, m := range s.Options.Rule(p.Class).Steps {
+		sanitizer := s.step(m, in.Kind)
+		if sanitizer == nil {
+			if s.Ladder[Convert][in.Kind] != nil || s.Ladder[Text][in.Kind] != nil {
+				p.Tried = append(p.Tried, Tried{m, "not built for this kind"})
+			}
+			continue
+		}
+		if dirty {
+			r, ok := out.(interface{ Reset() })
+			if !ok {
+				break // what is there cannot be taken back
+			}
+			r.Reset()
+		}
+		w := &digestWriter{w: out, h: sha256.New()}
+		s.hosts = append(s.hosts, in.Kind)
+		res, err := sanitizer.Sanitize(ctx, s, in, w)
+		s.hosts = s.hosts[:len(s.hosts)-1]
+		if err == nil && res.Outcome != Clean && res.Outcome != Disarmed {
+			err = fmt.Errorf("sanitizer of %s gave no answer: %w", in.Kind, ErrUnsupported)
+		}
+		if err != nil {
+			dirty = dirty || w.n > 0
+			p.Tried = append(p.Tried, Tried{m, bounded(err.Error(), 200)})
+			if first == nil {
+				first = err
+			}
+			if final(err) || ctx.Err() != nil {
+				break
+			}
+			s.parts, s.beside, s.found[top] = s.parts[:parts], s.beside[:waiting], s.found[top][:told]
+			continue
+		}
+		for _, f := range s.found[top] {
+			if f.Changed() {
+				res.Outcome = Disarmed
+			}
+		}
+		if m != Rebuild {
+			// Another form is not the same file, whatever was in it.
+			res.Outcome, res.Mode = Disarmed, m
+		}
+		w.h.Sum(p.Out[:0])
+		p.OutKind, p.Mode, p.Outcome, p.Fate = res.Kind, res.Mode, res.Outcome, Delivered
+		return res, nil
+	}
+	if len(p.Tried) == 1 {
+		p.Tried = nil // it is the error of the part
+	}
+	if first == nil {
+		first = ErrWithheld
+	}
+	return Result{}, first
+}
+
+// final reports whether an error ends the ladder.
+func final(err error) bool {
+	for _, e := range []error{ErrAmbiguous, ErrLimit, ErrContainer, ErrEncrypted, ErrWithheld} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// Instead has what a tool made of the object being treated treated in its
+// place, as kind k: no part of its own, no level deeper, but detected like
+// anything that strangers sent. KindText is not detected: text is written anew
+// whatever it looks like.
+func (s *Session) Instead(ctx context.Context, in Object, k Kind, out io.Writer) (Result, error) {
+	if k != KindText {
+		d, err := s.Detect(in)
+		if err != nil {
+			return Result{}, fmt.Errorf("detect: %w", err)
+		}
+		if d.Kind != k {
+			return Result{}, fmt.Errorf("it wrote %s, not %s: %w", d.Kind, k, ErrTool)
+		}
+	}
+	sanitizer, ok := s.Table[k]
+	if !ok {
+		return Result{}, ErrUnsupported
+	}
+	in.Kind = k
+	s.hosts = append(s.hosts, k)
+	defer func() { s.hosts = s.hosts[:len(s.hosts)-1] }()
+	return sanitizer.Sanitize(ctx, s, in, out)
 }
 
 // Deeper counts one level of containers for an object that is not treated by
@@ -330,10 +432,12 @@ func (s *Session) Report(engine string) *Report {
 type digestWriter struct {
 	w io.Writer
 	h hash.Hash
+	n int64
 }
 
 func (d *digestWriter) Write(p []byte) (int, error) {
 	n, err := d.w.Write(p)
+	d.n += int64(n)
 	d.h.Write(p[:n])
 	return n, err
 }

@@ -64,7 +64,8 @@ func run() (err error) {
 	if err != nil {
 		return fmt.Errorf("size of input: %w", err)
 	}
-	out := &counted{w: os.NewFile(sanitize.FDOutput, "output"), sum: sha256.New(), most: o.Limits.OutputBytes}
+	file := os.NewFile(sanitize.FDOutput, "output")
+	out := &counted{w: file, file: file, sum: sha256.New(), most: o.Limits.OutputBytes}
 	tools := sanitize.ToolClient{Socket: os.NewFile(sanitize.FDTools, "tools")}
 	rep, runErr := all.RunWith(context.Background(), &o, tools.Run, in, size, out)
 	reply := sanitize.Reply{Report: *rep, Size: out.n}
@@ -130,9 +131,27 @@ type counted struct {
 	}
 	n    int64
 	most int64
+
+	file *os.File // of a process of its own: can be begun anew
+	err  error
+}
+
+// Reset begins the output anew, for the next step of the ladder.
+func (c *counted) Reset() {
+	if c.file == nil {
+		c.err = errors.New("the output cannot be begun anew")
+		return
+	}
+	if c.err = c.file.Truncate(0); c.err == nil {
+		_, c.err = c.file.Seek(0, io.SeekStart)
+	}
+	c.n, c.sum = 0, sha256.New()
 }
 
 func (c *counted) Write(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
 	if c.n+int64(len(p)) > c.most {
 		return 0, fmt.Errorf("output of more than %d octets: %w", c.most, sanitize.ErrLimit)
 	}

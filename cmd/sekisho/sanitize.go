@@ -105,6 +105,8 @@ func someFiles(u *ui) cobra.PositionalArgs {
 // else is refused. auto walks the ladder; another mode is that step alone.
 func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 	step := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+	// What has further steps: the whole ladder, or one of it alone.
+	documents := []sanitize.Class{sanitize.ClassOffice, sanitize.ClassLegacyOffice, sanitize.ClassPDF}
 	rules := map[sanitize.Class]sanitize.Rule{}
 	rebuilt := []sanitize.Class{sanitize.ClassText, sanitize.ClassCSV, sanitize.ClassImage, sanitize.ClassOffice, sanitize.ClassMessage,
 		sanitize.ClassCalendar, sanitize.ClassPDF, sanitize.ClassLegacyOffice, sanitize.ClassArchive}
@@ -113,14 +115,24 @@ func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 		for _, c := range append(rebuilt, sanitize.ClassHTML) {
 			rules[c] = step
 		}
+		for _, c := range documents {
+			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild, sanitize.Convert, sanitize.Flatten, sanitize.Text}}
+		}
 	case "rebuild", "strip":
 		for _, c := range rebuilt {
 			rules[c] = step
 		}
 	case "text":
 		rules[sanitize.ClassHTML], rules[sanitize.ClassText] = step, step
-	case "convert", "flatten":
-		return nil, u.usage("--mode %s はまだありません。auto、rebuild、text が使えます", "--mode %s is not built yet; use auto, rebuild or text", mode)
+		for _, c := range documents {
+			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Text}}
+		}
+	case "convert":
+		for _, c := range documents {
+			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Convert}}
+		}
+	case "flatten":
+		return nil, u.usage("--mode %s はまだありません。auto、rebuild、convert、text が使えます", "--mode %s is not built yet; use auto, rebuild, convert or text", mode)
 	default:
 		return nil, u.usage("--mode %q は使えません。auto、rebuild、convert、flatten、text のいずれかです", "--mode %q: want auto, rebuild, convert, flatten or text", mode)
 	}

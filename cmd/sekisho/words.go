@@ -200,6 +200,9 @@ var findings = map[string]text{
 	"archive.junk":   {"ファイル管理用の付加ファイル", "files of a file manager"},
 	"archive.member": {"不正な名前または種類の中身", "members with an illegal name or type"},
 
+	"convert.macro":  {"マクロ", "macros"},
+	"convert.object": {"埋め込みオブジェクト", "embedded objects"},
+
 	"csv.formula": {"数式になりうるセル", "cells that could act as formulas"},
 
 	"detect.malformed":     {"壊れた構造", "broken structure"},

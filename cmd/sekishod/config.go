@@ -125,6 +125,7 @@ type profileConfig struct {
 	CSV         string   `mapstructure:"csv"`
 	Calendar    steps    `mapstructure:"calendar"`
 	Archive     steps    `mapstructure:"archive"`
+	Legacy      steps    `mapstructure:"legacy_office"`
 	Executable  steps    `mapstructure:"executable"`
 	Encrypted   steps    `mapstructure:"encrypted"`
 	Unknown     steps    `mapstructure:"unknown"`
@@ -157,12 +158,6 @@ type (
 	percent  int           // 40%
 	steps    []string      // rebuild, or [rebuild, hold]
 )
-
-// notYet are keys of the contract whose part is not built. They are refused
-// with a sentence of their own instead of "unknown key".
-var notYet = map[string]string{
-	"profiles.legacy_office": "doc, xls and ppt are kept back with a notice until they can be treated; take this line out",
-}
 
 func defaults() *config {
 	c := &config{DataDir: "/var/lib/sekisho", MaxMessageSize: 20 << 20}
@@ -299,9 +294,6 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 			f.lines[key] = k.Line
 			ft, ok := fields[k.Value]
 			if !ok {
-				if why, ok := notYet[regexp.MustCompile(`\[\d+\]`).ReplaceAllString(key, "")]; ok {
-					return f.errorf(key, "%s", why)
-				}
 				return f.errorf(key, "unknown key%s", suggest(k.Value, names))
 			}
 			if seen[k.Value] {
@@ -658,8 +650,9 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			first   string   // default
 			allowed []string // of single words; a list may have rebuild or text, and hold
 		}{
-			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "hold", "remove"}},
-			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "hold", "remove"}},
+			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "convert", "text", "hold", "remove"}},
+			{"legacy_office", sanitize.ClassLegacyOffice, p.Legacy, "rebuild", []string{"rebuild", "convert", "text", "hold", "remove"}},
+			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "text", "hold", "remove"}},
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
@@ -672,7 +665,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			if len(k.got) == 0 {
 				k.got = steps{k.first}
 			}
-			rule, err := ladder(k.got, k.allowed)
+			rule, err := ladder(k.got, k.allowed, k.class)
 			if err != nil {
 				return nil, f.errorf(at+"."+k.key, "%v", err)
 			}
@@ -681,11 +674,6 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 				rule.Steps = []sanitize.Mode{sanitize.Rebuild, sanitize.Text}
 			}
 			out.Rules[k.class] = rule
-		}
-		// Classes without a key of their own follow `unknown` in what happens
-		// to them: removed where the profile removes what is not known.
-		for _, cl := range []sanitize.Class{sanitize.ClassLegacyOffice} {
-			out.Rules[cl] = sanitize.Rule{}
 		}
 		switch p.Body {
 		case "", "text":
@@ -767,8 +755,10 @@ func (f *configFile) wording(name string) (notice.Wording, error) {
 
 // ladder reads the steps of a class. A word names the first step; a list names
 // exactly the steps allowed; remove and hold stand alone (hold may end a list).
-func ladder(got steps, allowed []string) (sanitize.Rule, error) {
+func ladder(got steps, allowed []string, c sanitize.Class) (sanitize.Rule, error) {
 	var r sanitize.Rule
+	// Where there is more than one step, each has its own name.
+	several := c == sanitize.ClassOffice || c == sanitize.ClassLegacyOffice || c == sanitize.ClassPDF
 	for i, w := range got {
 		if w == "strip" {
 			w = "rebuild" // the accepted old name
@@ -778,6 +768,19 @@ func ladder(got steps, allowed []string) (sanitize.Rule, error) {
 				return r, fmt.Errorf("%s is not built for this class; allowed here: %s", w, strings.Join(allowed, ", "))
 			}
 			return r, fmt.Errorf("unknown step %q%s", w, suggest(w, allowed))
+		}
+		if m := step(w); several && m != 0 {
+			switch {
+			case len(got) == 1:
+				for ; m <= sanitize.Text; m++ {
+					r.Steps = append(r.Steps, m)
+				}
+			case len(r.Steps) > 0 && r.Steps[len(r.Steps)-1] >= m:
+				return r, fmt.Errorf("%s stands out of its order: rebuild, convert, flatten, text, hold", w)
+			default:
+				r.Steps = append(r.Steps, m)
+			}
+			continue
 		}
 		switch w {
 		case "rebuild", "text":
@@ -796,6 +799,16 @@ func ladder(got steps, allowed []string) (sanitize.Rule, error) {
 		}
 	}
 	return r, nil
+}
+
+// step is the step of the ladder that a word names; zero if it names none.
+func step(w string) sanitize.Mode {
+	for m := sanitize.Rebuild; m <= sanitize.Text; m++ {
+		if m.String() == w {
+			return m
+		}
+	}
+	return 0
 }
 
 func (c *config) directory(f *configFile) (*tenant.Directory, error) {

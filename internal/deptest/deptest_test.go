@@ -55,7 +55,7 @@ var rows = []struct {
 		"internal/atomicfile", "internal/version", "internal/sandbox", "internal/limit", "internal/pdf"}},
 	{1, []string{"envelope", "sanitize", "internal/notice", "internal/blob", "admin/client"}},
 	{2, []string{"policy", "routing", "tenant", "senderauth", "scan", "internal/dsn", "internal/blob/dir", "sanitize/worker", "sanitize/detect", "sanitize/verify",
-		"sanitize/message", "sanitize/ooxml", "sanitize/html", "sanitize/image", "sanitize/text", "sanitize/calendar", "sanitize/outlook", "sanitize/archive", "sanitize/pdf"}},
+		"sanitize/message", "sanitize/ooxml", "sanitize/html", "sanitize/image", "sanitize/text", "sanitize/calendar", "sanitize/outlook", "sanitize/archive", "sanitize/convert", "sanitize/pdf"}},
 	{3, []string{"spool", "sanitize/all"}},
 	{4, []string{"smtpd", "pipeline", "delivery", "quarantine"}},
 	{5, []string{"admin"}},
@@ -105,7 +105,7 @@ func TestPackagesImportOnlyFromBelow(t *testing.T) {
 // TestWhatMayNotBeLinked is the isolation boundary as a fact of the build.
 func TestWhatMayNotBeLinked(t *testing.T) {
 	parsers := []string{"sekisho/sanitize/pdf", "sekisho/internal/pdf", "sekisho/sanitize/message", "sekisho/sanitize/ooxml", "sekisho/sanitize/html", "sekisho/sanitize/image",
-		"sekisho/sanitize/text", "sekisho/sanitize/calendar", "sekisho/sanitize/outlook", "sekisho/sanitize/archive", "sekisho/sanitize/detect", "sekisho/sanitize/verify", "sekisho/sanitize/all", "sekisho/internal/zipstrict",
+		"sekisho/sanitize/text", "sekisho/sanitize/calendar", "sekisho/sanitize/outlook", "sekisho/sanitize/archive", "sekisho/sanitize/convert", "sekisho/sanitize/detect", "sekisho/sanitize/verify", "sekisho/sanitize/all", "sekisho/internal/zipstrict",
 		"github.com/richardlehane/mscfb", "golang.org/x/net/html", "archive/zip", "image/png", "image/jpeg",
 		"golang.org/x/image/tiff"}
 	for _, c := range []struct {

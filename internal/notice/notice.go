@@ -80,7 +80,19 @@ type Treated struct {
 	KindJA, KindEN string // what it is, said when it has no name; "" for the text of the mail
 	Counts         []Count
 	Withheld       []Kept // files inside it that did not go on
+	Form           Form   // it has another form than it had
+	NewJA, NewEN   string // what it is now
 }
+
+// Form is how a file came to be another than it was.
+type Form string
+
+// The forms. The empty one is the file's own.
+const (
+	Converted Form = "converted" // by another program, then rebuilt
+	Pages     Form = "pages"     // pictures of its pages
+	WordsOnly Form = "words"     // its words alone
+)
 
 // Withheld words the text that stands in the place of a part.
 func (w Words) Withheld(k Kept) string {
@@ -169,8 +181,26 @@ func (f Treated) title(w Words, l Language) string {
 	}
 }
 
+// form says how the file got another form, "" when it did not.
+func (f Treated) form(w Words, l Language) string {
+	was, is := f.KindJA, f.NewJA
+	if l == English {
+		was, is = f.KindEN, f.NewEN
+	}
+	switch f.Form {
+	case Converted, Pages, WordsOnly:
+		facts := map[string]string{"kind": orElse(Name(was), w.text(l, "no-kind")), "new": orElse(Name(is), w.text(l, "no-kind"))}
+		return strings.TrimSuffix(fill(w.text(l, "form-"+string(f.Form)), facts), "\n")
+	default:
+		return ""
+	}
+}
+
 func (f Treated) sentences(w Words, l Language) []string {
 	var out []string
+	if s := f.form(w, l); s != "" {
+		out = append(out, s)
+	}
 	for _, c := range f.Counts {
 		name := "change " + c.Rule
 		if _, ok := sentences[c.Rule]; !ok {

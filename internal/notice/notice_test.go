@@ -141,7 +141,7 @@ func TestEveryHoldIsWordedInBothLanguages(t *testing.T) {
 // that one of them can put into a report has words here, and no words stand
 // here for a code that nobody uses.
 func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
-	literal := regexp.MustCompile(`"((?:archive|outlook|pdf|ooxml|image|detect|text|html|svg|mime|csv|name|calendar|vcard|message|limit|header)\.[a-z0-9-]+)"`)
+	literal := regexp.MustCompile(`"((?:archive|convert|outlook|pdf|ooxml|image|detect|text|html|svg|mime|csv|name|calendar|vcard|message|limit|header)\.[a-z0-9-]+)"`)
 	used := map[string]bool{}
 	for _, dir := range []string{"../../sanitize", "../header"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -199,6 +199,9 @@ func everything(w Words) string {
 		inside.Withheld = append(inside.Withheld, Kept{Name: "b.exe", ID: "0abc", Expires: k.Expires, Removed: i%2 == 0})
 	}
 	b.WriteString(w.Disarmed([]Treated{inside}, ""))
+	for _, form := range []Form{Converted, Pages, WordsOnly} {
+		b.WriteString(w.Disarmed([]Treated{{Name: "a.xls", OutName: "a.xlsx", KindJA: "Excel 97-2003 ブック", KindEN: "Excel 97-2003 workbook", NewJA: "Excel ブック", NewEN: "Excel workbook", Form: form}}, ""))
+	}
 	b.WriteString(w.Released("件名", "0abc") + w.Released("", ""))
 	lines := strings.Split(b.String(), "\n")
 	sort.Strings(lines)

@@ -105,6 +105,12 @@ var blocks = []struct {
 	{"no-kind", section{oneLine: true, ja: "不明な形式", en: "unknown", about: words{"形式の分からないファイル", "a file of no known kind"}}},
 	{"mail-text", section{oneLine: true, ja: "本文", en: "text of the mail", about: words{"メールの本文", "the text of the mail"}}},
 	{"renamed", section{oneLine: true, ja: "形式を変更", en: "format changed", about: words{"形式だけが変わったとき", "when only the format changed"}}},
+	{"form-converted", section{may: []string{"kind", "new"}, must: []string{"new"}, oneLine: true, ja: "{kind}を{new}に変換", en: "{kind} converted to {new}",
+		about: words{"別の形式に変換したとき", "when it was converted"}}},
+	{"form-pages", section{may: []string{"kind"}, oneLine: true, ja: "{kind}をページの画像に変換", en: "{kind} turned into pictures of its pages",
+		about: words{"ページの画像にしたとき", "when pages became pictures"}}},
+	{"form-words", section{may: []string{"kind"}, oneLine: true, ja: "{kind}から文字だけを取り出し", en: "only the words of the {kind}",
+		about: words{"文字だけを取り出したとき", "when only the words are left"}}},
 	{"other-change", section{may: []string{"n", "code"}, oneLine: true, ja: "危険となりうる要素 {n} 個を処理（{code}）", en: "{n} potentially dangerous item(s) treated ({code})",
 		about: words{"文のない所見コード", "a finding that has no words"}}},
 }

@@ -43,7 +43,10 @@ type words struct{ ja, en string }
 // sentence, and the test of this package lists those in use.
 var sentences = map[string]words{
 	"archive.member": {"不正な名前または種類の中身 %d 個を削除", "%d member(s) with an illegal name or type removed"},
-	"archive.junk":   {"管理用の付加ファイル %d 個を除外", "%d file(s) of a file manager left out"},
+	"convert.macro":  {"マクロ %d 個を除外", "%d macro(s) left behind"},
+	"convert.object": {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
+
+	"archive.junk": {"管理用の付加ファイル %d 個を除外", "%d file(s) of a file manager left out"},
 
 	"html.script":        {"スクリプト %d 個を削除", "%d script(s) removed"},
 	"html.event":         {"自動実行の指定 %d 個を削除", "%d event handler(s) removed"},

@@ -12,6 +12,7 @@ import (
 	"sekisho/sanitize"
 	"sekisho/sanitize/archive"
 	"sekisho/sanitize/calendar"
+	"sekisho/sanitize/convert"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/html"
 	"sekisho/sanitize/image"
@@ -65,6 +66,22 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 	}
 }
 
+// Ladder says what the steps after rebuilding are, for the kinds that have any.
+func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
+	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{}}
+	for kind, source := range map[sanitize.Kind]sanitize.Source{
+		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF,
+		sanitize.KindODF: 0, sanitize.KindXLSB: sanitize.FromXLSB,
+		sanitize.KindDOCX: sanitize.FromDOCX, sanitize.KindDOCM: sanitize.FromDOCX, sanitize.KindDOTX: sanitize.FromDOCX, sanitize.KindDOTM: sanitize.FromDOCX,
+		sanitize.KindXLSX: sanitize.FromXLSX, sanitize.KindXLSM: sanitize.FromXLSX, sanitize.KindXLTX: sanitize.FromXLSX, sanitize.KindXLTM: sanitize.FromXLSX,
+		sanitize.KindPPTX: sanitize.FromPPTX, sanitize.KindPPTM: sanitize.FromPPTX, sanitize.KindPPSX: sanitize.FromPPTX, sanitize.KindPPSM: sanitize.FromPPTX,
+		sanitize.KindPOTX: sanitize.FromPPTX, sanitize.KindPOTM: sanitize.FromPPTX,
+	} {
+		convertible[kind], readable[kind] = convert.Office{Source: source}, convert.Text{Source: source}
+	}
+	return map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer{sanitize.Convert: convertible, sanitize.Text: readable}
+}
+
 // Tools has the parent run an external tool.
 type Tools = func(ctx context.Context, c sanitize.ToolCall, in io.Reader, out io.Writer) error
 
@@ -78,7 +95,7 @@ func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, o
 // RunWith is Run with external tools to ask for; nil is none.
 func RunWith(ctx context.Context, o *sanitize.Options, tools Tools, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
 	s := sanitize.NewSession(o, size, detect.Detect, Table())
-	s.Tools = tools
+	s.Tools, s.Ladder = tools, Ladder()
 	err := run(ctx, o, s, in, size, out)
 	r := s.Report(version.Engine)
 	if err != nil {

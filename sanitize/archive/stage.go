@@ -33,6 +33,9 @@ func (g *stage) reset(most int64) {
 	g.begun, g.stored, g.crc, g.size, g.most = false, false, 0, 0, most
 }
 
+// Reset forgets what was written, for a second try at the same member.
+func (g *stage) Reset() { g.reset(g.most) }
+
 func (g *stage) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

@@ -95,6 +95,18 @@ func (w *work) tell(index int, o sanitize.Object) {
 	}
 	facts := host.Kind.Facts()
 	t.KindJA, t.KindEN = facts.JA, facts.EN
+	switch host.Mode {
+	case sanitize.Convert:
+		t.Form = notice.Converted
+	case sanitize.Flatten:
+		t.Form = notice.Pages
+	case sanitize.Text:
+		if host.Class != sanitize.ClassHTML { // whose words are all it had
+			t.Form = notice.WordsOnly
+		}
+	}
+	facts = host.OutKind.Facts()
+	t.NewJA, t.NewEN = facts.JA, facts.EN
 	w.treated = append(w.treated, t)
 }
 

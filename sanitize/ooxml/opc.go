@@ -118,8 +118,8 @@ func mapZIP(err error) error {
 		{zipstrict.ErrAmbiguous, sanitize.ErrAmbiguous},
 		{zipstrict.ErrLimit, sanitize.ErrLimit},
 		{zipstrict.ErrEncrypted, sanitize.ErrEncrypted},
-		{zipstrict.ErrMalformed, sanitize.ErrMalformed},
-		{zipstrict.ErrUnsupported, sanitize.ErrMalformed}, // no Office writes one
+		{zipstrict.ErrMalformed, sanitize.ErrContainer},
+		{zipstrict.ErrUnsupported, sanitize.ErrContainer}, // no Office writes one
 	} {
 		if errors.Is(err, m.from) {
 			return fmt.Errorf("%w: %w", err, m.to)

@@ -284,7 +284,7 @@ func checkReport(r *sanitize.Report) error {
 	}
 	for i := range r.Parts {
 		p := &r.Parts[i]
-		if !outcome(p.Outcome) || p.Fate > sanitize.Dropped || p.Mode > sanitize.Text {
+		if !outcome(p.Outcome) || p.Fate > sanitize.Dropped || p.Mode > sanitize.Text || len(p.Tried) > 4 {
 			return fmt.Errorf("part %d: outcome %d, fate %d, mode %d", i, p.Outcome, p.Fate, p.Mode)
 		}
 		// A class decides what is held: it follows from the kind, whatever the
