@@ -27,12 +27,15 @@ type Server struct {
 
 // New starts a server with the records of a zone text, in the form of RFC 1035,
 // 5. Names are taken to be absolute.
-func New(zone string) (*Server, error) {
+func New(zone string) (*Server, error) { return NewAt("127.0.0.1:0", zone) }
+
+// NewAt is New at an address, for programs that ask port 53 and no other.
+func NewAt(addr, zone string) (*Server, error) {
 	s := &Server{rrs: map[string][]dns.RR{}, fail: map[string]bool{}, asked: map[string]int{}}
 	if err := s.Add(zone); err != nil {
 		return nil, err
 	}
-	pc, l, err := listen()
+	pc, l, err := listen(addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
@@ -51,9 +54,9 @@ func New(zone string) (*Server, error) {
 
 // listen opens one port for both protocols. The other one's may be taken by
 // somebody else, so it tries several.
-func listen() (pc net.PacketConn, l net.Listener, err error) {
+func listen(addr string) (pc net.PacketConn, l net.Listener, err error) {
 	for range 20 {
-		if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		if l, err = net.Listen("tcp", addr); err != nil {
 			return nil, nil, err
 		}
 		if pc, err = net.ListenPacket("udp", l.Addr().String()); err == nil {
