@@ -9,7 +9,7 @@ import (
 func TestEveryCommandExplainsItselfInBothLanguages(t *testing.T) {
 	commands := everyCommand()
 	for _, want := range []string{"sanitize", "inspect", "quarantine list", "quarantine show", "quarantine release", "quarantine delete",
-		"queue list", "queue retry", "queue show", "queue fail", "quarantine export", "trace", "tenant list", "tenant show",
+		"queue list", "queue retry", "queue show", "queue fail", "quarantine export", "trace", "init", "config limits", "tenant list", "tenant show",
 		"recipients import", "recipients list", "recipients history", "recipients rollback", "recipients cancel", "recipients export", "route test", "config check", "account list", "account add", "account remove",
 		"audit list", "audit verify", "doctor", "version"} {
 		if !slices.ContainsFunc(commands, func(p []string) bool { return strings.Join(p, " ") == want }) {

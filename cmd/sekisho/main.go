@@ -110,7 +110,7 @@ func rootCommand(u *ui) *cobra.Command {
 		}, "012345",
 		sanitizeCommand(u), inspectCommand(u),
 		quarantineCommand(u, g), queueCommand(u, g), traceCommand(u, g), routeCommand(u, g), recipientsCommand(u, g), tenantCommand(u, g), accountCommand(u, g), auditCommand(u, g),
-		configCommand(u), doctorCommand(u, g), versionCommand(u))
+		configCommand(u), initCommand(u), doctorCommand(u, g), versionCommand(u))
 	root.CompletionOptions.DisableDefaultCmd = true
 	fs := root.PersistentFlags()
 	g.options = fs

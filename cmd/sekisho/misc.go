@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"os/exec"
 	"runtime"
 	"strings"
 
@@ -170,40 +168,19 @@ func configCommand(u *ui) *cobra.Command {
 			"起動時と同じ検査をします。誤りは FILE:行: キー: 内容 の形で表示します。",
 			"Makes the same checks as a start. What is wrong is said as FILE:LINE: key: what.",
 		}, "012", func(cmd *cobra.Command, args []string) error {
-			daemon, err := u.beside("sekishod")
+			said, refused, err := u.saidOf(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			// The daemon itself checks: there is one reader of the configuration,
-			// and what it says here is what it says at start.
-			var stderr bytes.Buffer
-			c := exec.CommandContext(cmd.Context(), daemon, "--config", args[0], "--check")
-			c.Stderr = &stderr
-			err = c.Run()
-			var said []string
-			for _, l := range strings.Split(stderr.String(), "\n") {
-				if l = strings.TrimSpace(strings.TrimPrefix(l, "sekishod: ")); l != "" {
-					said = append(said, l)
-				}
-			}
-			r := checked{File: args[0], OK: err == nil, Warnings: []string{}}
-			var exit *exec.ExitError
-			switch {
-			case cmd.Context().Err() != nil:
-				return cmd.Context().Err()
-			case errors.As(err, &exit) && exit.ExitCode() == exitUsage:
+			r := checked{File: args[0], OK: !refused, Warnings: []string{}}
+			if refused {
 				r.Error = strings.Join(said, "; ")
 				if u.json {
 					if err := u.object(r); err != nil {
 						return err
 					}
 				}
-				for _, l := range said {
-					u.say("%s", "%s", safe(u.complaint(l)))
-				}
-				return ended(exitUsage)
-			case err != nil:
-				return u.failure("%s を実行できません: %s", "%s does not run: %s", daemon, strings.Join(append(said, err.Error()), "; "))
+				return u.refusal(said)
 			}
 			for _, l := range said {
 				r.Warnings = append(r.Warnings, l)
@@ -230,7 +207,7 @@ func configCommand(u *ui) *cobra.Command {
 		})
 	notices.Args = exactly(u, 1, text{"言語（ja または en）", "a language, ja or en"})
 	example(notices, "sekisho config notices ja > /etc/sekisho/notices.ja.txt")
-	return group(u, "config", text{"設定を扱う", "the configuration"}, text{}, "02", check, notices)
+	return group(u, "config", text{"設定を扱う", "the configuration"}, text{}, "02", check, limitsCommand(u), notices)
 }
 
 func doctorCommand(u *ui, g *globals) *cobra.Command {
