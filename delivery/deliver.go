@@ -314,7 +314,7 @@ func (v *calling) hosts(ctx context.Context) {
 				return
 			}
 			tried++
-			c, t := d.connect(ctx, v.lane, v.to.hop, h)
+			c, t := d.connect(ctx, v.key, v.lane, v.to.hop, h)
 			if t != nil {
 				v.last = milder(v.last, t)
 				continue

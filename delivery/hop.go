@@ -128,7 +128,7 @@ func (d *Delivery) answers(ctx context.Context, hop routing.Hop) bool {
 			continue
 		}
 		for _, h := range hs {
-			if s, t := d.connect(ctx, l, hop, h); t == nil {
+			if s, t := d.connect(ctx, key, l, hop, h); t == nil {
 				s.quit()
 				return true
 			}
@@ -141,9 +141,9 @@ const (
 	// wakePage is how many rows are looked at in one go, and wakeAtOnce how many
 	// are made due: what waits in the window before another hop's mail is never
 	// more than that.
-	wakePage, wakeAtOnce = 500, 10
-	// wakePause is the time between two portions, which makes 200 messages a
-	// second: fifty thousand are out in four minutes, and two cores have half
+	wakePage, wakeAtOnce = 500, 5
+	// wakePause is the time between two portions, which makes 100 messages a
+	// second: fifty thousand are out in eight minutes, and two cores have most
 	// of their time left for the mail of the others.
 	wakePause = 50 * time.Millisecond
 )

@@ -153,7 +153,7 @@ func (ls *lanes) leave(key string, l *lane) {
 // forget drops a destination that nobody uses; inner users write to any number
 // of domains.
 func (ls *lanes) forget(key string, l *lane) {
-	if l.users == 0 && len(l.idle) == 0 && ls.m[key] == l {
+	if l.users == 0 && l.conns == 0 && ls.m[key] == l {
 		delete(ls.m, key)
 	}
 }
@@ -201,10 +201,11 @@ func (ls *lanes) reserve(ctx context.Context, l *lane) error {
 }
 
 // gone counts a connection out that was reserved.
-func (ls *lanes) gone(l *lane) {
+func (ls *lanes) gone(key string, l *lane) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l.conns--
+	ls.forget(key, l)
 }
 
 // keep puts a connection by for the next message, for a moment.

@@ -19,13 +19,16 @@ import (
 	"sekisho/spool"
 )
 
-// queueMany queues n small messages for one recipient, as fast as the journal
-// takes them.
+// queueMany queues n small messages for one recipient, 250 a second, which is
+// half of what two cores take in.
 func (w *world) queueMany(n int, network envelope.Network, to string) {
 	w.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for n > 0 {
+		<-tick.C
 		var es []spool.Entry
-		for range min(n, 500) {
+		for range min(n, 25) {
 			es = append(es, w.fresh(network, to))
 		}
 		n -= len(es)
@@ -85,7 +88,7 @@ func p95(took []time.Duration) time.Duration { return took[len(took)*95/100] }
 // nothing, and drains when it returns. SEKISHO_QUEUED sets their number; with
 // it the figures are judged as well, since only then is the machine alone.
 func TestADeadHopWithALongQueueCostsTheOthersNothing(t *testing.T) {
-	n, long := 1500, false
+	n, long := 500, false
 	if s := os.Getenv("SEKISHO_QUEUED"); s != "" {
 		var err error
 		if n, err = strconv.Atoi(s); err != nil {
@@ -166,8 +169,8 @@ func TestADeadHopWithALongQueueCostsTheOthersNothing(t *testing.T) {
 	}
 	// Under five milliseconds a clock tick is a multiple.
 	most := 2 * max(p95(alone), 5*time.Millisecond)
-	if p95(beside) > most || p95(drain) > most {
-		t.Errorf("the healthy hop's p95 was %v alone, %v beside the dead hop, %v while it drained", p95(alone), p95(beside), p95(drain))
+	if p95(flood) > most || p95(beside) > most || p95(drain) > most {
+		t.Errorf("the healthy hop's p95 was %v alone, %v while mail came for the dead hop, %v beside it, %v while it drained", p95(alone), p95(flood), p95(beside), p95(drain))
 	}
 	if rate := float64(n) / took.Seconds(); rate < 50 {
 		t.Errorf("drained at %.1f messages/s", rate)

@@ -97,7 +97,7 @@ func (e errTLSFailed) Error() string { return e.err.Error() }
 func (e errTLSFailed) Unwrap() error { return e.err }
 
 // connect opens a session with one host, with TLS as the hop wants it.
-func (d *Delivery) connect(ctx context.Context, l *lane, hop routing.Hop, h host) (*session, *trouble) {
+func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing.Hop, h host) (*session, *trouble) {
 	var want func(*tls.Config)
 	switch hop.TLS {
 	case "off":
@@ -109,10 +109,10 @@ func (d *Delivery) connect(ctx context.Context, l *lane, hop routing.Hop, h host
 		// "require", and anything we do not know.
 		want = func(c *tls.Config) { c.RootCAs = d.Roots }
 	}
-	s, err := d.dial(ctx, l, hop, h, want)
+	s, err := d.dial(ctx, key, l, hop, h, want)
 	var tlsErr errTLSFailed
 	if errors.As(err, &tlsErr) && opportunistic(hop) {
-		s, err = d.dial(ctx, l, hop, h, nil)
+		s, err = d.dial(ctx, key, l, hop, h, nil)
 	}
 	if err != nil {
 		return nil, d.connectTrouble(ctx, h, err)
@@ -122,7 +122,7 @@ func (d *Delivery) connect(ctx context.Context, l *lane, hop routing.Hop, h host
 
 func opportunistic(hop routing.Hop) bool { return hop.TLS == "" || hop.TLS == "opportunistic" }
 
-func (d *Delivery) dial(ctx context.Context, l *lane, hop routing.Hop, h host, want func(*tls.Config)) (_ *session, err error) {
+func (d *Delivery) dial(ctx context.Context, key string, l *lane, hop routing.Hop, h host, want func(*tls.Config)) (_ *session, err error) {
 	if err := d.lanes.reserve(ctx, l); err != nil {
 		return nil, err
 	}
@@ -130,12 +130,12 @@ func (d *Delivery) dial(ctx context.Context, l *lane, hop routing.Hop, h host, w
 	defer cancel()
 	raw, err := d.Dial(dctx, "tcp", h.addr)
 	if err != nil {
-		d.lanes.gone(l)
+		d.lanes.gone(key, l)
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	d.connections(hop, 1)
 	s := &session{conn: newConn(raw, d.Times), host: h, closed: func() {
-		d.lanes.gone(l)
+		d.lanes.gone(key, l)
 		d.connections(hop, -1)
 	}}
 	s.attach(ctx)
