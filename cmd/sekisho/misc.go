@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -11,6 +13,7 @@ import (
 	"sekisho/internal/notice"
 	"sekisho/internal/sandbox"
 	"sekisho/internal/version"
+	"sekisho/sanitize/worker"
 )
 
 func routeCommand(u *ui, g *globals) *cobra.Command {
@@ -281,7 +284,31 @@ func isolationChecks(cmd *cobra.Command, u *ui) []client.Check {
 	if err != nil {
 		return []client.Check{{Name: "isolation", Status: "fail", Detail: err.Error()}}
 	}
-	return isolationLines(findings)
+	return append(isolationLines(findings), toolLines((&worker.Tools{Launcher: bin}).Look(cmd.Context()))...)
+}
+
+// maxIndexAge is how old the list of packages may be before doctor warns: a
+// month and some days. Closed sites update more rarely, so it is a warning.
+const maxIndexAge = 35 * 24 * time.Hour
+
+// toolLines are the external programs: what is missing keeps files back and no
+// mail, so it is a warning.
+func toolLines(all []worker.Installed) []client.Check {
+	var cs []client.Check
+	for _, i := range all {
+		c := client.Check{Name: "tool: " + i.Name, Status: "pass", Detail: i.Version}
+		switch {
+		case errors.Is(i.Err, sandbox.ErrNoTool):
+			c.Status, c.Detail = "warn", "not installed: what needs it is kept back"
+		case i.Err != nil:
+			c.Status, c.Detail = "warn", i.Err.Error()
+		}
+		cs = append(cs, c)
+	}
+	if age, err := worker.IndexAge(time.Now()); err == nil && age > maxIndexAge {
+		cs = append(cs, client.Check{Name: "tool packages", Status: "warn", Detail: fmt.Sprintf("the list of packages is %d days old: apt-get update", int(age.Hours()/24))})
+	}
+	return cs
 }
 
 func versionCommand(u *ui) *cobra.Command {

@@ -360,7 +360,8 @@ func TestModesAreSteps(t *testing.T) {
 		status     int
 	}{
 		{"auto", "a.html", exitDone}, {"text", "a.html", exitDone}, {"rebuild", "a.html", exitRefused},
-		{"auto", "a.docx", exitDone}, {"rebuild", "a.docx", exitDone}, {"strip", "a.docx", exitDone}, {"text", "a.docx", exitRefused},
+		{"auto", "a.docx", exitDone}, {"rebuild", "a.docx", exitDone}, {"strip", "a.docx", exitDone},
+		{"convert", "a.docx", exitDone}, {"text", "a.docx", exitDone}, {"convert", "a.html", exitRefused},
 	} {
 		out := t.TempDir()
 		a := program(t, dir, "C", "sanitize", "--json", "--mode", c.mode, "--out", out, c.file)

@@ -193,7 +193,7 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("longer than %s", limit))
 	defer cancel()
 	begin := time.Now()
-	spent, err := t.start(ctx, prog, min(cpu, prog.cpu), in, w)
+	spent, _, err := t.start(ctx, prog, min(cpu, prog.cpu), in, w)
 	p.cpu += spent
 	if t.Ran != nil {
 		t.Ran(c.Tool, time.Since(begin), err)
@@ -213,8 +213,9 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	return a
 }
 
-// start runs the program to its end and says how much processor time it took.
-func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.File, w *pieces) (spent time.Duration, err error) {
+// start runs the program to its end and says how much processor time it took,
+// and the beginning of what it complained.
+func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.File, w *pieces) (spent time.Duration, said string, err error) {
 	path := prog.path
 	if p, ok := t.Programs[prog.name]; ok {
 		path = p
@@ -222,24 +223,24 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	// Of its own, so that the program can do nothing to ours.
 	input, err := reopen(in, os.O_RDONLY)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer input.Close()
 	var output, stream *os.File
 	if prog.stream {
 		if stream, output, err = os.Pipe(); err != nil {
-			return 0, fmt.Errorf("pipe: %w", err)
+			return 0, "", fmt.Errorf("pipe: %w", err)
 		}
 		defer stream.Close()
 	} else if output, err = Memory("tool output"); err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	defer output.Close()
-	said, complaint, err := os.Pipe()
+	heard, complaint, err := os.Pipe()
 	if err != nil {
-		return 0, fmt.Errorf("pipe: %w", err)
+		return 0, "", fmt.Errorf("pipe: %w", err)
 	}
-	defer said.Close()
+	defer heard.Close()
 	x := sandbox.Tool{
 		Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, Input: input, In: prog.in, Output: output, Out: prog.out,
 		Complaint: complaint, Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
@@ -249,14 +250,14 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	process, err := x.Start(ctx)
 	complaint.Close()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	var text bytes.Buffer
 	done := make(chan struct{}, 1)
 	go func() {
-		_, _ = io.Copy(&text, io.LimitReader(said, 4<<10))
+		_, _ = io.Copy(&text, io.LimitReader(heard, 4<<10))
 		// A program that floods it is not to wait for us.
-		_, _ = io.Copy(io.Discard, said)
+		_, _ = io.Copy(io.Discard, heard)
 		done <- struct{}{}
 	}()
 	if prog.stream {
@@ -270,7 +271,7 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	<-done
 	spent = state.User + state.System
 	if err != nil {
-		return spent, err
+		return spent, text.String(), err
 	}
 	exit, err := state.ToolErr()
 	if cause := context.Cause(ctx); cause != nil {
@@ -278,17 +279,17 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	}
 	switch {
 	case err != nil:
-		return spent, fmt.Errorf("%w%s", err, printable(text.String()))
+		return spent, "", fmt.Errorf("%w%s", err, printable(text.String()))
 	case w.err != nil:
-		return spent, w.err
+		return spent, "", w.err
 	case !slices.Contains(prog.exits, exit):
-		return spent, fmt.Errorf("exit status %d%s", exit, printable(text.String()))
+		return spent, "", fmt.Errorf("exit status %d%s", exit, printable(text.String()))
 	case prog.stream || prog.silent:
-		return spent, nil
+		return spent, text.String(), nil
 	}
 	// All of it is dead: what is copied is what will be read.
 	_, err = io.Copy(w, io.NewSectionReader(output, 0, prog.output+1))
-	return spent, err
+	return spent, text.String(), err
 }
 
 // pieces sends an output to the worker in pieces, and no more than was fixed

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"sekisho/internal/corpus"
+	"sekisho/internal/sandbox"
 	"sekisho/sanitize"
 )
 
@@ -457,5 +458,34 @@ func BenchmarkToolStart(b *testing.B) {
 		if err := end(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestToolsSayWhatTheyAre(t *testing.T) {
+	missing := (&Tools{Launcher: real, Programs: map[string]string{"qpdf": "/usr/bin/no-such-program", "pdftoppm": "/bin/false"}}).Look(t.Context())
+	for _, i := range missing {
+		switch {
+		case i.Name == "qpdf" && !errors.Is(i.Err, sandbox.ErrNoTool):
+			t.Errorf("%+v", i)
+		case i.Name == "pdftoppm" && i.Err == nil:
+			t.Errorf("%+v", i)
+		case i.Name == "libreoffice" && i.Err == nil && !strings.HasPrefix(i.Version, "LibreOffice "):
+			t.Errorf("%+v", i)
+		}
+	}
+	dir := t.TempDir()
+	if _, err := indexAge(dir, time.Now()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no list: %v", err)
+	}
+	list := filepath.Join(dir, "deb_Packages")
+	if err := os.WriteFile(list, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	if err := os.Chtimes(list, now, now.Add(-40*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if age, err := indexAge(dir, now); err != nil || age.Round(time.Hour) != 40*24*time.Hour {
+		t.Errorf("%s, %v", age, err)
 	}
 }

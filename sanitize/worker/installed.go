@@ -1,0 +1,103 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sekisho/sanitize"
+)
+
+// Installed says of a program whether it runs in its sandbox here, and what it
+// says it is.
+type Installed struct {
+	Name    string
+	Version string // its first line, fit for a terminal
+	Err     error
+}
+
+// Look starts each program once, with the question for its version.
+func (t *Tools) Look(ctx context.Context) []Installed {
+	var all []Installed
+	for _, p := range []struct {
+		name string
+		args []string
+		tool tool
+	}{
+		{"libreoffice", []string{"-env:UserInstallation=file:///job/profile", "--headless", "--version"}, office(sanitize.ToolCall{Source: sanitize.FromDOCX}, "docx", "")},
+		{"qpdf", []string{"--version"}, qpdf()},
+		{"pdftoppm", []string{"-v"}, tool{name: "pdftoppm", path: "/usr/bin/pdftoppm"}},
+		{"pdftotext", []string{"-v"}, tool{name: "pdftotext", path: "/usr/bin/pdftotext"}},
+	} {
+		p.tool.args, p.tool.in, p.tool.out, p.tool.exits = p.args, "in.txt", "", []int{0, 99}
+		p.tool.output, p.tool.cpu = 64<<10, 20*time.Second
+		i := Installed{Name: p.name}
+		i.Version, i.Err = t.ask(ctx, p.tool)
+		all = append(all, i)
+	}
+	return all
+}
+
+func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
+	limit := t.Time
+	if limit == 0 {
+		limit = toolTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	in, err := Memory("nothing")
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	var said strings.Builder
+	_, complaint, err := t.start(ctx, p, p.cpu, in, &pieces{w: &said, most: p.output})
+	if err != nil {
+		return "", err
+	}
+	// The poppler tools say it where they complain; what others say comes behind
+	// its length.
+	text := complaint
+	if said.Len() > 4 {
+		text = said.String()[4:]
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSuffix(strings.TrimPrefix(printable(first), " ("), ")"), nil
+}
+
+// IndexAge is how old the list of packages is by which the distribution says
+// what is out of date. It fails with fs.ErrNotExist where there is none, as in
+// an image from which it was removed.
+func IndexAge(now time.Time) (time.Duration, error) {
+	return indexAge("/var/lib/apt/lists", now)
+}
+
+func indexAge(dir string, now time.Time) (time.Duration, error) {
+	names, err := filepath.Glob(filepath.Join(dir, "*_Packages*"))
+	if err != nil {
+		return 0, err
+	}
+	releases, err := filepath.Glob(filepath.Join(dir, "*Release"))
+	if err != nil {
+		return 0, err
+	}
+	var newest time.Time
+	for _, name := range append(names, releases...) {
+		st, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return 0, err
+		case st.ModTime().After(newest):
+			newest = st.ModTime()
+		}
+	}
+	if newest.IsZero() {
+		return 0, fs.ErrNotExist
+	}
+	return now.Sub(newest), nil
+}
