@@ -165,9 +165,9 @@ func (f *File) security() (*security, error) {
 	}
 	o, u := str("O"), str("U")
 	if v == 5 {
-		return s, s.open256(r, u, str("UE"))
+		return s, s.open256(r, u, str("UE"), o, str("OE"))
 	}
-	if r < 2 || r > 4 || len(o) < 32 || len(u) < 16 || length > 128 || length%8 != 0 {
+	if r < 2 || r > 4 || len(o) < 32 || len(u) < 16 || length > 128 || length < 40 || length%8 != 0 {
 		return nil, fmt.Errorf("encryption of revision %d: %w", r, ErrEncrypted)
 	}
 	var id []byte
@@ -175,19 +175,33 @@ func (f *File) security() (*security, error) {
 		s, _ := f.Resolve(a[0]).(String)
 		id = []byte(s)
 	}
+	lengths := []int64{length}
+	if v == 2 || v == 3 {
+		// QUIRK: a length that is missing or wrong.
+		lengths = append(lengths, 128, 40)
+	}
+	for _, bits := range lengths {
+		if s.open128(r, int(bits/8), o, u, id, uint32(num(d, "P", 0))) {
+			return s, nil
+		}
+	}
+	return nil, ErrEncrypted
+}
+
+// open128 looks whether an empty password is right for a key of n octets.
+func (s *security) open128(r int64, n int, o, u, id []byte, permissions uint32) bool {
 	// Algorithm 2.
 	h := md5.New()
 	h.Write(padding)
 	h.Write(o[:32])
 	var p [4]byte
-	binary.LittleEndian.PutUint32(p[:], uint32(num(d, "P", 0)))
+	binary.LittleEndian.PutUint32(p[:], permissions)
 	h.Write(p[:])
 	h.Write(id)
 	if r >= 4 && s.plainMetadata {
 		h.Write([]byte("\xff\xff\xff\xff"))
 	}
 	key := h.Sum(nil)
-	n := int(length / 8)
 	if r == 2 {
 		n = 5
 	} else {
@@ -200,15 +214,15 @@ func (f *File) security() (*security, error) {
 	// Algorithms 4 and 5, to see whether the password is right.
 	c, err := rc4.NewCipher(s.key)
 	if err != nil {
-		return nil, fmt.Errorf("key: %w", ErrEncrypted)
+		return false
 	}
 	if r == 2 {
 		out := make([]byte, 32)
 		c.XORKeyStream(out, padding)
 		if len(u) < 32 || !bytes.Equal(out, u[:32]) {
-			return nil, ErrEncrypted
+			return false
 		}
-		return s, nil
+		return true
 	}
 	sum := md5.Sum(append(bytes.Clone(padding), id...))
 	out := sum[:]
@@ -220,49 +234,53 @@ func (f *File) security() (*security, error) {
 		}
 		c, err := rc4.NewCipher(k)
 		if err != nil {
-			return nil, fmt.Errorf("key: %w", ErrEncrypted)
+			return false
 		}
 		c.XORKeyStream(out, out)
 	}
-	if !bytes.Equal(out, u[:16]) {
-		return nil, ErrEncrypted
-	}
-	return s, nil
+	return bytes.Equal(out, u[:16])
 }
 
-// open256 finds the file's key (ISO 32000-2, 7.6.4.3.3, algorithm 2.A).
-func (s *security) open256(r int64, u, ue []byte) error {
-	if len(u) < 48 || len(ue) < 32 || r != 5 && r != 6 {
+// open256 finds the file's key (ISO 32000-2, 7.6.4.3.3, algorithm 2.A) with an
+// empty password, of the reader or of the owner.
+func (s *security) open256(r int64, u, ue, o, oe []byte) error {
+	if len(u) < 48 || r != 5 && r != 6 {
 		return fmt.Errorf("encryption of revision %d: %w", r, ErrEncrypted)
 	}
-	hash := func(salt []byte) []byte {
+	hash := func(salt, more []byte) []byte {
 		if r == 5 {
-			h := sha256.Sum256(salt)
+			h := sha256.Sum256(append(bytes.Clone(salt), more...))
 			return h[:]
 		}
-		return hash2B(salt)
+		return hash2B(salt, more)
 	}
-	if !bytes.Equal(hash(u[32:40]), u[:32]) {
+	var key, packed []byte
+	switch {
+	case bytes.Equal(hash(u[32:40], nil), u[:32]) && len(ue) >= 32:
+		key, packed = hash(u[40:48], nil), ue[:32]
+	case len(o) >= 48 && len(oe) >= 32 && bytes.Equal(hash(o[32:40], u[:48]), o[:32]):
+		key, packed = hash(o[40:48], u[:48]), oe[:32]
+	default:
 		return ErrEncrypted
 	}
-	c, err := aes.NewCipher(hash(u[40:48]))
+	c, err := aes.NewCipher(key)
 	if err != nil {
 		return fmt.Errorf("key: %w", ErrEncrypted)
 	}
 	s.key = make([]byte, 32)
-	cipher.NewCBCDecrypter(c, make([]byte, aes.BlockSize)).CryptBlocks(s.key, ue[:32])
+	cipher.NewCBCDecrypter(c, make([]byte, aes.BlockSize)).CryptBlocks(s.key, packed)
 	return nil
 }
 
-// hash2B is algorithm 2.B for an empty user password: the rounds are bounded by
+// hash2B is algorithm 2.B for an empty password; more is what the owner's adds.
+// The rounds are bounded by
 // the algorithm itself, which stops on its own octets; a bound of ours stands
 // beside it.
-func hash2B(salt []byte) []byte {
-	sum := sha256.Sum256(salt)
+func hash2B(salt, more []byte) []byte {
+	sum := sha256.Sum256(append(bytes.Clone(salt), more...))
 	k := sum[:]
 	for i := 0; i < 4096; i++ {
-		one := k
-		k1 := bytes.Repeat(one, 64)
+		k1 := bytes.Repeat(append(bytes.Clone(k), more...), 64)
 		c, err := aes.NewCipher(k[:16])
 		if err != nil {
 			return nil

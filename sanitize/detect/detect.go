@@ -137,6 +137,13 @@ func (f *file) content() (found, error) {
 		}
 		return f.second(r, zip), nil
 	}
+	if f.bodyOfPDF() {
+		r := found{kind: sanitize.KindPDF}
+		if f.encryptedPDF() && f.needsPassword() {
+			r.kind = sanitize.KindEncryptedPDF
+		}
+		return f.second(r, zip), nil
+	}
 	t, err := f.decode()
 	if err != nil {
 		return found{}, err

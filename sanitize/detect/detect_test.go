@@ -239,6 +239,8 @@ func samples() []struct {
 		{sanitize.KindSLK, "SYLK", []byte("ID;PWXL;N;E\nC;Y1;X1;K1\nE\n"), "a.csv"},
 
 		{sanitize.KindPDF, "PDF", []byte("%PDF-1.4\n1 0 obj\n/EncryptMetadata false\n%%EOF\n"), "a.pdf"},
+		{sanitize.KindPDF, "PDF without its header", []byte("%x\n1 0 obj\n<< >>\nendobj\ntrailer\n<< /Root 1 0 R >>\n"), "a.txt"},
+		{sanitize.KindText, "a text about PDF", []byte("1 0 objects are in it\n"), "a.txt"},
 		{sanitize.KindPDF, "PDF after junk", []byte("junk\n%PDF-1.4\n%%EOF\n"), "a.txt"},
 		{sanitize.KindPS, "PostScript", []byte("%!PS\nshowpage\n"), "a.ps"},
 

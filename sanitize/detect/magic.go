@@ -345,6 +345,40 @@ func (f *file) encryptedPDF() bool {
 	return false
 }
 
+// bodyOfPDF recognises a PDF file that has lost its header: readers look for
+// objects and open it. An object opens its first line, or follows a comment, and
+// a trailer stands at the end.
+func (f *file) bodyOfPDF() bool {
+	h := f.head[:min(len(f.head), 1024)]
+	for len(h) > 0 && h[0] == '%' || len(h) > 0 && (h[0] == '\r' || h[0] == '\n' || h[0] == ' ') {
+		if h[0] != '%' {
+			h = h[1:]
+			continue
+		}
+		i := bytes.IndexAny(h, "\r\n")
+		if i < 0 {
+			return false
+		}
+		h = h[i:]
+	}
+	digits := func() bool {
+		n := 0
+		for n < len(h) && h[n] >= '0' && h[n] <= '9' {
+			n++
+		}
+		h = h[n:]
+		return n > 0 && n <= 10
+	}
+	if !digits() || len(h) == 0 || h[0] != ' ' {
+		return false
+	}
+	h = h[1:]
+	if !digits() || !bytes.HasPrefix(h, []byte(" obj")) {
+		return false
+	}
+	return bytes.Contains(f.tail, []byte("trailer")) || bytes.Contains(f.tail, []byte("startxref")) || bytes.Contains(f.tail, []byte("%%EOF"))
+}
+
 // needsPassword reports whether an empty password does not open an encrypted
 // PDF. Many are encrypted without a password of the reader's, only so that
 // programs refuse to print or copy.

@@ -29,6 +29,7 @@ type cleaner struct {
 	seen            map[int]bool    // objects that were looked at
 	named           map[string]bool // destinations the document has
 	dests, oldDests []entry         // those of the name tree and of the dictionary before it
+	files           map[int]bool    // embedded files that were taken out
 	signed          bool            // a signature was reported
 	copied          int
 	fax             *faxTables // made when the first picture needs them
@@ -216,7 +217,15 @@ func (c *cleaner) left(k pdf.Name, in pdf.Dict) {
 		c.report.found("pdf.javascript", "", sanitize.Removed, "")
 	case "XFA":
 		c.report.found("pdf.xfa", "", sanitize.Removed, "")
-	case "AF", "EF", "EmbeddedFiles":
+	case "AF":
+		if a, ok := v.(pdf.Array); ok {
+			for _, f := range a {
+				c.attachment(f)
+			}
+			return
+		}
+		c.attachment(in[k])
+	case "EF", "EmbeddedFiles":
 		c.report.found("pdf.attachment", "", sanitize.Removed, string(k))
 	case "Collection":
 		c.report.found("pdf.attachment", "", sanitize.Removed, "portfolio")

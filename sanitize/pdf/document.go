@@ -19,6 +19,9 @@ const (
 	maxTree = 64
 	// fanOut is how many children a node of a tree we write has.
 	fanOut = 32
+	// maxFiles bounds the files that a document puts beside itself: a mail with
+	// more attachments than that is no mail.
+	maxFiles = 100
 	// maxSide is the longest side of a page (ISO 32000-1, annex C, table C.1).
 	maxSide = 14400
 )
@@ -263,7 +266,7 @@ func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
 		list := pdf.Array{}
 		for _, v := range a {
 			t, ok := c.f.Resolve(v).(pdf.Dict)
-			if !ok || t["Subtype"] == nil {
+			if !ok || c.name(t["Subtype"]) == "" {
 				continue
 			}
 			if v := c.value(v, c.g.annot); v != nil {
@@ -896,18 +899,50 @@ func (c *cleaner) info() pdf.Ref {
 	return r
 }
 
-// attachment reports an embedded file (7.11.4) that is taken out.
+// attachment takes out an embedded file (7.11.4). In a mail it is put beside
+// the document and treated like any other file; elsewhere there is no place
+// for it.
 func (c *cleaner) attachment(o pdf.Object) {
 	c.saw(o)
 	d, ok := c.f.Resolve(o).(pdf.Dict)
 	if !ok {
 		return
 	}
+	files, _ := c.f.Resolve(d["EF"]).(pdf.Dict)
+	var st *pdf.Stream
+	at := pdf.Ref{}
+	for _, k := range []pdf.Name{"UF", "F", "Unix", "DOS", "Mac"} {
+		if s, ok := c.f.Resolve(files[k]).(*pdf.Stream); ok {
+			st = s
+			at, _ = files[k].(pdf.Ref)
+			c.saw(files[k])
+			break
+		}
+	}
+	if st != nil && c.files[at.Num] {
+		return // the same file by another way
+	}
+	if c.files == nil {
+		c.files = map[int]bool{}
+	}
+	c.files[at.Num] = true
 	name := ""
 	for _, k := range []pdf.Name{"UF", "F", "Unix", "DOS", "Mac"} {
 		if s, ok := c.f.Resolve(d[k]).(pdf.String); ok && s != "" {
 			name = decodeText(string(s))
 			break
+		}
+	}
+	if name == "" {
+		name = "embedded" // a file without a name would pass for a text of the mail
+	}
+	if st != nil && c.s.InMail() && len(c.files) <= maxFiles {
+		if b, ok := c.bytes(st); ok {
+			c.s.Beside(sanitize.Object{
+				ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", c.in.Path, len(c.files)), Name: name, Names: []string{name},
+			})
+			c.report.found("pdf.attachment-beside", "", sanitize.Replaced, name)
+			return
 		}
 	}
 	c.report.found("pdf.attachment", "", sanitize.Removed, name)

@@ -78,6 +78,7 @@ func FuzzPage(f *testing.F) {
 	f.Add("/Annots [6 0 R]", "[(a) 1 <00>] TJ", "<< /Subtype /Widget /FT /Btn /T (x) /Kids [6 0 R] /Parent 6 0 R /AP << /N 6 0 R >> >>")
 	f.Add("/Resources << /ColorSpace << /A [/Indexed [/Separation /X /DeviceRGB 6 0 R] 1 <00>] /B [/ICCBased 4 0 R] >> /Font << /F 6 0 R >> >>", "/A cs", "<< /FunctionType 2 /N 1 /Domain [0 1] >>")
 	f.Add("/Group << /S /Transparency /CS [/CalRGB << /Gamma [1 1 1] >>] >> /Resources 6 0 R", "/G gs", "<< /ExtGState << /G << /SMask << /S /Alpha /G 4 0 R >> /Font [5 0 R 1] /D [[1] 0] >> >> >>")
+	f.Add("/Annots [<< /Subtype (x) /T (y) >>]", "", "<< >>")
 	f.Fuzz(func(t *testing.T, entries, content, object string) {
 		fuzzOne(t, page("", entries+" /Contents 7 0 R", object, stream("", content)))
 	})

@@ -711,7 +711,7 @@ func (g *grammar) fillStructure(whole, name, str, words *shape) {
 				out := c.dict(t, object)
 				if out["Obj"] == nil {
 					d, ok := c.f.Resolve(t["Obj"]).(pdf.Dict)
-					if ok && d["Subtype"] != nil {
+					if ok && c.name(d["Subtype"]) != "" {
 						if v := c.value(t["Obj"], g.annot); v != nil {
 							out["Obj"] = v
 						}

@@ -151,7 +151,7 @@ func (j *judgement) judge(check string) {
 	j.pages = compare(p, q)
 }
 
-var activeKey = regexp.MustCompile(`/(JS|JavaScript|AA|Launch|SubmitForm|ImportData|GoToR|GoToE|EmbeddedFiles?|EF|AF|XFA|RichMedia\w*|Movie|Sound|Screen|FileAttachment|Rendition|OpenAction\s*<<|FFilter|OPI|PieceInfo|Collection|3D)\b`)
+var activeKey = regexp.MustCompile(`/(JS|JavaScript|AA|Launch|SubmitForm|ImportData|GoToR|GoToE|EmbeddedFiles?|EF|AF|XFA|RichMedia\w*|Subtype\s*/(Movie|Sound|Screen|FileAttachment|3D)|Rendition|OpenAction\s*<<|FFilter|OPI|PieceInfo|Collection)\b`)
 
 // activeKeys looks for names that act in what qpdf unpacked, streams left out.
 func activeKeys(b []byte) string {
