@@ -281,6 +281,7 @@ func samples() []struct {
 		{sanitize.KindScript, "registry, UTF-16", utf16BOM("Windows Registry Editor Version 5.00\r\n"), ""},
 		{sanitize.KindScript, "HTA", []byte("<html></html>"), "a.hta"},
 		{sanitize.KindScript, "PowerShell", []byte("powershell -enc AAAA"), "a.txt"},
+		{sanitize.KindScript, "ImageMagick", []byte("push graphic-context\nviewbox 0 0 640 480\nfill 'url(https://example.jp/x.jpg\"|ls \"-la)'\npop graphic-context\n"), "a.jpg"},
 		{sanitize.KindScript, "scriptlet", []byte("<?xml version=\"1.0\"?><scriptlet/>"), "a.xml"},
 		{sanitize.KindShortcut, "lnk", pad("\x4c\x00\x00\x00\x01\x14\x02\x00", 80), "a.txt"},
 		{sanitize.KindShortcut, "url", []byte("[InternetShortcut]\r\nURL=file://x/y\r\n"), "a.txt"},

@@ -149,6 +149,7 @@ var (
 		`\[(?:autorun|\.shellclassinfo|shell|theme|version|scriptcontrolpanel|desktop entry)\]\s*\r?\n`,
 		`screen mode id:i:|full address:s:`,
 		`web\r?\n1\r?\nhttps?:`, `xlodbc\r?\n`,
+		`push\s+graphic-context\b`, // ImageMagick's drawing language, which starts other programs
 		`import\s+(?:os|sys|subprocess|socket|base64)\s*(?:\r?\n|,|;|$)`,
 	}, `|`) + `)`)
 	shortcutOpens = lazy.Compile(`(?i)^\[internetshortcut[\w.]*\]|^\[\{000214a0-`)
