@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sys/unix"
 
 	"sekisho/internal/corpus"
 	"sekisho/internal/dnstest"
@@ -96,6 +98,8 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "root":
 				return os.Getuid() == 0, nil
+			case "mount":
+				return mountable(), nil
 			case "clamd":
 				return unpacked("usr/sbin/clamd"), nil
 			case "rspamd":
@@ -114,6 +118,8 @@ func TestScripts(t *testing.T) {
 			"starttls": cmdStartTLS,
 			"drain":    cmdDrain,
 			"received": cmdReceived,
+			"taken":    cmdTaken,
+			"disk":     cmdDisk,
 			"held":     cmdHeld,
 			"sekisho":  cmdSekisho,
 			"as":       cmdAs,
@@ -548,6 +554,43 @@ func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		ts.Check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.txt", i+1)), text, 0o600))
 	}
+}
+
+// taken SINK FILE: what the sink has taken, a line each: Message-ID, id of the
+// gateway, number of octets.
+func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "taken SINK FILE")
+	var b strings.Builder
+	for _, m := range sinkOf(ts, args[0]).delivered() {
+		h, err := mail.ReadMessage(bytes.NewReader(m.Data))
+		ts.Check(err)
+		fmt.Fprintf(&b, "%s %s %d\n", h.Header.Get("Message-Id"), h.Header.Get("X-Sekisho-Id"), len(m.Data))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
+}
+
+// mountable reports whether a test may mount a file system of its own.
+func mountable() bool {
+	d, err := os.MkdirTemp("", "sekisho-mount-")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(d)
+	if unix.Mount("tmpfs", d, "tmpfs", 0, "size=1m") != nil {
+		return false
+	}
+	return unix.Unmount(d, 0) == nil
+}
+
+// disk MIB: gives the data directory a disk of its own of so many MiB, for
+// scripts that say [!mount] skip.
+func cmdDisk(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 1, "disk MIB")
+	data := ts.Getenv("DATA")
+	ts.Check(os.MkdirAll(data, 0o710))
+	ts.Check(unix.Mount("tmpfs", data, "tmpfs", 0, "mode=710,size="+args[0]+"m"))
+	// It goes when the last file on it is closed.
+	ts.Defer(func() { _ = unix.Unmount(data, unix.MNT_DETACH) })
 }
 
 // pythonShow reads a mail with other code than ours and shows what a reader
