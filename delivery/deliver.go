@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"time"
 
@@ -278,8 +279,19 @@ func (v *calling) end(t *trouble) []result {
 // nobody waits. A host that answers "not now" leaves the recipient to the next.
 func (v *calling) hosts(ctx context.Context) {
 	d := v.d
+	n, t := d.needOf(ctx, v.to)
+	if t != nil {
+		v.last = t
+		return
+	}
 	asked := ""
-	if c := d.lanes.take(v.lane); c != nil {
+	c := d.lanes.take(v.lane)
+	if c != nil && n.enforced() && (!c.proved || n.forbids(c.host.name) != nil) {
+		// It is of a time before the policy.
+		c.quit()
+		c = nil
+	}
+	if c != nil {
 		c.attach(ctx)
 		// When a connection that had been lying there breaks, that proves
 		// nothing about its host, which then has its turn in the list.
@@ -297,6 +309,17 @@ func (v *calling) hosts(ctx context.Context) {
 	}
 	tried, reached := 0, asked != ""
 	for _, entry := range entries {
+		if len(v.waiting) == 0 {
+			return
+		}
+		name, _, _ := net.SplitHostPort(entry)
+		if no := n.forbids(name); no != nil {
+			if n.enforced() {
+				v.last = milder(v.last, no)
+				continue
+			}
+			d.testing(v, no.answer)
+		}
 		hs, err := d.addresses(ctx, v.to.hop, entry)
 		if err != nil {
 			v.last = milder(v.last, &trouble{status: "4.4.3", answer: bound(err.Error())})
@@ -314,18 +337,26 @@ func (v *calling) hosts(ctx context.Context) {
 				return
 			}
 			tried++
-			c, t := d.connect(ctx, v.key, v.lane, v.to.hop, h)
+			c, t := d.connect(ctx, v.key, v.lane, v.to.hop, h, n)
 			if t != nil {
 				v.last = milder(v.last, t)
 				continue
 			}
 			reached = true
+			if n.policy != nil && !c.proved {
+				d.testing(v, "no TLS with a certificate that holds for "+h.name)
+			}
 			v.offer(ctx, c)
 		}
 	}
 	if !reached && v.last != nil && v.last.outcome == deferred {
 		d.fell(v.to, v.last.answer)
 	}
+}
+
+// testing says what a policy would have forbidden. RFC 8461, 5.
+func (d *Delivery) testing(v *calling, why string) {
+	d.Log.Warn("mta-sts testing", "id", string(v.e.Envelope.ID), "tenant", string(v.e.Envelope.Tenant), "hop", v.to.hop.Name, "err", bound(why))
 }
 
 // offer sends the message over c and sorts the answers. It reports whether the

@@ -39,6 +39,7 @@ import (
 type Resolver interface {
 	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
+	LookupTXT(ctx context.Context, name string) ([]string, error)
 }
 
 // Times are the client's. A zero field is the value of limits.md.
@@ -77,7 +78,8 @@ type Delivery struct {
 	Verify   seal.Verifier                                                        // the public half; delivery cannot make a seal
 	Hostname string                                                               // ours: EHLO, Received, our own mail
 	Resolver Resolver                                                             // nil: net.DefaultResolver
-	Roots    *x509.CertPool                                                       // for hops with tls: require; nil: the system's
+	Roots    *x509.CertPool                                                       // for hops with tls: require and MTA-STS; nil: the system's
+	Policies Policies                                                             // nil: policies of MTA-STS are kept in memory alone
 	Now      func() time.Time                                                     // nil: time.Now
 	Log      *slog.Logger                                                         // nil: slog.Default
 	Metrics  Metrics                                                              //
@@ -120,6 +122,7 @@ type Delivery struct {
 	hops    hopStates
 	notices notices
 	clock   clock
+	sts     sts
 	dials   net.Dialer
 	bg      sync.WaitGroup // connections that say QUIT, probes, woken queues
 }
@@ -243,6 +246,7 @@ func (d *Delivery) init() {
 		if d.Outside == nil {
 			d.Outside = onTheInternet
 		}
+		d.sts.client = d.policyClient()
 	})
 }
 

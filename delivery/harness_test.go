@@ -141,6 +141,9 @@ type nowhere struct{}
 func (nowhere) LookupMX(context.Context, string) ([]*net.MX, error) {
 	return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 }
+func (nowhere) LookupTXT(context.Context, string) ([]string, error) {
+	return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
+}
 func (nowhere) LookupIPAddr(context.Context, string) ([]net.IPAddr, error) {
 	return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
 }
@@ -407,15 +410,15 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// server is a configuration with a certificate for 127.0.0.1.
-func (a *authority) server(t *testing.T) *tls.Config {
+// server is a configuration with a certificate for 127.0.0.1 and the names given.
+func (a *authority) server(t *testing.T, names ...string) *tls.Config {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	der, err := x509.CreateCertificate(rand.Reader, c, a.cert, &key.PublicKey, a.key)
 	if err != nil {
 		t.Fatal(err)

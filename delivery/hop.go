@@ -128,7 +128,7 @@ func (d *Delivery) answers(ctx context.Context, hop routing.Hop) bool {
 			continue
 		}
 		for _, h := range hs {
-			if s, t := d.connect(ctx, key, l, hop, h); t == nil {
+			if s, t := d.connect(ctx, key, l, hop, h, need{}); t == nil {
 				s.quit()
 				return true
 			}

@@ -72,7 +72,8 @@ type session struct {
 	offers map[string]string // keywords of the EHLO answer in upper case, and what stands behind them
 	host   host
 	tls    bool
-	sent   int // messages
+	proved bool // with a certificate that holds for the host's name; known where a policy asks
+	sent   int  // messages
 	stop   func() bool
 	closed func()
 }
@@ -97,8 +98,14 @@ func (e errTLSFailed) Error() string { return e.err.Error() }
 func (e errTLSFailed) Unwrap() error { return e.err }
 
 // connect opens a session with one host, with TLS as the hop wants it.
-func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing.Hop, h host) (*session, *trouble) {
+//
+// A policy that is enforced (MTA-STS) makes of opportunistic TLS one that is
+// required, with a certificate that holds.
+func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing.Hop, h host, n need) (*session, *trouble) {
 	var want func(*tls.Config)
+	if n.enforced() && opportunistic(hop) {
+		hop.TLS = "require"
+	}
 	switch hop.TLS {
 	case "off":
 	case "", "opportunistic":
@@ -115,10 +122,23 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 		s, err = d.dial(ctx, key, l, hop, h, nil)
 	}
 	if err != nil {
-		return nil, d.connectTrouble(ctx, h, err)
+		t := d.connectTrouble(ctx, h, err)
+		if n.enforced() && (errors.As(err, &tlsErr) || errors.Is(err, errNotOffered)) {
+			// RFC 3463, X.7.5.
+			t.status, t.answer = "4.7.5", bound("the MTA-STS policy of "+n.domain+" requires TLS: "+err.Error())
+		}
+		return nil, t
+	}
+	if n.policy != nil && s.tls {
+		if t, ok := s.conn.Conn.(*tls.Conn); ok {
+			s.proved = d.proved(t.ConnectionState(), h.name) == nil
+		}
 	}
 	return s, nil
 }
+
+// errNotOffered says that a server has no TLS where it must have.
+var errNotOffered = errors.New("the server does not offer TLS, which this hop requires")
 
 func opportunistic(hop routing.Hop) bool { return hop.TLS == "" || hop.TLS == "opportunistic" }
 
@@ -159,7 +179,7 @@ func (d *Delivery) dial(ctx context.Context, key string, l *lane, hop routing.Ho
 	}
 	if !s.offer("STARTTLS") {
 		if !opportunistic(hop) {
-			return nil, errors.New("the server does not offer TLS, which this hop requires")
+			return nil, errNotOffered
 		}
 		return s, nil
 	}

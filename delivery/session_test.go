@@ -106,7 +106,7 @@ func FuzzServerAnswers(f *testing.F) {
 		}
 		m := &message{r: bytes.NewReader(text), size: int64(len(text)), headerLen: 14, header: sha256.Sum256(text[:14]), body: sha256.Sum256(text[14:])}
 		var rs []result
-		if s, tr := d.connect(t.Context(), "h", &lane{slots: make(chan struct{}, 1)}, hop, host{addr: "x", name: "x"}); tr == nil {
+		if s, tr := d.connect(t.Context(), "h", &lane{slots: make(chan struct{}, 1)}, hop, host{addr: "x", name: "x"}, need{}); tr == nil {
 			rs, _ = s.send(t.Context(), hop, m, "Received: x\r\n", &spool.Entry{}, to)
 			s.close()
 		} else {

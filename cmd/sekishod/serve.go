@@ -199,7 +199,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 
 	// The way out.
 	out := &delivery.Delivery{
-		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log,
+		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log, Policies: g.store,
 		Resolver: g.dns, Keys: func() []delivery.Key { return g.current.Load().keys },
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
