@@ -199,6 +199,8 @@ func extLike(s string) bool {
 }
 
 func dangerousExt(s string) bool {
+	// Some programs leave out what they cannot show.
+	s = strings.ReplaceAll(s, "\uFFFD", "")
 	s = strings.TrimSpace(strings.ToLower(norm.NFKC.String(s)))
 	_, ok := extensions[s]
 	return ok || strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}")
