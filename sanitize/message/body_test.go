@@ -195,3 +195,29 @@ func TestWhatTheOutsideSaidIsRecorded(t *testing.T) {
 		}
 	}
 }
+
+// TestReportsArriveWithTheirWords: failures of delivery and read receipts, with
+// what they say for programs and the header they return.
+func TestReportsArriveWithTheirWords(t *testing.T) {
+	for _, c := range []struct{ kind, status, fields string }{
+		{"delivery-status", "message/delivery-status", "Reporting-MTA: dns; mx.example.jp\n\nFinal-Recipient: rfc822; c@example.jp\nAction: failed\nStatus: 5.1.1\n"},
+		{"disposition-notification", "message/disposition-notification", "Final-Recipient: rfc822; c@example.jp\nDisposition: manual-action/MDN-sent-manually; displayed\n"},
+	} {
+		mail := top + "Content-Type: multipart/report; report-type=" + c.kind + "; boundary=r\n\n--r\nContent-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B3NG'\x1b(B\n--r\nContent-Type: " + c.status +
+			"\n\n" + c.fields + "\n--r\nContent-Type: text/rfc822-headers\n\nSubject: returned\nMessage-ID: <9@example.jp>\n--r--\n"
+		out, rep, err := treat(lf(mail), options())
+		if err != nil {
+			t.Fatalf("%s: %v %v", c.kind, err, rep.Holds)
+		}
+		_, ls := leaves(t, out)
+		got := text(ls)
+		for _, want := range []string{"確認", "Final-Recipient: rfc822; c@example.jp", "Message-ID: <9@example.jp>"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %q is missing in %q", c.kind, want, got)
+			}
+		}
+		if rep.Changed {
+			t.Errorf("%s: said to be changed: %+v", c.kind, rep.Parts)
+		}
+	}
+}
