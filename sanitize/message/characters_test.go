@@ -48,7 +48,9 @@ func TestEveryCP932CharacterSurvivesTheTreatment(t *testing.T) {
 	if characters < 9_000 {
 		t.Fatalf("%d characters", characters)
 	}
-	word := func(raw string) string { return "=?windows-31j?B?" + base64.StdEncoding.EncodeToString([]byte(raw)) + "?=" }
+	word := func(raw string) string {
+		return "=?windows-31j?B?" + base64.StdEncoding.EncodeToString([]byte(raw)) + "?="
+	}
 	for _, l := range lines {
 		// A letter on each side: a wide blank at an end is white space.
 		raw, want := "x"+l.raw+"y", "x"+l.want+"y"
