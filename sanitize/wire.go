@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"time"
 )
 
 // Descriptors of a worker: the message, the output, standard error, the
@@ -80,19 +82,44 @@ func ReadFrame(r io.Reader, v any, limit int64) error {
 // ReadNext is ReadFrame on a stream, where more may follow. It is io.EOF when
 // nothing does.
 func ReadNext(r io.Reader, v any, limit int64) error {
+	b, err := readRaw(r, nil, limit)
+	if err != nil {
+		return err
+	}
+	return decode(b, v)
+}
+
+// readRaw reads the octets of a frame, into b if it has room.
+func readRaw(r io.Reader, b []byte, limit int64) ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err == io.EOF {
-		return io.EOF
+		return nil, io.EOF
 	} else if err != nil {
-		return fmt.Errorf("read frame: %w", err)
+		return nil, fmt.Errorf("read frame: %w", err)
 	}
 	n := int64(binary.BigEndian.Uint32(head[:]))
 	if n > limit {
-		return fmt.Errorf("frame of %d octets: %w", n, ErrLimit)
+		return nil, fmt.Errorf("frame of %d octets: %w", n, ErrLimit)
 	}
-	// The decoder reads only as much as is there: the length is a claim.
-	lr := &io.LimitedReader{R: r, N: n}
-	d := json.NewDecoder(lr)
+	// The length is a claim: what is allocated for it grows with what comes.
+	b = b[:0]
+	for int64(len(b)) < n {
+		more := int(min(n-int64(len(b)), max(8<<10, int64(len(b)))))
+		b = slices.Grow(b, more)
+		k, err := io.ReadFull(r, b[len(b):len(b)+more])
+		b = b[:len(b)+k]
+		if err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil, fmt.Errorf("frame cut short: %w", io.ErrUnexpectedEOF)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read frame: %w", err)
+		}
+	}
+	return b, nil
+}
+
+func decode(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		return fmt.Errorf("decode frame: %w", err)
@@ -100,13 +127,62 @@ func ReadNext(r io.Reader, v any, limit int64) error {
 	if d.More() {
 		return errors.New("frame holds more than one value")
 	}
-	if _, err := io.Copy(io.Discard, lr); err != nil {
-		return fmt.Errorf("read frame: %w", err)
-	}
-	if lr.N != 0 {
-		return fmt.Errorf("frame cut short: %w", io.ErrUnexpectedEOF)
-	}
 	return nil
+}
+
+// An occasion is what options say of one message. The rest of them is the same
+// for all mail of a tenant.
+type occasion struct {
+	ID       string    `json:"id"`
+	PartID   string    `json:"part_id,omitempty"`
+	Expires  time.Time `json:"expires"`
+	Now      time.Time `json:"now"`
+	AuthLine string    `json:"auth_line,omitempty"`
+}
+
+// WriteOptions writes options for a lane: what they say in general, and what of
+// this message, so that the worker need not decode the first every time.
+func WriteOptions(w io.Writer, o *Options) error {
+	general := *o
+	of := occasion{ID: o.ID, PartID: o.PartID, Expires: o.Expires, Now: o.Now, AuthLine: o.AuthLine}
+	general.ID, general.PartID, general.Expires, general.Now, general.AuthLine = "", "", time.Time{}, time.Time{}, ""
+	if err := WriteFrame(w, &general); err != nil {
+		return err
+	}
+	return WriteFrame(w, &of)
+}
+
+// LaneOptions reads what WriteOptions wrote, message by message. Nothing of one
+// message remains for the next: what they share is what was said, octet by
+// octet, for both.
+type LaneOptions struct {
+	said    []byte
+	general Options
+}
+
+// Next returns the options of the next message; io.EOF when there is none. Maps
+// and slices in them may be shared and are not to be changed.
+func (l *LaneOptions) Next(r io.Reader) (*Options, error) {
+	b, err := readRaw(r, nil, MaxOptions)
+	if err != nil {
+		return nil, err
+	}
+	if l.said == nil || !bytes.Equal(b, l.said) {
+		var general Options
+		if err := decode(b, &general); err != nil {
+			return nil, err
+		}
+		l.said, l.general = b, general
+	}
+	var of occasion
+	if err := ReadNext(r, &of, MaxOptions); err == io.EOF {
+		return nil, io.ErrUnexpectedEOF
+	} else if err != nil {
+		return nil, err
+	}
+	o := l.general
+	o.ID, o.PartID, o.Expires, o.Now, o.AuthLine = of.ID, of.PartID, of.Expires, of.Now, of.AuthLine
+	return &o, nil
 }
 
 // AppendFrom appends the first n octets of r behind their length in four.

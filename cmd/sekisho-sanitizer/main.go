@@ -13,6 +13,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -87,15 +88,18 @@ func lane() (err error) {
 	// One message at a time needs one thread; more of them wake each other for
 	// nothing, which in short texts is a good part of the work.
 	runtime.GOMAXPROCS(1)
-	in, answer := os.NewFile(sanitize.FDInput, "input"), os.NewFile(sanitize.FDReply, "reply")
+	replies := os.NewFile(sanitize.FDReply, "reply")
+	// One read for all of a short message.
+	in := bufio.NewReaderSize(os.NewFile(sanitize.FDInput, "input"), 32<<10)
+	var options sanitize.LaneOptions
 	var message []byte
+	var answer bytes.Buffer
 	for {
-		// Options of their own for each message: nothing of the one before may
-		// remain where the next one has no value.
-		var o sanitize.Options
-		if err := sanitize.ReadNext(in, &o, sanitize.MaxOptions); errors.Is(err, io.EOF) {
+		o, err := options.Next(in)
+		if errors.Is(err, io.EOF) {
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return fmt.Errorf("options: %w", err)
 		}
 		if message, err = sanitize.ReadBytes(in, message, sanitize.MaxLaneMessage); err != nil {
@@ -103,20 +107,23 @@ func lane() (err error) {
 		}
 		var output bytes.Buffer
 		out := &counted{w: &output, sum: sha256.New(), most: sanitize.MaxLaneOutput}
-		rep, runErr := all.Plain(context.Background(), &o, bytes.NewReader(message), int64(len(message)), out)
+		rep, runErr := all.Plain(context.Background(), o, bytes.NewReader(message), int64(len(message)), out)
 		if runErr != nil {
 			// What was written before that is no output.
-			if err := sanitize.WriteFrame(answer, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}}); err != nil {
+			if err := sanitize.WriteFrame(replies, &sanitize.Reply{Own: true, Report: sanitize.Report{Outcome: sanitize.Refused}}); err != nil {
 				return err
 			}
 			continue
 		}
 		reply := sanitize.Reply{Report: *rep, Size: out.n}
 		out.sum.Sum(reply.Digest[:0])
-		if err := sanitize.WriteFrame(answer, &reply); err != nil {
+		// And one write.
+		answer.Reset()
+		if err := sanitize.WriteFrame(&answer, &reply); err != nil {
 			return err
 		}
-		if _, err := answer.Write(output.Bytes()); err != nil {
+		answer.Write(output.Bytes())
+		if _, err := replies.Write(answer.Bytes()); err != nil {
 			return fmt.Errorf("output: %w", err)
 		}
 	}

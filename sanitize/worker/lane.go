@@ -316,7 +316,7 @@ func (w *laneWorker) serve(o *sanitize.Options, in *os.File) (_ *Result, err err
 		return nil, fmt.Errorf("message: %w", err)
 	}
 	var request bytes.Buffer
-	if err := sanitize.WriteFrame(&request, o); err != nil {
+	if err := sanitize.WriteOptions(&request, o); err != nil {
 		return nil, err
 	}
 	if err := sanitize.AppendFrom(&request, in, st.Size()); err != nil {

@@ -189,7 +189,7 @@ func (t *tx) due(st spool.State, now time.Time, n int, turns spool.Turns) ([]row
 	// Of entries that had deaths, or whose lease ran out, one at a time: the
 	// one that kills the daemon must not add to the deaths of the others.
 	if sus := t.s.suspect[st]; sus.id == "" || now.Sub(sus.since) >= suspectTime || now.Before(sus.since) {
-		rows, err := t.rows(suspectDue, int64(st), at, at)
+		rows, err := t.rows(suspectDue[st], at, at)
 		if err != nil {
 			return nil, err
 		}
@@ -207,12 +207,17 @@ func (t *tx) due(st spool.State, now time.Time, n int, turns spool.Turns) ([]row
 // A partial index is used only when its condition stands in the text; SQLite,
 // which has no statistics of our tables, would rather search by state and sort.
 const (
-	heldDue    = "SELECT " + columns + " FROM entries INDEXED BY entries_held WHERE state = 3 AND expires > 0 AND expires <= ? AND (lease = '' OR lease_until <= ?) ORDER BY expires, seq LIMIT ?"
-	doneDue    = "SELECT " + columns + " FROM entries INDEXED BY entries_done WHERE state = 4 AND expires > 0 AND expires <= ? ORDER BY expires, seq LIMIT ?"
-	suspectDue = "SELECT " + columns + " FROM entries INDEXED BY entries_suspect WHERE state = ? AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1"
+	heldDue = "SELECT " + columns + " FROM entries INDEXED BY entries_held WHERE state = 3 AND expires > 0 AND expires <= ? AND (lease = '' OR lease_until <= ?) ORDER BY expires, seq LIMIT ?"
+	doneDue = "SELECT " + columns + " FROM entries INDEXED BY entries_done WHERE state = 4 AND expires > 0 AND expires <= ? ORDER BY expires, seq LIMIT ?"
 )
 
+// The state stands in the text, here too: a parameter where a partial index has
+// a number makes SQLite prepare the statement anew for every value.
 var (
+	suspectDue = map[spool.State]string{
+		spool.Received: "SELECT " + columns + " FROM entries INDEXED BY entries_suspect WHERE state = 1 AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1",
+		spool.Queued:   "SELECT " + columns + " FROM entries INDEXED BY entries_suspect WHERE state = 2 AND (lease <> '' OR deaths > 0) AND due <= ? AND (lease = '' OR lease_until <= ?) ORDER BY due, seq LIMIT 1",
+	}
 	nextTenant = map[spool.State]string{
 		spool.Received: "SELECT tenant FROM entries INDEXED BY entries_received WHERE state = 1 AND tenant > ? ORDER BY tenant LIMIT 1",
 		spool.Queued:   "SELECT tenant FROM entries INDEXED BY entries_queued WHERE state = 2 AND tenant > ? ORDER BY tenant LIMIT 1",

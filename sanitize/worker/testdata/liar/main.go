@@ -79,11 +79,13 @@ func toldIn(in []byte) string {
 
 // lane declines every message but those that ask for a lie of the lane.
 func lane() error {
+	var options sanitize.LaneOptions
 	for {
-		var o sanitize.Options
-		if err := sanitize.ReadNext(input, &o, sanitize.MaxOptions); errors.Is(err, io.EOF) {
+		o, err := options.Next(input)
+		if errors.Is(err, io.EOF) {
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
 		in, err := sanitize.ReadBytes(input, nil, sanitize.MaxLaneMessage)

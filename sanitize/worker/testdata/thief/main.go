@@ -40,9 +40,9 @@ func main() {
 	}
 	in := os.NewFile(sanitize.FDInput, "input")
 	var kept []byte
+	var options sanitize.LaneOptions
 	for {
-		var o sanitize.Options
-		if err := sanitize.ReadNext(in, &o, sanitize.MaxOptions); err != nil {
+		if _, err := options.Next(in); err != nil {
 			return
 		}
 		m, err := sanitize.ReadBytes(in, nil, sanitize.MaxLaneMessage)
