@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 var errSyntax = errors.New("no object")
@@ -68,7 +69,7 @@ func (p *parser) indirect(num, gen int) (Object, error) {
 		}
 	}
 	if end < 0 {
-		end = at + streamEnd(b[at:])
+		end = p.f.streamEnd(b, at)
 	}
 	p.lex.pos = end
 	if k, ok := p.f.Resolve(d["Type"]).(Name); ok && k == "XRef" {
@@ -92,21 +93,34 @@ func after(b []byte, at int) bool {
 	return bytes.HasPrefix(b[min(at, len(b)):], []byte("endstream")) || bytes.HasPrefix(b[min(at, len(b)):], []byte("endobj"))
 }
 
-// streamEnd finds the end of a stream whose length is wrong.
-func streamEnd(b []byte) int {
-	i := bytes.Index(b, []byte("endstream"))
-	if i < 0 {
-		if i = bytes.Index(b, []byte("endobj")); i < 0 {
-			return len(b)
+// streamEnd finds the end of a stream whose length is wrong. Where streams can
+// end is looked for once: a file may have many streams that never do.
+func (f *File) streamEnd(b []byte, at int) int {
+	if f.ends == nil {
+		f.ends = []int{}
+		for i := 0; ; {
+			j := bytes.Index(b[i:], []byte("endstream"))
+			if j < 0 {
+				break
+			}
+			f.ends = append(f.ends, i+j)
+			i += j + len("endstream")
 		}
 	}
-	if i > 0 && b[i-1] == '\n' {
-		i--
+	n, _ := slices.BinarySearch(f.ends, at)
+	end := len(b)
+	if n < len(f.ends) {
+		end = f.ends[n]
+	} else if i := bytes.Index(b[at:], []byte("endobj")); i >= 0 && len(f.ends) == 0 {
+		end = at + i
 	}
-	if i > 0 && b[i-1] == '\r' {
-		i--
+	if end > at && b[end-1] == '\n' {
+		end--
 	}
-	return i
+	if end > at && b[end-1] == '\r' {
+		end--
+	}
+	return end
 }
 
 // value counts one more value of the file.
@@ -146,6 +160,10 @@ func (p *parser) finish(t Token, depth int) (Object, error) {
 	case Num:
 		return Real(t.Real), nil
 	case Str:
+		// A string without end reaches to the end of the file, from any place.
+		if err := p.f.charge(len(t.Text)); err != nil {
+			return nil, err
+		}
 		return String(p.crypt.text(t.Text)), nil
 	case Nam:
 		return Name(t.Text), nil

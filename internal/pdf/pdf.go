@@ -72,7 +72,8 @@ const (
 	// maxNumber is the largest object number. Acrobat stops at 8,388,607 (ISO
 	// 32000-1, annex C).
 	maxNumber = 8388607
-	// maxHops bounds references that lead to references.
+	// maxHops bounds references that lead to references, and objects that are
+	// read because another needs them: a length, an object stream.
 	maxHops = 16
 	// maxObjStm bounds what all object streams decode to.
 	maxObjStm = 128 << 20
@@ -104,6 +105,7 @@ type File struct {
 	crypt   *security
 	err     error // the first that is not about one object: a limit
 	flate   flater
+	ends    []int // where "endstream" stands; found when a length is wrong
 }
 
 // entry says where an object is.
@@ -187,7 +189,7 @@ func (f *File) Get(r Ref) Object {
 		return o
 	}
 	e, ok := f.entries[r.Num]
-	if !ok || e.kind == 0 || f.loading[r.Num] {
+	if !ok || e.kind == 0 || f.loading[r.Num] || len(f.loading) > maxHops {
 		return nil
 	}
 	f.loading[r.Num] = true
@@ -262,6 +264,7 @@ type objStm struct {
 	data    []byte
 	numbers []int
 	offsets []int
+	index   map[int]int // made when the table's own is wrong
 }
 
 // member reads object num, which stands in object stream stm, at index by the
@@ -272,13 +275,14 @@ func (f *File) member(stm, index, num int) Object {
 		return nil
 	}
 	if index < 0 || index >= len(s.numbers) || s.numbers[index] != num {
-		index = -1
-		for i, n := range s.numbers {
-			if n == num {
-				index = i
+		if s.index == nil {
+			s.index = make(map[int]int, len(s.numbers))
+			for i, n := range s.numbers {
+				s.index[n] = i
 			}
 		}
-		if index < 0 {
+		var ok bool
+		if index, ok = s.index[num]; !ok {
 			return nil
 		}
 	}

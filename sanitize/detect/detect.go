@@ -173,6 +173,12 @@ func (f *file) second(r found, zip *zipList) found {
 	switch r.kind.Class() {
 	case sanitize.ClassExecutable:
 		return r
+	case sanitize.ClassPDF:
+		// Written anew from what its pages lead to: what follows is lost.
+		if zip != nil {
+			r.note("detect.polyglot", "a ZIP archive after the document")
+		}
+		return r
 	case sanitize.ClassImage:
 		if zip != nil {
 			r.note("detect.polyglot", "a ZIP archive after the picture")

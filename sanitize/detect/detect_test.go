@@ -314,7 +314,7 @@ func samples() []struct {
 		{sanitize.KindSFC, "SXF", []byte("ISO-10303-21;\nHEADER;\nFILE_DESCRIPTION(('SCADEC level2 feature_mode'),'2;1');\n"), "a.txt"},
 		{sanitize.KindP21, "STEP", []byte("ISO-10303-21;\nHEADER;\n"), "a.p21"},
 		{sanitize.KindEmpty, "nothing", nil, "a.txt"},
-		{sanitize.KindPolyglot, "PDF and ZIP", append([]byte("%PDF-1.4\n%%EOF\n"), pack("a.txt", "x")...), "a.pdf"},
+		{sanitize.KindPDF, "PDF and ZIP", append([]byte("%PDF-1.4\n%%EOF\n"), pack("a.txt", "x")...), "a.pdf"},
 		{sanitize.KindPolyglot, "HTML and ZIP", append([]byte("<html>x</html>"), pack("a.txt", "x")...), "a.html"},
 		{sanitize.KindPolyglot, "Word and Excel", cfb("", "Workbook", "WordDocument"), "a.doc"},
 		{sanitize.KindPolyglot, "Office and ODF", pack("mimetype", "application/vnd.oasis.opendocument.text", "[Content_Types].xml", "<Types/>"), "a.odt"},
@@ -458,7 +458,7 @@ func TestDangerInsideArchivesIsSeen(t *testing.T) {
 		{"RAR 4", []byte(rar4), []sanitize.Kind{sanitize.KindExecutable}},
 		{"LZH", append([]byte("\x1a\x00-lh5-\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x05a.exe\x00\x00"), 0), []sanitize.Kind{sanitize.KindExecutable}},
 		{"CAB", append(put(36, 0, "MSCF", 16, "\x24", 24, "\x03\x01", 28, "\x01"), append(make([]byte, 16), "a.exe\x00"...)...), []sanitize.Kind{sanitize.KindExecutable}},
-		{"polyglot", append([]byte("%PDF-1.4\n%%EOF\n"), pack("a.exe", pe)...), []sanitize.Kind{sanitize.KindExecutable}},
+		{"polyglot", append([]byte("<html>x</html>"), pack("a.exe", pe)...), []sanitize.Kind{sanitize.KindExecutable}},
 		{"an Office file, whose parts are treated", office("application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"), nil},
 	} {
 		d := see(t, object(c.b, "a.bin"))

@@ -345,10 +345,14 @@ func (f *file) encryptedPDF() bool {
 	return false
 }
 
-// bodyOfPDF recognises a PDF file that has lost its header: readers look for
+// bodyOfPDF recognises a PDF file that has lost its header, or has it in the
+// middle of a line: readers look for
 // objects and open it. An object opens its first line, or follows a comment, and
 // a trailer stands at the end.
 func (f *file) bodyOfPDF() bool {
+	if i := bytes.Index(f.head[:min(len(f.head), 1024+8)], []byte("%PDF-")); i >= 0 && bytes.Contains(f.tail, []byte("startxref")) && bytes.Contains(f.tail, []byte("%%EOF")) {
+		return true // behind something else in the line, which readers pass over too
+	}
 	h := f.head[:min(len(f.head), 1024)]
 	for len(h) > 0 && h[0] == '%' || len(h) > 0 && (h[0] == '\r' || h[0] == '\n' || h[0] == ' ') {
 		if h[0] != '%' {

@@ -937,10 +937,12 @@ func (c *cleaner) attachment(o pdf.Object) {
 		name = "embedded" // a file without a name would pass for a text of the mail
 	}
 	if st != nil && c.s.InMail() && len(c.files) <= maxFiles {
-		if b, ok := c.bytes(st); ok {
-			c.s.Beside(sanitize.Object{
-				ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", c.in.Path, len(c.files)), Name: name, Names: []string{name},
-			})
+		b, ok := c.bytes(st)
+		in := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", c.in.Path, len(c.files)), Name: name, Names: []string{name}}
+		// A program is not put beside: it would hold the mail, and as a part of
+		// the document nobody misses it.
+		if d, err := c.s.Detect(in); ok && err == nil && d.Kind.Class() != sanitize.ClassExecutable {
+			c.s.Beside(in)
 			c.report.found("pdf.attachment-beside", "", sanitize.Replaced, name)
 			return
 		}
@@ -1008,8 +1010,15 @@ func (c *cleaner) around(b []byte) {
 		}
 		c.report.found("pdf.lead", "", action, fmt.Sprintf("%d octets before the header", n))
 	}
-	if c.f.Trail > 0 {
-		c.report.found("pdf.trail", "", sanitize.Rewritten, fmt.Sprintf("%d octets after the end", c.f.Trail))
+	if n := c.f.Trail; n > 0 {
+		action := sanitize.Rewritten
+		// Padding and remains of a transfer are nobody's loss.
+		for _, sig := range []string{"PK\x03\x04", "Rar!\x1a\x07", "7z\xbc\xaf\x27\x1c", "MZ\x90\x00", "<script", "<html"} {
+			if bytes.Contains(b[max(len(b)-n-64, 0):], []byte(sig)) {
+				action = sanitize.Removed
+			}
+		}
+		c.report.found("pdf.trail", "", action, fmt.Sprintf("%d octets after the end", n))
 	}
 	if c.f.Repaired {
 		c.report.found("pdf.repaired", "", sanitize.Rewritten, "")

@@ -8,6 +8,7 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -594,5 +595,57 @@ func TestAFileInsideIsPutBesideItInAMail(t *testing.T) {
 	}
 	if f := s.Parts()[0].Findings; len(f) != 1 || f[0].Rule != "pdf.attachment-beside" {
 		t.Errorf("found %v", f)
+	}
+}
+
+func TestAProgramInsideIsNotPutBeside(t *testing.T) {
+	b := page("/Names << /EmbeddedFiles << /Names [(a) 6 0 R] >> >>", "", "<< /Type /Filespec /F (x.js) /EF << /F 7 0 R >> >>", packed("/Type /EmbeddedFile", "WScript.Echo(1)"))
+	s := session(len(b), func(o *sanitize.Options) { o.Task = sanitize.TaskMail })
+	s.Detect = func(o sanitize.Object) (sanitize.Detection, error) {
+		if o.Name == "x.js" {
+			return sanitize.Detection{Kind: sanitize.KindScript}, nil
+		}
+		return sanitize.Detection{Kind: sanitize.KindPDF}, nil
+	}
+	if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "2"}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EachBeside(func(o sanitize.Object) error { return fmt.Errorf("%s stands beside it", o.Name) }); err != nil {
+		t.Error(err)
+	}
+	if f := s.Parts()[0].Findings; len(f) != 1 || f[0].Rule != "pdf.attachment" || f[0].Detail != "x.js" {
+		t.Errorf("found %v", f)
+	}
+}
+
+// TestWhatTakesLongIsBounded holds files against the work they may make: as many
+// steps as they have octets, not the square of it.
+func TestWhatTakesLongIsBounded(t *testing.T) {
+	const n = 20000
+	chain := func(object func(i int) string) []byte {
+		objects := []string{"<< /Type /Catalog /Pages 2 0 R /More 4 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>", "<< /Type /Page /Contents 4 0 R >>"}
+		for i := range n {
+			objects = append(objects, object(i+4))
+		}
+		return file(objects...)
+	}
+	for name, b := range map[string][]byte{
+		"lengths of lengths":      chain(func(i int) string { return fmt.Sprintf("<< /Length %d 0 R >>\nstream\nq\nendstream", i+1) }),
+		"references to the next":  chain(func(i int) string { return fmt.Sprintf("%d 0 R", i+1) }),
+		"streams that never end":  chain(func(i int) string { return "<< >>\nstream\n" }),
+		"strings that never end":  chain(func(i int) string { return "(" }),
+		"arrays that never close": chain(func(i int) string { return "[" }),
+		"maps on maps": page("", "/Resources << /Font << /F1 << /Subtype /Type0 /Encoding 6 0 R >> >> >>", func() (all []string) {
+			for i := range 2000 {
+				all = append(all, stream(fmt.Sprintf("/UseCMap %d 0 R", i+7), "begincmap"))
+			}
+			return all
+		}()...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := treat(b, nil); err != nil && !errors.Is(err, sanitize.ErrLimit) && !errors.Is(err, sanitize.ErrMalformed) {
+				t.Error(err)
+			}
+		})
 	}
 }
