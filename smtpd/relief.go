@@ -13,7 +13,7 @@ type candidate struct {
 	p     *place
 	idle  bool
 	since time.Time // idle: since when
-	young bool      // idle for so short a time that the peer may be about to speak
+	young bool      // has had no time yet to speak, or to show how fast it is, or we work for it
 	rate  float64   // slow: bytes a second so far
 }
 
@@ -48,10 +48,9 @@ func (t *Gate) relieve() {
 			}
 			continue
 		}
-		if c, ok := g.candidate(now); ok {
-			c.p = p
-			all = append(all, c)
-		}
+		c := g.candidate(now)
+		c.p = p
+		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
 		switch {
@@ -61,6 +60,8 @@ func (t *Gate) relieve() {
 			return before(a.idle)
 		case a.idle:
 			return a.since.Compare(b.since)
+		case a.young != b.young:
+			return before(b.young)
 		default:
 			return cmp.Compare(a.rate, b.rate)
 		}
@@ -110,10 +111,8 @@ func (t *Gate) cut(c candidate) {
 	c.g.Cut(why)
 }
 
-// candidate says how a session stands, and whether it may be cut at all: one
-// that we are working for may not, nor one that has had no time yet to show
-// how fast it is. It may be called from any goroutine.
-func (g *Guard) candidate(now time.Time) (candidate, bool) {
+// candidate says how a session stands. It may be called from any goroutine.
+func (g *Guard) candidate(now time.Time) candidate {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c := candidate{g: g}
@@ -121,20 +120,23 @@ func (g *Guard) candidate(now time.Time) (candidate, bool) {
 	case g.writing:
 		c.idle, c.since = true, g.written
 	case g.wait == waitNothing:
-		return c, false
+		// What we are doing for it is finished also when it is cut.
+		c.young = true
+		return c
 	case g.wait == waitData:
 		took := now.Sub(g.began)
 		c.rate = float64(g.got) / max(took.Seconds(), 1)
-		return c, took >= g.cfg.limits.DataWindowStress
+		c.young = took < g.cfg.limits.DataWindowStress
+		return c
 	default:
 		c.idle, c.since = true, g.since
 	}
 	// An answer takes a moment to be read and the next command one to come.
 	c.young = now.Sub(c.since) < leastIdle
-	return c, true
+	return c
 }
 
 // leastIdle is how long a peer must be silent to be cut for others, unless its
-// network holds more than its share: a second is a long way round the earth
+// network holds more than its share, when there is no later time to do it: a second is a long way round the earth
 // and back.
 const leastIdle = time.Second

@@ -327,8 +327,20 @@ func TestIdlePeersDoNotCloseTheGateway(t *testing.T) {
 	began := time.Now()
 	stayed, _ := idle.open()
 	many.come(greed, nil)
-	_, nets := many.open()
-	network := nets["127.2.0"]
+	share := 72
+	if long(t) {
+		share = 1200
+	}
+	// Who was cut is told at once; we may read it a moment later. Long before
+	// the idle go by themselves.
+	network := 0
+	for range 50 {
+		_, nets := many.open()
+		if network = nets["127.2.0"]; network <= share {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	elsewhere, r2, err := g.connect("127.3.0.2")
 	if err != nil {
 		t.Errorf("a peer from elsewhere: %v", err)
@@ -337,10 +349,6 @@ func TestIdlePeersDoNotCloseTheGateway(t *testing.T) {
 			t.Errorf("a peer from elsewhere: %q, %v", last, err)
 		}
 		elsewhere.c.Close()
-	}
-	share := 72
-	if long(t) {
-		share = 1200
 	}
 	if network > share {
 		t.Errorf("one network holds %d connections, its share is %d", network, share)
@@ -529,11 +537,12 @@ func slowPeers(t *testing.T, n int, limits string, within time.Duration) {
 	}
 }
 
-// twoTenants gives the gateway a second tenant.
+// twoTenants gives the gateway a second tenant, with a server of its own that
+// is the same sink.
 func (g *gateway) twoTenants() {
 	g.t.Helper()
 	g.change("    domains: [town.example.lg.jp]\n", "    domains: [town.example.lg.jp]\n  - id: village\n    domains: [village.example.lg.jp]\n")
-	g.change("routes:\n", "routes:\n  - { domain: village.example.lg.jp, hop: town-mail }\n")
+	g.change("routes:\n", fmt.Sprintf("  - { name: village-mail, network: local, hosts: [%q] }\nroutes:\n  - { domain: village.example.lg.jp, hop: village-mail }\n", g.sink.Addr()))
 }
 
 // sendFrom sends a message from an address and returns the first answer that is
@@ -616,16 +625,19 @@ func TestMailBombToOneTenantCostsTheOtherNothing(t *testing.T) {
 	g := newGateway(t, filepath.Join(t.TempDir(), "data"), limits)
 	g.twoTenants()
 	g.boot()
-	g.bomb(n)
+	quiet, busy := g.bomb(n)
+	if a, b := quantile(quiet, 95), quantile(busy, 95); long(t) && b > 2*a {
+		t.Errorf("the village's mail took %v, %v before", b, a)
+	}
 }
 
 // bomb sends n messages to the town from four addresses while the village's
-// mail is measured.
-func (g *gateway) bomb(n int) {
+// mail is measured, and returns how long that took before and meanwhile.
+func (g *gateway) bomb(n int) (quiet, busy []time.Duration) {
 	t := g.t
 	t.Helper()
 	probes := 60
-	quiet, _ := g.probe(t.Context(), probes, "quiet")
+	quiet, _ = g.probe(t.Context(), probes, "quiet")
 	var mu sync.Mutex
 	answers := map[string]int{}
 	accepted := map[string]bool{}
@@ -657,7 +669,12 @@ func (g *gateway) bomb(n int) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		// 50,000 in three minutes. Faster, it is the test's own sender that
+		// takes the processors.
+		pace := time.NewTicker(3 * time.Minute / 50_000)
+		defer pace.Stop()
 		for i := range n {
+			<-pace.C
 			next <- i
 		}
 		close(next)
@@ -710,9 +727,7 @@ func (g *gateway) bomb(n int) {
 	g.figures(map[string]any{"test": "FT-15", "messages": n, "answers": answers, "held": len(held), "lost": lost, "notices": notices,
 		"flood_s": int(flooded.Seconds()), "village_p95_ms": []float64{millis(quantile(quiet, 95)), millis(quantile(busy, 95))},
 		"village_accept_p95_ms": millis(quantile(busyAccept, 95)), "rss_mib": g.usage().rss >> 20})
-	if a, b := quantile(quiet, 95), quantile(busy, 95); os.Getenv("SEKISHO_PEERS") != "" && b > 2*a {
-		t.Errorf("the village's mail took %v, %v before", b, a)
-	}
+	return quiet, busy
 }
 
 // flood is the i-th message of a mail bomb; every fifth has a script.
