@@ -183,7 +183,7 @@ func (d *Delivery) dial(ctx context.Context, key string, l *lane, hop routing.Ho
 		}
 		return s, nil
 	}
-	config := &tls.Config{ServerName: h.name, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{ServerName: h.name, MinVersion: tls.VersionTLS12, Time: d.now}
 	want(config)
 	err = s.conn.startTLS(ctx, config)
 	var refused errNoTLS

@@ -100,7 +100,7 @@ func (d *Delivery) policyClient() *http.Client {
 				}
 				return nil, errors.Join(errs...)
 			},
-			TLSClientConfig:        &tls.Config{RootCAs: d.Roots, MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        &tls.Config{RootCAs: d.Roots, MinVersion: tls.VersionTLS12, Time: d.now},
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 16 << 10,
 		},
@@ -211,6 +211,6 @@ func (d *Delivery) proved(state tls.ConnectionState, name string) error {
 	for _, c := range state.PeerCertificates[1:] {
 		between.AddCert(c)
 	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: name, Roots: d.Roots, Intermediates: between})
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{DNSName: name, Roots: d.Roots, Intermediates: between, CurrentTime: d.now()})
 	return err
 }

@@ -1,10 +1,13 @@
 package delivery_test
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"sekisho/envelope"
 	"sekisho/internal/smtptest"
@@ -76,5 +79,39 @@ func TestTLS(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// FT-20: a certificate that is over is none, by our own clock; the one that
+// takes its place serves the next try, without anybody starting anything anew.
+func TestACertificateThatIsOverIsNotGoodEnough(t *testing.T) {
+	ca := newAuthority(t)
+	var current atomic.Pointer[tls.Config]
+	current.Store(ca.server(t))
+	s := startSink(t, &smtptest.Sink{TLS: &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return current.Load(), nil }}})
+	w := withTLS(t, "require", s)
+	w.d.Roots = ca.pool
+	w.d.Times.Probe = 50 * time.Millisecond
+	stop := w.start()
+	defer stop()
+	send := func() envelope.ID {
+		return w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	}
+	id := send()
+	w.until("the first arrives", func() bool { return w.entry(id).State == spool.Done })
+	// The connection of before must have gone, or nobody would look.
+	w.until("it says QUIT", func() bool { return slices.Contains(s.Commands(), "QUIT") })
+	w.later(2 * time.Hour) // the test's certificates live for one
+	id = send()
+	w.until("the second waits", func() bool { e := w.entry(id); return e.State == spool.Queued && e.Attempts == 1 })
+	if e := w.entry(id); !strings.Contains(e.Err, "expired") || s.Count() != 1 {
+		t.Errorf("%d arrived, %s", s.Count(), e.Err)
+	}
+	next := newAuthorityAt(t, w.now())
+	w.d.Roots.AddCert(next.cert)
+	current.Store(next.serverAt(t, w.now()))
+	w.until("with the new certificate it arrives", func() bool { return w.entry(id).State == spool.Done })
+	if ms := s.Delivered(); len(ms) != 2 || !ms[1].TLS {
+		t.Errorf("%d arrived", len(ms))
 	}
 }
