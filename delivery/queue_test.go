@@ -155,8 +155,10 @@ func TestADeadHopWithALongQueueCostsTheOthersNothing(t *testing.T) {
 	if limit := int(time.Since(began)/time.Second) + n; probes > limit {
 		t.Errorf("the dead hop was dialled %d times", probes)
 	}
+	// Once more alone: the machine may be another one than it was at first.
+	after := w.pace(healthy, pass, func() bool { return true })
 	figures := map[string]any{
-		"queued": n, "p95_ms_alone": ms(p95(alone)), "p95_ms_while_they_come": ms(p95(flood)), "came_in_s": floodTook.Seconds(), "p95_ms_beside_dead": ms(p95(beside)),
+		"queued": n, "p95_ms_alone": ms(p95(alone)), "p95_ms_alone_after": ms(p95(after)), "p95_ms_while_they_come": ms(p95(flood)), "came_in_s": floodTook.Seconds(), "p95_ms_beside_dead": ms(p95(beside)),
 		"p95_ms_while_draining": ms(p95(drain)), "drained_per_s": float64(n) / took.Seconds(),
 	}
 	line, err := json.Marshal(figures)
@@ -168,7 +170,7 @@ func TestADeadHopWithALongQueueCostsTheOthersNothing(t *testing.T) {
 		return
 	}
 	// Under five milliseconds a clock tick is a multiple.
-	most := 2 * max(p95(alone), 5*time.Millisecond)
+	most := 2 * max(p95(alone), p95(after), 5*time.Millisecond)
 	if p95(flood) > most || p95(beside) > most || p95(drain) > most {
 		t.Errorf("the healthy hop's p95 was %v alone, %v while mail came for the dead hop, %v beside it, %v while it drained", p95(alone), p95(flood), p95(beside), p95(drain))
 	}
