@@ -86,3 +86,7 @@ faults-peers: build ## 12,000 connections, slow peers in every phase, a mail bom
 .PHONY: mutate
 mutate: ## take out each sync in turn: a test must notice
 	bash scripts/mutate.sh
+
+.PHONY: image
+image: ## the container image by buildah, and its self-test in it (as root); TOOLS=all with the converters
+	TOOLS=$(TOOLS) bash scripts/image.sh

@@ -29,8 +29,11 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 	warn := func(name, detail string) { cs = append(cs, client.Check{Name: name, Status: "warn", Detail: detail}) }
 
 	detail := g.findings.Report.String()
-	if g.confined != nil {
+	switch {
+	case g.confined != nil:
 		detail = g.confined.Error()
+	case g.cgroups != nil:
+		detail += ", a cgroup each with " + g.cgroups.String()
 	}
 	add("isolation in the service", g.confined == nil, detail)
 	if os.Getuid() == 0 {

@@ -65,6 +65,7 @@ type gateway struct {
 	// confined is why no worker can be confined here, nil when one can.
 	confined error
 	findings sandbox.Findings
+	cgroups  *sandbox.Cgroups // nil where none is delegated
 
 	cancelWork context.CancelFunc
 	work       sync.WaitGroup
@@ -178,7 +179,13 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	}()
 	var examiner pipeline.Examiner = refuser{g.confined}
 	if g.confined == nil {
-		g.runner = &worker.Runner{Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
+		// Once, and before the first worker: the daemon moves into a group below
+		// its own.
+		if g.cgroups, err = sandbox.OpenCgroups(ctx, bin, sandbox.Worker()); err != nil {
+			g.cgroups = nil // an extra; the limits of the profile hold without it
+			log.Info("isolation", "kind", "cgroup", "err", err)
+		}
+		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
 			Tools:  &worker.Tools{Launcher: bin},
 			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}

@@ -85,6 +85,9 @@ func openCgroups(root string, pid int) (*Cgroups, error) {
 	return g, nil
 }
 
+// String says which of its limits the kernel enforces, for doctor.
+func (g *Cgroups) String() string { return strings.Join(g.controllers, " and ") }
+
 // group makes the group of one process and opens it.
 func (g *Cgroups) group(p Profile) (*os.File, error) {
 	dir := filepath.Join(g.dir, fmt.Sprintf("%s%d-%d", runGroup, os.Getpid(), g.runs.Add(1)))

@@ -168,3 +168,16 @@ func TestAProcessHasItsGroupNeedsNamespacesAndCgroups(t *testing.T) {
 		t.Errorf("groups left over: %q", left)
 	}
 }
+
+// TestProcessStartsWithoutItsGroupNeedsNamespaces: a group is an extra, and no
+// mail is held because one could not be made.
+func TestProcessStartsWithoutItsGroupNeedsNamespaces(t *testing.T) {
+	g := &Cgroups{dir: filepath.Join(t.TempDir(), "gone"), controllers: []string{"memory", "pids"}}
+	p, err := (&Command{Path: program(t), Args: []string{"exit", "0"}, Profile: small(), Cgroups: g}).Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := p.Wait(); err != nil || st.Err() != nil {
+		t.Errorf("%v, %v", st.Err(), err)
+	}
+}

@@ -24,7 +24,8 @@ type Command struct {
 	// process is big; nil forks here.
 	Starter *Starter
 
-	// Cgroups gives the process a control group of its own; nil does not.
+	// Cgroups gives the process a control group of its own where one can be
+	// made; nil does not.
 	Cgroups *Cgroups
 
 	probe string   // set by SelfTest

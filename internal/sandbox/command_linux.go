@@ -56,10 +56,12 @@ func (c *Command) Start(ctx context.Context) (*Process, error) {
 func (c *Command) startInGroup() (p *Process, err error) {
 	run := *c
 	if c.Cgroups != nil {
-		if run.group, err = c.Cgroups.group(c.Profile); err != nil {
-			return nil, err
+		// The group is an extra: when it cannot be had just now, the limits of
+		// the profile hold without it, and the mail is not held for it.
+		if group, gerr := c.Cgroups.group(c.Profile); gerr == nil {
+			run.group = group
+			run.end = func() { drop(group) }
 		}
-		run.end = func() { drop(run.group) }
 	}
 	if c.Starter != nil {
 		p, err = c.Starter.start(&run)
@@ -318,7 +320,13 @@ func explain(err error) error {
 	}
 	switch errno {
 	case syscall.EPERM, syscall.ENOSPC, syscall.EINVAL, syscall.EUSERS:
-		return fmt.Errorf("user namespaces are not allowed here: %w%s", err, hint(os.ReadFile))
+		why := hint(os.ReadFile)
+		if why == "" && errno == syscall.EPERM {
+			// A root that is itself a mount looks from within like any other
+			// (clone(2): EPERM for a caller in a chroot environment).
+			why = "; no setting is known to forbid them, so this process may run under chroot, where the kernel does: use pivot_root or a container instead"
+		}
+		return fmt.Errorf("user namespaces are not allowed here: %w%s", err, why)
 	case syscall.EACCES:
 		return fmt.Errorf("the binary cannot be executed by the unprivileged child (permissions, noexec mount, or a security module): %w%s", err, hint(os.ReadFile))
 	default:

@@ -300,7 +300,7 @@ func (w *laneWorker) start(r *Runner) error {
 	defer toUs.Close()
 	w.replies = replies
 	// No other descriptor: what it has to say, it says in its replies.
-	cmd := sandbox.Command{Path: r.Binary, Args: []string{sanitize.Lane}, Files: []*os.File{fromUs, nil, nil, nil, toUs}, Profile: sandbox.Lane(), Starter: r.Starter}
+	cmd := sandbox.Command{Path: r.Binary, Args: []string{sanitize.Lane}, Files: []*os.File{fromUs, nil, nil, nil, toUs}, Profile: sandbox.Lane(), Starter: r.Starter, Cgroups: r.Cgroups}
 	if w.process, err = cmd.Start(context.Background()); err != nil {
 		requests.Close()
 		replies.Close()

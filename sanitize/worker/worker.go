@@ -43,6 +43,10 @@ type Runner struct {
 	Time    time.Duration    // zero: RunTime
 	Starter *sandbox.Starter // forks in this process's place; nil: this process forks itself
 
+	// Cgroups gives every worker a control group of its own; nil: the limits of
+	// the profile are all there is.
+	Cgroups *sandbox.Cgroups
+
 	// Spares is how many workers wait, started and confined, for the next
 	// message. Each still serves one message only; what is hidden is the start.
 	Spares int
