@@ -1,10 +1,9 @@
-//go:build linux && (amd64 || arm64)
-
-package sandbox
+package doctest
 
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -31,7 +30,7 @@ type containerProfile struct {
 // TestContainerProfileAllowsWhatALaunchNeeds, and none of what no part of the
 // gateway calls. `make image` runs the gateway under it.
 func TestContainerProfileAllowsWhatALaunchNeeds(t *testing.T) {
-	raw, err := os.ReadFile("../../deploy/seccomp.json")
+	raw, err := os.ReadFile(filepath.Join(root, "deploy", "seccomp.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
