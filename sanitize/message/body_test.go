@@ -221,3 +221,36 @@ func TestReportsArriveWithTheirWords(t *testing.T) {
 		}
 	}
 }
+
+// TestNoFileComesTogetherInWhatIsWritten: characters that are dropped, lines
+// that are joined and pages that become text must not make a file that the
+// octets did not show.
+func TestNoFileComesTogetherInWhatIsWritten(t *testing.T) {
+	const uu = "begin 644 a.js\n#0V%T\n`\nend\n"
+	for name, mail := range map[string]string{
+		"controls in the first line": top + "\nwords\nbe\x7fgin 644 a.js\n#0V%T\n`\nend\n",
+		"controls in the data":       top + "\nwords\nbegin 644 a.js\n#0V\x7f%T\n`\nend\n",
+		"escapes of ISO-2022-JP":     top + "Content-Type: text/plain; charset=iso-2022-jp\n\n\x1b$B$\"\x1b(B\nbe\x1b(Bgin 644 a.js\n#0V%T\n`\nend\n",
+		"characters that turn":       top + "Content-Type: text/plain; charset=utf-8\n\nbegin\u202e 644 a.js\n#0V%T\n`\nend\n",
+		"flowed lines":               top + "Content-Type: text/plain; format=flowed; delsp=yes\n\nbegin  \n644  \na.js\n#0V%T\n`\nend\n",
+		"a page":                     top + "Content-Type: text/html\n\n<pre>\n" + uu + "</pre>\n",
+		"a page in paragraphs":       top + "Content-Type: text/html\n\n<div>begin 644 a.js</div><div>#0V%T</div><div>`</div><div>end</div>\n",
+		"UTF-7":                      top + "Content-Type: text/plain; charset=utf-7\n\n+AGI-egin 644 a.js\n#0V%T\n`\nend\n",
+		"a long text":                top + "\n" + strings.Repeat("words and words and words\n", 20_000) + "be\x01gin 644 a.js\n#0V%T\n`\nend\n",
+	} {
+		out, rep, err := treat(lf(mail), options())
+		if err != nil {
+			if len(rep.Holds) == 0 || rep.Holds[0].Code != "mime.hidden-structure" || name != "a long text" {
+				t.Errorf("%s: %v %v", name, err, rep.Holds)
+			}
+			continue
+		}
+		_, ls := leaves(t, out)
+		if got := text(ls); strings.Contains(got, "#0V%T") || !strings.Contains(got, "[...]") || !rep.Changed {
+			t.Errorf("%s: %q", name, got)
+		}
+		if again, _, err := treat(out, options()); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("%s: not stable: %v\n%s\n--- became\n%s", name, err, out, again)
+		}
+	}
+}

@@ -322,6 +322,61 @@ func (e *embedder) run(start int64) {
 	e.cuts = append(e.cuts, cut{span: span{start, end}, what: sawBase64})
 }
 
+// unencoded takes files out of a text as it will be written. Characters that go
+// on the way, and lines that are joined or come from HTML, can make one where
+// none was in the octets that came. found is how many there were.
+func unencoded(text []byte) (clean []byte, found int, err error) {
+	// What is taken out can bring more together; each round makes it shorter,
+	// and no honest text needs two.
+	for range 8 {
+		cuts, err := embedded(bytes.NewReader(text), int64(len(text)))
+		if err != nil || len(cuts) == 0 {
+			return text, found, err
+		}
+		for _, c := range cuts {
+			if !c.mute {
+				found++
+			}
+		}
+		var b bytes.Buffer
+		if _, err := b.ReadFrom(without(bytes.NewReader(text), cuts)); err != nil {
+			return nil, found, err
+		}
+		text = b.Bytes()
+	}
+	return nil, found, errEndless
+}
+
+// noneEncoded fails when a text too long to keep holds such a file.
+func (w *work) noneEncoded(write func(io.Writer) error) error {
+	sc := &sightWriter{sc: newScanner()}
+	if err := write(sc); err != nil {
+		return err
+	}
+	sc.sc.endLine()
+	for _, s := range sc.sc.found {
+		switch s.what {
+		case sawUU, sawYEnc, sawBinHex, sawBase64:
+			return errEndless
+		}
+	}
+	return nil
+}
+
+var errEndless = errors.New("a file encoded in the text, once it is written anew")
+
+// sightWriter has the union scanner look at what is written.
+type sightWriter struct {
+	sc  *scanner
+	off int64
+}
+
+func (s *sightWriter) Write(p []byte) (int, error) {
+	s.sc.write(p, s.off)
+	s.off += int64(len(p))
+	return len(p), nil
+}
+
 // gap stands in a text where something was cut out. It tells the reader, and it
 // keeps what stood before from joining what stood behind: "begin" lines and
 // data that were no file apart must not become one.

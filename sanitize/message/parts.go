@@ -520,6 +520,22 @@ func (w *work) text(n *node, cuts []cut) error {
 	}
 	part := sanitize.Part{Kind: sanitize.KindText, Class: sanitize.ClassText, Mode: sanitize.Rebuild, Findings: told.findings()}
 	runs, signatures := 0, 0
+	if told.Dropped+told.turned > 0 || l.flowed || told.Charset != "utf-8" && told.Charset != "us-ascii" {
+		// What is written has other lines than what was searched for files.
+		if c.all() {
+			clean, found, err := unencoded(c.buf)
+			if err != nil {
+				return w.doubt(HiddenStructure, n.body.start, err.Error())
+			}
+			if found > 0 {
+				runs += found
+				c = newCapture()
+				c.Write(clean)
+			}
+		} else if err := w.noneEncoded(func(out io.Writer) error { _, err := render(out, false); return err }); err != nil {
+			return w.doubt(HiddenStructure, n.body.start, err.Error())
+		}
+	}
 	for _, c := range cuts {
 		switch {
 		case c.what == sawBase64:
@@ -629,12 +645,19 @@ func (w *work) html(n *node) error {
 	c := newCapture()
 	// Once more through the text writer, which knows what no text may hold.
 	l := layout{urls: o.URLs, weigh: w.choosing > 0, size: int64(b.Len())}
-	text := b.Bytes()
+	// A page can show a file that is encoded as text; a text must not hold one.
+	text, runs, err := unencoded(b.Bytes())
+	if err != nil {
+		return w.doubt(HiddenStructure, n.body.start, err.Error())
+	}
 	t, err := rewriteText(bytes.NewReader(text), "utf-8", l, c)
 	if err != nil {
 		return fmt.Errorf("html of part %s: %w", path, err)
 	}
 	part := own.Parts()[0]
+	if runs > 0 {
+		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.encoded-run", Action: sanitize.Removed, Detail: fmt.Sprint(runs)})
+	}
 	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf, html: rebuilt}
 	if !c.all() {
 		p.again = func(out io.Writer) error {
