@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,7 +119,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"text where a list is wanted", replace("domains: [town.example.lg.jp]", "domains: town.example.lg.jp"), `:6: tenants[0].domains: want a list`},
 		{"a number where text is wanted", replace("name: town-mail, network", "name: 7, network"), `want text, got 7`},
 		{"a hop that does not exist", replace("hop: town-mail", "hop: twon-mail"), `:10: routes[0].hop: hop "twon-mail" does not exist; did you mean "town-mail"?`},
-		{"a kind that is not treated yet", minimal + "profiles: [ { name: default, legacy_office: rebuild } ]\n", `:11: profiles[0].legacy_office: doc, xls and ppt are kept back`},
+		{"steps out of their order", minimal + "profiles: [ { name: default, legacy_office: [text, convert] } ]\n", `:11: profiles[0].legacy_office: convert stands out of its order`},
 		{"a step that is not built", minimal + "profiles: [ { name: default, office: flatten } ]\n", `:11: profiles[0].office: flatten is not built`},
 		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
 		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},
@@ -241,5 +242,32 @@ func TestConnectionsFitIntoTheOpenFiles(t *testing.T) {
 	l.Connections = 10
 	if got := g.openFiles(l); got != l {
 		t.Errorf("ten connections became %d", got.Connections)
+	}
+}
+
+// A word names the first step of the ladder, a list exactly the steps allowed.
+func TestWordsAndListsOfSteps(t *testing.T) {
+	all := []sanitize.Mode{sanitize.Rebuild, sanitize.Convert, sanitize.Flatten, sanitize.Text}
+	for word, want := range map[string][]sanitize.Mode{
+		"rebuild": all, "strip": all, "convert": all[1:], "text": all[3:], "hold": nil, "remove": nil,
+		"[rebuild]": all[:1], "[rebuild, hold]": all[:1], "[rebuild, text]": {sanitize.Rebuild, sanitize.Text}, "[convert, text, hold]": {sanitize.Convert, sanitize.Text},
+	} {
+		_, s, err := load(t, minimal+"profiles: [ { name: default, office: "+word+", archive: rebuild } ]\n")
+		if err != nil {
+			t.Errorf("%s: %v", word, err)
+			continue
+		}
+		o := s.rules.Options("default")
+		if got := o.Rule(sanitize.ClassOffice); !slices.Equal(got.Steps, want) || got.Drop != (word == "remove") {
+			t.Errorf("%s: %v", word, got)
+		}
+		// What has one way of being treated has one step; what is not named has
+		// its default.
+		if got := o.Rule(sanitize.ClassArchive).Steps; !slices.Equal(got, all[:1]) {
+			t.Errorf("archive: %v", got)
+		}
+		if got := o.Rule(sanitize.ClassLegacyOffice).Steps; !slices.Equal(got, all) {
+			t.Errorf("legacy office: %v", got)
+		}
 	}
 }

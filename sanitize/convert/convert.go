@@ -215,7 +215,12 @@ func (o Office) archive(s *sanitize.Session, in sanitize.Object) (sanitize.Sourc
 		switch {
 		case f.IsDir:
 		case name == "mimetype" && o.Source == 0:
-			if src, err = openDocument(f); err != nil {
+			if src, err = openDocument(f, false); err != nil {
+				return 0, err
+			}
+		case name == "meta-inf/manifest.xml" && src == 0:
+			// Programs that do not write the member above say it here.
+			if src, err = openDocument(f, true); err != nil {
 				return 0, err
 			}
 		case strings.HasSuffix(name, "vbaproject.bin"), strings.HasPrefix(name, "scripts/"),
@@ -237,19 +242,23 @@ func (o Office) archive(s *sanitize.Session, in sanitize.Object) (sanitize.Sourc
 	return src, nil
 }
 
-// openDocument reads the member that says what an OpenDocument is. OpenDocument
-// 1.3 part 2, 3.3.
-func openDocument(f *zipstrict.File) (sanitize.Source, error) {
+// openDocument reads the member that says what an OpenDocument is, or the
+// manifest, whose first entry is the document. OpenDocument 1.3 part 2, 3.3.
+func openDocument(f *zipstrict.File, manifest bool) (sanitize.Source, error) {
 	r, err := f.Open(nil)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	}
-	b := make([]byte, 128)
+	b := make([]byte, 1024)
 	n, err := io.ReadFull(r, b)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return 0, fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	}
 	media := strings.TrimSpace(string(b[:n]))
+	if manifest {
+		_, media, _ = strings.Cut(media, `="application/vnd.oasis.opendocument.`)
+		media, _, _ = strings.Cut(media, `"`)
+	}
 	media = strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(media, "application/vnd.oasis.opendocument."), "-template"), "-master")
 	return map[string]sanitize.Source{
 		"text": sanitize.FromODT, "text-web": sanitize.FromODT, "spreadsheet": sanitize.FromODS, "presentation": sanitize.FromODP,

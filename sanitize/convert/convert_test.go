@@ -115,6 +115,7 @@ func TestWhatIsNotRebuiltIsConvertedAndRebuilt(t *testing.T) {
 		{"RTF", []byte(rtf), sanitize.FromRTF, sanitize.KindDOCX},
 		{"odt", odt(t), sanitize.FromODT, sanitize.KindDOCX},
 		{"ods", pack(t, "mimetype", "application/vnd.oasis.opendocument.spreadsheet-template", "content.xml", "<a/>", "META-INF/manifest.xml", "<a/>"), sanitize.FromODS, sanitize.KindXLSX},
+		{"ods without its first member", pack(t, "content.xml", "<a/>", "META-INF/manifest.xml", `<manifest:manifest><manifest:file-entry manifest:media-type="application/vnd.oasis.opendocument.spreadsheet" manifest:full-path="/"/>`), sanitize.FromODS, sanitize.KindXLSX},
 		{"flat", []byte(`<?xml version="1.0"?><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" office:mimetype="application/vnd.oasis.opendocument.spreadsheet"><office:body/></office:document>`), sanitize.FromFODS, sanitize.KindXLSX},
 	} {
 		tool := honest()
