@@ -145,6 +145,9 @@ func (s *Session) SpendPixels(width, height int) error {
 	return nil
 }
 
+// PixelsLeft is how many pixels may still be charged.
+func (s *Session) PixelsLeft() int64 { return max(s.Options.Limits.Pixels-s.pixels, 0) }
+
 // Meter charges every byte that is read from r, which is what a decoder gives.
 func (s *Session) Meter(r io.Reader) io.Reader { return &meter{s: s, r: r} }
 

@@ -82,8 +82,6 @@ func TestWrongUsageIsSaidWithStatus2(t *testing.T) {
 		{[]string{"route", "test", "a@b", "--zone"}, "--zone needs a value", "--zone には値が必要です"},
 		{[]string{"version", "--json=maybe"}, "want true or false", "true または false を指定"},
 		{[]string{"sanitize"}, "sekisho sanitize wants at least one file", "sekisho sanitize にはファイルが必要です"},
-		{[]string{"sanitize", "--mode", "flatten", "x"}, "--mode flatten is not built yet", "--mode flatten はまだありません"},
-		{[]string{"sanitize", "--mode", "flatten", "x"}, "--mode flatten is not built yet", "--mode flatten はまだありません"},
 		{[]string{"sanitize", "--mode", "magic", "x"}, `--mode "magic": want auto`, `--mode "magic" は使えません`},
 		{[]string{"help", "nonsense"}, "unknown command", "そのコマンドはありません"},
 		{[]string{"\x1b[31mred"}, `\u{1b}[31mred: unknown command`, `\u{1b}[31mred: そのコマンド`},

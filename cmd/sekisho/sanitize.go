@@ -132,7 +132,9 @@ func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Convert}}
 		}
 	case "flatten":
-		return nil, u.usage("--mode %s はまだありません。auto、rebuild、convert、text が使えます", "--mode %s is not built yet; use auto, rebuild, convert or text", mode)
+		for _, c := range documents {
+			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Flatten}}
+		}
 	default:
 		return nil, u.usage("--mode %q は使えません。auto、rebuild、convert、flatten、text のいずれかです", "--mode %q: want auto, rebuild, convert, flatten or text", mode)
 	}

@@ -650,9 +650,9 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			first   string   // default
 			allowed []string // of single words; a list may have rebuild or text, and hold
 		}{
-			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "convert", "text", "hold", "remove"}},
-			{"legacy_office", sanitize.ClassLegacyOffice, p.Legacy, "rebuild", []string{"rebuild", "convert", "text", "hold", "remove"}},
-			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "text", "hold", "remove"}},
+			{"office", sanitize.ClassOffice, p.Office, "rebuild", []string{"rebuild", "convert", "flatten", "text", "hold", "remove"}},
+			{"legacy_office", sanitize.ClassLegacyOffice, p.Legacy, "rebuild", []string{"rebuild", "convert", "flatten", "text", "hold", "remove"}},
+			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "flatten", "text", "hold", "remove"}},
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
 			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},

@@ -69,6 +69,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 // Ladder says what the steps after rebuilding are, for the kinds that have any.
 func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
 	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{}}
+	drawn := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: pdf.Pages{}}
 	for kind, source := range map[sanitize.Kind]sanitize.Source{
 		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF,
 		sanitize.KindODF: 0, sanitize.KindXLSB: sanitize.FromXLSB,
@@ -77,9 +78,9 @@ func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPPTX: sanitize.FromPPTX, sanitize.KindPPTM: sanitize.FromPPTX, sanitize.KindPPSX: sanitize.FromPPTX, sanitize.KindPPSM: sanitize.FromPPTX,
 		sanitize.KindPOTX: sanitize.FromPPTX, sanitize.KindPOTM: sanitize.FromPPTX,
 	} {
-		convertible[kind], readable[kind] = convert.Office{Source: source}, convert.Text{Source: source}
+		convertible[kind], drawn[kind], readable[kind] = convert.Office{Source: source}, convert.Pages{Source: source}, convert.Text{Source: source}
 	}
-	return map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer{sanitize.Convert: convertible, sanitize.Text: readable}
+	return map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer{sanitize.Convert: convertible, sanitize.Flatten: drawn, sanitize.Text: readable}
 }
 
 // Tools has the parent run an external tool.

@@ -92,6 +92,30 @@ func (t Text) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obj
 	return words(ctx, s, in, bytes.NewReader(pages), int64(len(pages)), out)
 }
 
+// Pages turns a document into pictures of its pages, by way of a PDF. The zero
+// value of Source is an OpenDocument of some kind.
+type Pages struct {
+	Source sanitize.Source
+}
+
+// Sanitize writes the pages of the document in to out.
+func (p Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	src, err := Office{p.Source}.look(s, in)
+	if err != nil {
+		return sanitize.Result{}, err
+	}
+	pdf, err := tool(ctx, s, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
+	if err != nil {
+		return sanitize.Result{}, err
+	}
+	draw, ok := s.Ladder[sanitize.Flatten][sanitize.KindPDF]
+	if !ok {
+		return sanitize.Result{}, sanitize.ErrUnsupported
+	}
+	in.ReaderAt, in.Size, in.Names, in.Name, in.Declared, in.Kind = bytes.NewReader(pdf), int64(len(pdf)), nil, "", "", sanitize.KindPDF
+	return draw.Sanitize(ctx, s, in, out)
+}
+
 // PDFText takes the words out of a PDF.
 type PDFText struct{}
 

@@ -59,7 +59,7 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		t.silent = true
 		return t, none && plain && c.Source == 0
 	case sanitize.PDFPixels:
-		args := []string{"-q", "-f", from, "-l", to}
+		args := []string{"-q", "-cropbox", "-f", from, "-l", to}
 		switch {
 		case c.DPI >= 10 && c.DPI <= 300 && c.Longest == 0:
 			args = append(args, "-r", fmt.Sprint(c.DPI))
@@ -74,7 +74,7 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
 			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0
 	case sanitize.PDFText, sanitize.PDFWords:
-		args := []string{"-q", "-enc", "UTF-8", "-f", from, "-l", to}
+		args := []string{"-q", "-cropbox", "-enc", "UTF-8", "-f", from, "-l", to}
 		if c.Tool == sanitize.PDFWords {
 			args = append(args, "-bbox")
 		}

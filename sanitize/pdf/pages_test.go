@@ -1,0 +1,215 @@
+package pdf
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"sekisho/sanitize"
+	"sekisho/sanitize/verify"
+)
+
+// programs runs the tools themselves; their sandbox is tested where it is
+// built.
+func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, io.Writer) error {
+	t.Helper()
+	for _, p := range []string{"pdftoppm", "pdftotext"} {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("%s is not installed: `make deps` installs it", p)
+		}
+	}
+	return func(ctx context.Context, c sanitize.ToolCall, in io.Reader, out io.Writer) error {
+		args := []string{"-q", "-cropbox", "-f", fmt.Sprint(c.First), "-l", fmt.Sprint(c.Last)}
+		name := "pdftoppm"
+		if c.Tool == sanitize.PDFWords {
+			name, args = "pdftotext", append(args, "-enc", "UTF-8", "-bbox", "-", "-")
+		} else {
+			args = append(args, "-r", fmt.Sprint(c.DPI), "-")
+		}
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Stdin, cmd.Stdout = in, out
+		return cmd.Run()
+	}
+}
+
+func look(b []byte) error {
+	return verify.File(context.Background(), session(len(b), nil), sanitize.KindPDF, bytes.NewReader(b), int64(len(b)))
+}
+
+// draw turns b into pages and has the second look judge them.
+func draw(t *testing.T, b []byte) ([]byte, *sanitize.Session, error) {
+	t.Helper()
+	s := session(len(b), nil)
+	s.Tools = programs(t)
+	var out bytes.Buffer
+	res, err := Pages{}.Sanitize(t.Context(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+	if err != nil {
+		return nil, s, err
+	}
+	if res.Kind != sanitize.KindPDF || res.Mode != sanitize.Flatten || res.Outcome != sanitize.Disarmed {
+		t.Errorf("%+v", res)
+	}
+	if err := look(out.Bytes()); err != nil {
+		t.Fatalf("the second look: %v", err)
+	}
+	return out.Bytes(), s, nil
+}
+
+func TestPagesAreNothingButPicturesAndWords(t *testing.T) {
+	b := page("/OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >>", "/Annots [<< /Type /Annot /Subtype /Link /Rect [0 0 9 9] /A << /S /URI /URI (https://example.jp/) >> >>]")
+	out, _, err := draw(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := unpack(t, out)
+	for _, gone := range []string{"JavaScript", "Annot", "example.jp", "Helvetica", "The words stay"} {
+		if strings.Contains(all, gone) {
+			t.Errorf("%q is still there", gone)
+		}
+	}
+	cmd := exec.Command("pdftotext", "-", "-")
+	cmd.Stdin = bytes.NewReader(out)
+	if words, err := cmd.Output(); err != nil || strings.Join(strings.Fields(string(words)), " ") != "The words stay" {
+		t.Errorf("words %q, %v", words, err)
+	}
+}
+
+func TestAPageLooksAsItDid(t *testing.T) {
+	b := page("", "", "<< >>")
+	out, _, err := draw(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pixels := func(b []byte) []byte {
+		cmd := exec.Command("pdftoppm", "-q", "-r", "50", "-gray")
+		cmd.Stdin = bytes.NewReader(b)
+		p, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	before, after := pixels(b), pixels(out)
+	if len(before) != len(after) {
+		t.Fatalf("%d and %d octets of pixels", len(before), len(after))
+	}
+	sum := 0
+	for i := range before {
+		d := int(before[i]) - int(after[i])
+		sum += max(d, -d)
+	}
+	if mean := float64(sum) / float64(255*len(before)); mean > 0.005 {
+		t.Errorf("the page differs by %.2f %%", 100*mean)
+	}
+	again, _, err := draw(t, b)
+	if err != nil || !bytes.Equal(out, again) {
+		t.Errorf("the same page drawn twice makes two files: %v", err)
+	}
+}
+
+func TestEveryPageIsPackedByWhatItShows(t *testing.T) {
+	s := session(1<<20, nil)
+	for what, c := range map[string]struct {
+		samples int
+		at      func(x, y int) [3]byte
+		want    string
+	}{
+		"letters":      {3, func(x, y int) [3]byte { v := byte(255 * (x / 5 % 2)); return [3]byte{v, v, v} }, "/BitsPerComponent 2"},
+		"greys":        {1, func(x, y int) [3]byte { return [3]byte{byte(x / 8 * 16)} }, "/BitsPerComponent 4"},
+		"few colours":  {3, func(x, y int) [3]byte { return [3]byte{byte(x / 50 * 100), 200, 10} }, "/Indexed"},
+		"a photograph": {3, func(x, y int) [3]byte { return [3]byte{byte(x*7 ^ y), byte(y * 3), byte(x * y)} }, "/DCTDecode"},
+	} {
+		const side = 120
+		var pixels []byte
+		for y := range side {
+			for x := range side {
+				v := c.at(x, y)
+				pixels = append(pixels, v[:c.samples]...)
+			}
+		}
+		var out bytes.Buffer
+		p := &pictures{s: s, w: newWriter(&out, 1<<30), dpi: 150, sheets: []drawn{{width: 100, height: 100}}}
+		p.parent = p.w.number()
+		if err := p.page(side, side, c.samples, pixels); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.finish(); err != nil {
+			t.Fatal(err)
+		}
+		if err := look(out.Bytes()); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: no %s", what, c.want)
+		}
+	}
+}
+
+func TestOnlyTextIsTyped(t *testing.T) {
+	p := &pictures{}
+	got := p.typed("福\ue000a\u202eb\u200b\x01\U0001F600\ufffd")
+	if want := []uint16{0x798F, 'a', 'b', 0xD83D, 0xDE00}; !slices.Equal(got, want) || p.boxes != 1 {
+		t.Errorf("%04X, %d of private use", got, p.boxes)
+	}
+}
+
+func TestWhatADrawingProgramLiesAboutIsRefused(t *testing.T) {
+	pnms := map[string]struct {
+		b    string
+		want error
+	}{
+		"no picture":      {"%PDF-1.7\n1 2\n3\n", sanitize.ErrTool},
+		"too wide":        {"P5\n99999 2\n255\n", sanitize.ErrLimit},
+		"negative":        {"P5\n-4 2\n255\n", sanitize.ErrMalformed},
+		"sixteen bits":    {"P5\n4 2\n65535\n", sanitize.ErrTool},
+		"a long header":   {"P5\n" + strings.Repeat("#", 100), sanitize.ErrTool},
+		"cut short":       {"P5\n4 2\n255\nabc", sanitize.ErrTool},
+		"a page too many": {"P5\n2 1\n255\nabP5\n2 1\n255\nab", errMore},
+	}
+	for what, c := range pnms {
+		p := &pictures{s: session(100, nil), w: newWriter(io.Discard, 1<<20), dpi: 150, sheets: []drawn{{width: 9, height: 9}}}
+		p.parent = p.w.number()
+		d := &pnm{s: p.s, page: p.page}
+		_, err := io.Copy(d, strings.NewReader(c.b))
+		if err == nil {
+			err = d.end()
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestManyPagesAreDrawnSmallerOrNotAtAll(t *testing.T) {
+	a4 := drawn{width: 595, height: 842}
+	for n, c := range map[int]struct{ least, most int }{1: {150, 150}, 200: {140, 150}, 490: {90, 110}} {
+		dpi, err := resolution(session(100, nil), slices.Repeat([]drawn{a4}, n))
+		if err != nil || dpi < c.least || dpi > c.most {
+			t.Errorf("%d pages at %d dpi, %v", n, dpi, err)
+		}
+	}
+	if dpi, err := resolution(session(100, nil), []drawn{{width: 14400, height: 14400}}); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("a page of five metres at %d dpi: %v", dpi, err)
+	}
+	if dpi, err := resolution(session(100, nil), []drawn{{width: 3370, height: 2384}}); err != nil || dpi != 149 && dpi != 150 {
+		t.Errorf("A0 at %d dpi, %v", dpi, err)
+	}
+}
+
+func BenchmarkPages(b *testing.B) {
+	doc := page("", "")
+	tools := programs(b)
+	for b.Loop() {
+		s := session(len(doc), nil)
+		s.Tools = tools
+		if _, err := (Pages{}).Sanitize(b.Context(), s, sanitize.Object{ReaderAt: bytes.NewReader(doc), Size: int64(len(doc)), Path: "1"}, io.Discard); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
