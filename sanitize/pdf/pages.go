@@ -36,7 +36,7 @@ const (
 	// maxSheets, maxPageSide and maxPagePixels are the limits of pages; A0 at 150
 	// dpi has 7,022 x 4,967.
 	maxSheets     = 500
-	maxPageSide       = 10_000
+	maxPageSide   = 10_000
 	maxPagePixels = 50_000_000
 	// maxWords bounds the invisible text of a page; a page of a dictionary has 2,000.
 	maxWords = 20_000
