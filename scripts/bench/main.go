@@ -32,6 +32,9 @@ type bench struct {
 	conns   []int // instead of each kind's own; nil: those
 	json    io.Writer
 	sink    *sink
+
+	// What the gateway delivered, by the figure's name.
+	delivered map[string]float64
 }
 
 // A figure is one line of the result.
@@ -59,7 +62,7 @@ func main() {
 		}
 		return nil
 	})
-	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, files, memory, postfix; empty is all")
+	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, memory, postfix, tenants, scanners, queue, held, files; empty is all")
 	flag.StringVar(&out, "json", "", "file that gets one line of JSON for each figure")
 	flag.Parse()
 	if err := b.run(only, out); err != nil {
@@ -82,7 +85,7 @@ func (b *bench) run(only, out string) (err error) {
 	if err := os.Chmod(b.dir, 0o755); err != nil {
 		return err
 	}
-	b.json = io.Discard
+	b.json, b.delivered = io.Discard, map[string]float64{}
 	if out != "" {
 		f, err := os.Create(out)
 		if err != nil {
@@ -123,6 +126,26 @@ func (b *bench) run(only, out string) (err error) {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	if want("tenants") && b.tenants == 1 {
+		if err := b.manyTenants(want("postfix")); err != nil {
+			return fmt.Errorf("many tenants: %w", err)
+		}
+	}
+	if want("scanners") {
+		if err := b.scanners(); err != nil {
+			return fmt.Errorf("postfix, rspamd and clamd: %w", err)
+		}
+	}
+	if want("queue") {
+		if err := b.queue(); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+	}
+	if want("held") {
+		if err := b.held(); err != nil {
+			return fmt.Errorf("held: %w", err)
 		}
 	}
 	if want("files") {
@@ -183,7 +206,10 @@ func (b *bench) relay(g *target, want func(string) bool, reference map[string]fl
 				if reference != nil {
 					reference[fmt.Sprintf("%s.c%d", k.name, c)] = delivered
 				}
-			} else if ref := reference[fmt.Sprintf("%s.c%d", k.name, c)]; ref > 0 {
+			} else {
+				b.delivered[fmt.Sprintf("%s.c%d", k.name, c)] = delivered
+			}
+			if ref := reference[fmt.Sprintf("%s.c%d", k.name, c)]; ref > 0 && !g.reference {
 				v["ratio_to_postfix"] = delivered / ref
 				line += fmt.Sprintf(", %.2f x Postfix", delivered/ref)
 			}

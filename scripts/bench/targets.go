@@ -55,6 +55,11 @@ routes:
 `
 
 func (b *bench) startGateway() (*target, error) {
+	return b.startGatewayTo(b.sink.l.Addr().String())
+}
+
+// startGatewayTo starts a gateway whose mail goes to addr.
+func (b *bench) startGatewayTo(addr string) (*target, error) {
 	dir, err := os.MkdirTemp(b.dir, "gateway-")
 	if err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func (b *bench) startGateway() (*target, error) {
 		fmt.Fprintf(&routes, "  - { domain: town%d.example.lg.jp, hop: inner }\n", i)
 	}
 	file := filepath.Join(dir, "sekisho.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, dir, tenants.String(), b.sink.l.Addr().String(), routes.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, dir, tenants.String(), addr, routes.String()), 0o600); err != nil {
 		return nil, err
 	}
 	logName := filepath.Join(dir, "log")
@@ -191,8 +196,15 @@ func (b *bench) postfix(want func(string) bool) (map[string]float64, error) {
 	return reference, errors.Join(err, g.stop())
 }
 
-func (b *bench) startPostfix(master string) (*target, error) {
-	dir := filepath.Join(b.dir, "postfix")
+// startPostfix starts one; more is further lines of its main.cf.
+func (b *bench) startPostfix(master string, more ...string) (*target, error) {
+	dir, err := os.MkdirTemp(b.dir, "postfix-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return nil, err
+	}
 	// Postfix wants an owner and a group that are nobody else's; these two are
 	// on every Debian and own nothing.
 	const owner, group = "list", "games"
@@ -238,7 +250,7 @@ func (b *bench) startPostfix(master string) (*target, error) {
 	l.Close()
 	etc := filepath.Join(dir, "etc")
 	sinkPort := b.sink.l.Addr().(*net.TCPAddr).Port
-	if err := os.WriteFile(filepath.Join(etc, "main.cf"), fmt.Appendf(nil, mainCF, owner, group, dir, b.peers, sinkPort), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(etc, "main.cf"), fmt.Appendf(nil, mainCF+strings.Join(more, "\n")+"\n", owner, group, dir, b.peers, sinkPort), 0o644); err != nil {
 		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(etc, "master.cf"), fmt.Appendf(nil, masterCF, port), 0o644); err != nil {

@@ -45,9 +45,14 @@ func BenchmarkInsert(b *testing.B) {
 	}
 }
 
-// BenchmarkAmongAMillionHeld shows that what waits costs nothing to what moves.
-func BenchmarkAmongAMillionHeld(b *testing.B) {
-	const held = 1_000_000
+// BenchmarkAmongHeld shows that what waits costs nothing to what moves.
+func BenchmarkAmongHeld(b *testing.B) {
+	for _, n := range []int{0, 1_000_000} {
+		b.Run(fmt.Sprintf("held=%d", n), func(b *testing.B) { amongHeld(b, n) })
+	}
+}
+
+func amongHeld(b *testing.B, held int) {
 	f := fresh(b)
 	e := spooltest.Full("town", start)
 	e.State = spool.Held
@@ -85,14 +90,14 @@ SELECT substr(id, 1, 28) || printf('%08d', i), 'tenant' || (i % 35), parent, sta
 	})
 	b.Run("page of 100 held of a tenant", func(b *testing.B) {
 		for b.Loop() {
-			if es, err := f.List(b.Context(), spool.Filter{Tenant: "tenant7", State: spool.Held, Limit: 100}); err != nil || len(es) != 100 {
+			if es, err := f.List(b.Context(), spool.Filter{Tenant: "tenant7", State: spool.Held, Limit: 100}); err != nil || held > 0 && len(es) != 100 {
 				b.Fatal(len(es), err)
 			}
 		}
 	})
 	b.Run("count", func(b *testing.B) {
 		for b.Loop() {
-			if n, _, err := f.count(b.Context()); err != nil || n[spool.Held] < held {
+			if n, _, err := f.count(b.Context()); err != nil || n[spool.Held] < int64(held) {
 				b.Fatal(n, err)
 			}
 		}
