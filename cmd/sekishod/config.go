@@ -409,7 +409,7 @@ func decodeScalar(from, to reflect.Type, v any) (any, error) {
 		return percent(n), err
 	case reflect.TypeOf(steps{}):
 		if from.Kind() == reflect.String {
-			return steps{v.(string)}, nil
+			return steps{v.(string), following}, nil
 		}
 	}
 	if to.Kind() == reflect.String && from.Kind() == reflect.Bool {
@@ -663,7 +663,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			{"unknown", sanitize.ClassUnknown, p.Unknown, "hold", []string{"hold", "remove"}},
 		} {
 			if len(k.got) == 0 {
-				k.got = steps{k.first}
+				k.got = steps{k.first, following}
 			}
 			rule, err := ladder(k.got, k.allowed, k.class)
 			if err != nil {
@@ -753,10 +753,18 @@ func (f *configFile) wording(name string) (notice.Wording, error) {
 	return own, err
 }
 
+// following stands behind a step that was written as a word: it names the first,
+// and those behind it follow.
+const following = "..."
+
 // ladder reads the steps of a class. A word names the first step; a list names
 // exactly the steps allowed; remove and hold stand alone (hold may end a list).
 func ladder(got steps, allowed []string, c sanitize.Class) (sanitize.Rule, error) {
 	var r sanitize.Rule
+	word := len(got) == 2 && got[1] == following
+	if word {
+		got = got[:1]
+	}
 	// Where there is more than one step, each has its own name.
 	several := c == sanitize.ClassOffice || c == sanitize.ClassLegacyOffice || c == sanitize.ClassPDF
 	for i, w := range got {
@@ -771,7 +779,7 @@ func ladder(got steps, allowed []string, c sanitize.Class) (sanitize.Rule, error
 		}
 		if m := step(w); several && m != 0 {
 			switch {
-			case len(got) == 1:
+			case word:
 				for ; m <= sanitize.Text; m++ {
 					r.Steps = append(r.Steps, m)
 				}
