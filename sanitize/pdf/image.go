@@ -157,8 +157,10 @@ func (c *cleaner) coded(data []byte, chain []pdf.Filter, w, h int) (coded, bool)
 		return c.dct(data, f.Parms)
 	case "CCITTFaxDecode":
 		return c.ccitt(data, f.Parms, w, h)
+	case "JBIG2Decode":
+		return c.jbig2(data, f.Parms, w, h)
 	default:
-		// JBIG2 and JPEG 2000: the decoders of readers are large programs in
+		// JPEG 2000: the decoders of readers are large programs in
 		// which holes were found again and again, so their input is not passed
 		// on, and a page without its picture is no page.
 		c.fail(fmt.Errorf("a picture in %s: %w", f.Name, sanitize.ErrUnsupported))

@@ -13,7 +13,7 @@
 //
 // grammar.go says what may stay, clean.go copies it, shapes.go has the simple
 // values, document.go the pages, names and outlines, content.go the programs,
-// image.go, jbig2 and fax.go the pictures, font.go the fonts, writer.go the
+// image.go, jbig2.go and fax.go the pictures, font.go the fonts, writer.go the
 // file.
 package pdf
 
