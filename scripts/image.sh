@@ -192,6 +192,7 @@ working() {
 	local up=$((($(date +%s%N) - began) / 1000000))
 	inside "$name" ${filter:+"$filter"} -- /usr/bin/sekisho doctor >"$try/$name.doctor" || { cat "$try/$name.doctor" "$try/$name.log" >&2; die "$name: doctor fails"; }
 	! grep -q FAIL "$try/$name.doctor" || { cat "$try/$name.doctor" >&2; die "$name: doctor fails"; }
+	! grep -q 'could not be built' "$try/$name.doctor" || { cat "$try/$name.doctor" >&2; die "$name: the sandbox of a tool"; }
 	grep -q 'pass  isolation in the service' "$try/$name.doctor" || die "$name: doctor does not speak of the isolation"
 	mail "$at"
 	for _ in $(seq 100); do

@@ -63,7 +63,7 @@ func TestContainerProfileAllowsWhatALaunchNeeds(t *testing.T) {
 	}
 	for _, n := range []string{
 		// Start and Enter.
-		"clone", "clone3", "unshare", "mount", "umount2", "pivot_root", "seccomp", "prctl", "prlimit64", "setrlimit", "capset", "setgroups", "setuid", "setgid",
+		"open_tree", "move_mount", "mount_setattr", "clone", "clone3", "unshare", "mount", "umount2", "pivot_root", "seccomp", "prctl", "prlimit64", "setrlimit", "capset", "setgroups", "setuid", "setgid",
 		"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "execve", "memfd_create", "fcntl", "fstatfs", "chdir", "mkdirat",
 		// The runtime and the daemon.
 		"futex", "mmap", "epoll_pwait", "eventfd2", "getrandom", "sched_getaffinity", "rt_sigaction", "tgkill", "pidfd_open", "pidfd_send_signal", "waitid", "wait4",
