@@ -49,7 +49,7 @@ func main() {
 	var only, out string
 	flag.StringVar(&b.bin, "bin", "bin", "folder with the three binaries")
 	flag.StringVar(&b.peers, "peers", ".cache/peers", "folder into which Postfix was unpacked")
-	flag.DurationVar(&b.seconds, "time", 4*time.Second, "about how long one figure of mail is measured")
+	flag.DurationVar(&b.seconds, "time", 3*time.Second, "about how long one figure of mail is measured")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each figure of mail; the median is printed")
 	flag.IntVar(&b.tenants, "tenants", 1, "tenants that the mail goes to, in random order (more than one: without smtp-source)")
 	flag.Func("connections", "numbers of connections, with commas, instead of each kind's own", func(v string) error {
