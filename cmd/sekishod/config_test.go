@@ -120,7 +120,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a number where text is wanted", replace("name: town-mail, network", "name: 7, network"), `want text, got 7`},
 		{"a hop that does not exist", replace("hop: town-mail", "hop: twon-mail"), `:10: routes[0].hop: hop "twon-mail" does not exist; did you mean "town-mail"?`},
 		{"steps out of their order", minimal + "profiles: [ { name: default, legacy_office: [text, convert] } ]\n", `:11: profiles[0].legacy_office: convert stands out of its order`},
-		{"a step that is not built", minimal + "profiles: [ { name: default, office: flatten } ]\n", `:11: profiles[0].office: flatten is not built`},
+		{"a step that is not built", minimal + "profiles: [ { name: default, image: flatten } ]\n", `:11: profiles[0].image: flatten is not built`},
 		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
 		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},
 		{"a class that cannot hold", minimal + "profiles: [ { name: default, hold_message: [pdf] } ]\n", `profiles[0].hold_message[0]: want executable`},

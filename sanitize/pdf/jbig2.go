@@ -184,6 +184,13 @@ func (d *arithmetic) generic(w, h, template int, typical bool, adaptive []offset
 		places[i] = o
 	}
 	out := newBitmap(w, h)
+	// Inside, the pixels of a context are at fixed distances.
+	var deltas []int
+	left, right, up := 0, 0, 0
+	for _, o := range places {
+		deltas = append(deltas, o.y*w+o.x)
+		left, right, up = max(left, -o.x), max(right, o.x), max(up, -o.y)
+	}
 	same := byte(0)
 	sltp := [4]int{0x9b25, 0x0795, 0x00e5, 0x0195}[template]
 	for y := range h {
@@ -200,8 +207,15 @@ func (d *arithmetic) generic(w, h, template int, typical bool, adaptive []offset
 				continue
 			}
 			cx := 0
-			for _, o := range places {
-				cx = cx<<1 | int(out.at(x+o.x, y+o.y))
+			if y >= up && x >= left && x < w-right {
+				i := y*w + x
+				for _, d := range deltas {
+					cx = cx<<1 | int(out.pix[i+d])
+				}
+			} else {
+				for _, o := range places {
+					cx = cx<<1 | int(out.at(x+o.x, y+o.y))
+				}
 			}
 			out.pix[y*w+x] = d.bit(&contexts[cx])
 		}

@@ -202,3 +202,13 @@ func FuzzJBIG2(f *testing.F) {
 		fuzzOne(t, picturePage("/Width 80 /Height 60 /BitsPerComponent 1 /ColorSpace /DeviceGray /Filter /JBIG2Decode", string(b)))
 	})
 }
+
+func BenchmarkJBIG2(b *testing.B) {
+	m := checkers(2000, 1000)
+	data := jbig2Picture(m, 0)
+	region := data[11+19+11+17+1+8:]
+	b.SetBytes(2000 * 1000 / 8)
+	for b.Loop() {
+		newArithmetic(region).generic(2000, 1000, 0, false, []offset{{3, -1}, {-3, -1}, {2, -2}, {-2, -2}}, make([]uint8, 1<<16), nil)
+	}
+}
