@@ -324,6 +324,20 @@ func (o *Options) Selected(path string) bool {
 	return false
 }
 
+// Wanted reports whether the part at path was asked for itself, or is inside one
+// that was.
+func (o *Options) Wanted(path string) bool {
+	if len(o.Only) == 0 {
+		return true
+	}
+	for _, only := range o.Only {
+		if only == path || inside(path, only) {
+			return true
+		}
+	}
+	return false
+}
+
 // inside reports whether path is below host.
 func inside(path, host string) bool {
 	return len(path) > len(host) && strings.HasPrefix(path, host) && (path[len(host)] == '.' || path[len(host)] == '/')

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 )
 
 // Detection is what detect says of an object.
@@ -220,12 +221,17 @@ func (s *Session) InMail() bool {
 	return false
 }
 
-// EachBeside hands out what was put beside a host, in that order and with what
-// is found inside them in turn; each is as deep as where it was found.
-func (s *Session) EachBeside(f func(Object) error) error {
-	for len(s.beside) > 0 {
-		b := s.beside[0]
-		s.beside = s.beside[1:]
+// Waiting is how many files wait beside their hosts. Who is about to have a host
+// treated asks, and hands it to EachBeside.
+func (s *Session) Waiting() int { return len(s.beside) }
+
+// EachBeside hands out what was put beside a host since from files were
+// waiting, in that order; each is as deep as where it was found. What waited
+// before belongs to somebody further out, who may go on when this host does not.
+func (s *Session) EachBeside(from int, f func(Object) error) error {
+	for len(s.beside) > from {
+		b := s.beside[from]
+		s.beside = slices.Delete(s.beside, from, from+1)
 		at := s.depth
 		s.depth = b.depth
 		err := f(b.in)

@@ -54,6 +54,10 @@ func (ZIP) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 			return sanitize.Result{}, err
 		}
 	}
+	if a.kept == 0 && a.opened > 0 {
+		// All that goes on stands beside it now.
+		return sanitize.Result{Outcome: sanitize.Disarmed, Kind: sanitize.KindOpened, Mode: sanitize.Rebuild}, nil
+	}
 	if a.kept == 0 && a.lost != nil {
 		// An empty archive would tell nobody anything.
 		return sanitize.Result{}, fmt.Errorf("nothing of the archive is left: %w", a.lost)
@@ -80,6 +84,7 @@ type repacker struct {
 	stage   stage
 	names   map[string]bool // keys of the names written
 	kept    int             // members that went on
+	opened  int             // members of which nothing is left: what they held stands beside the archive
 	junk    int
 	changed bool  // a member went on without something it had
 	lost    error // why the first member that did not go on did not
@@ -131,6 +136,11 @@ func (a *repacker) member(f *zipstrict.File, at string) error {
 		return err
 	case err != nil:
 		a.lose(err)
+		return nil
+	}
+	if res.Kind == sanitize.KindOpened {
+		a.opened++
+		a.changed = true
 		return nil
 	}
 	out := a.place(name, res.Kind)

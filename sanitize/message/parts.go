@@ -733,7 +733,7 @@ func (w *work) object(o sanitize.Object) error {
 	if !w.s.Options.Selected(o.Path) {
 		return nil
 	}
-	before := len(w.s.Parts())
+	before, waiting := len(w.s.Parts()), w.s.Waiting()
 	out := &boundedBuffer{most: w.s.Options.Limits.OutputBytes}
 	res, err := w.s.Nested(w.ctx, o, out)
 	if e := w.ctx.Err(); e != nil {
@@ -750,13 +750,18 @@ func (w *work) object(o sanitize.Object) error {
 			p.Inside = append(p.Inside, w.suspects(o)...)
 		}
 		w.keptBack(*p, reason(*p, err, w.s.Options.KeepAll))
-		return w.s.EachBeside(w.beside)
+		return w.s.EachBeside(waiting, w.beside)
 	}
 	p := &w.s.Parts()[before]
 	k := res.Kind
 	if k == sanitize.KindOpened {
 		w.tell(before, o)
-		return w.s.EachBeside(w.beside)
+		return w.s.EachBeside(waiting, w.beside)
+	}
+	if !w.s.Options.Wanted(o.Path) && p.Class != sanitize.ClassArchive && p.Class != sanitize.ClassMessage {
+		// Asked for is what stands beside it. What is written anew with nothing
+		// but what was asked for goes on as the wrapper of that.
+		return w.s.EachBeside(waiting, w.beside)
 	}
 	pc := piece{media: k.Facts().Media, name: outName(o.Name, k), data: out.Bytes(), part: before}
 	pc.nested = k == sanitize.KindMessage
@@ -766,7 +771,7 @@ func (w *work) object(o sanitize.Object) error {
 	p.OutName = pc.name
 	w.pieces = append(w.pieces, pc)
 	w.tell(before, o)
-	return w.s.EachBeside(w.beside)
+	return w.s.EachBeside(waiting, w.beside)
 }
 
 // beside treats a file that was found inside another and stands in the mail on

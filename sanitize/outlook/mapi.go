@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -214,7 +215,8 @@ type file struct {
 	mail      *message // instead of data
 }
 
-// fileName is the name that readers are shown.
+// fileName is the name that readers are shown. It is never empty: a file without
+// a name would pass for the text of the mail.
 func (f *file) fileName() string {
 	n := ""
 	if len(f.names) > 0 {
@@ -230,6 +232,9 @@ func (f *file) fileName() string {
 		if !strings.EqualFold(path.Ext(n), ".eml") {
 			n = strings.TrimSuffix(n, ".msg") + ".eml"
 		}
+	}
+	if n == "" {
+		n = "file"
 	}
 	return n
 }
@@ -338,6 +343,17 @@ func attachment(p properties) (*file, sanitize.Finding) {
 	default:
 		return nil, sanitize.Finding{Rule: "outlook.link", Action: sanitize.Removed}
 	}
+}
+
+// leftOut is what was not taken of the message and of those in it.
+func (m *message) leftOut() []sanitize.Finding {
+	all := slices.Clone(m.left)
+	for i := range m.files {
+		if inner := m.files[i].mail; inner != nil {
+			all = append(all, inner.leftOut()...)
+		}
+	}
+	return all
 }
 
 // leave notes a file that does not go on.

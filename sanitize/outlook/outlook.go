@@ -52,7 +52,7 @@ func asMail(ctx context.Context, s *sanitize.Session, in sanitize.Object, m *mes
 		return sanitize.Result{}, fmt.Errorf("write it as a mail: %w", err)
 	}
 	s.Found(f)
-	for _, f := range m.left {
+	for _, f := range m.leftOut() {
 		s.Found(f)
 	}
 	if _, err := mail.Sanitize(ctx, s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: in.Path, Name: in.Name, Kind: sanitize.KindMessage}, out); err != nil {
@@ -81,7 +81,7 @@ func (TNEF) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if !s.InMail() {
 		return asMail(ctx, s, in, m, opened, out)
 	}
-	for _, f := range m.left {
+	for _, f := range m.leftOut() {
 		s.Found(f)
 	}
 	n := 0

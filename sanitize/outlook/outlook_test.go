@@ -1,10 +1,12 @@
 package outlook_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -175,6 +177,82 @@ func TestPartOfAWinmailCanBeAskedForAlone(t *testing.T) {
 	}
 	if w := words("Subject: x\r\n" + out.String()); !strings.Contains(w, "two.docx") || strings.Contains(w, "one.docx") {
 		t.Errorf("want two.docx alone:\n%s", w)
+	}
+}
+
+// inZIP is a mail with an archive of these files.
+func inZIP(t *testing.T, files ...corpus.Attachment) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, f := range files {
+		w, err := z.Create(f.Name)
+		if err == nil {
+			_, err = w.Write(f.Data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return corpus.Mail{From: "a@partner.example", To: "b@town.example.lg.jp", Subject: "x", Text: "t", Files: []corpus.Attachment{{Name: "a.zip", Media: "application/zip", Data: b.Bytes()}}}.Bytes()
+}
+
+func TestFilesOfAWinmailInAnArchiveStandInTheMailThatBroughtIt(t *testing.T) {
+	winmail := corpus.Attachment{Name: "winmail.dat", Data: corpus.Winmail("", corpus.Packed{Name: "one.docx", Data: corpus.Word("一", false), Method: 1}, corpus.Packed{Data: corpus.Word("無名", false), Method: 1})}
+	inner := corpus.Mail{From: "a@partner.example", To: "b@town.example.lg.jp", Subject: "inner", Text: "t", Files: []corpus.Attachment{{Name: "two.docx", Data: corpus.Word("二", false)}}}.Bytes()
+	twice := bytes.Replace(inner, []byte("Subject: inner"), []byte("Content-Type: text/plain\r\nSubject: inner"), 1)
+	for _, c := range []struct {
+		what string
+		in   []byte
+		zip  bool // goes on
+	}{
+		{"alone", inZIP(t, winmail), false},
+		{"before a mail", inZIP(t, winmail, corpus.Attachment{Name: "m.eml", Data: inner}), true},
+		{"before a mail that is kept back", inZIP(t, winmail, corpus.Attachment{Name: "m.eml", Data: twice}), false},
+	} {
+		out, r, err := treat(t, sanitize.TaskMail, "", c.in)
+		if err != nil {
+			t.Errorf("%s: %v", c.what, err)
+			continue
+		}
+		e, err := gomessage.Read(strings.NewReader(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for mr := e.MultipartReader(); ; {
+			p, err := mr.NextPart()
+			if err != nil {
+				break
+			}
+			if _, params, err := p.Header.ContentDisposition(); err == nil {
+				names = append(names, params["filename"])
+			}
+		}
+		// A file without a name has one afterwards, and is not taken for a text.
+		want := []string{"one.docx", "file.docx"}
+		if c.zip {
+			want = []string{"a.zip", "one.docx", "file.docx"}
+		}
+		if !slices.Equal(names, want) {
+			t.Errorf("%s: attached %q, want %q; parts %+v", c.what, names, want, r.Parts)
+		}
+		o := options(sanitize.TaskVerifyMail, "")
+		whole := "From: a@partner.example\r\nTo: b@town.example.lg.jp\r\nSubject: x\r\nDate: Wed, 01 Apr 2026 12:00:00 +0900\r\nMessage-ID: <a@partner.example>\r\n" + out
+		if _, err := all.Run(context.Background(), o, strings.NewReader(whole), int64(len(whole)), io.Discard); err != nil {
+			t.Errorf("%s: verify: %v", c.what, err)
+		}
+	}
+}
+
+func TestWhatIsLeftOutOfAMessageInAMessageIsTold(t *testing.T) {
+	inner := corpus.SavedMessage(false, map[uint16]string{0x0037: "s", 0x1000: "b"}, "", corpus.Packed{Name: "図.bin", Data: []byte("OLE-OBJECT"), Method: 6})
+	b := corpus.Compound(corpus.SavedMessage(true, map[uint16]string{0x0037: "s", 0x1000: "b"}, "", corpus.Packed{Name: "m", Method: 5, Inside: inner}))
+	if _, r, err := treat(t, sanitize.TaskFile, "m.msg", b); err != nil || !found(r, "outlook.ole") {
+		t.Errorf("%v, %+v", err, r.Parts)
 	}
 }
 

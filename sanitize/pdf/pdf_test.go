@@ -582,7 +582,7 @@ func TestAFileInsideIsPutBesideItInAMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	var beside []string
-	if err := s.EachBeside(func(o sanitize.Object) error {
+	if err := s.EachBeside(0, func(o sanitize.Object) error {
 		d := make([]byte, o.Size)
 		_, err := o.ReadAt(d, 0)
 		beside = append(beside, o.Path+" "+o.Name+" "+string(d))
@@ -610,7 +610,7 @@ func TestAProgramInsideIsNotPutBeside(t *testing.T) {
 	if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "2"}, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.EachBeside(func(o sanitize.Object) error { return fmt.Errorf("%s stands beside it", o.Name) }); err != nil {
+	if err := s.EachBeside(0, func(o sanitize.Object) error { return fmt.Errorf("%s stands beside it", o.Name) }); err != nil {
 		t.Error(err)
 	}
 	if f := s.Parts()[0].Findings; len(f) != 1 || f[0].Rule != "pdf.attachment" || f[0].Detail != "x.js" {
