@@ -45,11 +45,17 @@ func (c *clock) back(now time.Time) bool {
 }
 
 // unstick makes due what was put off by a clock that was ahead: ten years ahead,
-// and the mail would wait for ten years.
+// and the mail would wait for ten years. What was accepted by such a clock, and
+// not yet examined, would wait as long, so it is looked at first.
 func (d *Delivery) unstick(ctx context.Context) {
+	d.unstickState(ctx, spool.Received)
+	d.unstickState(ctx, spool.Queued)
+}
+
+func (d *Delivery) unstickState(ctx context.Context, s spool.State) {
 	var after envelope.ID
 	for ctx.Err() == nil {
-		es, err := d.Spool.List(ctx, spool.Filter{State: spool.Queued, Limit: wakePage, After: after})
+		es, err := d.Spool.List(ctx, spool.Filter{State: s, Limit: wakePage, After: after})
 		if err != nil {
 			if ctx.Err() == nil {
 				d.Log.Error("unstick", "err", err)
@@ -65,7 +71,7 @@ func (d *Delivery) unstick(ctx context.Context) {
 			}
 		}
 		for portion := range slices.Chunk(ids, wakeAtOnce) {
-			if _, err := d.Spool.Hasten(ctx, spool.Queued, portion, now); err != nil {
+			if _, err := d.Spool.Hasten(ctx, s, portion, now); err != nil {
 				if ctx.Err() == nil {
 					d.Log.Error("unstick", "err", err)
 				}

@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -126,5 +127,39 @@ func TestClockThatJumps(t *testing.T) {
 	}
 	if _, details := w.acts(ids[0]); len(details) == 0 || !strings.Contains(details[len(details)-1], "given up") {
 		t.Errorf("audit: %q", details)
+	}
+}
+
+// Mail that was accepted while the clock was years ahead, and that had not been
+// examined when the clock was put right, is due then and not in those years.
+func TestWhatAFastClockAcceptedIsExaminedWhenTheClockIsRight(t *testing.T) {
+	const tenYears = 10 * 365 * 24 * time.Hour
+	for _, restarted := range []bool{false, true} {
+		w := newWorld(t, []routing.Hop{{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{closedPort(t)}}},
+			[]routing.Route{{Domain: "town.example", Hop: "town-mail"}})
+		var stop func()
+		if !restarted {
+			stop = w.start()
+		}
+		w.later(tenYears)
+		e, err := w.spool.NewOurs(t.Context(), spool.OurMail{Tenant: town, Profile: "default", To: []envelope.Address{addr("a@town.example")},
+			Write: func(out io.Writer) error { _, err := io.WriteString(out, simple); return err }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Due = w.now()
+		if err := w.spool.Insert(t.Context(), []spool.Entry{e}, nil); err != nil {
+			t.Fatal(err)
+		}
+		// The gateway has to have seen the clock that is ahead.
+		if !restarted {
+			time.Sleep(500 * time.Millisecond)
+		}
+		w.later(-tenYears)
+		if restarted {
+			stop = w.start()
+		}
+		w.until("it is due", func() bool { return !w.entry(e.Envelope.ID).Due.After(w.now()) })
+		stop()
 	}
 }

@@ -112,23 +112,24 @@ var headings = map[string]string{
 // When anything is wrong the error is Faults, with every line that is, and
 // there is no list: half a list would refuse the mail of the other half.
 func ReadList(r io.Reader, domains []string) (*List, error) {
-	return readList(r, func(domain string) bool {
+	return readList(r, maxListBytes, func(domain string) bool {
 		return slices.ContainsFunc(domains, func(d string) bool { return strings.EqualFold(d, domain) })
 	})
 }
 
 // StoredList reads what List.Text wrote. Domains were checked when the list was
-// imported; since then the tenant may have given one up.
+// imported; since then the tenant may have given one up. It may be larger than
+// what was imported: Text writes every column, and CP932 is shorter than UTF-8.
 func StoredList(r io.Reader) (*List, error) {
-	return readList(r, func(string) bool { return true })
+	return readList(r, 4*maxListBytes, func(string) bool { return true })
 }
 
-func readList(r io.Reader, ours func(domain string) bool) (*List, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, maxListBytes+1))
+func readList(r io.Reader, most int64, ours func(domain string) bool) (*List, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, most+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > maxListBytes {
+	if int64(len(raw)) > most {
 		return nil, Faults{{Code: FaultSize}}
 	}
 	text, fs := decode(raw)

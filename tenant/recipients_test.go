@@ -243,3 +243,17 @@ func FuzzReadList(f *testing.F) {
 		}
 	})
 }
+
+// What is stored has all columns in every line, so that it is larger than what
+// was imported. A list as large as an import may be must come back from the
+// store: the gateway would not start.
+func TestAStoredListMayBeLargerThanAnImport(t *testing.T) {
+	text := "address,from,until,note\na@" + town[0] + ",,," + strings.Repeat("x", maxListBytes) + "\n"
+	var faults Faults
+	if _, err := ReadList(strings.NewReader(text), town); !errors.As(err, &faults) || faults[0].Code != FaultSize {
+		t.Errorf("as an import: %v", err)
+	}
+	if l, err := StoredList(strings.NewReader(text)); err != nil || l.Len() != 1 {
+		t.Errorf("from the store: %v", err)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"sekisho/admin"
 	"sekisho/envelope"
@@ -41,8 +43,14 @@ func (s *Store) findEntries(ctx context.Context, t envelope.TenantID, l admin.Lo
 		if err != nil {
 			return nil, err
 		}
+		// lower is that of ASCII letters alone, in SQLite and so here: what has
+		// others, such as full-width ones, is left to Matches.
+		s := string(quoted[1 : len(quoted)-1])
+		if !lowersAlike(s) {
+			continue
+		}
 		query += " AND instr(lower(CAST(facts AS TEXT)), ?) > 0"
-		args = append(args, strings.ToLower(string(quoted[1:len(quoted)-1])))
+		args = append(args, lowerASCII(s))
 	}
 	rows, err := s.readers.QueryContext(ctx, query+" ORDER BY id DESC", args...)
 	if err != nil {
@@ -69,6 +77,24 @@ func (s *Store) findEntries(ctx context.Context, t envelope.TenantID, l admin.Lo
 	return ids, err
 }
 
+// lowerASCII is SQLite's lower.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, s)
+}
+
+// lowersAlike reports whether a text has no letters with two cases but ASCII
+// ones.
+func lowersAlike(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r >= utf8.RuneSelf && unicode.SimpleFold(r) != r
+	})
+}
+
 // findRecords adds what only the audit still knows: the entry is gone when the
 // time of its bytes is over, and the record stays.
 func (s *Store) findRecords(ctx context.Context, t envelope.TenantID, l admin.Look, ids []envelope.ID) ([]envelope.ID, error) {
@@ -80,7 +106,7 @@ func (s *Store) findRecords(ctx context.Context, t envelope.TenantID, l admin.Lo
 	if t != "" {
 		query, args = query+" AND tenant = ?", append(args, string(t))
 	}
-	query, args = query+" AND instr(lower(detail), ?) > 0 ORDER BY seq DESC", append(args, strings.ToLower(l.Text))
+	query, args = query+" AND instr(lower(detail), ?) > 0 ORDER BY seq DESC", append(args, lowerASCII(l.Text))
 	rows, err := s.readers.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ func TestFindLooksInJournalAndAudit(t *testing.T) {
 	add("town", day(10), `a"b\c@partner.example`, "見積書")
 	add("village", day(20), "A@partner.example", "見積書の件")
 	add("town", day(30), "a@partner.example", "Re: 見積書")
+	add("town", day(40), "b@partner.example", "Ｗｅｂ会議のご案内 Über")
 	find := func(tenant envelope.TenantID, query string, since time.Time, limit int) string {
 		l, err := admin.NewLook(query)
 		if err != nil {
@@ -66,9 +67,12 @@ func TestFindLooksInJournalAndAudit(t *testing.T) {
 		{"", "見積書", time.Time{}, 2, "32"},
 		{"", "見積書", day(15), 9, "32"},
 		{"", "a@partner.example", time.Time{}, 9, "32"},
-		{"", "@partner.example", time.Time{}, 9, "3210"},
+		{"", "@partner.example", time.Time{}, 9, "43210"},
 		{"", `a"b\c@partner.example`, time.Time{}, 9, "1"},
 		{"", `<重要> "X" &`, time.Time{}, 9, "0"},
+		{"", "Ｗｅｂ会議", time.Time{}, 9, "4"},
+		{"", "ｗＥｂ会議", time.Time{}, 9, "4"},
+		{"", "ÜBER", time.Time{}, 9, "4"},
 		{"", "%見%", time.Time{}, 9, ""},
 		{"", envelope.Digest{2}.String(), time.Time{}, 9, "1"},
 		{"", string(ids[3]) + "@x", time.Time{}, 9, "3"},
@@ -81,10 +85,10 @@ func TestFindLooksInJournalAndAudit(t *testing.T) {
 	if err := f.do(t.Context(), func(x *tx) error { _, err := x.exec("DELETE FROM entries"); return err }); err != nil {
 		t.Fatal(err)
 	}
-	if got := find("town", "SOUMU@town.example", time.Time{}, 9); got != "310" {
+	if got := find("town", "SOUMU@town.example", time.Time{}, 9); got != "4310" {
 		t.Errorf("the audit gives %q", got)
 	}
-	if got := find("", "soumu@town.example", day(15), 9); got != "32" {
+	if got := find("", "soumu@town.example", day(15), 9); got != "432" {
 		t.Errorf("the audit since day 15 gives %q", got)
 	}
 	if got := find("town", "@partner.example", time.Time{}, 9); got != "" {
