@@ -29,6 +29,7 @@ type fileResult struct {
 	OutKind   string        `json:"out_kind"`
 	Outcome   string        `json:"outcome"`
 	Mode      string        `json:"mode"`
+	Tried     []fileTried   `json:"tried,omitempty"` // steps of the ladder before it, and why not
 	Output    string        `json:"output"`
 	SHA256In  string        `json:"sha256_in"`
 	SHA256Out string        `json:"sha256_out"`
@@ -44,6 +45,11 @@ type fileResult struct {
 }
 
 type hold struct{ code, detail string }
+
+type fileTried struct {
+	Mode string `json:"mode"`
+	Why  string `json:"why"`
+}
 
 type fileFinding struct {
 	Rule   string `json:"rule"`
@@ -498,6 +504,9 @@ func fill(r *fileResult, rep *sanitize.Report) {
 		p := &rep.Parts[i]
 		x := fileResult{File: p.Name, Path: p.Path, Kind: string(p.Kind), OutKind: string(p.OutKind), Outcome: p.Outcome.String(), Mode: p.Mode.String(),
 			SHA256In: hexDigest(p.In), Findings: []fileFinding{}, Error: p.Err}
+		for _, t := range p.Tried {
+			x.Tried = append(x.Tried, fileTried{t.Mode.String(), t.Why})
+		}
 		if p.Outcome != sanitize.Refused {
 			x.SHA256Out = hexDigest(p.Out)
 		}

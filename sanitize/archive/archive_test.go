@@ -82,7 +82,7 @@ func run(t testing.TB, o *sanitize.Options, b []byte) ([]byte, *sanitize.Report,
 		return nil, rep, err
 	}
 	v := *o
-	v.Task, v.KindHint = sanitize.TaskVerifyFile, sanitize.KindZIP
+	v.Task, v.KindHint = sanitize.TaskVerifyFile, rep.Parts[0].OutKind
 	if _, err := all.Run(t.Context(), &v, bytes.NewReader(out.Bytes()), int64(out.Len()), io.Discard); err != nil {
 		t.Errorf("verify: %v", err)
 	}
