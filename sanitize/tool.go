@@ -26,10 +26,11 @@ const (
 	PDFPixels // pdftoppm: pages First to Last as PNM, one behind the other, by DPI or at most Longest pixels long
 	PDFText   // pdftotext: their text in UTF-8
 	PDFWords  // pdftotext: their words with boxes, as XHTML
+	HEIFJPEG  // heif-convert: the main picture of a HEIC or AVIF file as JPEG
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
-	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox"}
+	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {

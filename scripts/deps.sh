@@ -6,7 +6,7 @@
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
-want=(poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
+want=(libheif-examples poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
 	bubblewrap # runs a scanner's command
 	libicu72 libdb5.3 libsasl2-2 libnsl2 # libraries of Postfix
 	libclamav12 libncurses6 libcurl4 # of clamd

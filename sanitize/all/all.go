@@ -46,6 +46,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindBMP:  image.Foreign{},
 		sanitize.KindTIFF: image.Foreign{},
 		sanitize.KindWebP: image.Foreign{},
+		sanitize.KindHEIC: image.HEIF{},
+		sanitize.KindAVIF: image.HEIF{},
 
 		sanitize.KindDOCX: ooxml.Sanitizer{},
 		sanitize.KindDOCM: ooxml.Sanitizer{},

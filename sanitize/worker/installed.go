@@ -32,6 +32,7 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 		{"qpdf", []string{"--version"}, qpdf()},
 		{"pdftoppm", []string{"-v"}, tool{name: "pdftoppm", path: "/usr/bin/pdftoppm"}},
 		{"pdftotext", []string{"-v"}, tool{name: "pdftotext", path: "/usr/bin/pdftotext"}},
+		{"heif-convert", []string{"-h"}, tool{name: "heif-convert", path: "/usr/bin/heif-convert", wide: true}},
 	} {
 		p.tool.args, p.tool.in, p.tool.out, p.tool.exits = p.args, "in.txt", "", []int{0, 99}
 		p.tool.output, p.tool.cpu = 64<<10, 20*time.Second

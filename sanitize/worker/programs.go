@@ -80,6 +80,11 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		}
 		return tool{name: "pdftotext", path: "/usr/bin/pdftotext", in: "in.pdf", args: append(args, "in.pdf", "-"), exits: []int{0},
 			output: 64 * megabyte, cpu: 30 * time.Second}, pages && plain && c.Source == 0
+	case sanitize.HEIFJPEG:
+		// It knows the format by the content. Several pictures would be written
+		// under other names, and then there is no output.
+		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "95", "/job/in.heic", "/job/out/out.jpg"},
+			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
 	default:
 		return tool{}, false
 	}
