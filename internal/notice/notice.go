@@ -92,6 +92,7 @@ const (
 	Converted Form = "converted" // by another program, then rebuilt
 	Pages     Form = "pages"     // pictures of its pages
 	WordsOnly Form = "words"     // its words alone
+	Opened    Form = "opened"    // nothing: the files in it stand beside it
 )
 
 // Withheld words the text that stands in the place of a part.
@@ -188,7 +189,7 @@ func (f Treated) form(w Words, l Language) string {
 		was, is = f.KindEN, f.NewEN
 	}
 	switch f.Form {
-	case Converted, Pages, WordsOnly:
+	case Converted, Pages, WordsOnly, Opened:
 		facts := map[string]string{"kind": orElse(Name(was), w.text(l, "no-kind")), "new": orElse(Name(is), w.text(l, "no-kind"))}
 		return strings.TrimSuffix(fill(w.text(l, "form-"+string(f.Form)), facts), "\n")
 	default:

@@ -199,7 +199,7 @@ func everything(w Words) string {
 		inside.Withheld = append(inside.Withheld, Kept{Name: "b.exe", ID: "0abc", Expires: k.Expires, Removed: i%2 == 0})
 	}
 	b.WriteString(w.Disarmed([]Treated{inside}, ""))
-	for _, form := range []Form{Converted, Pages, WordsOnly} {
+	for _, form := range []Form{Converted, Pages, WordsOnly, Opened} {
 		b.WriteString(w.Disarmed([]Treated{{Name: "a.xls", OutName: "a.xlsx", KindJA: "Excel 97-2003 ブック", KindEN: "Excel 97-2003 workbook", NewJA: "Excel ブック", NewEN: "Excel workbook", Form: form}}, ""))
 	}
 	b.WriteString(w.Released("件名", "0abc") + w.Released("", ""))

@@ -111,6 +111,8 @@ var blocks = []struct {
 		about: words{"ページの画像にしたとき", "when pages became pictures"}}},
 	{"form-words", section{may: []string{"kind"}, oneLine: true, ja: "{kind}から文字だけを取り出し", en: "only the words of the {kind}",
 		about: words{"文字だけを取り出したとき", "when only the words are left"}}},
+	{"form-opened", section{may: []string{"kind"}, oneLine: true, ja: "中のファイルを取り出し、個別に処理", en: "opened; the files in it were treated one by one",
+		about: words{"入れ物だけを外したとき（winmail.dat など）", "when only the wrapper was taken off (winmail.dat)"}}},
 	{"other-change", section{may: []string{"n", "code"}, oneLine: true, ja: "危険となりうる要素 {n} 個を処理（{code}）", en: "{n} potentially dangerous item(s) treated ({code})",
 		about: words{"文のない所見コード", "a finding that has no words"}}},
 }

@@ -105,6 +105,9 @@ func (w *work) tell(index int, o sanitize.Object) {
 			t.Form = notice.WordsOnly
 		}
 	}
+	if host.OutKind == sanitize.KindOpened {
+		t.Form = notice.Opened
+	}
 	facts = host.OutKind.Facts()
 	t.NewJA, t.NewEN = facts.JA, facts.EN
 	w.treated = append(w.treated, t)

@@ -136,7 +136,7 @@ func TestFilesOfAWinmailStandBesideIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := words("Subject: x\r\n" + out)
-	for _, want := range []string{"本文です body text", "名簿.xlsx"} {
+	for _, want := range []string{"本文です body text", "名簿.xlsx", "・winmail.dat: 中のファイルを取り出し"} {
 		if !strings.Contains(w, want) {
 			t.Errorf("%q is missing in\n%s", want, w)
 		}
