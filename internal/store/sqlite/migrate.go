@@ -72,8 +72,12 @@ func migrateWith(ctx context.Context, c *sql.Conn, ms []migration, now time.Time
 	if app != applicationID && (app != 0 || tables > 0) {
 		return errors.New("the file is a database of another program")
 	}
-	if _, err := c.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
-		return err
+	if app != applicationID {
+		// Only then: it writes even when it changes nothing, and a file that is
+		// refused below is to be left as it was.
+		if _, err := c.ExecContext(ctx, fmt.Sprintf(`PRAGMA application_id = %d`, applicationID)); err != nil {
+			return err
+		}
 	}
 	if _, err := c.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS migrations (
   number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied INTEGER NOT NULL) STRICT`); err != nil {
