@@ -32,6 +32,8 @@ type Gate struct {
 type place struct {
 	on            *Listener // where it came in
 	addr          netip.Addr
+	via           netip.Addr // the balancer it came by; invalid without one
+	waits         bool       // for the header that says who is behind it
 	peer, network netip.Prefix
 	named         bool // not against its network
 	cut           bool
@@ -111,6 +113,9 @@ func (t *Gate) enter(g *Guard, on *Listener) *refusal {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := &place{on: on, addr: g.peer, peer: peerKey(g.peer), network: netKey(g.peer), named: g.cfg.named}
+	if g.cfg.proxied != nil {
+		p.via, p.waits = g.peer, true
+	}
 	switch {
 	case t.stopping:
 		return &closeShutdown
@@ -135,24 +140,39 @@ func (t *Gate) enter(g *Guard, on *Listener) *refusal {
 	return nil
 }
 
+// door is the listener that a connection is of now: a reload may have put
+// another in the place of the one that it came in by.
+func (t *Gate) door(g *Guard) *Listener {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p, ok := t.guards[g]; ok {
+		return p.on
+	}
+	return nil
+}
+
 // move counts a connection for another peer than it came from: the one behind
-// a balancer.
-func (t *Gate) move(g *Guard, to netip.Addr, named bool) *refusal {
+// a balancer. on is the listener that let that one in; when there is another by
+// now nothing is changed, and it has to be asked.
+func (t *Gate) move(g *Guard, on *Listener, to netip.Addr, named bool) (moved bool, r *refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	old, ok := t.guards[g]
-	if !ok {
-		return &closeShutdown
+	switch {
+	case !ok:
+		return true, &closeShutdown
+	case old.on != on:
+		return false, nil
 	}
 	t.remove(old)
-	p := &place{on: old.on, addr: to, peer: peerKey(to), network: netKey(to), named: named, cut: old.cut}
+	p := &place{on: on, addr: to, via: old.via, peer: peerKey(to), network: netKey(to), named: named, cut: old.cut}
 	if r := t.fits(p); r != nil {
 		t.add(old)
-		return r
+		return true, r
 	}
 	t.guards[g] = p
 	t.add(p)
-	return nil
+	return true, nil
 }
 
 // fits says why one more connection of a peer is too many.
@@ -294,7 +314,7 @@ func (l *Listener) admit(c net.Conn) *Guard {
 	if contains(l.Proxy, peer) {
 		// Who it is, the header will say; the loop of Accept waits for nobody.
 		cfg.named = true
-		cfg.proxied = l.behind
+		cfg.proxied = l.Gate.behind
 	} else if r := l.know(&cfg, peer); r != nil {
 		l.turnAway(c, peer, r)
 		return nil
@@ -327,21 +347,31 @@ func (l *Listener) know(cfg *guardConfig, peer netip.Addr) *refusal {
 }
 
 // behind makes the peer of a session the one that a balancer passes on. From
-// here on his address is the one for networks, limits, SPF and the log.
-func (l *Listener) behind(g *Guard, h proxyHeader) *refusal {
-	if h.local {
-		// The balancer itself, asking whether we live: a named peer, as long
-		// as the listener's networks let it in.
-		r := l.know(&g.cfg, g.peer)
-		g.cfg.named, g.cfg.pause, g.cfg.greeted = true, 0, nil
-		return r
+// here on his address is the one for networks, limits, SPF and the log. It is
+// the listener of now that is asked: what was trusted when the balancer
+// connected may have been taken back since.
+func (t *Gate) behind(g *Guard, h proxyHeader) *refusal {
+	if !h.local {
+		g.peer = h.peer.Addr()
 	}
-	peer := h.peer.Addr()
-	g.peer = peer
-	if r := l.know(&g.cfg, peer); r != nil {
-		return r
+	for {
+		l := t.door(g)
+		if l == nil {
+			return &closeShutdown
+		}
+		g.cfg.pause, g.cfg.greeted = 0, nil
+		if r := l.know(&g.cfg, g.peer); r != nil {
+			return r
+		}
+		if h.local {
+			// The balancer itself, asking whether we live: a named peer, as long
+			// as the listener's networks let it in.
+			g.cfg.named, g.cfg.pause, g.cfg.greeted = true, 0, nil
+		}
+		if moved, r := t.move(g, l, g.peer, g.cfg.named); moved {
+			return r
+		}
 	}
-	return l.Gate.move(g, peer, g.cfg.named)
 }
 
 // turnAway tells why and closes. The loop of Accept must not wait for anybody:

@@ -238,7 +238,8 @@ func (r *Reload) successor(old *post) *post {
 }
 
 // review has the sessions of a door end that could not come in by the next
-// one; next is nil when there is none.
+// one, or whose balancer is believed no more; next is nil when there is none.
+// Who is behind a balancer that has not said so is asked for when it does.
 func (t *Gate) review(door *Listener, next *post) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -246,7 +247,9 @@ func (t *Gate) review(door *Listener, next *post) {
 		if p.on != door {
 			continue
 		}
-		if next == nil || len(next.cfg.Networks) > 0 && !contains(next.cfg.Networks, p.addr) {
+		if next == nil ||
+			p.via.IsValid() && !contains(next.cfg.Proxy, p.via) ||
+			!p.waits && len(next.cfg.Networks) > 0 && !contains(next.cfg.Networks, p.addr) {
 			g.Stop()
 			continue
 		}

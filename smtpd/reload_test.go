@@ -134,6 +134,70 @@ func TestReloadEndsTrustThatWasTakenBack(t *testing.T) {
 	}
 }
 
+// A balancer that is taken out of proxy is believed no more, nor is what it said
+// before; and who it names after a reload must be in the networks of then.
+func TestReloadEndsTrustInABalancer(t *testing.T) {
+	passed := func(t *testing.T, addr, header string) dialogue {
+		t.Helper()
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if err := c.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, header)
+		return dialogue{c, &reader{t: t, c: c}}
+	}
+	const behind = "PROXY TCP4 10.1.2.3 192.0.2.25 50000 25\r\n"
+	ours := []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+	g := newGateway(t, nil, func(s *Server) { s.Listeners[1].Proxy, s.Listeners[1].Networks = loopback, ours })
+	ls := g.Listeners
+	d := passed(t, g.Addrs("inside")[0].String(), behind)
+	if got := d.answer(); !strings.HasPrefix(got, "220 ") {
+		t.Fatalf("behind a balancer: %q", got)
+	}
+	d.say("EHLO client.example")
+	silent := passed(t, g.Addrs("inside")[0].String(), "")
+	kept := passed(t, g.Addrs("inside")[0].String(), "")
+	for g.Connections() < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	// As it was: nobody is sent away, the silent ones may still speak.
+	g.reload(t, g.Limits, ls...)
+	fmt.Fprint(kept, behind)
+	if got := kept.answer(); !strings.HasPrefix(got, "220 ") {
+		t.Errorf("a balancer that speaks after a reload that changes nothing: %q", got)
+	}
+	if got := d.say("NOOP"); !strings.HasPrefix(got, "250 ") {
+		t.Errorf("after a reload that changes nothing: %q", got)
+	}
+	// Other networks: who is named after that is asked for in them. loopback is
+	// among them, as a balancer's own address may be.
+	other := ls[1]
+	other.Networks = append([]netip.Prefix{netip.MustParsePrefix("10.2.0.0/16")}, loopback...)
+	g.reload(t, g.Limits, ls[0], other, ls[2], ls[3])
+	fmt.Fprint(silent, behind)
+	if got := silent.answer(); !strings.HasPrefix(got, "554 5.7.1 ") {
+		t.Errorf("a peer named after its network was taken out: %q", got)
+	}
+	if got := d.answer(); !strings.HasPrefix(got, "421 4.3.2 ") {
+		t.Errorf("the session of a peer whose network was taken out: %q", got)
+	}
+	// No balancer any more.
+	g.reload(t, g.Limits, ls...)
+	d = passed(t, g.Addrs("inside")[0].String(), behind)
+	d.answer()
+	d.say("EHLO client.example")
+	alone := ls[1]
+	alone.Proxy = nil
+	g.reload(t, g.Limits, ls[0], alone, ls[2], ls[3])
+	if got := d.answer(); !strings.HasPrefix(got, "421 4.3.2 ") {
+		t.Errorf("the session by a balancer that is believed no more: %q", got)
+	}
+}
+
 func TestReloadThatFailsChangesNothing(t *testing.T) {
 	g := newGateway(t, nil, nil)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
