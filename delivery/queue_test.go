@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -180,3 +181,42 @@ func TestADeadHopWithALongQueueCostsTheOthersNothing(t *testing.T) {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// The time at which a message is late, or given up, may come between the look
+// whether anything is to be told, which spares reading it, and the settling.
+func TestTimeThatRunsOutWhileAMessageIsSentAway(t *testing.T) {
+	w := newWorld(t, []routing.Hop{{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{closedPort(t)}}},
+		[]routing.Route{{Domain: "town.example", Hop: "town-mail"}})
+	w.d.Life, w.d.Late = 2*time.Hour, time.Hour
+	w.d.Now = func() time.Time {
+		// Settling is two minutes later than what comes before it.
+		pcs := make([]uintptr, 8)
+		frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+		for more := true; more; {
+			var f runtime.Frame
+			f, more = frames.Next()
+			if strings.HasSuffix(f.Function, ".finish") {
+				return w.now().Add(2 * time.Minute)
+			}
+		}
+		return w.now()
+	}
+	stop := w.start()
+	defer stop()
+	first := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	w.until("the hop is down", func() bool { return w.entry(first).Attempts > 0 })
+	for _, age := range []time.Duration{w.d.Late, w.d.Life} {
+		w.later(time.Minute - age)
+		id := w.queue(mail{zone: envelope.LGWAN, from: addr("a@town.example"), to: []string{"a@town.example"}, change: func(e *spool.Entry) {
+			e.Delayed, e.Due = age == w.d.Life, w.now().Add(age-time.Minute)
+		}})
+		w.later(age - time.Minute)
+		w.until("it is sent away", func() bool { return w.entry(id).Attempts > 0 })
+		if e := w.entry(id); e.State != spool.Queued || e.Deaths > 0 {
+			t.Errorf("at %s: %s, %d deaths", age, e.State, e.Deaths)
+		}
+	}
+	if strings.Contains(w.log.String(), "panic") {
+		t.Error(w.log)
+	}
+}

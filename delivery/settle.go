@@ -204,7 +204,9 @@ func (j *job) relayed(rs []result) telling {
 func (j *job) finish() {
 	d := j.d
 	now := d.now()
-	over := now.Sub(born(&j.e)) >= d.Life
+	// Without the message nobody can be told anything. It is not open when, a
+	// moment ago, nothing was due to be told: then that is for the next try.
+	over := j.m != nil && now.Sub(born(&j.e)) >= d.Life
 	for i := range j.results {
 		r := &j.results[i]
 		if r.twice {
@@ -232,12 +234,14 @@ func (j *job) finish() {
 			}
 		}
 	}
-	late, err := d.tellOfDelay(j.work, &told, &j.e, j.m, j.results)
-	if err != nil {
-		// With the next try.
-		d.Log.Error("report", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+	j.late = j.e.Delayed
+	if j.m != nil {
+		var err error
+		if j.late, err = d.tellOfDelay(j.work, &told, &j.e, j.m, j.results); err != nil {
+			// With the next try.
+			d.Log.Error("report", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
+		}
 	}
-	j.late = late
 	c := j.change(now, told)
 	if err := j.settle(c); err != nil {
 		d.Log.Error("settle", "id", string(j.e.Envelope.ID), "tenant", string(j.e.Envelope.Tenant), "err", err)
