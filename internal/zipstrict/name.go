@@ -1,6 +1,7 @@
 package zipstrict
 
 import (
+	"bytes"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
@@ -8,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/cases"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/unicode/norm"
 )
@@ -27,11 +30,11 @@ func (f *File) decodeName(extra []byte) error {
 	case f.Flags&flagUTF8 != 0:
 		return fmt.Errorf("name %q is not the UTF-8 it says: %w", raw, ErrAmbiguous)
 	default:
-		s, err := japanese.ShiftJIS.NewDecoder().Bytes(raw)
+		s, err := legacy(raw)
 		if err != nil {
 			return fmt.Errorf("name %q in no known encoding: %w", raw, ErrMalformed)
 		}
-		name = string(s)
+		name = s
 	}
 	if u, ok := unicodePath(extra, raw); ok && u != name {
 		// Info-ZIP's second name. It may only say the same in another encoding:
@@ -63,6 +66,24 @@ func (f *File) decodeName(extra []byte) error {
 		f.Mode &^= fs.ModeDir
 	}
 	return nil
+}
+
+// legacy reads a name in none of the encodings of today: CP932, in which Windows
+// in Japan writes; EUC-JP, in which old Unix did; CP437, which the format itself
+// names (APPNOTE, D.1) and which fits every octet.
+func legacy(raw []byte) (string, error) {
+	var s []byte
+	for _, e := range []encoding.Encoding{japanese.ShiftJIS, japanese.EUCJP, charmap.CodePage437} {
+		var err error
+		if s, err = e.NewDecoder().Bytes(raw); err != nil {
+			return "", err
+		}
+		// The decoders put this in the place of what they cannot read.
+		if !bytes.ContainsRune(s, utf8.RuneError) {
+			break
+		}
+	}
+	return string(s), nil
 }
 
 // checkLocalName refuses a second name that only the local header has.

@@ -172,6 +172,10 @@ func TestNamesAreReadAsTheirSenderMeantThem(t *testing.T) {
 	raw := sjis(t, name)
 	crc := crc32.ChecksumIEEE([]byte(raw))
 	extra := append([]byte{0x75, 0x70, byte(5 + len(name)), 0, 1, byte(crc), byte(crc >> 8), byte(crc >> 16), byte(crc >> 24)}, name...)
+	euc, err := japanese.EUCJP.NewEncoder().Bytes([]byte(name))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		what string
 		e    entry
@@ -179,12 +183,20 @@ func TestNamesAreReadAsTheirSenderMeantThem(t *testing.T) {
 		{"CP932", entry{name: raw, data: []byte("x")}},
 		{"UTF-8 with its flag", entry{name: name, data: []byte("x"), utf8: true}},
 		{"UTF-8 without", entry{name: name, data: []byte("x")}},
+		{"EUC-JP", entry{name: string(euc), data: []byte("x")}},
 		{"a field beside it", entry{name: raw, data: []byte("x"), xtra: extra}},
 	} {
 		got, rep := treat(t, pack(t, c.e))
 		if got[name] == "" || len(got) != 1 || rep.Outcome != sanitize.Clean {
 			t.Errorf("%s: %q, %v", c.what, keys(got), rep.Outcome)
 		}
+	}
+}
+
+func TestNamesOfTheWestAreReadAsTheFormatSays(t *testing.T) {
+	// 0x82 0x2E is no character of CP932, 0x82 is an e with an accent in CP437.
+	if got, _ := treat(t, pack(t, entry{name: "caf\x82.txt", data: []byte("x")})); got["café.txt"] != "x" {
+		t.Errorf("members %q", keys(got))
 	}
 }
 
