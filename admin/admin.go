@@ -198,7 +198,14 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 		a.fail(w, name, by, fmt.Errorf("request: %w: %w", err, errUsage))
 		return
 	}
-	out, err := f(r.Context(), by, q)
+	ctx := r.Context()
+	if changes(name) {
+		// What was begun is finished, whoever still waits for the answer: a list
+		// that is kept and not in force, an entry that stays in a hand that is
+		// gone.
+		ctx = context.WithoutCancel(ctx)
+	}
+	out, err := f(ctx, by, q)
 	if err != nil {
 		a.fail(w, name, by, err)
 		return
@@ -206,6 +213,18 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(out); err != nil {
 		a.Log.Warn("admin answer", "rule", name, "err", err)
+	}
+}
+
+// changes reports whether an act changes anything. Each is a few writes, so
+// that none keeps the gateway from stopping.
+func changes(act string) bool {
+	switch act {
+	case "quarantine.release", "quarantine.delete", "queue.retry", "queue.fail",
+		"recipients.import", "recipients.rollback", "recipients.cancel", "account.add", "account.remove":
+		return true
+	default:
+		return false
 	}
 }
 

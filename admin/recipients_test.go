@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"sekisho/admin"
 	"sekisho/admin/client"
 	"sekisho/envelope"
+	"sekisho/internal/audit"
 	"sekisho/tenant"
 )
 
@@ -162,5 +164,44 @@ func TestFaultsTravelWithTheirLines(t *testing.T) {
 	}
 	if town, _ := d.Tenants().Get("town"); town.Recipients != nil {
 		t.Error("half a list was taken")
+	}
+}
+
+// leaving is a caller who goes away while his list is being kept.
+type leaving struct {
+	admin.Lists
+	leave func()
+}
+
+func (l leaving) AddRecipients(ctx context.Context, v tenant.Version, event func(int64) audit.Event) (int64, error) {
+	n, err := l.Lists.AddRecipients(ctx, v, event)
+	l.leave()
+	select {
+	case <-ctx.Done():
+	case <-time.After(300 * time.Millisecond): // longer than the server takes to see it
+	}
+	return n, err
+}
+
+func TestAListThatIsKeptIsInForceAlsoWhenNobodyWaits(t *testing.T) {
+	d, _ := listDesk(t, "town")
+	ctx, cancel := context.WithCancel(t.Context())
+	d.Lists = leaving{d.store, cancel}
+	done := make(chan error, 1)
+	relist := d.Relist
+	d.Relist = func(ctx context.Context) error {
+		err := relist(ctx)
+		done <- err
+		return err
+	}
+	err := client.New(d.socket).Call(ctx, "recipients.import", client.Request{Name: "staff.csv", Data: []byte("address\na@town.example\n")}, nil)
+	if err == nil {
+		t.Fatal("the caller has not gone away")
+	}
+	if err := <-done; err != nil {
+		t.Errorf("put in force: %v", err)
+	}
+	if town, _ := d.Tenants().Get("town"); town.Recipients.At(d.Now()).Number != 1 {
+		t.Error("the list is kept and not in force")
 	}
 }

@@ -713,7 +713,9 @@ func TestWorkIsFoundByIndex(t *testing.T) {
 		"SELECT " + columns + " FROM entries WHERE id > ? AND tenant = ? AND state = ? ORDER BY id LIMIT ?":    "entries_tenant",
 		"SELECT " + columns + " FROM entries WHERE id > ? AND parent = ? AND parent <> '' ORDER BY id LIMIT ?": "entries_parent",
 		"SELECT * FROM audit WHERE seq > ? AND tenant = ? ORDER BY seq LIMIT ?":                                "audit_tenant",
-		recoverLeases: "entries_suspect",
+		recoverLeases:                      "entries_suspect",
+		findAny + findHas + findOrder:      "sqlite_autoindex_entries_1",
+		findOfTenant + findHas + findOrder: "sqlite_autoindex_entries_1",
 	} {
 		rows, err := f.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, make([]any, strings.Count(query, "?"))...)
 		if err != nil {
