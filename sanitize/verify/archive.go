@@ -106,41 +106,66 @@ func memberKind(at, name string) (sanitize.Kind, error) {
 	return "", notAllowed(at, "ZIP: extension %q is never written", ext)
 }
 
-// layout walks the octets of an archive from the front: members one behind the
-// other with their sizes before them, then the directory, then its end, and
-// nothing anywhere else. It returns the names as they stand in front.
+// layout looks at the octets of an archive: members one behind the other, then
+// the directory, which says of each what stands before it and where, then its
+// end, and nothing anywhere else. So whoever reads from the front sees what is
+// read here by the directory. It returns the names.
 func layout(where string, b []byte) ([]string, error) {
 	le := binary.LittleEndian
-	var names []string
-	i := 0
-	for i+30 <= len(b) && string(b[i:i+4]) == "PK\x03\x04" {
-		flags, method, date := le.Uint16(b[i+6:]), le.Uint16(b[i+8:]), le.Uint32(b[i+10:])
-		packed, size := int(le.Uint32(b[i+18:])), int(le.Uint32(b[i+22:]))
-		name, extra := int(le.Uint16(b[i+26:])), int(le.Uint16(b[i+28:]))
-		if flags != 0x800 || method != 0 && method != 8 || method == 0 && packed != size || date != 1<<21|1<<16 || extra != 0 {
-			return nil, notAllowed(where, "ZIP: header at octet %d", i)
-		}
-		if name == 0 || packed > len(b) || i+30+name+packed > len(b) {
-			return nil, notAllowed(where, "ZIP: sizes at octet %d", i)
-		}
-		names = append(names, string(b[i+30:i+30+name]))
-		i += 30 + name + packed
+	const lenLocal, lenDirectory, lenEnd, lenDescriptor = 30, 46, 22, 16
+	from := len(b) - lenEnd
+	if from < 0 {
+		return nil, notAllowed(where, "ZIP: %d octets", len(b))
 	}
-	from := i
-	for n := range names {
-		if i+46 > len(b) || string(b[i:i+4]) != "PK\x01\x02" {
+	e := b[from:]
+	count, length, start := int(le.Uint16(e[10:])), int(le.Uint32(e[12:])), int(le.Uint32(e[16:]))
+	if string(e[:4]) != "PK\x05\x06" || le.Uint32(e[4:]) != 0 || int(le.Uint16(e[8:])) != count || le.Uint16(e[20:]) != 0 || start > from || length != from-start {
+		return nil, notAllowed(where, "ZIP: end of directory")
+	}
+	directory, members := b[start:from], b[:start]
+	var names []string
+	at := 0 // in members
+	for n := range count {
+		h := directory
+		if len(h) < lenDirectory || string(h[:4]) != "PK\x01\x02" || len(h) < lenDirectory+int(le.Uint16(h[28:])) {
 			return nil, notAllowed(where, "ZIP: member %d is not listed", n+1)
 		}
-		name := int(le.Uint16(b[i+28:]))
-		if le.Uint16(b[i+30:]) != 0 || le.Uint16(b[i+32:]) != 0 || i+46+name > len(b) || string(b[i+46:i+46+name]) != names[n] {
+		flags, method, date := le.Uint16(h[8:]), le.Uint16(h[10:]), le.Uint32(h[12:])
+		packed, size, name := int(le.Uint32(h[20:])), int(le.Uint32(h[24:])), int(le.Uint16(h[28:]))
+		// 0x800: UTF-8; 8: checksum and sizes stand behind.
+		if flags != 0x800 && flags != 0x808 || method != 0 && method != 8 || method == 0 && (packed != size || flags != 0x800) || date != 1<<21|1<<16 || name == 0 {
+			return nil, notAllowed(where, "ZIP: member %d", n+1)
+		}
+		// By whom it was made, a second name, a comment, a disk, attributes.
+		if h[5] != 0 || le.Uint32(h[30:]) != 0 || le.Uint64(h[34:]) != 0 || int(le.Uint32(h[42:])) != at {
+			return nil, notAllowed(where, "ZIP: place or attributes of member %d", n+1)
+		}
+		l := members[at:]
+		if len(l) < lenLocal+name || packed > len(l)-lenLocal-name || string(l[:4]) != "PK\x03\x04" || string(l[lenLocal:lenLocal+name]) != string(h[lenDirectory:lenDirectory+name]) {
 			return nil, notAllowed(where, "ZIP: member %d is listed as another", n+1)
 		}
-		i += 46 + name
+		// From the version that is needed to the lengths of the names, both say
+		// the same, but what stands behind the content.
+		sums := h[16:28]
+		if flags == 0x808 {
+			sums = make([]byte, 12)
+		}
+		if !bytes.Equal(l[4:14], h[6:16]) || !bytes.Equal(l[14:26], sums) || !bytes.Equal(l[26:30], h[28:32]) {
+			return nil, notAllowed(where, "ZIP: header of member %d says something else", n+1)
+		}
+		at += lenLocal + name + packed
+		if flags == 0x808 {
+			d := members[at:]
+			if len(d) < lenDescriptor || string(d[:4]) != "PK\x07\x08" || !bytes.Equal(d[4:lenDescriptor], h[16:28]) {
+				return nil, notAllowed(where, "ZIP: sizes behind member %d", n+1)
+			}
+			at += lenDescriptor
+		}
+		names = append(names, string(h[lenDirectory:lenDirectory+name]))
+		directory = h[lenDirectory+name:]
 	}
-	e := b[i:]
-	if len(e) != 22 || string(e[:4]) != "PK\x05\x06" || le.Uint32(e[4:]) != 0 || int(le.Uint16(e[8:])) != len(names) ||
-		int(le.Uint16(e[10:])) != len(names) || int(le.Uint32(e[12:])) != i-from || int(le.Uint32(e[16:])) != from || le.Uint16(e[20:]) != 0 {
-		return nil, notAllowed(where, "ZIP: end of directory")
+	if at != len(members) || len(directory) != 0 {
+		return nil, notAllowed(where, "ZIP: octets that belong to no member")
 	}
 	return names, nil
 }

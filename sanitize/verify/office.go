@@ -109,9 +109,13 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 		return err
 	}
 	defer undo()
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	names, err := layout(where, b)
 	if err != nil {
-		return notAllowed(where, "ZIP: %v", err)
+		return err
+	}
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil || len(z.File) != len(names) {
+		return notAllowed(where, "ZIP: %d members: %v", len(names), err)
 	}
 	o := &office{s: s, where: where, kind: k, parts: map[string]*zip.File{}, types: map[string]string{}, rels: map[string]map[string]bool{}, seen: map[string]bool{}}
 	if z.Comment != "" || len(z.File) > s.Options.Limits.Entries {

@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"sekisho/internal/corpus"
+	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
 )
 
@@ -88,9 +89,10 @@ func edit(t *testing.T, b []byte, change map[string]func(string) string, add map
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	w := zip.NewWriter(&out)
+	w := zipstrict.NewWriter(&out)
 	put := func(name, text string) {
-		m, err := w.Create(name)
+		// The writer of the gateway would not write these names.
+		m, err := w.Create(strings.NewReplacer("../", "zz/", "DOCUMENT", "zzCUMENT").Replace(name))
 		if err == nil {
 			_, err = io.WriteString(m, text)
 		}
@@ -124,7 +126,7 @@ func edit(t *testing.T, b []byte, change map[string]func(string) string, add map
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return out.Bytes()
+	return bytes.ReplaceAll(bytes.ReplaceAll(out.Bytes(), []byte("zz/"), []byte("../")), []byte("zzCUMENT"), []byte("DOCUMENT"))
 }
 
 func replace(old, new string) func(string) string {
@@ -193,6 +195,71 @@ func TestDocumentsThatAreNotAllowed(t *testing.T) {
 		err := checkFile(k, edit(t, base, change, c.add))
 		if !errors.Is(err, ErrNotAllowed) {
 			t.Errorf("%s: %v, want it not allowed", c.name, err)
+		}
+	}
+}
+
+// TestPackagesThatTwoReadersCouldSeeDifferentlyAreNotAllowed: a captured worker
+// would hide a file from whoever reads by the directory, or from whoever reads
+// from the front.
+func TestPackagesThatTwoReadersCouldSeeDifferentlyAreNotAllowed(t *testing.T) {
+	word := edit(t, corpus.Word("text", false), nil, nil)
+	var b bytes.Buffer
+	w := zipstrict.NewWriter(&b)
+	for _, name := range []string{"a.txt", "b.txt"} {
+		if err := w.Store(name, []byte("text of "+name+"\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	archive := b.Bytes()
+	le := binary.LittleEndian
+	end := func(b []byte) []byte { return b[len(b)-22:] }
+	listed := func(b []byte, n int) []byte { // the directory from its member n on
+		d := b[le.Uint32(end(b)[16:]):]
+		for range n {
+			d = d[46+int(le.Uint16(d[28:])):]
+		}
+		return d
+	}
+	insert := func(b []byte, at int, s string) []byte {
+		b = slices.Insert(b, at, []byte(s)...)
+		le.PutUint32(end(b)[16:], le.Uint32(end(b)[16:])+uint32(len(s)))
+		return b
+	}
+	for _, base := range []struct {
+		kind sanitize.Kind
+		b    []byte
+	}{{sanitize.KindDOCX, word}, {sanitize.KindZIP, archive}} {
+		if err := checkFile(base.kind, base.b); err != nil {
+			t.Fatalf("%s: %v", base.kind, err)
+		}
+		for what, change := range map[string]func(b []byte) []byte{
+			"octets in front":             func(b []byte) []byte { return slices.Insert(b, 0, []byte("MZ")...) },
+			"octets in front, counted":    func(b []byte) []byte { return insert(b, 0, "MZ") },
+			"octets before the directory": func(b []byte) []byte { return insert(b, int(le.Uint32(end(b)[16:])), "PK\x03\x04") },
+			"octets behind":               func(b []byte) []byte { return append(b, 0) },
+			"a comment":                   func(b []byte) []byte { le.PutUint16(end(b)[20:], 1); return append(b, 'x') },
+			"a member that is another":    func(b []byte) []byte { copy(listed(b, 0)[42:46], listed(b, 1)[42:46]); return b },
+			"a size only in front":        func(b []byte) []byte { b[18]++; return b },
+			"a method only in front":      func(b []byte) []byte { b[8] ^= 8; return b },
+			"a name only in front":        func(b []byte) []byte { b[30]++; return b },
+			"a link":                      func(b []byte) []byte { le.PutUint32(listed(b, 0)[38:], 0xA1FF<<16); return b },
+			"a member that is not listed": func(b []byte) []byte {
+				n := 46 + int(le.Uint16(listed(b, 0)[28:]))
+				at := int(le.Uint32(end(b)[16:]))
+				b = slices.Delete(b, at, at+n)
+				le.PutUint16(end(b)[8:], le.Uint16(end(b)[8:])-1)
+				le.PutUint16(end(b)[10:], le.Uint16(end(b)[10:])-1)
+				le.PutUint32(end(b)[12:], le.Uint32(end(b)[12:])-uint32(n))
+				return b
+			},
+		} {
+			if err := checkFile(base.kind, change(bytes.Clone(base.b))); !errors.Is(err, ErrNotAllowed) {
+				t.Errorf("%s with %s: %v, want it not allowed", base.kind, what, err)
+			}
 		}
 	}
 }
