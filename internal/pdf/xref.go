@@ -253,8 +253,19 @@ func (f *File) repair() {
 	var trailers []Dict
 	var stms, catalogs []int
 	b := f.b
+	next := -1 // where the next "obj" stands: looked for once, there may be many trailers before it
 	for at := 0; ; {
-		i := bytes.Index(b[at:], []byte("obj"))
+		if next < at && next < len(b) {
+			if next = bytes.Index(b[at:], []byte("obj")); next >= 0 {
+				next += at
+			} else {
+				next = len(b)
+			}
+		}
+		i := next - at
+		if next == len(b) {
+			i = -1
+		}
 		t := bytes.Index(b[at:min(len(b), at+max(i, 0))], []byte("trailer"))
 		if i < 0 {
 			t = bytes.Index(b[at:], []byte("trailer"))

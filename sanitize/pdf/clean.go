@@ -32,6 +32,7 @@ type cleaner struct {
 	files           map[int]bool    // embedded files that were taken out
 	signed          bool            // a signature was reported
 	copied          int
+	steps           int        // entries looked at, whether they stay or not
 	fax             *faxTables // made when the first picture needs them
 	maps            int        // character maps on each other
 	err             error
@@ -72,6 +73,10 @@ const (
 	// maxCopied bounds the values written, since arrays that many objects share
 	// are written for each: as many as a file may hold.
 	maxCopied = 8e6
+	// maxSteps bounds the entries looked at: an array of nothing that twenty
+	// thousand pages share is looked at twenty thousand times and writes nothing.
+	// Real documents share resources of some dozen entries; this is a few seconds.
+	maxSteps = 25e6
 	// maxStream bounds what one stream holds: a picture of the largest size in
 	// 16-bit grey.
 	maxStream = 192 << 20
@@ -83,9 +88,18 @@ func (c *cleaner) fail(err error) {
 	}
 }
 
+// step counts n entries that are looked at. It reports whether the work may go
+// on.
+func (c *cleaner) step(n int) bool {
+	if c.steps += n; c.steps > maxSteps {
+		c.fail(fmt.Errorf("more than %d entries looked at: %w", int(maxSteps), sanitize.ErrLimit))
+	}
+	return c.err == nil
+}
+
 // value copies o as what s says; nil when it is nothing of the kind.
 func (c *cleaner) value(o pdf.Object, s *shape) pdf.Object {
-	if c.err != nil || s == nil {
+	if s == nil || !c.step(1) {
 		return nil
 	}
 	r, indirect := o.(pdf.Ref)
@@ -182,6 +196,9 @@ func (c *cleaner) run() {
 // dict copies the entries of in that keys knows, and says of the others what a
 // reader would want to know.
 func (c *cleaner) dict(in pdf.Dict, keys map[pdf.Name]*shape) pdf.Dict {
+	if !c.step(len(in)) {
+		return pdf.Dict{}
+	}
 	names := make([]pdf.Name, 0, len(in))
 	for k := range in {
 		names = append(names, k)
@@ -207,6 +224,9 @@ func (c *cleaner) left(k pdf.Name, in pdf.Dict) {
 	switch k {
 	case "AA":
 		if d, ok := v.(pdf.Dict); ok && len(d) > 0 {
+			if !c.step(len(d)) {
+				return
+			}
 			for _, a := range d {
 				c.action(a, "AA")
 			}
@@ -219,6 +239,9 @@ func (c *cleaner) left(k pdf.Name, in pdf.Dict) {
 		c.report.found("pdf.xfa", "", sanitize.Removed, "")
 	case "AF":
 		if a, ok := v.(pdf.Array); ok {
+			if !c.step(len(a)) {
+				return
+			}
 			for _, f := range a {
 				c.attachment(f)
 			}
@@ -252,6 +275,9 @@ func (c *cleaner) left(k pdf.Name, in pdf.Dict) {
 func (c *cleaner) action(o pdf.Object, where string) {
 	o = c.f.Resolve(o)
 	for range 50 { // of a chain
+		if !c.step(1) {
+			return
+		}
 		if a, ok := o.(pdf.Array); ok && len(a) > 0 {
 			o = c.f.Resolve(a[0])
 		}

@@ -67,7 +67,7 @@ func (c *cleaner) writeContents(out pdf.Ref, o pdf.Object) {
 			c.seen[r.Num] = true
 		}
 		st, ok := c.f.Resolve(o).(*pdf.Stream)
-		if !ok || c.err != nil {
+		if !c.step(1) || !ok {
 			return
 		}
 		b, ok := c.bytes(st)

@@ -28,8 +28,9 @@ const (
 
 // sheet is a page of the input with what it inherits.
 type sheet struct {
-	num  int // 0: it stands in its parent
-	dict pdf.Dict
+	num    int // 0: it stands in its parent
+	dict   pdf.Dict
+	parent pdf.Dict // what it inherits
 }
 
 // inherited attributes (7.7.3.4).
@@ -131,6 +132,15 @@ func (c *cleaner) sheets(top pdf.Object) []sheet {
 		if !node && c.name(d["Type"]) == "Pages" {
 			return // a node without children
 		}
+		if !node {
+			// Not put together yet: one page may stand in the tree thousands of times.
+			s := sheet{dict: d, parent: inherit}
+			if isRef {
+				s.num = r.Num
+			}
+			all = append(all, s)
+			return
+		}
 		own := make(pdf.Dict, len(inheritable))
 		for _, k := range inheritable {
 			if d[k] != nil && c.f.Resolve(d[k]) != nil {
@@ -139,24 +149,9 @@ func (c *cleaner) sheets(top pdf.Object) []sheet {
 				own[k] = inherit[k]
 			}
 		}
-		if node {
-			for _, k := range kids {
-				walk(k, own, depth+1)
-			}
-			return
+		for _, k := range kids {
+			walk(k, own, depth+1)
 		}
-		p := make(pdf.Dict, len(d)+len(own))
-		for k, v := range d {
-			p[k] = v
-		}
-		for k, v := range own {
-			p[k] = v
-		}
-		s := sheet{dict: p}
-		if isRef {
-			s.num = r.Num
-		}
-		all = append(all, s)
 	}
 	walk(top, nil, 0)
 	if len(all) == 0 && c.err == nil {
@@ -169,7 +164,7 @@ func (c *cleaner) sheets(top pdf.Object) []sheet {
 		slices.Sort(nums)
 		for _, n := range nums {
 			if d, ok := c.f.Get(pdf.Ref{Num: n}).(pdf.Dict); ok && c.name(d["Type"]) == "Page" && len(all) < maxPages {
-				all = append(all, sheet{n, d})
+				all = append(all, sheet{num: n, dict: d})
 			}
 		}
 		if len(all) > 0 {
@@ -226,8 +221,20 @@ func (c *cleaner) parents() ([]pdf.Ref, pdf.Ref) {
 
 // page writes one page.
 func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
+	if !c.step(4 * len(s.dict)) { // copied, put in order, looked up, reported
+		return c.err
+	}
+	in := make(pdf.Dict, len(s.dict)+len(inheritable))
+	for k, v := range s.dict {
+		in[k] = v
+	}
+	for _, k := range inheritable {
+		if v := s.parent[k]; v != nil && c.f.Resolve(in[k]) == nil {
+			in[k] = v
+		}
+	}
 	for _, k := range []pdf.Name{"MediaBox", "CropBox"} {
-		if a, ok := c.f.Resolve(s.dict[k]).(pdf.Array); ok && len(a) >= 4 {
+		if a, ok := c.f.Resolve(in[k]).(pdf.Array); ok && len(a) >= 4 {
 			var v [4]float64
 			for i := range v {
 				v[i], _ = c.number(a[i])
@@ -237,13 +244,9 @@ func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
 			}
 		}
 	}
-	in := make(pdf.Dict, len(s.dict))
-	for k, v := range s.dict {
-		switch k {
-		case "Contents", "Annots", "Parent", "Type", "Rotate":
-		default:
-			in[k] = v
-		}
+	rotate := in["Rotate"]
+	for _, k := range []pdf.Name{"Contents", "Annots", "Parent", "Type", "Rotate"} {
+		delete(in, k)
 	}
 	d := c.dict(in, c.g.page)
 	d["Type"], d["Parent"] = pdf.Name("Page"), parent
@@ -253,7 +256,7 @@ func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
 	if d["Resources"] == nil {
 		d["Resources"] = pdf.Dict{}
 	}
-	if n, ok := c.integer(s.dict["Rotate"]); ok && n%90 == 0 {
+	if n, ok := c.integer(rotate); ok && n%90 == 0 {
 		if n = (n%360 + 360) % 360; n != 0 {
 			d["Rotate"] = n
 		}
@@ -265,6 +268,9 @@ func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
 		c.saw(s.dict["Annots"])
 		list := pdf.Array{}
 		for _, v := range a {
+			if !c.step(1) {
+				return c.err
+			}
 			t, ok := c.f.Resolve(v).(pdf.Dict)
 			if !ok || c.name(t["Subtype"]) == "" {
 				continue
@@ -472,6 +478,10 @@ func (c *cleaner) tree(o pdf.Object, leaves pdf.Name, f func(key, value pdf.Obje
 	count := 0
 	var walk func(o pdf.Object, depth int)
 	walk = func(o pdf.Object, depth int) {
+		// Nodes that stand in their parents can be led to by many ways.
+		if !c.step(1) {
+			return
+		}
 		if r, ok := o.(pdf.Ref); ok {
 			if met[r.Num] {
 				return
@@ -866,6 +876,10 @@ func (c *cleaner) structure(r pdf.Ref, d pdf.Dict) {
 		case pdf.Array:
 			c.saw(v)
 			a := pdf.Array{}
+			if c.copied += len(t); c.copied > maxCopied {
+				c.fail(errTooManyValues)
+				return
+			}
 			for _, e := range t {
 				a = append(a, c.value(e, c.g.element)) // places count
 			}

@@ -194,14 +194,19 @@ func type1(c *cleaner, st *pdf.Stream, b []byte) ([]byte, [3]int64, bool) {
 }
 
 func matrixOfNumbers(b []byte) bool {
-	for {
+	// A font has one matrix, or one for each of its parts; what is longer or
+	// more is there to be looked at long.
+	const longest, most = 1024, 100
+	for range most {
 		i := bytes.Index(b, []byte("/FontMatrix"))
 		if i < 0 {
 			return true
 		}
 		b = b[i+len("/FontMatrix"):]
-		lex := pdf.NewLexer(b)
-		if t := lex.Next(); t.Kind != pdf.ArrayOpen && t.Kind != pdf.BraceOpen {
+		lex := pdf.NewLexer(b[:min(len(b), longest)])
+		if t := lex.Next(); t.Kind == pdf.EOF && len(b) > longest {
+			return false // behind more white space than anybody writes
+		} else if t.Kind != pdf.ArrayOpen && t.Kind != pdf.BraceOpen {
 			continue // a name in passing
 		}
 		for range 7 {
@@ -223,6 +228,7 @@ func matrixOfNumbers(b []byte) bool {
 			break
 		}
 	}
+	return false
 }
 
 // glyphMap writes a map of characters to glyphs (9.7.4.2), two octets each.

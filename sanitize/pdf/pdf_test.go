@@ -620,6 +620,46 @@ func TestAProgramInsideIsNotPutBeside(t *testing.T) {
 
 // TestWhatTakesLongIsBounded holds files against the work they may make: as many
 // steps as they have octets, not the square of it.
+// shared is a document of one page that stands in its tree many times.
+func shared(page, fourth string) []byte {
+	return file("<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids ["+strings.Repeat("3 0 R ", 19000)+"] >>", "<< /Type /Page "+page+" >>", fourth, "<< /X 1 >>")
+}
+
+func numbered(n int, entry string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, entry, i)
+	}
+	return b.String()
+}
+
+func TestStatesOfAFieldMayStandInAnObjectOfTheirOwn(t *testing.T) {
+	r := must(t, page("", "/Annots [6 0 R]", "<< /Type /Annot /Subtype /Widget /FT /Btn /T (a) /Rect [0 0 9 9] /AS /OpenAction /AP << /N 7 0 R >> >>",
+		"<< /OpenAction 8 0 R /Off 8 0 R >>", stream("/Type /XObject /Subtype /Form /BBox [0 0 9 9]", "0 0 5 5 re f")))
+	if out := unpack(t, r.out); !strings.Contains(out, "/Off ") || !strings.Contains(out, "re\nf") {
+		t.Errorf("the states are gone: %q", out)
+	}
+}
+
+func TestAPictureMayBeCalledContents(t *testing.T) {
+	must(t, page("", "/Resources << /XObject << /Contents 6 0 R /CharProcs 6 0 R >> >>",
+		packed("/Subtype /Image /Width 4 /Height 4 /BitsPerComponent 8 /ColorSpace /DeviceGray", "what no program")))
+}
+
+func TestAMatrixOfAFontIsOfNumbers(t *testing.T) {
+	for font, want := range map[string]bool{
+		"%!\n/FontMatrix [0.001 0 0 0.001 0 0] def":                                    true,
+		"%!\n/FontMatrix" + strings.Repeat(" ", 300) + "{1e-3 0 0 1e-3 0 0} def":       true,
+		"%!\n/FontMatrix [0.001 0 0 0.001 0 (0\\); alert(1))] def":                     false,
+		"%!\n/FontMatrix" + strings.Repeat(" ", 3000) + "[1 0 0 1 0 (0); alert(1)]":    false,
+		"%!\n" + strings.Repeat("/FontMatrix x ", 200) + "/FontMatrix [1 0 0 1 0 (x)]": false,
+	} {
+		if got := matrixOfNumbers([]byte(font)); got != want {
+			t.Errorf("%.60q: %v", font, got)
+		}
+	}
+}
+
 func TestWhatTakesLongIsBounded(t *testing.T) {
 	const n = 20000
 	chain := func(object func(i int) string) []byte {
@@ -630,11 +670,23 @@ func TestWhatTakesLongIsBounded(t *testing.T) {
 		return file(objects...)
 	}
 	for name, b := range map[string][]byte{
-		"lengths of lengths":      chain(func(i int) string { return fmt.Sprintf("<< /Length %d 0 R >>\nstream\nq\nendstream", i+1) }),
-		"references to the next":  chain(func(i int) string { return fmt.Sprintf("%d 0 R", i+1) }),
-		"streams that never end":  chain(func(i int) string { return "<< >>\nstream\n" }),
-		"strings that never end":  chain(func(i int) string { return "(" }),
-		"arrays that never close": chain(func(i int) string { return "[" }),
+		"lengths of lengths":                       chain(func(i int) string { return fmt.Sprintf("<< /Length %d 0 R >>\nstream\nq\nendstream", i+1) }),
+		"references to the next":                   chain(func(i int) string { return fmt.Sprintf("%d 0 R", i+1) }),
+		"streams that never end":                   chain(func(i int) string { return "<< >>\nstream\n" }),
+		"strings that never end":                   chain(func(i int) string { return "(" }),
+		"arrays that never close":                  chain(func(i int) string { return "[" }),
+		"an array of nothing that all pages share": shared("/Annots 4 0 R", "["+strings.Repeat("5 0 R ", 50000)+"]"),
+		"actions of nothing that all pages share":  shared("/AA 4 0 R", "<<"+numbered(50000, " /K%d 1")+" >>"),
+		"one page with many keys":                  shared(numbered(2000, " /K%d 1"), "null"),
+		"a tree of names without end": page("/Names << /Dests << /Kids 6 0 R >> >>", "", func() (all []string) {
+			for i := range 50 {
+				all = append(all, fmt.Sprintf("[ << /Kids %d 0 R >> << /Kids %[1]d 0 R >> ]", i+7))
+			}
+			return all
+		}()...),
+		"a font that is nothing but matrices": page("", "/Resources << /Font << /F1 << /Subtype /Type1 /FontDescriptor << /FontFile 6 0 R >> >> >> >>",
+			packed("", "%!"+strings.Repeat("/FontMatrix(", 100000))),
+		"trailers without objects": []byte(string(page("", "")) + strings.Repeat("trailer<</Root 9 0 R>>\n", 50000) + "startxref\n0\n%%EOF"),
 		"maps on maps": page("", "/Resources << /Font << /F1 << /Subtype /Type0 /Encoding 6 0 R >> >> >>", func() (all []string) {
 			for i := range 2000 {
 				all = append(all, stream(fmt.Sprintf("/UseCMap %d 0 R", i+7), "begincmap"))

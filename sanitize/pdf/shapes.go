@@ -109,6 +109,9 @@ func numbers(n int) *shape {
 		if n > 0 {
 			a = a[:n] // QUIRK: rectangles of five numbers
 		}
+		if !c.step(len(a)) {
+			return nil, false
+		}
 		out := make(pdf.Array, len(a))
 		for i, v := range a {
 			if out[i] = c.f.Resolve(v); !isNumber(out[i]) {
@@ -141,6 +144,9 @@ func dictMap(name string, of *shape) *shape {
 		accept: func(_ *cleaner, o pdf.Object) bool { _, ok := o.(pdf.Dict); return ok },
 		copy: func(c *cleaner, o pdf.Object) pdf.Object {
 			in := o.(pdf.Dict)
+			if !c.step(len(in)) {
+				return pdf.Dict{}
+			}
 			names := make([]pdf.Name, 0, len(in))
 			for k := range in {
 				names = append(names, k)

@@ -57,6 +57,7 @@ type pdfObject struct {
 	// loose: something that may have keys of any name leads to it; strict:
 	// something else does.
 	loose, strict bool
+	states        uint8 // 1: it holds no appearances of states, 2: it does
 }
 
 type pdfFile struct {
@@ -266,13 +267,10 @@ func (p *pdfFile) relations() {
 			if o == nil {
 				return
 			}
-			if looseKey(k) {
+			if looseKey(k) || stateKey(k) && p.statesAt(o) {
 				o.loose = true
 			} else {
 				o.strict = true
-			}
-			if k == "Contents" || k == "CharProcs." {
-				o.paints = true
 			}
 		case []any:
 			for _, e := range v {
@@ -280,21 +278,60 @@ func (p *pdfFile) relations() {
 			}
 		case pdfDict:
 			for name, e := range v {
-				if k == "CharProcs" {
-					mark(e, "CharProcs.")
-				} else {
-					mark(e, name)
-				}
+				mark(e, name)
 			}
 		}
 	}
-	for n, o := range p.objects {
+	for _, o := range p.objects {
 		mark(o.value, "")
+	}
+	for _, o := range p.objects {
+		p.programs(o.value, o.loose && !o.strict)
 		if d, ok := o.value.(pdfDict); ok && (d["Subtype"] == pdfName("Form") || d["PatternType"] == 1.0) {
-			p.objects[n].paints = true
+			o.paints = true
 		}
 	}
 }
+
+// programs marks the streams that paint. In a list of names the keys say
+// nothing: a picture may be called Contents.
+func (p *pdfFile) programs(v any, loose bool) {
+	paints := func(v any) {
+		if r, ok := v.(pdfRef); ok && p.objects[int(r)] != nil {
+			p.objects[int(r)].paints = true
+		}
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			p.programs(e, false)
+		}
+	case pdfDict:
+		loose = loose && !isThing(v)
+		for k, e := range v {
+			switch {
+			case loose:
+			case k == "Contents":
+				paints(e)
+				if a, ok := p.get(e).([]any); ok {
+					for _, part := range a {
+						paints(part)
+					}
+				}
+			case k == "CharProcs":
+				if d, ok := p.get(e).(pdfDict); ok {
+					for _, glyph := range d {
+						paints(glyph)
+					}
+				}
+			}
+			p.programs(e, !loose && looseKey(k))
+		}
+	}
+}
+
+// isThing reports whether a dictionary is a thing and no list of names.
+func isThing(d pdfDict) bool { return d["Subtype"] != nil || d["ShadingType"] != nil }
 
 // pdfKeys are the keys of all dictionaries.
 var pdfKeys = sync.OnceValue(func() map[string]bool {
@@ -363,9 +400,7 @@ func (p *pdfFile) walk(n int, v any, loose bool, depth int) error {
 			}
 		}
 	case pdfDict:
-		if v["Subtype"] != nil || v["ShadingType"] != nil {
-			loose = false // a thing, not a list of names
-		}
+		loose = loose && !isThing(v)
 		for k, e := range v {
 			if !loose {
 				if err := p.key(n, k, e, v); err != nil {
@@ -384,7 +419,7 @@ func (p *pdfFile) walk(n int, v any, loose bool, depth int) error {
 // which have names of anybody's choice.
 func (p *pdfFile) states(k string, e any) bool {
 	d, ok := e.(pdfDict)
-	if !ok || k != "N" && k != "R" && k != "D" {
+	if !ok || !stateKey(k) {
 		return false
 	}
 	for _, f := range d {
@@ -393,6 +428,20 @@ func (p *pdfFile) states(k string, e any) bool {
 		}
 	}
 	return true
+}
+
+func stateKey(k string) bool { return k == "N" || k == "R" || k == "D" }
+
+// statesAt is states for an object of its own, looked at once: many
+// annotations may share it.
+func (p *pdfFile) statesAt(o *pdfObject) bool {
+	if o.states == 0 {
+		o.states = 1
+		if o.stream == nil && p.states("N", o.value) {
+			o.states = 2
+		}
+	}
+	return o.states == 2
 }
 
 // key looks at one entry.

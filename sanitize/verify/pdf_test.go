@@ -156,3 +156,36 @@ func TestPDFOffTheListIsNotAllowed(t *testing.T) {
 		})
 	}
 }
+
+func TestEveryProgramThatPaintsIsRead(t *testing.T) {
+	for name, c := range map[string]struct{ from, to, six, seven string }{
+		"one of several streams of a page": {"/Contents 4 0 R", "/Contents [4 0 R 7 0 R]", "[]", "evil"},
+		"an array of its own":              {"/Contents 4 0 R", "/Contents 6 0 R", "[7 0 R]", "evil"},
+		"glyphs of an object of their own": {"/Contents 4 0 R", "/Contents 4 0 R/Group <</CharProcs 6 0 R>>", "<</a 7 0 R>>", "evil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			build := func(program string) []byte {
+				objects, streams := goodPDF()
+				objects[3] = strings.Replace(objects[3], c.from, c.to, 1)
+				objects[6], streams[7] = c.six, [2]string{"", program}
+				return pdfOf(t, objects, streams)
+			}
+			if err := checkFile(sanitize.KindPDF, build("q Q")); err != nil {
+				t.Fatal(err)
+			}
+			if checkFile(sanitize.KindPDF, build("q Q evil")) == nil {
+				t.Error("a program with more than painting passed")
+			}
+		})
+	}
+}
+
+func TestStatesThatAreNoneAreRefused(t *testing.T) {
+	objects, streams := goodPDF()
+	objects[3] = strings.Replace(objects[3], "/F 4/", "/AP <</N 6 0 R>>/F 4/", 1)
+	objects[6] = "<</JS (app.alert\\(1\\))/S /Foo>>"
+	streams[7] = [2]string{"", "q Q"}
+	if checkFile(sanitize.KindPDF, pdfOf(t, objects, streams)) == nil {
+		t.Error("a script passed as the states of a field")
+	}
+}
