@@ -109,7 +109,8 @@ func Listen(path string, gid int) (net.Listener, error) {
 
 type uidKey struct{}
 
-// Serve answers on l until ctx is done.
+// Serve answers on l until ctx is done, and then until what was begun has its
+// answer, for five seconds at the longest: whoever calls closes the store next.
 func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
 		Handler:           a.handler(),
@@ -130,12 +131,18 @@ func (a *Admin) Serve(ctx context.Context, l net.Listener) error {
 			return context.WithValue(ctx, uidKey{}, uid)
 		},
 	}
+	drained := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(drained)
 		c, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		_ = s.Shutdown(c)
 	})
-	defer stop()
+	defer func() {
+		if !stop() {
+			<-drained
+		}
+	}()
 	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("admin socket: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,5 +418,39 @@ func TestPersonsAccountIsAskedForEachCall(t *testing.T) {
 	}
 	if !strings.Contains(d.log.String(), fmt.Sprintf("uid %d has no account", os.Getuid())) {
 		t.Errorf("the log says nothing of it:\n%s", d.log.String())
+	}
+}
+
+// What a person began when the gateway is told to stop is finished before the
+// store is closed.
+func TestStopWaitsForWhatWasBegun(t *testing.T) {
+	d := newDesk(t, os.Getuid())
+	id := d.hold(t, sanitize.ClassFailed)
+	begun := make(chan struct{})
+	var over atomic.Bool
+	d.Retry = func(context.Context, envelope.TenantID, envelope.ID, string) error {
+		close(begun)
+		time.Sleep(200 * time.Millisecond) // a disk that is slow
+		over.Store(true)
+		return nil
+	}
+	path := filepath.Join(t.TempDir(), "s.sock")
+	l, err := admin.Listen(path, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done, answered := make(chan error, 1), make(chan error, 1)
+	go func() { done <- d.Serve(ctx, l) }()
+	go func() {
+		answered <- client.New(path).Call(t.Context(), "queue.retry", client.Request{ID: string(id)}, nil)
+	}()
+	<-begun
+	cancel()
+	if err := <-done; err != nil || !over.Load() {
+		t.Errorf("it stopped in the middle: %v", err)
+	}
+	if err := <-answered; err != nil {
+		t.Errorf("the caller is told %v", err)
 	}
 }
