@@ -93,13 +93,14 @@ const (
 )
 
 type office struct {
-	s     *sanitize.Session
-	where string
-	kind  sanitize.Kind
-	parts map[string]*zip.File
-	types map[string]string
-	rels  map[string]map[string]bool // by the part that has them: ids
-	seen  map[string]bool            // parts that a relationship leads to
+	s       *sanitize.Session
+	where   string
+	kind    sanitize.Kind
+	archive []byte
+	parts   map[string]*zip.File
+	types   map[string]string
+	rels    map[string]map[string]bool // by the part that has them: ids
+	seen    map[string]bool            // parts that a relationship leads to
 }
 
 // checkOffice looks at an Office document part by part.
@@ -117,7 +118,7 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 	if err != nil || len(z.File) != len(names) {
 		return notAllowed(where, "ZIP: %d members: %v", len(names), err)
 	}
-	o := &office{s: s, where: where, kind: k, parts: map[string]*zip.File{}, types: map[string]string{}, rels: map[string]map[string]bool{}, seen: map[string]bool{}}
+	o := &office{s: s, where: where, kind: k, archive: b, parts: map[string]*zip.File{}, types: map[string]string{}, rels: map[string]map[string]bool{}, seen: map[string]bool{}}
 	if z.Comment != "" || len(z.File) > s.Options.Limits.Entries {
 		return notAllowed(where, "ZIP: comment or %d members", len(z.File))
 	}
@@ -166,11 +167,10 @@ func (o *office) read(name string) ([]byte, error) {
 	if !ok {
 		return nil, notAllowed(o.where, "no part %s", name)
 	}
-	r, err := f.Open()
+	r, err := unpack(o.where+" "+name, o.archive, f)
 	if err != nil {
-		return nil, notAllowed(o.where, "part %s: %v", name, err)
+		return nil, err
 	}
-	defer r.Close()
 	return read(o.s, r)
 }
 
@@ -311,11 +311,10 @@ func (o *office) part(name string) error {
 		}
 		return checkOffice(o.s, o.where+name, sanitize.KindXLSX, b)
 	}
-	f, err := o.parts[name].Open()
+	f, err := unpack(o.where+" "+name, o.archive, o.parts[name])
 	if err != nil {
-		return notAllowed(o.where, "part %s: %v", name, err)
+		return err
 	}
-	defer f.Close()
 	fields := &fieldCheck{}
 	return o.walkParts(name, o.s.Meter(f), fields)
 }

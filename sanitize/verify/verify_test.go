@@ -3,10 +3,12 @@ package verify
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/gif"
@@ -260,6 +262,43 @@ func TestPackagesThatTwoReadersCouldSeeDifferentlyAreNotAllowed(t *testing.T) {
 			if err := checkFile(base.kind, change(bytes.Clone(base.b))); !errors.Is(err, ErrNotAllowed) {
 				t.Errorf("%s with %s: %v, want it not allowed", base.kind, what, err)
 			}
+		}
+	}
+}
+
+func TestNothingIsCarriedBehindAMember(t *testing.T) {
+	var packed bytes.Buffer
+	d, err := flate.NewWriter(&packed, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Write([]byte("text\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		behind string
+		sum    uint32
+		size   int64
+		good   bool
+	}{
+		"nothing":          {"", crc32.ChecksumIEEE([]byte("text\n")), 5, true},
+		"octets behind":    {"MZ", crc32.ChecksumIEEE([]byte("text\n")), 5, false},
+		"another checksum": {"", 1, 5, false},
+		"another size":     {"", crc32.ChecksumIEEE([]byte("text\n")), 6, false},
+	} {
+		var b bytes.Buffer
+		w := zipstrict.NewWriter(&b)
+		if err := w.Packed("a.txt", c.sum, c.size, append(bytes.Clone(packed.Bytes()), c.behind...)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkFile(sanitize.KindZIP, b.Bytes()); (err == nil) != c.good || err != nil && !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
