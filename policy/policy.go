@@ -66,6 +66,9 @@ type Profile struct {
 	Name  string
 	Rules map[sanitize.Class]sanitize.Rule
 	URLs  sanitize.URLs
+	// Codes looks for QR codes in pictures and pages, whose addresses the notice
+	// shows; HoldCodes lets a message with one wait.
+	Codes, HoldCodes bool
 	// KeepCSV leaves cells alone that a spreadsheet would read as formulas.
 	KeepCSV bool
 	// HoldMessage lists the classes for which the whole message waits.
@@ -105,6 +108,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 	return sanitize.Options{
 		Rules:    f.Rules,
 		URLs:     f.URLs,
+		Codes:    f.Codes || f.HoldCodes,
 		KeepCSV:  f.KeepCSV,
 		Language: f.Language,
 		Wording:  f.Wording,
@@ -171,6 +175,9 @@ func (r *Rules) Decide(f Facts) Verdict {
 		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "refused"}
 	}
 	if v, held := p.holdsMessage(f.Report); held && f.Release == nil {
+		return v
+	}
+	if v, held := p.holdsCodes(f.Report); held && f.Release == nil {
 		return v
 	}
 	if v, held := f.holdsSpam(); held {
@@ -304,4 +311,23 @@ func (p *Profile) holdsMessage(r *sanitize.Report) (Verdict, bool) {
 	}
 	sort.Strings(v.Reasons)
 	return v, true
+}
+
+// holdsCodes looks for a QR code with an address. A release satisfies it: the
+// administrator has read where it leads.
+func (p *Profile) holdsCodes(r *sanitize.Report) (Verdict, bool) {
+	v := Verdict{Action: Hold, Rule: "qr"}
+	for i := range r.Parts {
+		part := &r.Parts[i]
+		for _, f := range part.Findings {
+			if f.Rule != sanitize.CodeRule {
+				continue
+			}
+			if v.Class == "" {
+				v.Class = part.Class
+			}
+			v.Reasons = append(v.Reasons, part.Path+": "+f.Detail)
+		}
+	}
+	return v, p.HoldCodes && len(v.Reasons) > 0
 }

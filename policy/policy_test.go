@@ -83,3 +83,29 @@ func TestOptionsOfAProfileThatDoesNotExistTreatNothing(t *testing.T) {
 		t.Error("a profile's own rule is not handed on")
 	}
 }
+
+func TestACodeHoldsWhereTheProfileSaysSo(t *testing.T) {
+	report := &sanitize.Report{Outcome: sanitize.Clean, Parts: []sanitize.Part{{
+		Path: "2", Class: sanitize.ClassImage, Kind: sanitize.KindPNG, Outcome: sanitize.Clean, Fate: sanitize.Delivered,
+		Findings: []sanitize.Finding{{Rule: sanitize.CodeRule, Action: sanitize.Reported, Detail: "https://evil.example/"}},
+	}}}
+	for _, c := range []struct {
+		name    string
+		profile Profile
+		release *Release
+		want    Action
+	}{
+		{"shown", Profile{Codes: true}, nil, Deliver},
+		{"held", Profile{Codes: true, HoldCodes: true}, nil, Hold},
+		{"released", Profile{Codes: true, HoldCodes: true}, &Release{}, Deliver},
+	} {
+		r := &Rules{Profiles: map[envelope.ProfileID]Profile{"p": c.profile}}
+		v := r.Decide(Facts{Envelope: &envelope.Envelope{Treatment: envelope.Rebuild, Profile: "p"}, Report: report, Release: c.release})
+		if v.Action != c.want {
+			t.Errorf("%s: %+v", c.name, v)
+		}
+		if c.want == Hold && (v.Rule != "qr" || v.Class != sanitize.ClassImage || len(v.Reasons) != 1 || v.Reasons[0] != "2: https://evil.example/") {
+			t.Errorf("%s: %+v", c.name, v)
+		}
+	}
+}

@@ -293,6 +293,7 @@ type Options struct {
 	Own      []string                     `json:"own,omitempty"` // the tenant's domains: a stranger's display name that shows one is marked
 	Rules    map[Class]Rule               `json:"rules"`
 	URLs     URLs                         `json:"urls,omitempty"`
+	Codes    bool                         `json:"codes,omitempty"`     // look for QR codes in pictures and pages
 	KeepCSV  bool                         `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas
 	Only     []string                     `json:"only,omitempty"`      // a release of parts: the new mail holds just these paths
 	KeepAll  bool                         `json:"keep_all,omitempty"`  // second run: every attachment is kept back

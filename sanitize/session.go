@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"image"
 	"io"
 	"slices"
 )
@@ -32,6 +33,9 @@ type Session struct {
 	// Tools runs an external program for Convert; nil: there are none.
 	Tools func(ctx context.Context, c ToolCall, in io.Reader, out io.Writer) error
 
+	// Codes reads the QR codes of a picture; nil: nobody does.
+	Codes func(m image.Image) []string
+
 	parts    []Part
 	holds    []Hold
 	header   []Field
@@ -45,6 +49,7 @@ type Session struct {
 	pixels   int64
 	entries  int
 	beside   []beside
+	looks    int // pictures looked at for codes
 }
 
 // beside is a file that waits to be treated next to its host.

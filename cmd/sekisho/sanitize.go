@@ -356,7 +356,7 @@ func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
 		return r.fail(err)
 	}
 	defer in.Close()
-	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
+	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, Codes: true, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
 	res, err := t.runner.Run(ctx, o, in)
 	if err != nil {
 		if unable := errors.Is(err, sandbox.ErrUnconfined) || errors.Is(err, sandbox.ErrUnsupported); unable || ctx.Err() != nil {

@@ -109,6 +109,7 @@ var rules = map[string]text{
 	"profile":            {"プロファイルが設定にない", "its profile is not in the configuration"},
 	"treatment":          {"扱いが不明", "nobody knows how to treat it"},
 	"no-envelope":        {"宛先の情報がない", "it has no envelope"},
+	"qr":                 {"画像またはページに QR コードがある", "a picture or page shows a QR code"},
 	"hold_message":       {"設定 hold_message により、メール全体を保留", "by hold_message the whole message waits"},
 	"kept-back":          {"メールは配送し、このファイルだけを保留", "the mail went on, this file was kept back"},
 	"own-domain":         {"自団体のドメインを名乗る外部からのメールで、確認できない", "it comes from the internet under a domain of ours, without proof"},
@@ -227,6 +228,7 @@ var findings = map[string]text{
 	"image.animation":   {"動画の 2 枚目以降", "further frames"},
 	"image.colour":      {"色の情報", "colour information"},
 	"image.metadata":    {"画像の付加情報", "metadata of the picture"},
+	"image.qr-code":     {"QR コードのリンク先", "address of a QR code"},
 	"image.orientation": {"画像の向き", "orientation of the picture"},
 	"image.trailing":    {"画像の後ろの余分なデータ", "data behind the picture"},
 

@@ -117,6 +117,7 @@ type profileConfig struct {
 	Name        string   `mapstructure:"name"`
 	Body        string   `mapstructure:"body"`
 	URLs        string   `mapstructure:"urls"`
+	QR          string   `mapstructure:"qr"`
 	Office      steps    `mapstructure:"office"`
 	PDF         steps    `mapstructure:"pdf"`
 	Image       steps    `mapstructure:"image"`
@@ -690,6 +691,15 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			out.URLs = sanitize.RemoveURLs
 		default:
 			return nil, f.errorf(at+".urls", "want keep, defang or remove, got %q%s", p.URLs, suggest(p.URLs, []string{"keep", "defang", "remove"}))
+		}
+		switch p.QR {
+		case "", "show":
+			out.Codes = true
+		case "hold":
+			out.Codes, out.HoldCodes = true, true
+		case "off":
+		default:
+			return nil, f.errorf(at+".qr", "want show, hold or off, got %q%s", p.QR, suggest(p.QR, []string{"show", "hold", "off"}))
 		}
 		switch p.CSV {
 		case "", "neutralise":

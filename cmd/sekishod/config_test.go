@@ -86,6 +86,9 @@ func TestDefaults(t *testing.T) {
 	if !p.Rules[sanitize.ClassOffice].Allows(sanitize.Rebuild) || !p.Rules[sanitize.ClassPDF].Allows(sanitize.Rebuild) || p.Rules[sanitize.ClassEncrypted].Allows(sanitize.Rebuild) {
 		t.Errorf("rules of the default profile: %+v", p.Rules)
 	}
+	if !p.Codes || p.HoldCodes {
+		t.Errorf("QR codes in the default profile: looked for %t, held %t", p.Codes, p.HoldCodes)
+	}
 	if !p.HoldMessage[sanitize.ClassExecutable] || p.HoldMessage[sanitize.ClassEncrypted] {
 		t.Errorf("hold_message of the default profile: %v", p.HoldMessage)
 	}
@@ -123,6 +126,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a step that is not built", minimal + "profiles: [ { name: default, image: flatten } ]\n", `:11: profiles[0].image: flatten is not built`},
 		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
 		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},
+		{"a way with codes that does not exist", minimal + "profiles: [ { name: default, qr: hide } ]\n", `profiles[0].qr: want show, hold or off`},
 		{"a class that cannot hold", minimal + "profiles: [ { name: default, hold_message: [pdf] } ]\n", `profiles[0].hold_message[0]: want executable`},
 		{"originals", minimal + "originals: { deliver: on }\n", `:11: originals.deliver: originals are never delivered so far`},
 		{"another store", minimal + "store: { database: postgres://x }\n", `:11: store.database: only the embedded store`},

@@ -84,6 +84,33 @@ type Treated struct {
 	NewJA, NewEN   string // what it is now
 }
 
+// Code is a QR code that a picture or page shows.
+type Code struct {
+	File    string // the name of the file, "" when it has none
+	Address string // where it leads
+}
+
+// maxShown is how many QR codes a notice shows: the first say what is meant.
+const maxShown = 5
+
+// Codes words the block that says where QR codes lead. Like names, addresses
+// are strangers' words, cleaned and bounded here once more.
+func (w Words) Codes(codes []Code) string {
+	return w.in(func(l Language) string {
+		var lines strings.Builder
+		for i, c := range codes {
+			if i == maxShown {
+				lines.WriteString(fill(w.text(l, "codes-more"), map[string]string{"n": strconv.Itoa(len(codes) - maxShown)}))
+				break
+			}
+			lines.WriteString(fill(w.text(l, "code"), map[string]string{
+				"file": orElse(Name(c.File), w.text(l, "no-name")), "address": orElse(Name(c.Address), "-"),
+			}))
+		}
+		return fill(w.text(l, "codes"), map[string]string{"codes": strings.TrimSuffix(lines.String(), "\n")})
+	})
+}
+
 // Form is how a file came to be another than it was.
 type Form string
 

@@ -111,6 +111,21 @@ func TestNamesCannotSpeakForTheGateway(t *testing.T) {
 	}
 }
 
+func TestCodesShowWhereTheyLead(t *testing.T) {
+	got := in(Both).Codes([]Code{{"案内.png", "https://www.example.jp/"}, {"x\r\n【安全】\u202e", "https://evil.example/\n\u202e" + strings.Repeat("長", 500)}})
+	for _, want := range []string{"・案内.png: QR コードのリンク先: https://www.example.jp/\n", "- 案内.png: QR code leads to: https://www.example.jp/\n", "・x【安全】: QR コードのリンク先: https://evil.example/長"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	if strings.ContainsAny(got, "\r\u202e") || len([]rune(got)) > 700 {
+		t.Errorf("a stranger's words in %d characters: %q", len([]rune(got)), got)
+	}
+	if got := in(English).Codes(make([]Code, 9)); strings.Count(got, "leads to") != maxShown || !strings.Contains(got, "and 4 more") {
+		t.Errorf("nine codes: %q", got)
+	}
+}
+
 func TestReleasedNamesTheFirstMail(t *testing.T) {
 	got := in(Both).Released("見積の件", "0abc")
 	for _, want := range []string{"見積の件", "0abc", "kept back", "保留されていた"} {
@@ -202,6 +217,12 @@ func everything(w Words) string {
 	for _, form := range []Form{Converted, Pages, WordsOnly, Opened} {
 		b.WriteString(w.Disarmed([]Treated{{Name: "a.xls", OutName: "a.xlsx", KindJA: "Excel 97-2003 ブック", KindEN: "Excel 97-2003 workbook", NewJA: "Excel ブック", NewEN: "Excel workbook", Form: form}}, ""))
 	}
+	codes := []Code{{"a.png", "https://example.jp/"}, {"", "www.example.jp"}}
+	b.WriteString(w.Codes(codes))
+	for range maxShown {
+		codes = append(codes, codes[0])
+	}
+	b.WriteString(w.Codes(codes))
 	b.WriteString(w.Released("件名", "0abc") + w.Released("", ""))
 	lines := strings.Split(b.String(), "\n")
 	sort.Strings(lines)

@@ -69,6 +69,12 @@ Id: {id}
 	disarmedEN = `[This mail was disarmed]
 {changes}
 Sender: {sender}`
+	codesJA = `【QR コードが含まれています】
+{codes}
+読み取る前に、送信者とリンク先を確かめてください。`
+	codesEN = `[This mail shows QR codes]
+{codes}
+Before you scan one, make sure of the sender and of where it leads.`
 	releasedJA = `保留されていた添付ファイルを、無害化してお届けします。
 元のメールの件名: {subject}
 受付番号: {id}`
@@ -99,6 +105,12 @@ var blocks = []struct {
 		about: words{"書庫の中の削除したファイル", "a file inside an archive that was removed"}}},
 	{"members-more", section{may: []string{"n"}, oneLine: true, ja: "　　ほか {n} 個", en: "    and {n} more",
 		about: words{"数が多いとき", "when there are many"}}},
+	{"codes", section{may: []string{"codes"}, must: []string{"codes"}, ja: codesJA, en: codesEN,
+		about: words{"画像やページの QR コードについての文。{codes} は @code の行の並び", "about QR codes in pictures and pages; {codes} is a line of @code for each"}}},
+	{"code", section{may: []string{"file", "address"}, must: []string{"address"}, oneLine: true, ja: "・{file}: QR コードのリンク先: {address}", en: "- {file}: QR code leads to: {address}",
+		about: words{"一つの QR コードについての行", "the line of one QR code"}}},
+	{"codes-more", section{may: []string{"n"}, oneLine: true, ja: "・ほか {n} 個", en: "- and {n} more",
+		about: words{"QR コードの数が多いとき", "when there are many QR codes"}}},
 	{"released", section{may: []string{"subject", "id"}, ja: releasedJA, en: releasedEN,
 		about: words{"後から解放した添付ファイルを届けるメールの文", "the text of a mail with parts released later"}}},
 	{"no-name", section{oneLine: true, ja: "（名前なし）", en: "(no name)", about: words{"名前のないファイル", "a file without a name"}}},

@@ -139,6 +139,7 @@ var sentences = map[string]words{
 	"ooxml.part":          {"不要な部品 %d 個を削除", "%d part(s) removed"},
 	"ooxml.font":          {"埋め込みフォント %d 個を削除", "%d embedded font(s) removed"},
 
+	"image.qr-code":            {"QR コード %d 個のリンク先を表示", "the address(es) of %d QR code(s) shown"},
 	"image.metadata":           {"画像の付加情報 %d 個を削除", "%d item(s) of picture metadata removed"},
 	"image.trailing":           {"画像の後ろの余分なデータ %d 個を削除", "%d block(s) of data behind the picture removed"},
 	"detect.malformed":         {"ファイルの構造が壊れています", "the structure of the file is damaged"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"sekisho/internal/qr"
 	"sekisho/internal/version"
 	"sekisho/sanitize"
 	"sekisho/sanitize/archive"
@@ -98,7 +99,7 @@ func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, o
 // RunWith is Run with external tools to ask for; nil is none.
 func RunWith(ctx context.Context, o *sanitize.Options, tools Tools, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
 	s := sanitize.NewSession(o, size, detect.Detect, Table())
-	s.Tools, s.Ladder = tools, Ladder()
+	s.Tools, s.Ladder, s.Codes = tools, Ladder(), qr.Read
 	err := run(ctx, o, s, in, size, out)
 	r := s.Report(version.Engine)
 	if err != nil {

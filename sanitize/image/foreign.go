@@ -85,6 +85,7 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		draw.Draw(canvas, m.Bounds(), m, m.Bounds().Min, draw.Src)
 		m = canvas
 	}
+	s.Look(m)
 	if photo, ok := m.(*image.YCbCr); ok && !inside(in.Path) {
 		// A lossy picture would weigh ten times as much without loss.
 		e := encoder{out: &writer{w: out}, luma: quality90(&standardLuma), chroma: quality90(&standardChroma)}

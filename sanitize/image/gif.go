@@ -29,6 +29,9 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
+	for _, m := range g.Image {
+		s.Look(m)
+	}
 	if dropped > 0 {
 		s.Found(sanitize.Finding{Rule: "image.metadata", Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d comments and extensions", dropped)})
 	}

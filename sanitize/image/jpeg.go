@@ -38,6 +38,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
+	s.Look(m)
 	converted(s, j.profile, m)
 	dropped(s, j.dropped)
 	trailing(s, in, j.end)

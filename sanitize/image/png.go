@@ -43,6 +43,7 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if p.animated {
 		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
 	}
+	s.Look(m)
 	converted(s, p.profile, m)
 	dropped(s, p.dropped)
 	trailing(s, in, p.end)

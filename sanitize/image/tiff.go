@@ -86,6 +86,7 @@ func pages(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.
 		if err != nil {
 			return sanitize.Result{}, malformed("decode tiff", err)
 		}
+		s.Look(m)
 		if err := w.page(m, sh, i == len(sheets)-1); err != nil {
 			return sanitize.Result{}, fmt.Errorf("encode TIFF: %w", err)
 		}

@@ -91,6 +91,7 @@ type work struct {
 	pieces    []piece
 	choosing  int                // alternatives around the part being treated
 	dropped   []sanitize.Finding // text outside of parts
+	codes     []notice.Code      // QR codes, whose addresses the notice shows
 	treated   []notice.Treated   // what the notice says was taken
 	changed   bool               // something was taken or kept back
 	claims    int                // fields in which others judged or signed the mail

@@ -78,6 +78,9 @@ func (w *work) tell(index int, o sanitize.Object) {
 			if f.Changed() {
 				t.Counts = count(t.Counts, f)
 			}
+			if f.Rule == sanitize.CodeRule {
+				w.codes = append(w.codes, notice.Code{File: o.Name, Address: f.Detail})
+			}
 		}
 	}
 	if kept > 0 {
@@ -174,6 +177,12 @@ func (w *work) notes(h headerInfo) {
 	}
 	if len(w.treated) > 0 {
 		w.pieces = slices.Insert(w.pieces, at, note(w.words().Disarmed(w.treated, w.s.Options.AuthLine)))
+	}
+	if len(w.codes) > 0 {
+		if len(w.treated) > 0 {
+			at++ // behind what was taken
+		}
+		w.pieces = slices.Insert(w.pieces, at, note(w.words().Codes(w.codes)))
 	}
 	if len(w.pieces) == 0 {
 		w.pieces = append(w.pieces, note(""))

@@ -223,9 +223,11 @@ func (c *cleaner) dct(data []byte, parms pdf.Dict) (coded, bool) {
 		c.fail(fmt.Errorf("picture of %d x %d: %w", j.width, j.height, sanitize.ErrLimit))
 		return coded{}, false
 	}
-	if _, err := jpeg.Decode(bytes.NewReader(out)); err != nil {
+	m, err := jpeg.Decode(bytes.NewReader(out))
+	if err != nil {
 		return coded{}, false
 	}
+	c.s.Look(m)
 	im := coded{data: out, filter: "DCTDecode", bits: 8}
 	if n, ok := parms["ColorTransform"].(int64); ok && (n == 0 || n == 1) {
 		im.parms = pdf.Dict{"ColorTransform": n}

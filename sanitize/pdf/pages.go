@@ -254,6 +254,9 @@ func (p *pictures) page(width, height, samples int, pixels []byte) error {
 	if n == len(p.sheets) {
 		return errMore
 	}
+	if p.s.Looks() {
+		p.s.Look(greyed(width, height, samples, pixels))
+	}
 	picture := p.w.number()
 	if err := p.picture(picture, width, height, samples, pixels); err != nil {
 		return err
@@ -277,6 +280,19 @@ func (p *pictures) page(width, height, samples int, pixels []byte) error {
 	})
 	p.kids = append(p.kids, page)
 	return p.w.err
+}
+
+// greyed is a page without its colours.
+func greyed(width, height, samples int, pixels []byte) *image.Gray {
+	g := &image.Gray{Pix: pixels, Stride: width, Rect: image.Rect(0, 0, width, height)}
+	if samples == 3 {
+		g.Pix = make([]byte, width*height)
+		for i := range g.Pix {
+			p := pixels[3*i : 3*i+3]
+			g.Pix[i] = byte((int(p[0])*77 + int(p[1])*150 + int(p[2])*29) >> 8)
+		}
+	}
+	return g
 }
 
 func decimal(f float64) string { return string(appendReal(nil, f)) }
