@@ -224,7 +224,7 @@ var kinds = map[Kind]KindFacts{
 	KindOPC:     {ClassUnknown, ".opc", "application/octet-stream", "OPC パッケージ", "OPC package"},
 	KindXPS:     {ClassUnknown, ".xps", "application/vnd.ms-xpsdocument", "XPS 文書", "XPS document"},
 	KindFlatOPC: {ClassUnknown, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},
-	KindWordML:  {ClassUnknown, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
+	KindWordML:  {ClassLegacyOffice, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
 	KindODF:     {ClassOffice, ".odf", "application/vnd.oasis.opendocument", "OpenDocument 文書", "OpenDocument file"},
 
 	KindDOC:    {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},

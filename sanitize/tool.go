@@ -60,6 +60,8 @@ const (
 	FromFODT
 	FromFODS
 	FromFODP
+	FromWord2003 // one XML file, as Office 2003 writes it
+	FromExcel2003
 )
 
 // A ToolCall is what a worker asks for. Every field is a number that the parent

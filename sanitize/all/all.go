@@ -74,7 +74,7 @@ func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
 	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{}}
 	drawn := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: pdf.Pages{}}
 	for kind, source := range map[sanitize.Kind]sanitize.Source{
-		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF,
+		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF, sanitize.KindWordML: sanitize.FromWord2003,
 		sanitize.KindODF: 0, sanitize.KindXLSB: sanitize.FromXLSB,
 		sanitize.KindDOCX: sanitize.FromDOCX, sanitize.KindDOCM: sanitize.FromDOCX, sanitize.KindDOTX: sanitize.FromDOCX, sanitize.KindDOTM: sanitize.FromDOCX,
 		sanitize.KindXLSX: sanitize.FromXLSX, sanitize.KindXLSM: sanitize.FromXLSX, sanitize.KindXLTX: sanitize.FromXLSX, sanitize.KindXLTM: sanitize.FromXLSX,

@@ -272,7 +272,7 @@ func (w *work) property(p property, r rule) {
 	bad := func(rule string) { w.found(rule) }
 	switch r.form {
 	case formText:
-		t := unescape(p.value)
+		t := clean(unescape(p.value)) // what is not written hides no tag
 		if markup.MatchString(t) {
 			t = w.plainOf(t)
 			w.found("calendar.html")

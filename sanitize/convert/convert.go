@@ -56,20 +56,22 @@ var targets = map[sanitize.Source]struct {
 	tool sanitize.Tool
 	kind sanitize.Kind
 }{
-	sanitize.FromDOC:  {sanitize.OfficeToDOCX, sanitize.KindDOCX},
-	sanitize.FromRTF:  {sanitize.OfficeToDOCX, sanitize.KindDOCX},
-	sanitize.FromODT:  {sanitize.OfficeToDOCX, sanitize.KindDOCX},
-	sanitize.FromFODT: {sanitize.OfficeToDOCX, sanitize.KindDOCX},
-	sanitize.FromDOCX: {sanitize.OfficeToDOCX, sanitize.KindDOCX},
-	sanitize.FromXLS:  {sanitize.OfficeToXLSX, sanitize.KindXLSX},
-	sanitize.FromODS:  {sanitize.OfficeToXLSX, sanitize.KindXLSX},
-	sanitize.FromFODS: {sanitize.OfficeToXLSX, sanitize.KindXLSX},
-	sanitize.FromXLSX: {sanitize.OfficeToXLSX, sanitize.KindXLSX},
-	sanitize.FromXLSB: {sanitize.OfficeToXLSX, sanitize.KindXLSX},
-	sanitize.FromPPT:  {sanitize.OfficeToPPTX, sanitize.KindPPTX},
-	sanitize.FromODP:  {sanitize.OfficeToPPTX, sanitize.KindPPTX},
-	sanitize.FromFODP: {sanitize.OfficeToPPTX, sanitize.KindPPTX},
-	sanitize.FromPPTX: {sanitize.OfficeToPPTX, sanitize.KindPPTX},
+	sanitize.FromDOC:       {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromRTF:       {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromODT:       {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromFODT:      {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromExcel2003: {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromWord2003:  {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromDOCX:      {sanitize.OfficeToDOCX, sanitize.KindDOCX},
+	sanitize.FromXLS:       {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromODS:       {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromFODS:      {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromXLSX:      {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromXLSB:      {sanitize.OfficeToXLSX, sanitize.KindXLSX},
+	sanitize.FromPPT:       {sanitize.OfficeToPPTX, sanitize.KindPPTX},
+	sanitize.FromODP:       {sanitize.OfficeToPPTX, sanitize.KindPPTX},
+	sanitize.FromFODP:      {sanitize.OfficeToPPTX, sanitize.KindPPTX},
+	sanitize.FromPPTX:      {sanitize.OfficeToPPTX, sanitize.KindPPTX},
 }
 
 // Text takes the words out of a document, by way of its pages: what is not
@@ -198,6 +200,8 @@ func (o Office) look(s *sanitize.Session, in sanitize.Object) (sanitize.Source, 
 		if found {
 			lost(s, "convert.object", 1)
 		}
+	case o.Source == sanitize.FromWord2003:
+		return single(s, in)
 	case o.Source == 0:
 		return flat(s, in)
 	}
@@ -205,6 +209,42 @@ func (o Office) look(s *sanitize.Session, in sanitize.Object) (sanitize.Source, 
 		return 0, sanitize.ErrUnsupported
 	}
 	return o.Source, nil
+}
+
+// single tells which document of Office 2003 a single XML file is. Macros and
+// objects stand in it as w:binData, packed as in a binary document.
+func single(s *sanitize.Session, in sanitize.Object) (sanitize.Source, error) {
+	for _, x := range []string{"<!DOCTYPE", "<!ENTITY"} {
+		found, err := holds(in.Reader(), []byte(x))
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			return 0, fmt.Errorf("%s: %w: %w", x, sanitize.ErrContainer, sanitize.ErrMalformed)
+		}
+	}
+	for _, x := range []struct{ mark, rule string }{{"macrosPresent=\"yes\"", "convert.macro"}, {"w:binData", "convert.object"}} {
+		found, err := holds(in.Reader(), []byte(x.mark))
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			lost(s, x.rule, 1)
+		}
+	}
+	for _, x := range []struct {
+		space string
+		src   sanitize.Source
+	}{{"http://schemas.microsoft.com/office/word/2003/wordml", sanitize.FromWord2003}, {"urn:schemas-microsoft-com:office:spreadsheet", sanitize.FromExcel2003}} {
+		found, err := holds(in.Reader(), []byte(x.space))
+		if err != nil {
+			return 0, err
+		}
+		if found {
+			return x.src, nil
+		}
+	}
+	return 0, sanitize.ErrUnsupported
 }
 
 func lost(s *sanitize.Session, rule string, n int) {

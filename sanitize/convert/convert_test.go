@@ -86,6 +86,8 @@ func odt(t testing.TB, more ...string) []byte {
 
 const rtf = `{\rtf1\ansi hello}`
 
+const word2003 = `<?xml version="1.0"?><?mso-application progid="Word.Document"?><w:wordDocument xmlns:w="http://schemas.microsoft.com/office/word/2003/wordml" w:macrosPresent="yes"><w:binData w:name="editdata.mso"/></w:wordDocument>`
+
 // honest converts everything to a document with a macro in it: what a tool
 // writes is treated like what a stranger sent.
 func honest() *converter {
@@ -116,6 +118,8 @@ func TestWhatIsNotRebuiltIsConvertedAndRebuilt(t *testing.T) {
 		{"odt", odt(t), sanitize.FromODT, sanitize.KindDOCX},
 		{"ods", pack(t, "mimetype", "application/vnd.oasis.opendocument.spreadsheet-template", "content.xml", "<a/>", "META-INF/manifest.xml", "<a/>"), sanitize.FromODS, sanitize.KindXLSX},
 		{"ods without its first member", pack(t, "content.xml", "<a/>", "META-INF/manifest.xml", `<manifest:manifest><manifest:file-entry manifest:media-type="application/vnd.oasis.opendocument.spreadsheet" manifest:full-path="/"/>`), sanitize.FromODS, sanitize.KindXLSX},
+		{"Word 2003", []byte(word2003), sanitize.FromWord2003, sanitize.KindDOCX},
+		{"Excel 2003", []byte(`<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>`), sanitize.FromExcel2003, sanitize.KindXLSX},
 		{"flat", []byte(`<?xml version="1.0"?><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" office:mimetype="application/vnd.oasis.opendocument.spreadsheet"><office:body/></office:document>`), sanitize.FromFODS, sanitize.KindXLSX},
 	} {
 		tool := honest()
@@ -198,6 +202,7 @@ func TestDoubtNeverReachesATool(t *testing.T) {
 		"a traversal":     {traversal, sanitize.ErrContainer},
 		"bytes behind":    {append(encrypted, 0), nil},
 		"a bomb":          {big, sanitize.ErrLimit},
+		"entities":        {[]byte(strings.Replace(word2003, "<w:wordDocument", "<!DOCTYPE w [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><w:wordDocument", 1)), nil},
 		"a DOCTYPE":       {[]byte(`<?xml version="1.0"?><!DOCTYPE a><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" office:mimetype="application/vnd.oasis.opendocument.text"/>`), nil},
 	} {
 		tool := honest()
@@ -222,6 +227,7 @@ func TestWhatAConversionLeavesBehindIsTold(t *testing.T) {
 	}{
 		"Basic and OLE in an odt": {basic, []string{"convert.macro", "convert.object"}},
 		"an object in RTF":        {object, []string{"convert.object"}},
+		"macros in Word 2003":     {[]byte(word2003), []string{"convert.macro", "convert.object"}},
 		"nothing":                 {[]byte(rtf), nil},
 	} {
 		_, p, err := treat(t, steps(whole...), honest(), c.in)

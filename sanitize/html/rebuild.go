@@ -148,7 +148,9 @@ func (r *rebuilder) words(s string) {
 		s = strings.TrimPrefix(strings.TrimPrefix(s, "\r"), "\n")
 	}
 	if len(r.out) == len(pageHead) {
-		s = strings.TrimLeft(s, " \t\r\n\f")
+		// Blanks at the beginning are not shown, and neither are the controls
+		// before and between them, which are not written.
+		s = strings.TrimLeftFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f && c < 0xa0 })
 	}
 	if r.urls != sanitize.KeepURLs {
 		var n int

@@ -558,8 +558,12 @@ func TestAllPagesOfAFaxArrive(t *testing.T) {
 	le := binary.LittleEndian
 	n := int(le.Uint16(b[sheets[2].at:]))
 	le.PutUint32(b[int(sheets[2].at)+2+12*n:], 8)
-	if _, _, err := run(t, sanitize.KindTIFF, "2", b); !errors.Is(err, sanitize.ErrMalformed) {
-		t.Errorf("pages in a circle: %v", err)
+	out, _, err = run(t, sanitize.KindTIFF, "2", b)
+	if err != nil {
+		t.Fatalf("pages in a circle: %v", err)
+	}
+	if _, sheets, err := walkTIFF(sanitize.Object{ReaderAt: bytes.NewReader(out), Size: int64(len(out))}); err != nil || len(sheets) != 3 {
+		t.Errorf("pages in a circle: %d arrive, %v", len(sheets), err)
 	}
 }
 

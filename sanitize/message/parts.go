@@ -518,6 +518,10 @@ func (w *work) text(n *node, cuts []cut) error {
 	if err != nil {
 		return w.broken(n, err)
 	}
+	if told.Dropped+told.turned > 0 && w.notText(c.buf[:min(len(c.buf), 64<<10)], n) {
+		// Without the characters that no text may hold it is another format.
+		return w.withhold(n, sanitize.KindUnknown, notice.Ambiguous)
+	}
 	part := sanitize.Part{Kind: sanitize.KindText, Class: sanitize.ClassText, Mode: sanitize.Rebuild, Findings: told.findings()}
 	runs, signatures := 0, 0
 	if told.Dropped+told.turned > 0 || l.flowed || told.Charset != "utf-8" && told.Charset != "us-ascii" {
@@ -527,7 +531,7 @@ func (w *work) text(n *node, cuts []cut) error {
 			if err != nil {
 				return w.doubt(HiddenStructure, n.body.start, err.Error())
 			}
-			if found > 0 {
+			if len(clean) < len(c.buf) {
 				runs += found
 				c = newCapture()
 				c.Write(clean)

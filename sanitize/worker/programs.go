@@ -99,21 +99,23 @@ func qpdf(args ...string) tool {
 // to look for its parser, and the parser where there is but one: a file that
 // says it is RTF shall not be read as a web page.
 var sources = map[sanitize.Source]struct{ ext, filter string }{
-	sanitize.FromDOC:  {"doc", ""}, // of Word 6, 95 or 97
-	sanitize.FromXLS:  {"xls", ""}, // of Excel 5, 95 or 97
-	sanitize.FromPPT:  {"ppt", ""},
-	sanitize.FromRTF:  {"rtf", "Rich Text Format"},
-	sanitize.FromODT:  {"odt", "writer8"},
-	sanitize.FromODS:  {"ods", "calc8"},
-	sanitize.FromODP:  {"odp", "impress8"},
-	sanitize.FromODG:  {"odg", "draw8"},
-	sanitize.FromDOCX: {"docx", "MS Word 2007 XML"},
-	sanitize.FromXLSX: {"xlsx", "Calc MS Excel 2007 XML"},
-	sanitize.FromPPTX: {"pptx", "Impress MS PowerPoint 2007 XML"},
-	sanitize.FromXLSB: {"xlsb", "Calc MS Excel 2007 Binary"},
-	sanitize.FromFODT: {"fodt", "OpenDocument Text Flat XML"},
-	sanitize.FromFODS: {"fods", "OpenDocument Spreadsheet Flat XML"},
-	sanitize.FromFODP: {"fodp", "OpenDocument Presentation Flat XML"},
+	sanitize.FromDOC:       {"doc", ""}, // of Word 6, 95 or 97
+	sanitize.FromXLS:       {"xls", ""}, // of Excel 5, 95 or 97
+	sanitize.FromPPT:       {"ppt", ""},
+	sanitize.FromRTF:       {"rtf", "Rich Text Format"},
+	sanitize.FromODT:       {"odt", "writer8"},
+	sanitize.FromODS:       {"ods", "calc8"},
+	sanitize.FromODP:       {"odp", "impress8"},
+	sanitize.FromODG:       {"odg", "draw8"},
+	sanitize.FromDOCX:      {"docx", "MS Word 2007 XML"},
+	sanitize.FromXLSX:      {"xlsx", "Calc MS Excel 2007 XML"},
+	sanitize.FromPPTX:      {"pptx", "Impress MS PowerPoint 2007 XML"},
+	sanitize.FromXLSB:      {"xlsb", "Calc MS Excel 2007 Binary"},
+	sanitize.FromFODT:      {"fodt", "OpenDocument Text Flat XML"},
+	sanitize.FromFODS:      {"fods", "OpenDocument Spreadsheet Flat XML"},
+	sanitize.FromExcel2003: {"xml", "MS Excel 2003 XML"},
+	sanitize.FromWord2003:  {"xml", "MS Word 2003 XML"},
+	sanitize.FromFODP:      {"fodp", "OpenDocument Presentation Flat XML"},
 }
 
 // officeDir is where Debian and Ubuntu have LibreOffice.
