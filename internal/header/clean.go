@@ -120,6 +120,10 @@ func visible(s string) string {
 
 func selector(r rune) bool { return 0xfe00 <= r && r <= 0xfe0f || 0xe0100 <= r && r <= 0xe01ef }
 
+// nfc is NFC without U+034F, which the library puts into long runs of marks to
+// keep its memory bounded (UAX #15, 20.1) and which nobody sees.
+func nfc(s string) string { return strings.ReplaceAll(norm.NFC.String(s), "\u034f", "") }
+
 // compose is NFC, so that the か and ゙ of a Macintosh become が, for everything
 // but the characters that NFC would make into others: the compatibility
 // ideographs, 22 of which are in CP932, and the signs for Ångström, Ohm and
@@ -129,15 +133,15 @@ func compose(s string) string {
 	from := 0
 	for i, r := range s {
 		if 0xf900 <= r && r <= 0xfaff || 0x2f800 <= r && r <= 0x2fa1f || r == 0x212b || r == 0x2126 || r == 0x212a {
-			b.WriteString(norm.NFC.String(s[from:i]))
+			b.WriteString(nfc(s[from:i]))
 			b.WriteRune(r)
 			from = i + utf8.RuneLen(r)
 		}
 	}
 	if from == 0 {
-		return norm.NFC.String(s)
+		return nfc(s)
 	}
-	b.WriteString(norm.NFC.String(s[from:]))
+	b.WriteString(nfc(s[from:]))
 	return b.String()
 }
 

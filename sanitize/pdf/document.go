@@ -47,7 +47,7 @@ func (c *cleaner) document() error {
 		return c.err
 	}
 	if len(sheets) == 0 {
-		return fmt.Errorf("a document without pages: %w", sanitize.ErrMalformed)
+		return fmt.Errorf("a document without pages: %w", sanitize.ErrContainer)
 	}
 	for _, s := range sheets {
 		r := c.w.number()

@@ -58,7 +58,8 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 // mapped says what an error of the reader is to the session.
 func mapped(err error) error {
 	for _, e := range []struct{ is, as error }{
-		{pdf.ErrEncrypted, sanitize.ErrEncrypted}, {pdf.ErrMalformed, sanitize.ErrMalformed},
+		{pdf.ErrEncrypted, sanitize.ErrEncrypted},
+		{pdf.ErrMalformed, sanitize.ErrContainer}, // no document: nothing for other programs to try their luck with
 		{pdf.ErrTooMuch, sanitize.ErrLimit}, {pdf.ErrFilter, sanitize.ErrMalformed},
 	} {
 		if errors.Is(err, e.is) && !errors.Is(err, e.as) {
