@@ -17,15 +17,16 @@ type Gate struct {
 	limits atomic.Pointer[Limits] // swapped on reload
 	stress atomic.Bool
 
-	mu       sync.Mutex
-	guards   map[*Guard]*place
-	byPeer   map[netip.Prefix]int
-	byNet    map[netip.Prefix]int
-	seen     map[netip.Prefix]time.Time
-	near     bool      // the cap: networks may hold their share only, until there is no stress
-	cutting  int       // sessions told to end that have not yet
-	looked   time.Time // when there was nobody to cut
-	stopping bool
+	mu        sync.Mutex
+	guards    map[*Guard]*place
+	byPeer    map[netip.Prefix]int
+	byNet     map[netip.Prefix]int
+	seen      map[netip.Prefix]time.Time
+	near      bool      // the cap: networks may hold their share only, until there is no stress
+	cutting   int       // sessions told to end that have not yet
+	looked    time.Time // when there was nobody to cut
+	lookAgain bool      // and it will be looked again
+	stopping  bool
 }
 
 // place is how a connection is counted.

@@ -28,6 +28,18 @@ const searchEvery = 100 * time.Millisecond
 func (t *Gate) relieve() {
 	now := time.Now()
 	if now.Sub(t.looked) < searchEvery {
+		// The last connection of a flood brings nobody behind it who would look.
+		if !t.lookAgain {
+			t.lookAgain = true
+			time.AfterFunc(searchEvery, func() {
+				t.mu.Lock()
+				defer t.mu.Unlock()
+				t.lookAgain = false
+				if t.near && !t.stopping {
+					t.relieve()
+				}
+			})
+		}
 		return
 	}
 	need := len(t.guards) - t.cutting - t.bounds().NearCap + 1
