@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,17 +105,17 @@ func TestMessageThatKillsTheGatewayIsHeld(t *testing.T) {
 		if i == 4 {
 			text = poison
 		}
-		had := len(s.acked)
+		had := maps.Clone(s.acked)
 		s.mustAccept([]byte("From: a@partner.example\r\nTo: soumu@town.example.lg.jp\r\nSubject: x\r\nDate: Tue, 24 Nov 2026 10:00:00 +0900\r\n\r\n" + text + "\r\n"))
-		if len(s.acked) != had+1 {
+		if len(s.acked) != len(had)+1 {
 			t.Fatal("not taken")
 		}
-		if i == 4 {
-			es, err := s.List(t.Context(), spool.Filter{State: spool.Received})
-			if err != nil || len(es) != 5 {
-				t.Fatal(len(es), err)
+		// Ids of one millisecond have no order: the new one is the one that was
+		// not there.
+		for id := range s.acked {
+			if _, old := had[id]; !old && i == 4 {
+				bad = id
 			}
-			bad = es[4].Envelope.ID
 		}
 	}
 	if err := s.db.Close(); err != nil {
