@@ -2,6 +2,7 @@ package sanitize
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -120,6 +121,33 @@ func (s *Session) Convert(ctx context.Context, c ToolCall, in io.Reader, out io.
 		return fmt.Errorf("%s: %w", c.Tool, err)
 	}
 	return nil
+}
+
+// Converted is Convert with what the program made in memory: bounded by what a
+// run may write, and charged as expanded.
+func (s *Session) Converted(ctx context.Context, c ToolCall, in io.Reader) ([]byte, error) {
+	out := &Buffer{Most: s.Options.Limits.OutputBytes}
+	if err := s.Convert(ctx, c, in, out); err != nil {
+		return nil, err
+	}
+	if err := s.Spend(int64(out.Len())); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// Buffer is memory for one output of at most Most bytes; a write beyond them
+// fails with ErrLimit.
+type Buffer struct {
+	bytes.Buffer
+	Most int64
+}
+
+func (b *Buffer) Write(p []byte) (int, error) {
+	if int64(b.Len()+len(p)) > b.Most {
+		return 0, fmt.Errorf("output of more than %d octets: %w", b.Most, ErrLimit)
+	}
+	return b.Buffer.Write(p)
 }
 
 // A ToolClient asks the parent for tools over a socket: a call as a frame, the

@@ -42,7 +42,7 @@ func (o Office) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.O
 	if !ok {
 		return sanitize.Result{}, sanitize.ErrUnsupported
 	}
-	made, err := tool(ctx, s, sanitize.ToolCall{Tool: to.tool, Source: src, Size: in.Size}, in.Reader())
+	made, err := s.Converted(ctx, sanitize.ToolCall{Tool: to.tool, Source: src, Size: in.Size}, in.Reader())
 	if err != nil {
 		return sanitize.Result{}, err
 	}
@@ -87,7 +87,7 @@ func (t Text) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obj
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	pages, err := tool(ctx, s, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
+	pages, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
 	if err != nil {
 		return sanitize.Result{}, err
 	}
@@ -106,7 +106,7 @@ func (p Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	pdf, err := tool(ctx, s, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
+	pdf, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
 	if err != nil {
 		return sanitize.Result{}, err
 	}
@@ -130,7 +130,7 @@ func (PDFText) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 const maxPages = 500
 
 func words(ctx context.Context, s *sanitize.Session, in sanitize.Object, pdf io.Reader, size int64, out io.Writer) (sanitize.Result, error) {
-	text, err := tool(ctx, s, sanitize.ToolCall{Tool: sanitize.PDFText, First: 1, Last: maxPages, Size: size}, pdf)
+	text, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.PDFText, First: 1, Last: maxPages, Size: size}, pdf)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
@@ -141,31 +141,6 @@ func words(ctx context.Context, s *sanitize.Session, in sanitize.Object, pdf io.
 	text = bytes.ReplaceAll(text, []byte("\f"), []byte("\n\n"))
 	in.ReaderAt, in.Size, in.Names, in.Name, in.Declared, in.Charset = bytes.NewReader(text), int64(len(text)), nil, "", "", "utf-8"
 	return s.Instead(ctx, in, sanitize.KindText, out)
-}
-
-// tool runs a tool and returns what it wrote, charged to the message.
-func tool(ctx context.Context, s *sanitize.Session, c sanitize.ToolCall, in io.Reader) ([]byte, error) {
-	out := &buffer{most: s.Options.Limits.OutputBytes}
-	if err := s.Convert(ctx, c, in, out); err != nil {
-		return nil, err
-	}
-	if err := s.Spend(int64(out.Len())); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
-}
-
-// buffer is memory for one output.
-type buffer struct {
-	bytes.Buffer
-	most int64
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	if int64(b.Len()+len(p)) > b.most {
-		return 0, fmt.Errorf("output of more than %d octets: %w", b.most, sanitize.ErrLimit)
-	}
-	return b.Buffer.Write(p)
 }
 
 // look says which format the document is, proves its container and tells what a

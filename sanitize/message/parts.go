@@ -738,7 +738,7 @@ func (w *work) object(o sanitize.Object) error {
 		return nil
 	}
 	before, waiting := len(w.s.Parts()), w.s.Waiting()
-	out := &boundedBuffer{most: w.s.Options.Limits.OutputBytes}
+	out := &sanitize.Buffer{Most: w.s.Options.Limits.OutputBytes}
 	res, err := w.s.Nested(w.ctx, o, out)
 	if e := w.ctx.Err(); e != nil {
 		return e
@@ -805,19 +805,6 @@ func method(b []byte) string {
 	}
 	m, _, _ := bytes.Cut(rest, []byte("\r\n"))
 	return string(m)
-}
-
-// boundedBuffer is memory for one output.
-type boundedBuffer struct {
-	bytes.Buffer
-	most int64
-}
-
-func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if int64(b.Len()+len(p)) > b.most {
-		return 0, fmt.Errorf("output of more than %d octets: %w", b.most, sanitize.ErrLimit)
-	}
-	return b.Buffer.Write(p)
 }
 
 // withhold keeps back a part that goes to no sanitizer.

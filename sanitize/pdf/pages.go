@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"html"
 	"image"
-	"image/color"
 	"image/jpeg"
 	"io"
 	"math"
@@ -88,15 +87,12 @@ type word struct {
 
 // readWords has the words read, and tells the pages and their sizes by the way.
 func readWords(ctx context.Context, s *sanitize.Session, in sanitize.Object) ([]drawn, error) {
-	var b bytes.Buffer
-	if err := s.Convert(ctx, sanitize.ToolCall{Tool: sanitize.PDFWords, First: 1, Last: maxSheets, Size: in.Size}, in.Reader(), &b); err != nil {
-		return nil, err
-	}
-	if err := s.Spend(int64(b.Len())); err != nil {
+	b, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.PDFWords, First: 1, Last: maxSheets, Size: in.Size}, in.Reader())
+	if err != nil {
 		return nil, err
 	}
 	var sheets []drawn
-	for line := range bytes.Lines(b.Bytes()) {
+	for line := range bytes.Lines(b) {
 		l := strings.TrimSpace(string(line))
 		switch {
 		case strings.HasPrefix(l, "<page "):
@@ -339,7 +335,7 @@ func (p *pictures) picture(r pdf.Ref, width, height, samples int, pixels []byte)
 			return p.w.err
 		}
 	}
-	photo, err := photograph(&rgb{pixels, width, height})
+	photo, err := photograph(opaque(pixels, width, height))
 	if err != nil {
 		return err
 	}
@@ -414,28 +410,17 @@ func indexed(pixels []byte, n int) (index, palette []byte, ok bool) {
 	return index, palette, true
 }
 
-// rgb is a picture of three bytes a pixel.
-type rgb struct {
-	pix           []byte
-	width, height int
-}
-
-func (m *rgb) ColorModel() color.Model { return color.RGBAModel }
-func (m *rgb) Bounds() image.Rectangle { return image.Rect(0, 0, m.width, m.height) }
-func (m *rgb) At(x, y int) color.Color {
-	p := m.pix[3*(y*m.width+x):]
-	return color.RGBA{p[0], p[1], p[2], 255}
+// opaque gives three bytes a pixel the form for which the library's encoder has
+// a fast way.
+func opaque(pixels []byte, width, height int) *image.RGBA {
+	m := image.NewRGBA(image.Rect(0, 0, width, height))
+	for i, j := 0, 0; i < len(m.Pix); i, j = i+4, j+3 {
+		m.Pix[i], m.Pix[i+1], m.Pix[i+2], m.Pix[i+3] = pixels[j], pixels[j+1], pixels[j+2], 255
+	}
+	return m
 }
 
 func photograph(m image.Image) ([]byte, error) {
-	if r, ok := m.(*rgb); ok {
-		// The library has a fast way for this form.
-		full := image.NewRGBA(r.Bounds())
-		for i, j := 0, 0; i < len(full.Pix); i, j = i+4, j+3 {
-			full.Pix[i], full.Pix[i+1], full.Pix[i+2], full.Pix[i+3] = r.pix[j], r.pix[j+1], r.pix[j+2], 255
-		}
-		m = full
-	}
 	var b bytes.Buffer
 	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 82}); err != nil {
 		return nil, fmt.Errorf("encode page: %w", err)
