@@ -56,6 +56,15 @@ type Tools struct {
 	slots chan struct{}
 }
 
+// toolsFor gives a worker the tools that its task may need: who treats may
+// convert, who only looks has nothing to ask for.
+func (r *Runner) toolsFor(t sanitize.Task) *Tools {
+	if r.Tools != nil && (t == sanitize.TaskMail || t == sanitize.TaskFile) {
+		return r.Tools
+	}
+	return &Tools{none: true}
+}
+
 // turn waits until one more tool may run.
 func (t *Tools) turn(ctx context.Context) (free func(), err error) {
 	t.mu.Lock()

@@ -489,3 +489,22 @@ func TestToolsSayWhatTheyAre(t *testing.T) {
 		t.Errorf("%s, %v", age, err)
 	}
 }
+
+// TestWhoOnlyLooksGetsNoTools: verify and detection treat nothing, and a
+// captured one could ask for much.
+func TestWhoOnlyLooksGetsNoTools(t *testing.T) {
+	r := Runner{Tools: &Tools{}}
+	for _, task := range []sanitize.Task{sanitize.TaskMail, sanitize.TaskFile} {
+		if r.toolsFor(task) != r.Tools {
+			t.Errorf("task %d gets no tools", task)
+		}
+	}
+	for _, task := range []sanitize.Task{0, sanitize.TaskVerifyMail, sanitize.TaskVerifyFile, sanitize.TaskDetect, 99} {
+		if !r.toolsFor(task).none {
+			t.Errorf("task %d gets tools", task)
+		}
+	}
+	if !(&Runner{}).toolsFor(sanitize.TaskMail).none {
+		t.Error("a runner without tools hands out some")
+	}
+}
