@@ -314,13 +314,14 @@ func quote(s string) string {
 	return b.String()
 }
 
-// maxAddr is RFC 5321's 64 octets of local part, an @, and 255 of domain.
-const maxAddr = 320
+// MaxAddr bounds an address that is written as one: RFC 5321's 64 octets of
+// local part, an @, and 255 of domain.
+const MaxAddr = 320
 
 // plainAddr reports an address that can be written as it is and means one
 // mailbox to every reader. Dots may stand where they like.
 func plainAddr(a string) bool {
-	if a == "" || len(a) > maxAddr {
+	if a == "" || len(a) > MaxAddr {
 		return false
 	}
 	ats, quoted, literal := 0, false, false

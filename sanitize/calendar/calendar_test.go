@@ -236,6 +236,13 @@ func TestRealCalendars(t *testing.T) {
 	}
 }
 
+// TestAParameterCutAtBlanksStays: what is cut at its bound ends in no blank,
+// which the next reader would leave out.
+func TestAParameterCutAtBlanksStays(t *testing.T) {
+	check(t, sanitize.KindICS, "", vevent("DTEND;TZID=a"+strings.Repeat(" ", 2000)+"b:20260401T110000"))
+	check(t, sanitize.KindVCF, "", []byte("BEGIN:VCARD\r\nVERSION:3.0\r\nN:a;b\r\nTEL;TYPE=a"+strings.Repeat(" ", 2000)+"b:1\r\nEND:VCARD\r\n"))
+}
+
 func fuzz(f *testing.F, kind sanitize.Kind) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		out, _, _, err := treat(kind, "", raw, options())

@@ -442,7 +442,7 @@ func (w *work) params(p property) []param {
 			switch words {
 			case "":
 				if v = strings.TrimSpace(clean(v)); v != "" && len(k.values) == 0 {
-					k.values = append(k.values, bounded(v, 1000))
+					k.values = append(k.values, strings.TrimSpace(bounded(v, 1000)))
 				}
 			case "@":
 				if v, ok := mailto(v); ok {

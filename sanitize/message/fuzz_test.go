@@ -147,3 +147,28 @@ func TestFloodsAreAnsweredAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAnAddressTooLongToWriteIsNobody: an address that no SMTP carries is
+// nobody that could be answered; it is left out at once and not one hop later.
+func TestAnAddressTooLongToWriteIsNobody(t *testing.T) {
+	for _, n := range []int{200, 320, 321, 490, 2000} {
+		raw := lf("From: " + strings.Repeat("E", n-len("@b.example")) + "@b.example\n\nx\n")
+		out, rep, err := treat(raw, options())
+		if err != nil {
+			t.Fatalf("%d octets: %v", n, err)
+		}
+		var from int
+		for _, f := range rep.Header {
+			if f.Name == "From" {
+				from = len(f.Mailboxes)
+			}
+		}
+		if want := n <= 320; want != (from == 1) {
+			t.Errorf("an address of %d octets: %d mailboxes", n, from)
+		}
+		again, _, err := treat(out, options())
+		if err != nil || !bytes.Equal(out, again) {
+			t.Errorf("%d octets: treated again it changes: %v\n%s\n--- became\n%s", n, err, out, again)
+		}
+	}
+}

@@ -201,7 +201,7 @@ func showsOwn(name, addr string, own []string) bool {
 // anew.
 func writable(addr string) bool {
 	local, domain, ok := strings.Cut(addr, "@")
-	if ok && local != "" && domain != "" && strings.Trim(local, plainAddress+"+_") == "" && strings.Trim(domain, plainAddress) == "" {
+	if ok && len(addr) <= header.MaxAddr && local != "" && domain != "" && strings.Trim(local, plainAddress+"+_") == "" && strings.Trim(domain, plainAddress) == "" {
 		return true
 	}
 	var b bytes.Buffer
