@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests use and the machine lacks, and
-# unpacks other people's servers into .cache/peers: Postfix, Exim, clamd and
-# rspamd. None of them is ever installed: apt would start it, evict the
-# machine's own, and two of them exclude each other.
+# Installs the Debian packages that the product uses and, unless called as
+# `deps.sh tools`, those that the tests use; of both what the machine lacks.
+# For the tests it unpacks other people's servers into .cache/peers: Postfix,
+# Exim, clamd and rspamd. None of them is ever installed: apt would start it,
+# evict the machine's own, and two of them exclude each other.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
-want=(libheif-examples poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk swaks libnet-ssleay-perl openssl python3
+# What a gateway runs beside itself, each time in a sandbox: without them
+# documents are rebuilt all the same, and not drawn or converted.
+want=(libheif-examples poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk)
+[ "${1-}" = tools ] || want+=(swaks libnet-ssleay-perl openssl python3
 	bubblewrap # runs a scanner's command
 	libicu72 libdb5.3 libsasl2-2 libnsl2 # libraries of Postfix
 	libclamav12 libncurses6 libcurl4 # of clamd
@@ -19,10 +23,12 @@ done
 sudo=()
 [ "$(id -u)" = 0 ] || sudo=(sudo)
 if [ ${#missing[@]} -gt 0 ]; then
-	echo "deps: installing ${missing[*]}" >&2
+	echo "installing ${missing[*]}" >&2
 	"${sudo[@]}" apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
+
+[ "${1-}" != tools ] || exit 0
 
 peers=.cache/peers
 updated=

@@ -44,10 +44,15 @@ listeners:
   - { name: mx, zone: internet, listen: ["127.0.0.1:0"], peers: ["127.0.0.1"] }
 tenants:
   - { id: town, name: 例示町, domains: [town.example.lg.jp], recipients: { accept: any } }
+  - { id: board, name: 例示町教育委員会, domains: [board.example.lg.jp], recipients: { accept: any }, profile: pages }
+profiles:
+  - { name: default }
+  - { name: pages, office: flatten, pdf: flatten }
 hops:
   - { name: town-mail, network: local, hosts: [%[2]q] }
 routes:
   - { domain: town.example.lg.jp, hop: town-mail }
+  - { domain: board.example.lg.jp, hop: town-mail }
 metrics: { listen: "" }
 senders: { check: off }  # the demonstration asks no DNS
 `
@@ -105,7 +110,7 @@ func run(bin string) (err error) {
 	step("インターネット側からメールを送ります", "sending mail from the internet side")
 	mails := samples()
 	for _, m := range mails {
-		if err := smtp.SendMail(mx, nil, "sender@partner.example", []string{"soumu@town.example.lg.jp"}, m.Bytes()); err != nil {
+		if err := smtp.SendMail(mx, nil, "sender@partner.example", []string{m.To}, m.Bytes()); err != nil {
 			return fmt.Errorf("send %q: %w", m.Subject, err)
 		}
 		fmt.Printf("   250  %s\n", m.Subject)
@@ -116,7 +121,7 @@ func run(bin string) (err error) {
 		c.Stderr = os.Stderr
 		return c.Output()
 	}
-	for range 200 {
+	for range 600 { // a minute: the first document drawn waits for LibreOffice
 		out, err := cli("queue", "list", "--json")
 		if err != nil {
 			return err
@@ -230,6 +235,9 @@ func samples() []corpus.Mail {
 	plain.Charset = "iso-2022-jp"
 	page := mail("請求書のご確認", `<html><body><p>請求書は<a href="https://evil.example/steal">https://bank.example/</a>から</p><script>alert(1)</script></body></html>`)
 	page.HTML = true
+	// The board's profile has every document drawn as pictures of its pages.
+	drawn := mail("議案（画像化する組織へ）", "議案です。\n", corpus.Attachment{Name: "議案.docm", Media: "application/vnd.ms-word.document.macroEnabled.12", Data: corpus.Word("令和８年度 議案第１号", true)})
+	drawn.To = "somu@board.example.lg.jp"
 	return []corpus.Mail{
 		plain,
 		page,
@@ -237,6 +245,7 @@ func samples() []corpus.Mail {
 		mail("写真", "写真です。\n", corpus.Attachment{Name: "写真.jpg", Media: "image/jpeg", Data: corpus.JPEG()}),
 		mail("PDF", "PDF です。\n", corpus.Attachment{Name: "案内.pdf", Media: "application/pdf", Data: corpus.PDF()}),
 		mail("パスワード付き ZIP", "パスワードは別途お送りします。\n", corpus.Attachment{Name: "資料.zip", Media: "application/zip", Data: corpus.EncryptedZIP("list.xlsx")}),
+		drawn,
 		mail("至急", "添付を実行してください。\n", corpus.Attachment{Name: "請求書.pdf.js", Media: "application/octet-stream", Data: []byte("WScript.Echo('" + corpus.Macro + "')")}),
 	}
 }
