@@ -3,6 +3,7 @@ package ooxml
 import (
 	"strings"
 
+	"sekisho/internal/link"
 	"sekisho/sanitize"
 )
 
@@ -120,7 +121,7 @@ func (f *filter) drop(a *attr) {
 // linkAttr keeps a link that stands in the attribute itself if it is harmless.
 func (f *filter) linkAttr(a *attr) {
 	v := string(appendDecoded(nil, a.value))
-	if v == "" || v[0] == '#' || harmlessURL(v) {
+	if v == "" || v[0] == '#' || link.Harmless(v) {
 		return
 	}
 	f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, v)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sekisho/internal/link"
 	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
 )
@@ -140,7 +141,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		case strings.HasPrefix(target, "#") && !strings.ContainsAny(target, "[]\\|"):
 			rel.local = target
 			return rel, nil
-		case external && harmlessURL(target) && d.s.Options.URLs == sanitize.KeepURLs:
+		case external && link.Harmless(target) && d.s.Options.URLs == sanitize.KeepURLs:
 			rel.external = target
 			return rel, nil
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"sekisho/internal/fieldcode"
 	"sekisho/sanitize"
 )
 
@@ -952,9 +953,9 @@ func (f *filter) mark(at span) {
 
 // decideField judges a field whose code is complete.
 func (f *filter) decideField(x *field) {
-	why := fieldVerdict(string(x.kept), x.nested)
+	why := fieldcode.Verdict(string(x.kept), x.nested)
 	if why == "" && len(x.literal) != len(x.kept) {
-		why = fieldVerdict(string(x.literal), x.nested)
+		why = fieldcode.Verdict(string(x.literal), x.nested)
 	}
 	if x.overflown {
 		why = "too long"

@@ -3,6 +3,8 @@ package ooxml
 import (
 	"strings"
 	"sync"
+
+	"sekisho/internal/link"
 )
 
 // formulaVerdict says why a formula may not stay; "" when it may.
@@ -164,7 +166,7 @@ func harmlessHyperlink(args string) bool {
 	if strings.HasPrefix(s, "#") && !strings.ContainsAny(s, `[]\|`) {
 		return true
 	}
-	return harmlessURL(s)
+	return link.Harmless(s)
 }
 
 // functions are those that compute from their arguments and the workbook alone.

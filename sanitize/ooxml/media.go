@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"io"
 
+	"sekisho/internal/metafile"
 	"sekisho/sanitize"
 )
 
@@ -33,15 +34,15 @@ func (d *document) treatImage(p *part) error {
 		}
 	}
 	switch {
-	case isEMF(b):
-		out, err := rewriteEMF(b)
+	case metafile.IsEMF(b):
+		out, err := metafile.RewriteEMF(b)
 		if err != nil {
 			return d.replaceImage(p, err.Error())
 		}
 		p.data, p.typ, p.ext = out, "image/x-emf", ".emf"
 		return nil
-	case isWMF(b):
-		out, err := rewriteWMF(b)
+	case metafile.IsWMF(b):
+		out, err := metafile.RewriteWMF(b)
 		if err != nil {
 			return d.replaceImage(p, err.Error())
 		}

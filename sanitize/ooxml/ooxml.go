@@ -15,8 +15,8 @@
 // stays is what keeps the look.
 //
 // kinds.go holds the allow-lists, document.go the walk over the parts,
-// filter.go and rules.go what happens inside one, field.go and formula.go the
-// two small languages in them, scan.go the XML, media.go and metafile.go the
+// filter.go and rules.go what happens inside one, formula.go the language of
+// cells (that of fields is internal/fieldcode), scan.go the XML, media.go the
 // pictures.
 package ooxml
 

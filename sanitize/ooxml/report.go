@@ -2,9 +2,9 @@ package ooxml
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
+	"sekisho/internal/fieldcode"
 	"sekisho/sanitize"
 )
 
@@ -70,7 +70,7 @@ func (r *report) has(rule string) bool {
 // field reports a field that was replaced by its last result.
 func (r *report) field(where, word string) {
 	switch {
-	case slices.Contains(propertyFields, word):
+	case fieldcode.Property(word):
 		r.found("ooxml.property-field", where, sanitize.Rewritten, word)
 	case word == "DDE" || word == "DDEAUTO":
 		r.found("ooxml.dde", where, sanitize.Replaced, word)

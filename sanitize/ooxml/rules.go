@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sekisho/internal/fieldcode"
 	"sekisho/sanitize"
 )
 
@@ -179,7 +180,7 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 		if top := f.top(); top != nil && !top.result {
 			top.nested = true
 		}
-		if why := fieldVerdict(f.own(spaceWord, "instr"), false); why != "" {
+		if why := fieldcode.Verdict(f.own(spaceWord, "instr"), false); why != "" {
 			f.report.field(f.part.source, why)
 			return unwrap
 		}

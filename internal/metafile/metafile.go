@@ -1,24 +1,32 @@
-package ooxml
-
-import (
-	"encoding/binary"
-	"fmt"
-
-	"sekisho/sanitize"
-)
-
+// Package metafile writes drawings of Windows (EMF with EMF+, WMF) anew.
+//
 // Metafiles are lists of drawing calls. Each record says its own length, so the
 // list can be checked and written anew with only those calls that draw: no
 // escapes into a printer driver (MS06-001), no OpenGL, no colour profiles by
-// path, no second picture in another format inside a comment.
+// path, no second picture in another format inside a comment. Documents keep
+// their drawings as what they are, since readers of documents show nothing else
+// in their place.
+package metafile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrMalformed says that a drawing's records do not fit into one another.
+var ErrMalformed = errors.New("malformed metafile")
 
 var le = binary.LittleEndian
 
-func isEMF(b []byte) bool {
+// IsEMF reports whether b begins like an EMF file. [MS-EMF] 2.3.4.2.
+func IsEMF(b []byte) bool {
 	return len(b) >= 88 && le.Uint32(b) == 1 && string(b[40:44]) == " EMF"
 }
 
-func isWMF(b []byte) bool {
+// IsWMF reports whether b begins like a WMF file, placeable or not. [MS-WMF]
+// 2.3.2.2, 2.3.2.3.
+func IsWMF(b []byte) bool {
 	if len(b) >= 22+18 && le.Uint32(b) == 0x9AC6CDD7 {
 		b = b[22:]
 	}
@@ -46,11 +54,11 @@ func emfDraws(t uint32) bool {
 }
 
 func badMetafile(format string, a ...any) error {
-	return fmt.Errorf("metafile: %s: %w", fmt.Sprintf(format, a...), sanitize.ErrMalformed)
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrMalformed)
 }
 
-// rewriteEMF returns the metafile with only the records that draw.
-func rewriteEMF(b []byte) ([]byte, error) {
+// RewriteEMF returns the metafile with only the records that draw.
+func RewriteEMF(b []byte) ([]byte, error) {
 	head := int64(le.Uint32(b[4:]))
 	if head < 88 || head%4 != 0 || head > int64(len(b)) {
 		return nil, badMetafile("header of %d bytes", head)
@@ -230,8 +238,8 @@ var wmfDraws = map[uint16]bool{
 	0x001E: true,
 }
 
-// rewriteWMF returns the metafile with only the records that draw.
-func rewriteWMF(b []byte) ([]byte, error) {
+// RewriteWMF returns the metafile with only the records that draw.
+func RewriteWMF(b []byte) ([]byte, error) {
 	start := 0
 	if le.Uint32(b) == 0x9AC6CDD7 {
 		start = 22

@@ -1,8 +1,16 @@
-package ooxml
+// Package fieldcode says which fields of word processors may stay. A field is a
+// small program in the text ("HYPERLINK ...", "DDEAUTO ..."); what it came to
+// when it was last run stands beside it, and takes its place where it goes.
+//
+// Who reads a document brings the code as the word processor would put it
+// together, and judges it here: the same words in docx, doc and rtf.
+package fieldcode
 
 import (
 	"slices"
 	"strings"
+
+	"sekisho/internal/link"
 )
 
 // harmlessFields compute from the document alone. ECMA-376 part 1, 17.16.5,
@@ -15,10 +23,10 @@ var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA 
 var propertyFields = strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILENAME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
 	TEMPLATE TITLE COMMENTS USERADDRESS USERINITIALS USERNAME DOCPROPERTY INFO BIBLIOGRAPHY CITATION`)
 
-// fieldVerdict says why a field may not stay; "" when it may. literal is the
+// Verdict says why a field may not stay; "" when it may. literal is the
 // code written at the field's own level; nested tells that fields inside it
 // would write more of it.
-func fieldVerdict(literal string, nested bool) string {
+func Verdict(literal string, nested bool) string {
 	s := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r < 0x20 || r == 0xA0 || r == 0x3000 {
 			return ' '
@@ -58,7 +66,7 @@ func fieldVerdict(literal string, nested bool) string {
 	}
 	target, local := hyperlinkTarget(rest)
 	switch {
-	case target == "" && local, strings.HasPrefix(target, "#"), harmlessURL(target):
+	case target == "" && local, strings.HasPrefix(target, "#"), link.Harmless(target):
 		return ""
 	default:
 		return word
@@ -125,3 +133,8 @@ func argument(s string) (arg, rest string) {
 }
 
 func isQuote(r rune) bool { return r == '"' || r == '“' || r == '”' || r == '„' }
+
+// Property reports whether a field of this name, in capitals, only shows a
+// property of the file: nothing is lost to the reader when its last result
+// takes its place.
+func Property(word string) bool { return slices.Contains(propertyFields, word) }

@@ -1,4 +1,4 @@
-package ooxml
+package metafile
 
 import (
 	"bytes"
@@ -61,20 +61,20 @@ func TestMetafilesKeepOnlyWhatDraws(t *testing.T) {
 		in, want []byte
 		f        func([]byte) ([]byte, error)
 	}{
-		{"drawing", emf(lineTo), emf(lineTo), rewriteEMF},
-		{"escape", emf(lineTo, emfRecord(106, 9, 0, 0, 0)), emf(lineTo), rewriteEMF},
-		{"OpenGL", emf(emfRecord(102, 1, 2, 3, 4), lineTo), emf(lineTo), rewriteEMF},
-		{"colour profile by path", emf(emfRecord(122, 1, 2, 3, 4), lineTo), emf(lineTo), rewriteEMF},
-		{"unknown record", emf(emfRecord(9999), lineTo), emf(lineTo), rewriteEMF},
-		{"EMF+", emf(plus, lineTo), emf(plus, lineTo), rewriteEMF},
-		{"EMF+ comment", emf(comment("EMF+", 0x03, 0x40, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0), lineTo), emf(lineTo), rewriteEMF},
-		{"other formats", emf(comment("GDIC", 4, 0, 0, 0x40), lineTo), emf(lineTo), rewriteEMF},
-		{"private comment", emf(comment("MARK"), lineTo), emf(lineTo), rewriteEMF},
-		{"points beyond the record", emf(emfRecord(4, append(make([]byte, 16), 0xFF, 0xFF, 0, 0)...), lineTo), emf(lineTo), rewriteEMF},
-		{"bytes behind", append(emf(lineTo), "PK\x03\x04"...), emf(lineTo), rewriteEMF},
-		{"WMF drawing", wmf(wmfRecord(0x0213, 1, 0, 1, 0)), wmf(wmfRecord(0x0213, 1, 0, 1, 0)), rewriteWMF},
-		{"WMF escape", wmf(wmfRecord(0x0626, 9, 0, 4, 0, 1, 2, 3, 4), wmfRecord(0x0213, 1, 0, 1, 0)), wmf(wmfRecord(0x0213, 1, 0, 1, 0)), rewriteWMF},
-		{"WMF bytes behind", append(wmf(), "MZ"...), wmf(), rewriteWMF},
+		{"drawing", emf(lineTo), emf(lineTo), RewriteEMF},
+		{"escape", emf(lineTo, emfRecord(106, 9, 0, 0, 0)), emf(lineTo), RewriteEMF},
+		{"OpenGL", emf(emfRecord(102, 1, 2, 3, 4), lineTo), emf(lineTo), RewriteEMF},
+		{"colour profile by path", emf(emfRecord(122, 1, 2, 3, 4), lineTo), emf(lineTo), RewriteEMF},
+		{"unknown record", emf(emfRecord(9999), lineTo), emf(lineTo), RewriteEMF},
+		{"EMF+", emf(plus, lineTo), emf(plus, lineTo), RewriteEMF},
+		{"EMF+ comment", emf(comment("EMF+", 0x03, 0x40, 0, 0, 12, 0, 0, 0, 0, 0, 0, 0), lineTo), emf(lineTo), RewriteEMF},
+		{"other formats", emf(comment("GDIC", 4, 0, 0, 0x40), lineTo), emf(lineTo), RewriteEMF},
+		{"private comment", emf(comment("MARK"), lineTo), emf(lineTo), RewriteEMF},
+		{"points beyond the record", emf(emfRecord(4, append(make([]byte, 16), 0xFF, 0xFF, 0, 0)...), lineTo), emf(lineTo), RewriteEMF},
+		{"bytes behind", append(emf(lineTo), "PK\x03\x04"...), emf(lineTo), RewriteEMF},
+		{"WMF drawing", wmf(wmfRecord(0x0213, 1, 0, 1, 0)), wmf(wmfRecord(0x0213, 1, 0, 1, 0)), RewriteWMF},
+		{"WMF escape", wmf(wmfRecord(0x0626, 9, 0, 4, 0, 1, 2, 3, 4), wmfRecord(0x0213, 1, 0, 1, 0)), wmf(wmfRecord(0x0213, 1, 0, 1, 0)), RewriteWMF},
+		{"WMF bytes behind", append(wmf(), "MZ"...), wmf(), RewriteWMF},
 	} {
 		got, err := c.f(c.in)
 		if err != nil {
@@ -99,19 +99,19 @@ func TestBrokenMetafilesAreRefused(t *testing.T) {
 	good := emf(emfRecord(54, 1, 0, 0, 0, 1, 0, 0, 0))
 	for i := range len(good) - 1 {
 		if i >= 88 {
-			if _, err := rewriteEMF(good[:i]); err == nil {
+			if _, err := RewriteEMF(good[:i]); err == nil {
 				t.Errorf("cut at %d is taken", i)
 			}
 		}
 	}
 	endless := emf(emfRecord(54))
 	binary.LittleEndian.PutUint32(endless[108+4:], 0)
-	if _, err := rewriteEMF(endless); err == nil {
+	if _, err := RewriteEMF(endless); err == nil {
 		t.Error("a record of no bytes is taken")
 	}
 	short := wmf(wmfRecord(0x0213, 1, 0, 1, 0))
 	binary.LittleEndian.PutUint32(short[18:], 0xFFFFFFFF)
-	if _, err := rewriteWMF(short); err == nil {
+	if _, err := RewriteWMF(short); err == nil {
 		t.Error("a record beyond the file is taken")
 	}
 }
@@ -123,7 +123,7 @@ func FuzzMetafile(f *testing.F) {
 		for _, k := range []struct {
 			is func([]byte) bool
 			f  func([]byte) ([]byte, error)
-		}{{isEMF, rewriteEMF}, {isWMF, rewriteWMF}} {
+		}{{IsEMF, RewriteEMF}, {IsWMF, RewriteWMF}} {
 			if !k.is(b) {
 				continue
 			}

@@ -1,13 +1,14 @@
-package ooxml
+// Package link says which links of a document may stay.
+package link
 
 import (
 	"strings"
 )
 
-// harmlessURL reports whether a link may stay: what a browser or mail program
+// Harmless reports whether a link may stay: what a browser or mail program
 // opens in its own sandbox, and nothing that reaches a file server or another
 // program.
-func harmlessURL(s string) bool {
+func Harmless(s string) bool {
 	const longest = 8192 // Excel stops at 2,083, browsers do not
 	if len(s) > longest {
 		return false
