@@ -105,7 +105,7 @@ func TestPackagesImportOnlyFromBelow(t *testing.T) {
 // TestWhatMayNotBeLinked is the isolation boundary as a fact of the build.
 func TestWhatMayNotBeLinked(t *testing.T) {
 	parsers := []string{"sekisho/sanitize/pdf", "sekisho/internal/pdf", "sekisho/internal/qr", "sekisho/internal/propset", "sekisho/internal/metafile", "sekisho/sanitize/message", "sekisho/sanitize/ooxml", "sekisho/sanitize/html", "sekisho/sanitize/image",
-		"sekisho/sanitize/text", "sekisho/sanitize/calendar", "sekisho/sanitize/outlook", "sekisho/sanitize/archive", "sekisho/sanitize/convert", "sekisho/sanitize/detect", "sekisho/sanitize/verify", "sekisho/sanitize/all", "sekisho/internal/zipstrict",
+		"sekisho/sanitize/text", "sekisho/sanitize/calendar", "sekisho/sanitize/outlook", "sekisho/sanitize/archive", "sekisho/sanitize/convert", "sekisho/sanitize/detect", "sekisho/sanitize/verify", "sekisho/sanitize/all", "sekisho/internal/zipstrict", "sekisho/internal/cfb",
 		"github.com/richardlehane/mscfb", "golang.org/x/net/html", "archive/zip", "image/png", "image/jpeg",
 		"golang.org/x/image/tiff"}
 	for _, c := range []struct {
