@@ -239,3 +239,21 @@ func TestEveryCodeHasItsMail(t *testing.T) {
 		}
 	}
 }
+
+// TestACREndsALineWhereverTheBufferEnds: a long line is read in pieces, and a
+// CR that is the last octet of one is no other CR.
+func TestACREndsALineWhereverTheBufferEnds(t *testing.T) {
+	for n := 500; n < 530; n++ {
+		for _, end := range []string{"\rx", "\r\nx", "\r\r\nx", "\r", "\r\n", "x\ry\rz"} {
+			var b bytes.Buffer
+			text := strings.Repeat("c", n) + end
+			if _, err := rewriteText(strings.NewReader(text), "utf-8", layout{}, &b); err != nil {
+				t.Fatal(err)
+			}
+			want := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n", "\r\n")
+			if got := b.String(); strings.TrimRight(got, "\r\n") != strings.TrimRight(want, "\r\n") || strings.Contains(strings.ReplaceAll(got, "\r\n", ""), "\r") {
+				t.Errorf("%d and %q: became %q", n, end, got[n-2:])
+			}
+		}
+	}
+}

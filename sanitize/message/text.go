@@ -88,11 +88,15 @@ func (w *textWriter) piece(b []byte, more bool) {
 		w.rest = nil
 	}
 	if more {
-		if n := cutRune(b); n > 0 {
+		n := cutRune(b)
+		if bytes.HasSuffix(b, []byte("\r")) {
+			n = 1 // its LF may come
+		}
+		if n > 0 {
 			w.rest = bytes.Clone(b[len(b)-n:])
 			b = b[:len(b)-n]
 		}
-		w.write(b)
+		w.write(w.lines(b))
 		w.open = true
 		return
 	}
@@ -101,16 +105,20 @@ func (w *textWriter) piece(b []byte, more bool) {
 	if ended {
 		b = bytes.TrimSuffix(b, []byte("\r"))
 	}
-	// A CR alone ended lines on old systems.
+	w.line(w.lines(b))
+}
+
+// lines takes the lines that a CR alone ends, as on old systems, and gives
+// back what stands behind the last.
+func (w *textWriter) lines(b []byte) []byte {
 	for {
 		i := bytes.IndexByte(b, '\r')
 		if i < 0 {
-			break
+			return b
 		}
 		w.line(b[:i])
 		b = b[i+1:]
 	}
-	w.line(b)
 }
 
 // line takes a whole line, or the last part of one.
@@ -169,7 +177,7 @@ func (w *textWriter) end() { w.out.WriteString("\r\n") }
 
 func (w *textWriter) finish() {
 	if len(w.rest) > 0 {
-		w.write(w.rest)
+		w.write(bytes.TrimSuffix(w.rest, []byte("\r")))
 		w.open = true
 	}
 	if w.open || w.para {
