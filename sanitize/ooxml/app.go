@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sekisho/internal/lazy"
+	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
 )
 
@@ -31,11 +32,11 @@ func (d *document) readApp(f *zipstrict.File) appProperties {
 	if err != nil {
 		return a
 	}
-	s := newScanner(r)
+	s := xmlscan.New(r)
 	in, depth := "", 0
 	var text []byte
 	for {
-		t, err := s.next()
+		t, err := s.Next()
 		if err == io.EOF {
 			break
 		}
@@ -43,13 +44,13 @@ func (d *document) readApp(f *zipstrict.File) appProperties {
 			return appProperties{}
 		}
 		switch t {
-		case tokenStart:
-			_, l := split(s.name)
+		case xmlscan.Start:
+			_, l := xmlscan.Split(s.Name)
 			in, text = string(l), text[:0]
-			if !s.empty {
+			if !s.Empty {
 				depth++
 			}
-		case tokenEnd:
+		case xmlscan.End:
 			depth--
 			v := strings.TrimSpace(string(text))
 			switch in {
@@ -65,9 +66,9 @@ func (d *document) readApp(f *zipstrict.File) appProperties {
 				}
 			}
 			in = ""
-		case tokenText:
+		case xmlscan.Text:
 			if in != "" && len(text) < 200 {
-				text = appendDecoded(text, s.text)
+				text = xmlscan.AppendDecoded(text, s.Text)
 			}
 		default:
 			return appProperties{}

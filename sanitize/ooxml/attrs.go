@@ -3,7 +3,9 @@ package ooxml
 import (
 	"strings"
 
+	"sekisho/internal/formula"
 	"sekisho/internal/link"
+	"sekisho/internal/xmlscan"
 	"sekisho/sanitize"
 )
 
@@ -14,10 +16,10 @@ import (
 func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
 	out, sp := keep, ns.space
 	f.prefixes = f.prefixes[:0]
-	for i := range f.s.attrs {
-		a := &f.s.attrs[i]
+	for i := range f.s.Attrs {
+		a := &f.s.Attrs[i]
 		f.prefixes = append(f.prefixes, -1)
-		prefix, name := split(a.name)
+		prefix, name := xmlscan.Split(a.Name)
 		if len(prefix) == 0 {
 			if len(name) == 5 && string(name) == "xmlns" {
 				continue
@@ -41,8 +43,8 @@ func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
 			as, words, f.prefixes[i] = b.space, b.words, f.current[string(prefix)]
 			// The same name under two prefixes of one space is an attribute twice.
 			for j := range i {
-				if k := f.prefixes[j]; k >= 0 && k != f.prefixes[i] && f.bindings[k].uri == b.uri && string(nameOf(f.s.attrs[j].name)) == string(name) {
-					return keep, malformed("attribute %q twice", a.name)
+				if k := f.prefixes[j]; k >= 0 && k != f.prefixes[i] && f.bindings[k].uri == b.uri && string(nameOf(f.s.Attrs[j].Name)) == string(name) {
+					return keep, malformed("attribute %q twice", a.Name)
 				}
 			}
 		} else if string(prefix) != "xml" {
@@ -96,9 +98,9 @@ func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
 }
 
 // foreignAttr drops an attribute that the vocabulary does not have.
-func (f *filter) foreignAttr(a *attr) {
+func (f *filter) foreignAttr(a *xmlscan.Attr) {
 	if !f.edited(a) {
-		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(a.name))
+		f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(a.Name))
 		f.remove(a)
 	}
 }
@@ -107,20 +109,20 @@ func (f *filter) foreignAttr(a *attr) {
 var textAttribute = map[string]bool{"style": true, "align": true, "face": true, "size": true, "color": true, "lang": true, "dir": true, "class": true}
 
 func nameOf(qualified []byte) []byte {
-	_, l := split(qualified)
+	_, l := xmlscan.Split(qualified)
 	return l
 }
 
 // drop removes an attribute once.
-func (f *filter) drop(a *attr) {
+func (f *filter) drop(a *xmlscan.Attr) {
 	if !f.edited(a) {
 		f.remove(a)
 	}
 }
 
 // linkAttr keeps a link that stands in the attribute itself if it is harmless.
-func (f *filter) linkAttr(a *attr) {
-	v := string(appendDecoded(nil, a.value))
+func (f *filter) linkAttr(a *xmlscan.Attr) {
+	v := string(xmlscan.AppendDecoded(nil, a.Value))
 	if v == "" || v[0] == '#' || link.Harmless(v) {
 		return
 	}
@@ -129,22 +131,22 @@ func (f *filter) linkAttr(a *attr) {
 }
 
 // plainAttr judges an attribute without a prefix.
-func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict {
+func (f *filter) plainAttr(sp space, local []byte, a *xmlscan.Attr, name []byte) verdict {
 	switch string(name) {
 	case "macro", "fmlaMacro", "macroName":
-		if len(a.value) > 0 && sp != spaceWord {
-			f.report.found("ooxml.macro", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
+		if len(a.Value) > 0 && sp != spaceWord {
+			f.report.found("ooxml.macro", f.part.source, sanitize.Removed, string(xmlscan.AppendDecoded(nil, a.Value)))
 			if !f.edited(a) {
 				f.replace(a, "")
 			}
 		}
 	case "textlink":
-		if why := formulaVerdict(string(appendDecoded(nil, a.value))); why != "" {
+		if why := formula.Excel(string(xmlscan.AppendDecoded(nil, a.Value))); why != "" {
 			f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
 			f.drop(a)
 		}
 	case "location": // of a sheet's hyperlink: a place in this workbook and nowhere else
-		if place := string(appendDecoded(nil, a.value)); sp == spaceSheet && string(local) == "hyperlink" && (strings.ContainsAny(place, `[]\|`) || strings.Contains(place, ":/")) {
+		if place := string(xmlscan.AppendDecoded(nil, a.Value)); sp == spaceSheet && string(local) == "hyperlink" && (strings.ContainsAny(place, `[]\|`) || strings.Contains(place, ":/")) {
 			f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, place)
 			f.drop(a)
 		}
@@ -152,8 +154,8 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 		f.linkAttr(a)
 	case "src":
 		// A picture from elsewhere; one of the document has r:id.
-		if len(a.value) > 0 {
-			f.report.found("ooxml.linked-image", f.part.source, sanitize.Removed, string(appendDecoded(nil, a.value)))
+		if len(a.Value) > 0 {
+			f.report.found("ooxml.linked-image", f.part.source, sanitize.Removed, string(xmlscan.AppendDecoded(nil, a.Value)))
 		}
 		f.drop(a)
 	case "invalidUrl":
@@ -165,7 +167,7 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 			f.drop(a)
 		}
 	case "refreshOnLoad":
-		if v := string(a.value); v != "0" && v != "false" {
+		if v := string(a.Value); v != "0" && v != "false" {
 			f.report.found("ooxml.refresh-on-load", f.part.source, sanitize.Neutralised, string(local))
 			f.drop(a)
 		}
@@ -175,7 +177,7 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 		}
 	case "formula": // of calculated items and fields of pivot tables
 		if sp == spaceSheet {
-			if why := formulaVerdict(string(appendDecoded(nil, a.value))); why != "" {
+			if why := formula.Excel(string(xmlscan.AppendDecoded(nil, a.Value))); why != "" {
 				f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, why)
 				f.drop(a)
 			}
@@ -185,18 +187,18 @@ func (f *filter) plainAttr(sp space, local []byte, a *attr, name []byte) verdict
 }
 
 // relationAttr judges an attribute that names a relationship.
-func (f *filter) relationAttr(sp space, local []byte, a *attr, name []byte) verdict {
-	if len(a.value) == 0 || f.edited(a) {
+func (f *filter) relationAttr(sp space, local []byte, a *xmlscan.Attr, name []byte) verdict {
+	if len(a.Value) == 0 || f.edited(a) {
 		return keep
 	}
-	id := string(appendDecoded(nil, a.value))
+	id := string(xmlscan.AppendDecoded(nil, a.Value))
 	r, ok := f.part.resolve(id)
 	switch string(name) {
 	case "link":
 		// A linked picture: what stands in its place is part of the document.
 		if _, embedded := f.attribute(spaceRel, "embed"); ok && !embedded && r.target != nil {
-			p, _ := split(a.name)
-			f.edits = append(f.edits, edit{from: a.from, to: a.to, with: " " + qualified(p, "embed") + `="` + r.id + `"`})
+			p, _ := xmlscan.Split(a.Name)
+			f.edits = append(f.edits, edit{from: a.From, to: a.To, with: " " + qualified(p, "embed") + `="` + r.id + `"`})
 			return keep
 		}
 		f.drop(a)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sekisho/internal/link"
+	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
 )
@@ -324,29 +325,29 @@ func (d *document) cacheStays(f *zipstrict.File) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s := newScanner(r)
+	s := xmlscan.New(r)
 	ok := false
 	for {
-		t, err := s.next()
+		t, err := s.Next()
 		if err == io.EOF {
 			return ok, nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("part %s: %w", f.Name, err)
+			return false, fmt.Errorf("part %s: %w", f.Name, mapXML(err))
 		}
-		if t != tokenStart {
+		if t != xmlscan.Start {
 			continue
 		}
-		switch _, local := split(s.name); string(local) {
+		switch _, local := xmlscan.Split(s.Name); string(local) {
 		case "cacheSource":
-			for i := range s.attrs {
-				if string(s.attrs[i].name) == "type" {
-					ok = string(s.attrs[i].value) == "worksheet"
+			for i := range s.Attrs {
+				if string(s.Attrs[i].Name) == "type" {
+					ok = string(s.Attrs[i].Value) == "worksheet"
 				}
 			}
 		case "worksheetSource":
-			for i := range s.attrs {
-				if p, l := split(s.attrs[i].name); len(p) > 0 && string(l) == "id" {
+			for i := range s.Attrs {
+				if p, l := xmlscan.Split(s.Attrs[i].Name); len(p) > 0 && string(l) == "id" {
 					return false, nil
 				}
 			}
@@ -515,7 +516,7 @@ func (d *document) treat() error {
 			var b bytes.Buffer
 			rep := &report{}
 			err := d.filterPart(flt, p, rep, &b)
-			if errors.Is(err, sanitize.ErrMalformed) && !errors.Is(err, errDoctype) {
+			if errors.Is(err, sanitize.ErrMalformed) && !errors.Is(err, xmlscan.ErrDoctype) {
 				d.report.found("ooxml.vml", p.source, sanitize.Removed, "not XML")
 				p.class = 0
 				continue
@@ -676,19 +677,19 @@ func writeRelations(z *zipstrict.Writer, owner string, rels []*relation) error {
 	b := []byte(xmlHead + `<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">`)
 	for _, r := range rels {
 		b = append(b, `<Relationship Id="`...)
-		b = appendEscaped(b, []byte(r.id))
+		b = xmlscan.AppendEscaped(b, []byte(r.id))
 		b = append(b, `" Type="`...)
-		b = appendEscaped(b, []byte(r.typ))
+		b = xmlscan.AppendEscaped(b, []byte(r.typ))
 		b = append(b, `" Target="`...)
 		switch {
 		case r.target != nil:
-			b = appendEscaped(b, []byte(relative(dir, r.target.name+r.target.ext)))
+			b = xmlscan.AppendEscaped(b, []byte(relative(dir, r.target.name+r.target.ext)))
 			b = append(b, `"/>`...)
 		case r.local != "":
-			b = appendEscaped(b, []byte(r.local))
+			b = xmlscan.AppendEscaped(b, []byte(r.local))
 			b = append(b, `"/>`...)
 		default:
-			b = appendEscaped(b, []byte(r.external))
+			b = xmlscan.AppendEscaped(b, []byte(r.external))
 			b = append(b, `" TargetMode="External"/>`...)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sekisho/internal/fieldcode"
+	"sekisho/internal/xmlscan"
 	"sekisho/sanitize"
 )
 
@@ -25,7 +26,7 @@ type filter struct {
 	maxDepth int
 	flags    packageFlags
 
-	s        *scanner
+	s        *xmlscan.Scanner
 	out      output
 	names    []byte // of the open elements, one behind the other
 	frames   []frame
@@ -165,14 +166,14 @@ const (
 )
 
 func newFilter(maxDepth int) *filter {
-	return &filter{s: newScanner(nil), maxDepth: maxDepth}
+	return &filter{s: xmlscan.New(nil), maxDepth: maxDepth}
 }
 
 // run copies the part in r to w.
 func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io.Writer) error {
 	f.part, f.report, f.flags = p, rep, flags
-	f.s.reset(r)
-	f.s.vml = p.class == classVML
+	f.s.Reset(r)
+	f.s.VML = p.class == classVML
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]namespace{}, nil
@@ -181,15 +182,15 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
 	for {
-		t, err := f.s.next()
+		t, err := f.s.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return f.explain(err)
+			return f.explain(mapXML(err))
 		}
 		switch t {
-		case tokenStart:
+		case xmlscan.Start:
 			if len(f.frames) == 0 && rooted {
 				return f.explain(malformed("two roots"))
 			}
@@ -197,11 +198,11 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 			root := len(f.frames) == 0
 			err = f.start()
 			if err == nil && root && !f.rootFits() {
-				err = malformed("begins with <%s>", f.s.name)
+				err = malformed("begins with <%s>", f.s.Name)
 			}
-		case tokenEnd:
-			err = f.end(f.s.name)
-		case tokenText:
+		case xmlscan.End:
+			err = f.end(f.s.Name)
+		case xmlscan.Text:
 			err = f.characters()
 		default:
 			err = fmt.Errorf("token %d: %w", t, sanitize.ErrUnsupported)
@@ -232,7 +233,7 @@ func (f *filter) rootFits() bool {
 	if f.rootGone {
 		return false
 	}
-	_, local := split(f.s.name)
+	_, local := xmlscan.Split(f.s.Name)
 	return f.part.root == "" || f.part.root == string(local)
 }
 
@@ -311,7 +312,7 @@ func (f *filter) local(fr *frame, i int) string {
 	if i+1 < len(f.frames) {
 		end = f.frames[i+1].name
 	}
-	_, l := split(f.names[fr.name:end])
+	_, l := xmlscan.Split(f.names[fr.name:end])
 	return string(l)
 }
 
@@ -331,30 +332,30 @@ func (f *filter) start() error {
 		return fmt.Errorf("elements more than %d deep: %w", f.maxDepth, sanitize.ErrLimit)
 	}
 	scope := len(f.bindings)
-	for i := range s.attrs {
-		n := s.attrs[i].name
+	for i := range s.Attrs {
+		n := s.Attrs[i].Name
 		if len(n) < 5 || string(n[:5]) != "xmlns" {
 			continue
 		}
 		if len(n) == 5 {
-			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
+			f.value = xmlscan.AppendDecoded(f.value[:0], s.Attrs[i].Value)
 			if err := f.declare("", f.value); err != nil {
 				return err
 			}
 		} else if n[5] == ':' {
-			f.value = appendDecoded(f.value[:0], s.attrs[i].value)
+			f.value = xmlscan.AppendDecoded(f.value[:0], s.Attrs[i].Value)
 			if err := f.declare(string(n[6:]), f.value); err != nil {
 				return err
 			}
 		}
 	}
-	prefix, local := split(s.name)
+	prefix, local := xmlscan.Split(s.Name)
 	ns, err := f.resolve(prefix, true)
 	if err != nil {
 		return err
 	}
 	f.frames = append(f.frames, frame{name: len(f.names), space: ns.space, scope: scope, begin: f.out.pos()})
-	f.names = append(f.names, s.name...)
+	f.names = append(f.names, s.Name...)
 	fr := &f.frames[len(f.frames)-1]
 	if f.skip >= 0 {
 		fr.role = roleSkipped
@@ -370,7 +371,7 @@ func (f *filter) start() error {
 			f.skip = len(f.frames) - 1
 		}
 	}
-	if s.empty {
+	if s.Empty {
 		return f.end(nil)
 	}
 	return nil
@@ -378,8 +379,8 @@ func (f *filter) start() error {
 
 // checkAttrs makes sure that what is not copied is well-formed too.
 func (f *filter) checkAttrs() error {
-	for i := range f.s.attrs {
-		if p, _ := split(f.s.attrs[i].name); len(p) > 0 && string(p) != "xmlns" {
+	for i := range f.s.Attrs {
+		if p, _ := xmlscan.Split(f.s.Attrs[i].Name); len(p) > 0 && string(p) != "xmlns" {
 			if _, err := f.resolve(p, false); err != nil {
 				return err
 			}
@@ -445,7 +446,7 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 	if fr.extra != nil && fr.role == roleAlt {
 		// A branch that no application takes, for the case that only the fallback
 		// can stay: without any branch the alternative would not be valid.
-		p, _ := split(f.s.name)
+		p, _ := xmlscan.Split(f.s.Name)
 		q := string(p)
 		if q != "" {
 			q += ":"
@@ -501,7 +502,7 @@ func (f *filter) loseSomething() {
 
 // writeTag writes the start tag in the scanner with its edits.
 func (f *filter) writeTag(fr *frame) {
-	raw := f.s.raw
+	raw := f.s.Raw
 	// Where the namespaces stood that this element is written without.
 	outside := fr.scope
 	if fr.role == rolePicture || fr.role == roleMoved {
@@ -526,7 +527,7 @@ func (f *filter) writeTag(fr *frame) {
 		at = e.to
 	}
 	tail := 1
-	if f.s.empty {
+	if f.s.Empty {
 		tail = 2
 	}
 	f.out.write(raw[at : len(raw)-tail])
@@ -555,7 +556,7 @@ func (f *filter) redeclare(fr *frame, outside int) {
 			f.tag = append(append(f.tag, ':'), b.prefix...)
 		}
 		f.tag = append(f.tag, `="`...)
-		f.tag = appendEscaped(f.tag, []byte(b.uri))
+		f.tag = xmlscan.AppendEscaped(f.tag, []byte(b.uri))
 		f.tag = append(f.tag, '"')
 		f.out.write(f.tag)
 	}
@@ -616,7 +617,7 @@ func (f *filter) finish(fr *frame, tag bool) error {
 		if fr.endTag != "" {
 			f.out.writeString("</" + fr.endTag + ">")
 		} else {
-			f.out.write(f.s.raw)
+			f.out.write(f.s.Raw)
 		}
 	}
 	switch fr.role {
@@ -690,7 +691,7 @@ func (f *filter) cutFrame(fr *frame) {
 func (f *filter) characters() error {
 	s := f.s
 	if len(f.frames) == 0 {
-		if len(bytes.TrimSpace(s.text)) > 0 || s.escape {
+		if len(bytes.TrimSpace(s.Text)) > 0 || s.Escape {
 			return malformed("text outside of the root")
 		}
 		return nil
@@ -698,36 +699,36 @@ func (f *filter) characters() error {
 	if f.skip >= 0 || f.controls >= 0 && !f.moving() {
 		return nil
 	}
-	if f.text == nil && len(bytes.TrimSpace(s.text)) > 0 && f.codeOpen() {
+	if f.text == nil && len(bytes.TrimSpace(s.Text)) > 0 && f.codeOpen() {
 		f.denyOpenCode()
 	}
 	if f.text != nil && len(*f.text) <= maxCapture { // what is longer cannot be judged, and goes
-		if s.escape {
-			*f.text = append(*f.text, s.text...)
+		if s.Escape {
+			*f.text = append(*f.text, s.Text...)
 		} else {
-			*f.text = appendDecoded(*f.text, s.text)
+			*f.text = xmlscan.AppendDecoded(*f.text, s.Text)
 		}
 	}
-	if s.escape {
-		f.tag = appendEscaped(f.tag[:0], s.text)
+	if s.Escape {
+		f.tag = xmlscan.AppendEscaped(f.tag[:0], s.Text)
 		f.out.write(f.tag)
 		return nil
 	}
-	f.out.write(s.raw)
+	f.out.write(s.Raw)
 	return nil
 }
 
 // rename writes the element in the scanner under another name.
 func (f *filter) rename(fr *frame, local string) {
-	p, old := split(f.s.name)
+	p, old := xmlscan.Split(f.s.Name)
 	fr.role, fr.endTag = roleReplaced, qualified(p, local)
-	f.edits = append(f.edits, edit{from: 1 + len(f.s.name) - len(old), to: 1 + len(f.s.name), with: local})
+	f.edits = append(f.edits, edit{from: 1 + len(f.s.Name) - len(old), to: 1 + len(f.s.Name), with: local})
 }
 
 // edited reports whether an attribute was dealt with.
-func (f *filter) edited(a *attr) bool {
+func (f *filter) edited(a *xmlscan.Attr) bool {
 	for _, e := range f.edits {
-		if e.from == a.from {
+		if e.from == a.From {
 			return true
 		}
 	}
@@ -736,20 +737,20 @@ func (f *filter) edited(a *attr) bool {
 
 // attribute returns the decoded value of an attribute of the tag in the scanner.
 func (f *filter) attribute(sp space, name string) (string, bool) {
-	for i := range f.s.attrs {
-		a := &f.s.attrs[i]
-		p, l := split(a.name)
+	for i := range f.s.Attrs {
+		a := &f.s.Attrs[i]
+		p, l := xmlscan.Split(a.Name)
 		if string(l) != name {
 			continue
 		}
 		if len(p) == 0 {
 			if sp == spaceNone {
-				return string(appendDecoded(nil, a.value)), true
+				return string(xmlscan.AppendDecoded(nil, a.Value)), true
 			}
 			continue
 		}
 		if got, err := f.resolve(p, false); err == nil && got.space == sp {
-			return string(appendDecoded(nil, a.value)), true
+			return string(xmlscan.AppendDecoded(nil, a.Value)), true
 		}
 	}
 	return "", false
@@ -764,11 +765,11 @@ func (f *filter) own(sp space, name string) string {
 	return v
 }
 
-func (f *filter) remove(a *attr) { f.edits = append(f.edits, edit{from: a.from, to: a.to}) }
+func (f *filter) remove(a *xmlscan.Attr) { f.edits = append(f.edits, edit{from: a.From, to: a.To}) }
 
 // replace gives an attribute another value.
-func (f *filter) replace(a *attr, with string) {
-	f.edits = append(f.edits, edit{from: a.from, to: a.to, with: " " + string(a.name) + `="` + string(appendEscaped(nil, []byte(with))) + `"`})
+func (f *filter) replace(a *xmlscan.Attr, with string) {
+	f.edits = append(f.edits, edit{from: a.From, to: a.To, with: " " + string(a.Name) + `="` + string(xmlscan.AppendEscaped(nil, []byte(with))) + `"`})
 }
 
 // finishAlternative keeps the branches that lost nothing, when there is one.

@@ -15,9 +15,8 @@
 // stays is what keeps the look.
 //
 // kinds.go holds the allow-lists, document.go the walk over the parts,
-// filter.go and rules.go what happens inside one, formula.go the language of
-// cells (that of fields is internal/fieldcode), scan.go the XML, media.go the
-// pictures.
+// filter.go and rules.go what happens inside one, media.go the pictures. The
+// languages of cells and fields are internal/formula and internal/fieldcode.
 package ooxml
 
 import (

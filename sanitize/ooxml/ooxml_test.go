@@ -976,7 +976,7 @@ func TestHostileXMLIsRefused(t *testing.T) {
 		"empty":                {``, sanitize.ErrMalformed},
 		"no element":           {`<?xml version="1.0"?>`, sanitize.ErrMalformed},
 		"deep":                 {body(strings.Repeat("<w:p>", 300) + strings.Repeat("</w:p>", 300)), sanitize.ErrLimit},
-		"large tag":            {body(`<w:p w:a="` + strings.Repeat("x", maxTag+100) + `"/>`), sanitize.ErrLimit},
+		"large tag":            {body(`<w:p w:a="` + strings.Repeat("x", 8<<20+100) + `"/>`), sanitize.ErrLimit},
 		"other root":           {`<w:styles ` + nsW + `/>`, sanitize.ErrMalformed},
 		"root of nobody":       {`<a/>`, sanitize.ErrMalformed},
 	} {
@@ -1107,30 +1107,6 @@ func TestLinksGoWhenTheProfileSaysSo(t *testing.T) {
 	checkPackage(t, "links", out)
 }
 
-func TestFormulas(t *testing.T) {
-	for f, ok := range map[string]bool{
-		"": true, "1+2": true, "SUM(A1:B2)": true, "'売上 表'!A1": true, "表!A1": true, "_xlfn.XLOOKUP(A1,B:B,C:C)": true, "_xlfn._xlws.FILTER(A1:A9,B1:B9)": true,
-		`"a|b"&A1`: true, `IF(A1="[1]","x","y")`: true, "Table1[列]": true, "Table1[[#Totals],[Regular Hours]]": true, "SUBTOTAL(109,[Regular Hours])": true,
-		"{1,2;3,4}": true, "A1:INDEX(B:B,3)": true, "#REF!": true, `HYPERLINK("https://example.jp/"&A1,"x")`: true, `HYPERLINK("#表!A1")`: true, `HYPERLINK( "mailto:a@b" )`: true,
-		`INDIRECT("A"&1)`: true, "Table1['[x']]": true,
-
-		`WEBSERVICE("http://x")`: false, `_xlfn.WEBSERVICE("http://x")`: false, "webservice(A1)": false, `FILTERXML(A1,"//a")`: false, `_xlfn.IMAGE("http://x")`: false, `RTD("a",,"b")`: false,
-		`CALL("urlmon","x")`: false, `REGISTER.ID("a")`: false, `EXEC("calc")`: false, "CUBEVALUE(A1)": false, "_xlfn._xlws.PY(0,1)": false, "STOCKHISTORY(A1)": false, "MyFunction(1)": false, "EVALUATE(A1)": false,
-		"cmd|'/c calc'!A0": false, "'cmd'|'/c calc'!A0": false, "DDE(A1)": false, "[1]Sheet1!A1": false, "[1]!Name": false, `'[1]Sheet 1'!A1`: false, `'C:\x\[b.xlsx]S'!A1`: false, `'\\server\x'!A1`: false,
-		`HYPERLINK("file://x")`: false, "HYPERLINK(A1)": false, `HYPERLINK("ms-msdt:x")`: false, `HYPERLINK("\\server\x")`: false, `INDIRECT("[b.xlsx]S!A1")`: false,
-		`"open`: false, "'open": false, "T[open": false, "WEBSERVICE (A1)": false, "SUM\n(A1)": true, "_xludf.DUMMYFUNCTION(1)": false,
-		`_xlfn.MAP("http://x",_xleta.WEBSERVICE)`: false, "_xlfn.MAP(A1,_xleta.CALL)": false, "_xlfn.MAP(A1,_xleta.HYPERLINK)": false, "_xll.foo": false,
-	} {
-		if got := formulaVerdict(f); (got == "") != ok {
-			t.Errorf("%s: %q", f, got)
-		}
-	}
-	if formulaVerdict(strings.Repeat("1+", 10000)+"1") == "" {
-		t.Error("a formula longer than any may be stays")
-	}
-}
-
-// sharedFiles lists the documents of the corpus beside the repository.
 func sharedFiles(t testing.TB) []string {
 	dir := os.Getenv("SEKISHO_SHARED")
 	if dir == "" {

@@ -13,6 +13,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
 )
@@ -110,6 +111,22 @@ type zipErrors struct{ r io.Reader }
 func (z *zipErrors) Read(b []byte) (int, error) {
 	n, err := z.r.Read(b)
 	return n, mapZIP(err)
+}
+
+func malformed(format string, a ...any) error {
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), sanitize.ErrMalformed)
+}
+
+// mapXML gives the errors of the XML reader the names that the ladder knows.
+func mapXML(err error) error {
+	switch {
+	case errors.Is(err, xmlscan.ErrMalformed):
+		return fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+	case errors.Is(err, xmlscan.ErrLimit):
+		return fmt.Errorf("%w: %w", err, sanitize.ErrLimit)
+	default:
+		return err
+	}
 }
 
 // mapZIP translates the errors of zipstrict.
@@ -222,20 +239,20 @@ func (d *document) small(f *zipstrict.File, uri, root string, element func(name 
 	if err != nil {
 		return err
 	}
-	s := newScanner(r)
+	s := xmlscan.New(r)
 	var open []string
 	prefixes := []map[string]string{{}}
 	rooted := false
 	for {
-		t, err := s.next()
+		t, err := s.Next()
 		if err == io.EOF {
 			break
 		}
 		if err != nil {
-			return fmt.Errorf("part %s: %w", f.Name, err)
+			return fmt.Errorf("part %s: %w", f.Name, mapXML(err))
 		}
 		switch t {
-		case tokenStart:
+		case xmlscan.Start:
 			if len(open) > 8 || len(open) == 0 && rooted {
 				return malformed("part %s", f.Name)
 			}
@@ -243,10 +260,10 @@ func (d *document) small(f *zipstrict.File, uri, root string, element func(name 
 			ns := prefixes[len(prefixes)-1]
 			attrs := map[string]string{}
 			copied := false
-			for i := range s.attrs {
-				a := &s.attrs[i]
-				v := string(appendDecoded(nil, a.value))
-				n := string(a.name)
+			for i := range s.Attrs {
+				a := &s.Attrs[i]
+				v := string(xmlscan.AppendDecoded(nil, a.Value))
+				n := string(a.Name)
 				if p, ok := strings.CutPrefix(n, "xmlns"); ok && (p == "" || p[0] == ':') {
 					if !copied {
 						c := make(map[string]string, len(ns)+1)
@@ -260,7 +277,7 @@ func (d *document) small(f *zipstrict.File, uri, root string, element func(name 
 				}
 				attrs[n] = v
 			}
-			prefix, local := split(s.name)
+			prefix, local := xmlscan.Split(s.Name)
 			if got := ns[string(prefix)]; got != uri {
 				return malformed("part %s: element in namespace %q", f.Name, got)
 			}
@@ -272,17 +289,17 @@ func (d *document) small(f *zipstrict.File, uri, root string, element func(name 
 					return err
 				}
 			}
-			if !s.empty {
-				open = append(open, string(s.name))
+			if !s.Empty {
+				open = append(open, string(s.Name))
 				prefixes = append(prefixes, ns)
 			}
-		case tokenEnd:
-			if len(open) == 0 || open[len(open)-1] != string(s.name) {
+		case xmlscan.End:
+			if len(open) == 0 || open[len(open)-1] != string(s.Name) {
 				return malformed("part %s: tags do not match", f.Name)
 			}
 			open, prefixes = open[:len(open)-1], prefixes[:len(prefixes)-1]
-		case tokenText:
-			if len(bytes.TrimSpace(s.text)) > 0 {
+		case xmlscan.Text:
+			if len(bytes.TrimSpace(s.Text)) > 0 {
 				return malformed("part %s: text", f.Name)
 			}
 		default:
@@ -377,7 +394,7 @@ func (d *document) locate(owner, target string) *zipstrict.File {
 func safeID(id string, n int) string {
 	if id != "" && len(id) <= 64 && (id[0] >= 'A' && id[0] <= 'Z' || id[0] >= 'a' && id[0] <= 'z' || id[0] == '_') {
 		for i := 0; i < len(id); i++ {
-			if c := id[i]; class[c]&byteName == 0 || c >= 0x80 || c == ':' {
+			if c := id[i]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-' || c == '.') {
 				return "sekisho" + strconv.Itoa(n)
 			}
 		}

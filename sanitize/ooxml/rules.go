@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sekisho/internal/fieldcode"
+	"sekisho/internal/formula"
 	"sekisho/sanitize"
 )
 
@@ -150,8 +151,8 @@ func (f *filter) decideCompatibility(fr *frame, local []byte) verdict {
 	case "AlternateContent":
 		fr.role, fr.extra = roleAlt, &extra{lost: f.lost}
 	case "Choice", "Fallback":
-		for i := range f.s.attrs {
-			if string(f.s.attrs[i].value) == spaceNobody {
+		for i := range f.s.Attrs {
+			if string(f.s.Attrs[i].Value) == spaceNobody {
 				// Our own, of an earlier run.
 				if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleAlt {
 					f.frames[n-2].extra.nobody = true
@@ -220,9 +221,9 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 	case "object":
 		// 17.3.3.19: the preview is the same VML that a picture has.
 		f.rename(fr, "pict")
-		for i := range f.s.attrs {
-			if !isDeclaration(f.s.attrs[i].name) {
-				f.remove(&f.s.attrs[i]) // sizes of the object
+		for i := range f.s.Attrs {
+			if !isDeclaration(f.s.Attrs[i].Name) {
+				f.remove(&f.s.Attrs[i]) // sizes of the object
 			}
 		}
 	case "embedRegular", "embedBold", "embedItalic", "embedBoldItalic":
@@ -262,7 +263,7 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 		}
 		t, _ := f.attribute(spaceNone, "t")
 		si, _ := f.attribute(spaceNone, "si")
-		if t == "shared" && f.s.empty && !f.shared[si] {
+		if t == "shared" && f.s.Empty && !f.shared[si] {
 			// Its master went, or never was.
 			f.report.found("ooxml.formula", f.part.source, sanitize.Replaced, "formula shared with one that went")
 			return dropQuietly
@@ -424,11 +425,11 @@ func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 // identity returns the id and name of the p:cNvPr in the scanner, as written.
 func (f *filter) identity() []byte {
 	var out []byte
-	for i := range f.s.attrs {
-		a := &f.s.attrs[i]
-		switch string(a.name) {
+	for i := range f.s.Attrs {
+		a := &f.s.Attrs[i]
+		switch string(a.Name) {
 		case "id", "name", "descr", "title":
-			out = append(out, f.s.raw[a.from:a.to]...)
+			out = append(out, f.s.Raw[a.From:a.To]...)
 		}
 	}
 	return out
@@ -445,11 +446,11 @@ func (f *filter) takeIdentity() {
 		return
 	}
 	first := true
-	for i := range f.s.attrs {
-		a := &f.s.attrs[i]
-		switch string(a.name) {
+	for i := range f.s.Attrs {
+		a := &f.s.Attrs[i]
+		switch string(a.Name) {
 		case "id", "name", "descr", "title":
-			e := edit{from: a.from, to: a.to}
+			e := edit{from: a.From, to: a.To}
 			if first {
 				e.with, first = string(id), false
 			}
@@ -461,8 +462,8 @@ func (f *filter) takeIdentity() {
 // numberPicture gives the picture of a control an id of its own; its own is 0.
 func (f *filter) numberPicture(n int) {
 	const first = 900000 // ids of a slide count from 1
-	for i := range f.s.attrs {
-		if a := &f.s.attrs[i]; string(a.name) == "id" {
+	for i := range f.s.Attrs {
+		if a := &f.s.Attrs[i]; string(a.Name) == "id" {
 			f.replace(a, strconv.Itoa(first+n))
 		}
 	}
@@ -603,7 +604,7 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 	if len(f.formula) > maxCapture {
 		why = "formula too long"
 	} else {
-		why = formulaVerdict(string(f.formula))
+		why = formula.Excel(string(f.formula))
 	}
 	if why == "" {
 		if fr.role == roleFormula && fr.space == spaceSheet && fr.extra.kind == "shared" && len(f.formula) > 0 {

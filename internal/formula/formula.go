@@ -1,4 +1,6 @@
-package ooxml
+// Package formula judges the formulas of spreadsheets: those of Excel and those
+// of OpenDocument. What it lets stay computes, and leads nowhere.
+package formula
 
 import (
 	"strings"
@@ -7,13 +9,13 @@ import (
 	"sekisho/internal/link"
 )
 
-// formulaVerdict says why a formula may not stay; "" when it may.
+// Excel says why a formula may not stay; "" when it may.
 //
 // The formula is read as Excel reads it: strings, quoted names, brackets and
 // calls. Every call must be of a function that is known only to compute, and
 // nothing may lead out of the workbook. ECMA-376 part 1, 18.17.
-func formulaVerdict(f string) string {
-	const longest = 16384 // Excel takes 8,192 characters
+func Excel(f string) string {
+	const longest = 16384 // twice the 8,192 characters of Excel
 	if len(f) > longest {
 		return "formula too long"
 	}
@@ -84,7 +86,7 @@ func formulaVerdict(f string) string {
 				}
 				switch name {
 				case "HYPERLINK":
-					if !harmlessHyperlink(f[j+1:]) {
+					if !HarmlessHyperlink(f[j+1:]) {
 						return "HYPERLINK to elsewhere"
 					}
 				case "INDIRECT":
@@ -152,9 +154,9 @@ func functionName(w string) string {
 	return w
 }
 
-// harmlessHyperlink judges the first argument: a literal whose beginning shows
+// HarmlessHyperlink judges the first argument: a literal whose beginning shows
 // where it leads.
-func harmlessHyperlink(args string) bool {
+func HarmlessHyperlink(args string) bool {
 	args = strings.TrimLeft(args, " \t\r\n")
 	if args == "" || args[0] != '"' {
 		return false
@@ -175,8 +177,7 @@ func harmlessHyperlink(args string) bool {
 // WEBSERVICE, EVALUATE, IMAGE, PY, REGISTER.ID, RTD, SQL.REQUEST, STOCKHISTORY,
 // and the macro functions of Excel 4.
 var functions = sync.OnceValue(func() map[string]bool {
-	m := map[string]bool{}
-	for _, n := range strings.Fields(`
+	return set(`
 ABS ACCRINT ACCRINTM ACOS ACOSH ACOT ACOTH ADDRESS AGGREGATE AMORDEGRC AMORLINC AND ANCHORARRAY ARABIC AREAS ARRAYTOTEXT ASC ASIN ASINH ATAN ATAN2
 ATANH AVEDEV AVERAGE AVERAGEA AVERAGEIF AVERAGEIFS BAHTTEXT BASE BESSELI BESSELJ BESSELK BESSELY BETA.DIST BETA.INV BETADIST BETAINV BIN2DEC
 BIN2HEX BIN2OCT BINOM.DIST BINOM.DIST.RANGE BINOM.INV BINOMDIST BITAND BITLSHIFT BITOR BITRSHIFT BITXOR BYCOL BYROW CEILING CEILING.MATH
@@ -205,8 +206,13 @@ SUMX2PY2 SUMXMY2 SWITCH SYD T T.DIST T.DIST.2T T.DIST.RT T.INV T.INV.2T T.TEST T
 TEXTBEFORE TEXTJOIN TEXTSPLIT THAIDAYOFWEEK THAIDIGIT THAIMONTHOFYEAR THAINUMSOUND THAINUMSTRING THAISTRINGLENGTH THAIYEAR TIME TIMEVALUE TINV TOCOL
 TODAY TOROW TRANSPOSE TREND TRIM TRIMMEAN TRIMRANGE TRUE TRUNC TTEST TYPE UNICHAR UNICODE UNIQUE UPPER USDOLLAR VALUE VALUETOTEXT VAR VAR.P VAR.S
 VARA VARP VARPA VDB VLOOKUP VSTACK WEEKDAY WEEKNUM WEIBULL WEIBULL.DIST WORKDAY WORKDAY.INTL WRAPCOLS WRAPROWS XIRR XLOOKUP XMATCH XNPV XOR YEAR
-YEARFRAC YEN YIELD YIELDDISC YIELDMAT Z.TEST ZTEST`) {
+YEARFRAC YEN YIELD YIELDDISC YIELDMAT Z.TEST ZTEST`)
+})
+
+func set(names string) map[string]bool {
+	m := map[string]bool{}
+	for _, n := range strings.Fields(names) {
 		m[n] = true
 	}
 	return m
-})
+}

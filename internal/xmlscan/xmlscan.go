@@ -1,48 +1,61 @@
-package ooxml
+// Package xmlscan reads XML token by token and gives the bytes of each as they
+// were written, so that a sanitizer can copy what stays and leave the rest out.
+// encoding/xml cannot: it loses the prefixes of names.
+//
+// It is stricter than most readers, and a document it refuses is one that two
+// readers could see differently. It knows no format; what an element means and
+// whether it may stay is its caller's to say.
+package xmlscan
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
-
-	"sekisho/sanitize"
 )
 
-// scanner reads XML 1.0 with namespaces from UTF-8, byte by byte, and gives the
+// What Next ends with, besides the errors of the reader below it.
+var (
+	ErrMalformed = errors.New("malformed XML")
+	ErrLimit     = errors.New("XML over a limit")
+)
+
+// A Scanner reads XML 1.0 with namespaces from UTF-8, byte by byte, and gives the
 // bytes of each token so that what is kept can be copied. It is stricter than
 // most: no DOCTYPE, so no entity but the five and characters; no control
-// character; no attribute twice. It does not match tags; the filter does.
-type scanner struct {
+// character; no attribute twice. It does not match tags; its caller does.
+type Scanner struct {
 	r     io.Reader
 	buf   []byte
 	pos   int // of the next unread byte in buf
 	eof   bool
 	began bool
-	vml   bool // read what Office itself writes into drawings and XML does not know
 
-	raw    []byte // the token
-	text   []byte // of text and CDATA
-	name   []byte // of a start or end tag
-	attrs  []attr
-	empty  bool // <a/>
-	escape bool // the text is of a CDATA section and must be escaped to be copied
+	VML bool // read what Office itself writes into drawings and XML does not know
+
+	Raw    []byte // the token
+	Text   []byte // of text and CDATA
+	Name   []byte // of a start or end tag
+	Attrs  []Attr
+	Empty  bool // <a/>
+	Escape bool // the text is of a CDATA section and must be escaped to be copied
 }
 
-// attr is one attribute; all slices point into the scanner's buffer.
-type attr struct {
-	name  []byte
-	value []byte // as written, entities and all
-	from  int    // where it starts in raw, with the space before it
-	to    int
+// An Attr is one attribute; all slices point into the scanner's buffer.
+type Attr struct {
+	Name  []byte
+	Value []byte // as written, entities and all
+	From  int    // where it starts in raw, with the space before it
+	To    int
 }
 
-type token uint8
+type Token uint8
 
 const (
-	tokenText  token = 1
-	tokenStart token = 2
-	tokenEnd   token = 3
+	Text  Token = 1
+	Start Token = 2
+	End   Token = 3
 )
 
 const (
@@ -57,11 +70,11 @@ const (
 	maxXMLName = 256
 )
 
-// errDoctype tells a DOCTYPE, which refuses the document.
-var errDoctype = fmt.Errorf("DOCTYPE: %w", sanitize.ErrMalformed)
+// ErrDoctype is a DOCTYPE, which refuses the document.
+var ErrDoctype = fmt.Errorf("DOCTYPE: %w", ErrMalformed)
 
 func malformed(format string, a ...any) error {
-	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), sanitize.ErrMalformed)
+	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrMalformed)
 }
 
 // classes of bytes
@@ -95,18 +108,19 @@ var class = func() (t [256]uint8) {
 	return t
 }()
 
-func newScanner(r io.Reader) *scanner {
-	return &scanner{r: r, buf: make([]byte, 0, 64<<10)}
+// New returns a scanner of r.
+func New(r io.Reader) *Scanner {
+	return &Scanner{r: r, buf: make([]byte, 0, 64<<10)}
 }
 
-// reset lets the scanner read another part with the same memory.
-func (s *scanner) reset(r io.Reader) {
-	*s = scanner{r: r, buf: s.buf[:0], attrs: s.attrs[:0]}
+// Reset lets the scanner read another part with the same memory.
+func (s *Scanner) Reset(r io.Reader) {
+	*s = Scanner{r: r, buf: s.buf[:0], Attrs: s.Attrs[:0]}
 }
 
 // more reads more bytes behind what is unread. It fails with io.EOF when there
 // are none. Slices into the buffer are void afterwards.
-func (s *scanner) more() error {
+func (s *Scanner) more() error {
 	if s.eof {
 		return io.EOF
 	}
@@ -138,7 +152,7 @@ func (s *scanner) more() error {
 }
 
 // need makes n unread bytes available, if there are so many.
-func (s *scanner) need(n int) (bool, error) {
+func (s *Scanner) need(n int) (bool, error) {
 	for len(s.buf)-s.pos < n {
 		if err := s.more(); err == io.EOF {
 			return false, nil
@@ -149,9 +163,9 @@ func (s *scanner) need(n int) (bool, error) {
 	return true, nil
 }
 
-// next reads the next token, or io.EOF. Comments and processing instructions
+// Next reads the next token, or io.EOF. Comments and processing instructions
 // are passed over.
-func (s *scanner) next() (token, error) {
+func (s *Scanner) Next() (Token, error) {
 	for {
 		ok, err := s.need(1)
 		if err != nil {
@@ -176,7 +190,7 @@ func (s *scanner) next() (token, error) {
 			}
 		}
 		if s.buf[s.pos] != '<' {
-			return tokenText, s.scanText()
+			return Text, s.scanText()
 		}
 		if ok, err = s.need(2); err != nil {
 			return 0, err
@@ -185,7 +199,7 @@ func (s *scanner) next() (token, error) {
 		}
 		switch s.buf[s.pos+1] {
 		case '/':
-			return tokenEnd, s.scanEnd()
+			return End, s.scanEnd()
 		case '?':
 			if err := s.scanInstruction(first); err != nil {
 				return 0, err
@@ -196,23 +210,23 @@ func (s *scanner) next() (token, error) {
 				return 0, err
 			}
 			if cdata {
-				return tokenText, nil
+				return Text, nil
 			}
 		default:
-			return tokenStart, s.scanStart()
+			return Start, s.scanStart()
 		}
 	}
 }
 
 // until finds what after at unread bytes and returns where, from s.pos.
-func (s *scanner) until(what string, at, limit int) (int, error) {
+func (s *Scanner) until(what string, at, limit int) (int, error) {
 	for {
 		if i := bytes.Index(s.buf[min(s.pos+at, len(s.buf)):], []byte(what)); i >= 0 && at+i <= limit {
 			return at + i, nil
 		}
 		at = max(at, len(s.buf)-s.pos-len(what)+1)
 		if len(s.buf)-s.pos > limit {
-			return 0, fmt.Errorf("one piece of XML of more than %d bytes: %w", limit, sanitize.ErrLimit)
+			return 0, fmt.Errorf("one piece of XML of more than %d bytes: %w", limit, ErrLimit)
 		}
 		if err := s.more(); err == io.EOF {
 			return 0, malformed("ends before %q", what)
@@ -222,7 +236,7 @@ func (s *scanner) until(what string, at, limit int) (int, error) {
 	}
 }
 
-func (s *scanner) scanInstruction(first bool) error {
+func (s *Scanner) scanInstruction(first bool) error {
 	n, err := s.until("?>", 2, maxTag)
 	if err != nil {
 		return err
@@ -272,7 +286,7 @@ func pseudoAttr(pi []byte, name string) string {
 
 func equalFold(a, b string) bool { return bytes.EqualFold([]byte(a), []byte(b)) }
 
-func (s *scanner) scanDeclaration() (cdata bool, err error) {
+func (s *Scanner) scanDeclaration() (cdata bool, err error) {
 	if ok, err := s.need(9); err != nil {
 		return false, err
 	} else if !ok {
@@ -298,16 +312,16 @@ func (s *scanner) scanDeclaration() (cdata bool, err error) {
 		if err != nil {
 			return false, err
 		}
-		s.raw = s.buf[s.pos : s.pos+n+3]
-		s.text, s.escape = s.buf[s.pos+9:s.pos+n], true
+		s.Raw = s.buf[s.pos : s.pos+n+3]
+		s.Text, s.Escape = s.buf[s.pos+9:s.pos+n], true
 		s.pos += n + 3
-		for _, c := range s.text {
+		for _, c := range s.Text {
 			if c < 0x20 && class[c]&byteSpace == 0 || c == 0x7F {
 				return false, malformed("control character")
 			}
 		}
-		return true, checkRunes(s.text)
-	case s.vml && (bytes.HasPrefix(b, []byte("<![if ")) || bytes.HasPrefix(b, []byte("<![endif"))):
+		return true, checkRunes(s.Text)
+	case s.VML && (bytes.HasPrefix(b, []byte("<![if ")) || bytes.HasPrefix(b, []byte("<![endif"))):
 		// QUIRK: PowerPoint puts <![if gte mso 9]> around pictures. Their content
 		// counts, the marks go.
 		n, err := s.until("]>", 3, 256)
@@ -320,7 +334,7 @@ func (s *scanner) scanDeclaration() (cdata bool, err error) {
 		s.pos += n + 2
 		return false, nil
 	case bytes.HasPrefix(b, []byte("<!DOCTYPE")):
-		return false, errDoctype
+		return false, ErrDoctype
 	default:
 		return false, malformed("declaration")
 	}
@@ -343,7 +357,7 @@ func checkRunes(b []byte) error {
 	}
 }
 
-func (s *scanner) scanText() error {
+func (s *Scanner) scanText() error {
 	i, high := 0, false
 	for {
 		b := s.buf[s.pos:]
@@ -404,18 +418,18 @@ func (s *scanner) scanText() error {
 	}
 }
 
-func (s *scanner) endText(n int, high bool) error {
-	s.raw = s.buf[s.pos : s.pos+n]
-	s.text, s.escape = s.raw, false
+func (s *Scanner) endText(n int, high bool) error {
+	s.Raw = s.buf[s.pos : s.pos+n]
+	s.Text, s.Escape = s.Raw, false
 	s.pos += n
 	if high {
-		return checkRunes(s.raw)
+		return checkRunes(s.Raw)
 	}
 	return nil
 }
 
 // scanReference checks the reference at i and returns its length.
-func (s *scanner) scanReference(i int) (int, error) {
+func (s *Scanner) scanReference(i int) (int, error) {
 	const longest = 12 // &#x0010FFFF;
 	for len(s.buf)-s.pos-i < longest && !s.eof {
 		if err := s.more(); err != nil && err != io.EOF {
@@ -480,9 +494,9 @@ func reference(b []byte) (rune, bool) {
 	return r, ok
 }
 
-// appendDecoded appends text with its references replaced. The scanner has
+// AppendDecoded appends text with its references replaced. The scanner has
 // checked them.
-func appendDecoded(dst, text []byte) []byte {
+func AppendDecoded(dst, text []byte) []byte {
 	for {
 		i := bytes.IndexByte(text, '&')
 		if i < 0 {
@@ -499,9 +513,9 @@ func appendDecoded(dst, text []byte) []byte {
 	}
 }
 
-// appendEscaped appends text so that it means itself, in text and in attribute
+// AppendEscaped appends text so that it means itself, in text and in attribute
 // values.
-func appendEscaped(dst []byte, text []byte) []byte {
+func AppendEscaped(dst []byte, text []byte) []byte {
 	for _, c := range text {
 		switch c {
 		case '&':
@@ -526,19 +540,19 @@ func appendEscaped(dst []byte, text []byte) []byte {
 	return dst
 }
 
-func (s *scanner) scanEnd() error {
+func (s *Scanner) scanEnd() error {
 	n, err := s.until(">", 2, maxTag)
 	if err != nil {
 		return err
 	}
-	s.raw = s.buf[s.pos : s.pos+n+1]
-	s.name = bytes.TrimRight(s.raw[2:n], " \t\r\n")
+	s.Raw = s.buf[s.pos : s.pos+n+1]
+	s.Name = bytes.TrimRight(s.Raw[2:n], " \t\r\n")
 	s.pos += n + 1
 	return nil // the filter compares the name with that of the start tag
 }
 
 // tagEnd finds the > of the start tag at s.pos that is not inside quotes.
-func (s *scanner) tagEnd() (int, error) {
+func (s *Scanner) tagEnd() (int, error) {
 	i, quote := 1, byte(0)
 	for {
 		b := s.buf[s.pos:]
@@ -556,7 +570,7 @@ func (s *scanner) tagEnd() (int, error) {
 			switch b[i] {
 			case '>':
 				if i > maxTag {
-					return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, sanitize.ErrLimit)
+					return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, ErrLimit)
 				}
 				return i, nil
 			case '"', '\'':
@@ -567,7 +581,7 @@ func (s *scanner) tagEnd() (int, error) {
 			i++
 		}
 		if len(b) > maxTag {
-			return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, sanitize.ErrLimit)
+			return 0, fmt.Errorf("tag of more than %d bytes: %w", maxTag, ErrLimit)
 		}
 		if err := s.more(); err == io.EOF {
 			return 0, malformed("ends in a tag")
@@ -577,30 +591,30 @@ func (s *scanner) tagEnd() (int, error) {
 	}
 }
 
-func (s *scanner) scanStart() error {
+func (s *Scanner) scanStart() error {
 	end, err := s.tagEnd()
 	if err != nil {
 		return err
 	}
 	raw := s.buf[s.pos : s.pos+end+1]
-	s.raw = raw
+	s.Raw = raw
 	s.pos += end + 1
-	if s.empty = raw[end-1] == '/'; s.empty {
+	if s.Empty = raw[end-1] == '/'; s.Empty {
 		end--
-	} else if s.vml && string(raw) == "<br>" {
+	} else if s.VML && string(raw) == "<br>" {
 		// QUIRK: Excel ends lines in notes and buttons as HTML does.
-		s.raw, s.empty = []byte("<br/>"), true
+		s.Raw, s.Empty = []byte("<br/>"), true
 	}
 	b := raw[:end]
 	i := 1
 	for i < len(b) && class[b[i]]&byteName != 0 {
 		i++
 	}
-	s.name = b[1:i]
-	if err := checkName(s.name); err != nil {
+	s.Name = b[1:i]
+	if err := checkName(s.Name); err != nil {
 		return err
 	}
-	s.attrs = s.attrs[:0]
+	s.Attrs = s.Attrs[:0]
 	for {
 		from := i
 		for i < len(b) && class[b[i]]&byteSpace != 0 {
@@ -616,8 +630,8 @@ func (s *scanner) scanStart() error {
 		for i < len(b) && class[b[i]]&byteName != 0 {
 			i++
 		}
-		a := attr{name: b[at:i], from: from}
-		if err := checkName(a.name); err != nil {
+		a := Attr{Name: b[at:i], From: from}
+		if err := checkName(a.Name); err != nil {
 			return err
 		}
 		for i < len(b) && class[b[i]]&byteSpace != 0 {
@@ -639,21 +653,21 @@ func (s *scanner) scanStart() error {
 		if n < 0 {
 			return malformed("attribute value without an end")
 		}
-		a.value = b[i : i+n]
+		a.Value = b[i : i+n]
 		i += n + 1
-		a.to = i
-		if err := checkValue(a.value); err != nil {
+		a.To = i
+		if err := checkValue(a.Value); err != nil {
 			return err
 		}
-		for j := range s.attrs {
-			if bytes.Equal(s.attrs[j].name, a.name) {
-				return malformed("attribute %q twice", a.name)
+		for j := range s.Attrs {
+			if bytes.Equal(s.Attrs[j].Name, a.Name) {
+				return malformed("attribute %q twice", a.Name)
 			}
 		}
-		if len(s.attrs) == maxAttrs {
-			return fmt.Errorf("more than %d attributes: %w", maxAttrs, sanitize.ErrLimit)
+		if len(s.Attrs) == maxAttrs {
+			return fmt.Errorf("more than %d attributes: %w", maxAttrs, ErrLimit)
 		}
-		s.attrs = append(s.attrs, a)
+		s.Attrs = append(s.Attrs, a)
 	}
 	return checkRunes(raw)
 }
@@ -691,8 +705,8 @@ func checkValue(b []byte) error {
 	return nil
 }
 
-// split cuts a qualified name.
-func split(name []byte) (prefix, local []byte) {
+// Split cuts a qualified name.
+func Split(name []byte) (prefix, local []byte) {
 	if i := bytes.IndexByte(name, ':'); i >= 0 {
 		return name[:i], name[i+1:]
 	}
