@@ -44,8 +44,6 @@ var spans = [...]struct{ first, last uint16 }{
 	{0x0340, 0x037F},                                                                                           // callout
 	{0x0384, 0x0388}, {0x0389, 0x038C}, {0x038F, 0x0396}, {0x039B, 0x03A0}, {0x03A2, 0x03A4}, {0x03AA, 0x03BF}, // group
 	{0x0500, 0x0501}, {0x0503, 0x053F}, // diagram
-	{0x0540, 0x0547}, {0x0549, 0x0584}, {0x0586, 0x058E}, {0x0590, 0x05C4}, {0x05C6, 0x05CE}, // lines of each side
-	{0x05D0, 0x0604}, {0x0606, 0x060E}, {0x0610, 0x0644}, {0x0646, 0x064E}, {0x0650, 0x067F},
 	{0x07C0, 0x07C5}, // place and size as a share of the page
 }
 
@@ -55,13 +53,12 @@ var single = map[uint16]form{
 	0x00C6: formText, // the same for the web
 	0x00C1: formCopy, // the same text as RTF
 	0x0104: formPicture, 0x010F: formPicture, 0x0186: formPicture, 0x01C5: formPicture,
-	0x0545: formPicture, 0x0585: formPicture, 0x05C5: formPicture, 0x0605: formPicture, 0x0645: formPicture,
 	0x0105: formLinkName, 0x0110: formLinkName, 0x0187: formLinkName, 0x01C6: formLinkName,
 	0x0106: formLinkFlags, 0x0111: formLinkFlags, 0x0188: formLinkFlags, 0x01C7: formLinkFlags,
 	0x010B: formObject, // pictureId
 	0x0112: formScript, // movie
 	0x0145: formArray, 0x0146: formArray, 0x0151: formArray, 0x0152: formArray, 0x0155: formArray, 0x0156: formArray, 0x0157: formArray,
-	0x0197: formArray, 0x01CF: formArray, 0x054F: formArray, 0x058F: formArray, 0x05CF: formArray, 0x060F: formArray, 0x064F: formArray,
+	0x0197: formArray, 0x01CF: formArray,
 	0x0383: formArray, 0x03A1: formArray, 0x0502: formArray,
 	0x0380: formText, // name
 	0x0381: formText, // description, which screen readers speak
@@ -79,6 +76,11 @@ var single = map[uint16]form{
 }
 
 func formOf(id uint16) form {
+	// [MS-ODRAW] 2.3.11 to 2.3.15: the lines of the four sides and between columns
+	// have the properties of a line.
+	if id >= 0x0540 && id < 0x0680 {
+		id = 0x01C0 + (id-0x0540)%0x40
+	}
 	if f, ok := single[id]; ok {
 		return f
 	}

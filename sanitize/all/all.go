@@ -21,6 +21,7 @@ import (
 	"sekisho/sanitize/ooxml"
 	"sekisho/sanitize/outlook"
 	"sekisho/sanitize/pdf"
+	"sekisho/sanitize/ppt"
 	"sekisho/sanitize/text"
 	"sekisho/sanitize/verify"
 )
@@ -66,6 +67,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPOTM: ooxml.Sanitizer{},
 
 		sanitize.KindPDF: pdf.Sanitizer{},
+
+		sanitize.KindPPT: ppt.Sanitizer{},
 	}
 }
 
