@@ -201,6 +201,12 @@ func (r *Rebuilder) Rewrite(b []byte) ([]byte, error) {
 	return r.list(make([]byte, 0, len(b)), b, 0, 0)
 }
 
+// Append appends to out the harmless form of one record whose header and body
+// were read.
+func (r *Rebuilder) Append(out []byte, h Header, body []byte) ([]byte, error) {
+	return r.record(out, h, body, 0, 0)
+}
+
 // children are the records that may stand in each container; container 0 is
 // where a host puts drawings.
 var children = map[uint16]map[uint16]bool{
@@ -269,6 +275,13 @@ func (r *Rebuilder) record(out []byte, h Header, body []byte, parent uint16, dep
 		return out, nil
 	}
 	at := len(out)
+	if h.Container() {
+		switch h.Type {
+		case TypeClientTextbox, TypeClientData: // the host's
+		default:
+			h.Ver = 0 // those that are containers are made so below
+		}
+	}
 	switch h.Type {
 	case TypeDggContainer, TypeBStore, TypeDgContainer, TypeSpgrContainer, TypeSpContainer, TypeSolver:
 		h.Ver = 15

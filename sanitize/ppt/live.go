@@ -195,7 +195,13 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 	if le.Uint32(user[4:]) == tokenEncrypted {
 		return nil, fmt.Errorf("presentation: %w", sanitize.ErrEncrypted)
 	}
-	e, err := d.edits(le.Uint32(user[8:]))
+	place := le.Uint32(user[8:])
+	if h, _, ok := d.at(place); !ok || h.Type != typeUserEdit {
+		// QUIRK: where the last edit is not where it should be, readers look for
+		// it themselves.
+		place = d.lastEdit(place)
+	}
+	e, err := d.edits(place)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +243,7 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 	}
 	at := uint32(len(out))
 	out = officeart.AppendRecord(out, officeart.Header{Type: typePersistDir}, places)
-	place := uint32(len(out))
+	place = uint32(len(out))
 	// [MS-PPT] 2.3.3: last slide, version, offsets of the edit before and of the
 	// directory, the document, the highest number, the last view.
 	a := make([]byte, 28)
@@ -267,6 +273,19 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 		streams = append(streams, cfb.NewStream(pictureStream, d.art.Delayed))
 	}
 	return streams, nil
+}
+
+// lastEdit looks for the last edit among the records of the stream, and returns
+// not when there is none.
+func (d *deck) lastEdit(not uint32) uint32 {
+	at := 0
+	for h, b := range records(d.doc) {
+		if h.Type == typeUserEdit {
+			not = uint32(at)
+		}
+		at += officeart.HeaderSize + len(b)
+	}
+	return not
 }
 
 // userName is the name of who saved the presentation last, in a code page nobody

@@ -45,11 +45,8 @@ func (d *deck) record(out []byte, h officeart.Header, body []byte, parent uint16
 	}
 	switch h.Type {
 	case officeart.TypeDggContainer, officeart.TypeDgContainer:
-		b, err := d.art.Rewrite(officeart.AppendRecord(make([]byte, 0, officeart.HeaderSize+len(body)), h, body))
-		if err != nil {
-			return nil, mapArt(err)
-		}
-		return append(out, b...), nil
+		out, err := d.art.Append(out, h, body)
+		return out, mapArt(err)
 	case typeAction:
 		return d.action(out, h, body)
 	case typeHyperlink:
@@ -134,6 +131,9 @@ func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
 		return out
 	}
 	at := len(out)
+	if h.Container() {
+		h.Ver = 0 // it is none, whatever it says
+	}
 	out = officeart.AppendRecord(out, h, body)
 	b := out[at+officeart.HeaderSize:]
 	clear16 := func(at int, bits uint16) { le.PutUint16(b[at:], le.Uint16(b[at:])&^bits) }

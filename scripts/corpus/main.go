@@ -4,7 +4,7 @@
 // collection is not part of the project.
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
-//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx ...]
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|xls|ppt ...]
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus pdf
 package main
 
@@ -369,7 +369,8 @@ func (c *collection) office(bin string, judges []string, folders []string) error
 			if rows[i].has("benign") {
 				benign[what]++
 			}
-			if rows[i].has("has_vba", "has_vba_part", "has_activex", "has_ole_embedded", "has_external_rel", "has_external_template", "has_externallink", "has_xlm_part", "has_dde") && !rows[i].has("encrypted") {
+			if rows[i].has("has_vba", "has_vba_part", "has_activex", "has_ole_embedded", "has_external_rel", "has_external_template", "has_externallink", "has_xlm_part", "has_dde",
+				"has_ole_embedded_rec", "has_ole10native", "has_macro_storage", "has_xlm", "ppt_vba") && !rows[i].has("encrypted") {
 				active[what]++
 			}
 			if r.Outcome == "refused" {
@@ -408,7 +409,8 @@ func nothing(string, []string, []string) error { return nil }
 // words has LibreOffice read every file before and after, and compares the
 // words it found.
 func words(folder string, before, after []string) error {
-	format := map[string]string{"docx": "txt:Text (encoded):UTF8", "xlsx": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pptx": "pdf"}[folder]
+	format := map[string]string{"docx": "txt:Text (encoded):UTF8", "xlsx": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pptx": "pdf",
+		"doc": "txt:Text (encoded):UTF8", "xls": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "ppt": "pdf"}[folder]
 	opened, lost, differ := 0, 0, 0
 	for i := range after {
 		a, aok := read(before[i], format)

@@ -1,0 +1,515 @@
+package ppt
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sekisho/internal/cfb"
+	"sekisho/internal/officeart"
+	"sekisho/sanitize"
+	"sekisho/sanitize/detect"
+	pictures "sekisho/sanitize/image"
+	"sekisho/sanitize/verify"
+)
+
+// atom makes a record that is no container, box one that is.
+func atom(t, instance uint16, body ...byte) []byte {
+	return officeart.AppendRecord(nil, officeart.Header{Type: t, Instance: instance}, body)
+}
+
+func box(t, instance uint16, records ...[]byte) []byte {
+	return officeart.AppendRecord(nil, officeart.Header{Ver: 15, Instance: instance, Type: t}, bytes.Join(records, nil))
+}
+
+func num(v uint32) []byte { return le.AppendUint32(nil, v) }
+
+func str(instance uint16, s string) []byte { return atom(typeCString, instance, unwide(s)...) }
+
+func zero(t uint16) []byte { return atom(t, 0, make([]byte, sizes[t])...) }
+
+// with returns a copy of an atom with octets of its body changed.
+func with(rec []byte, at int, b ...byte) []byte {
+	rec = bytes.Clone(rec)
+	copy(rec[officeart.HeaderSize+at:], b)
+	return rec
+}
+
+// persist is the entry of a slide in a list.
+func persist(id, number uint32) []byte {
+	return with(with(zero(typeSlidePersist), 0, num(id)...), 12, num(number)...)
+}
+
+// show is a presentation with one slide, piece by piece.
+type show struct {
+	document, list, slide, shape, text, links [][]byte
+	master                                    [][]byte
+	objects                                   map[uint32][]byte // more persist objects
+	dead                                      []byte            // what an earlier save left at the beginning
+	pictures                                  []byte
+	store                                     [][]byte
+	more                                      map[string]string // more streams
+	token                                     uint32
+	session                                   bool // an edit with a session of encryption
+}
+
+const shownText = "物価高騰対応"
+
+func newShow() *show {
+	return &show{
+		text:  [][]byte{zero(typeTextHeader), atom(typeTextChars, 0, unwide(shownText)...)},
+		slide: [][]byte{}, objects: map[uint32][]byte{}, token: tokenPlain, more: map[string]string{},
+	}
+}
+
+// drawing is one with a shape.
+func drawing(shape ...[]byte) []byte {
+	sp := box(officeart.TypeSpContainer, 0, append([][]byte{atom(0xF00A, 1, 1, 4, 0, 0, 0, 0x0A, 0, 0)}, shape...)...)
+	return box(typeDrawing, 0, box(officeart.TypeDgContainer, 0, atom(0xF008, 1, make([]byte, 8)...), box(officeart.TypeSpgrContainer, 0, sp)))
+}
+
+func (w *show) bytes(t testing.TB) []byte {
+	t.Helper()
+	document := [][]byte{zero(typeDocumentAtom)}
+	if len(w.links) > 0 {
+		document = append(document, box(typeExObjList, 0, append([][]byte{zero(typeExObjListAtom)}, w.links...)...))
+	}
+	document = append(document, box(typeEnvironment, 0, box(typeFonts, 0, with(zero(typeFontEntity), 0, unwide("ＭＳ 明朝")...))),
+		box(typeDrawingGroup, 0, box(officeart.TypeDggContainer, 0, atom(0xF006, 0, make([]byte, 24)...), box(officeart.TypeBStore, uint16(len(w.store)), w.store...))))
+	document = append(document, w.document...)
+	document = append(document, box(typeSlideList, 1, persist(2, 0x80000000)), box(typeSlideList, 0, append([][]byte{persist(3, 256)}, w.list...)...), zero(typeEndDocument))
+	shape := append(slices.Clone(w.shape), box(officeart.TypeClientTextbox, 0, w.text...))
+	objects := map[uint32][]byte{
+		1: box(typeDocument, 0, document...),
+		2: box(typeMainMaster, 0, append([][]byte{zero(typeSlideAtom), drawing()}, w.master...)...),
+		3: box(typeSlide, 0, append([][]byte{zero(typeSlideAtom), drawing(shape...)}, w.slide...)...),
+	}
+	for id, b := range w.objects {
+		objects[id] = b
+	}
+	doc := bytes.Clone(w.dead)
+	var places []byte
+	for id := uint32(1); id < 20; id++ {
+		if b, ok := objects[id]; ok {
+			places = append(append(places, num(id|1<<20)...), num(uint32(len(doc)))...)
+			doc = append(doc, b...)
+		}
+	}
+	dir := len(doc)
+	doc = append(doc, atom(typePersistDir, 0, places...)...)
+	edit := len(doc)
+	e := make([]byte, 28)
+	e[7] = 3
+	copy(e[12:], num(uint32(dir)))
+	e[16], e[20] = 1, 19
+	if w.session {
+		e = append(e, num(9)...)
+	}
+	doc = append(doc, atom(typeUserEdit, 0, e...)...)
+	user := append(append(num(0x14), num(w.token)...), num(uint32(edit))...)
+	user = append(user, 4, 0, 0xF4, 3, 3, 0, 0, 0)
+	user = append(append(append(user, "Taro"...), 8, 0, 0, 0), unwide("Taro")...)
+	root := &cfb.Storage{CLSID: class, Streams: []*cfb.Stream{cfb.NewStream(documentStream, doc), cfb.NewStream(currentStream, atom(typeCurrentUser, 0, user...))}}
+	if w.pictures != nil {
+		root.Streams = append(root.Streams, cfb.NewStream(pictureStream, w.pictures))
+	}
+	for name, b := range w.more {
+		if dir, name, ok := strings.Cut(name, "/"); ok {
+			root.Storages = append(root.Storages, &cfb.Storage{Name: dir, Streams: []*cfb.Stream{cfb.NewStream(name, []byte(b))}})
+			continue
+		}
+		root.Streams = append(root.Streams, cfb.NewStream(name, []byte(b)))
+	}
+	var out bytes.Buffer
+	if err := cfb.Write(&out, root); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func newSession(size int, change ...func(*sanitize.Options)) *sanitize.Session {
+	o := &sanitize.Options{Task: sanitize.TaskFile, Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{
+		sanitize.ClassLegacyOffice: {Steps: []sanitize.Mode{sanitize.Rebuild}},
+		sanitize.ClassImage:        {Steps: []sanitize.Mode{sanitize.Rebuild}},
+	}}
+	for _, c := range change {
+		c(o)
+	}
+	return sanitize.NewSession(o, int64(size), detect.Detect, map[sanitize.Kind]sanitize.Sanitizer{
+		sanitize.KindPPT: Sanitizer{}, sanitize.KindPNG: pictures.PNG{}, sanitize.KindJPEG: pictures.JPEG{}, sanitize.KindBMP: pictures.Foreign{},
+	})
+}
+
+// treat runs the sanitizer and returns what it wrote and found.
+func treat(b []byte, change ...func(*sanitize.Options)) ([]byte, sanitize.Result, []sanitize.Finding, error) {
+	s := newSession(len(b), change...)
+	var out bytes.Buffer
+	res, err := s.Nested(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+	return out.Bytes(), res, s.Parts()[0].Findings, err
+}
+
+// stream returns a stream of an output.
+func stream(t testing.TB, b []byte, name string) []byte {
+	t.Helper()
+	f, err := cfb.Open(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := f.Root.Stream(name)
+	if s == nil {
+		return nil
+	}
+	data, err := io.ReadAll(s.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// checkOutput has the second look look, and treats the output again.
+func checkOutput(t testing.TB, name string, b []byte) {
+	t.Helper()
+	s := newSession(len(b))
+	if err := verify.File(context.Background(), s, sanitize.KindPPT, bytes.NewReader(b), int64(len(b))); err != nil {
+		t.Errorf("%s: verify: %v", name, err)
+	}
+	again, res, found, err := treat(b)
+	if err != nil || res.Outcome != sanitize.Clean || slices.ContainsFunc(found, sanitize.Finding.Changed) {
+		t.Errorf("%s: a second run: %s %v %v", name, res.Outcome, found, err)
+	} else if !bytes.Equal(b, again) {
+		t.Errorf("%s: a second run changes the output:\n%s\n%s", name, hex.Dump(stream(t, b, documentStream)), hex.Dump(stream(t, again, documentStream)))
+	}
+}
+
+func pngFile(t testing.TB) []byte {
+	m := image.NewGray(image.Rect(0, 0, 8, 8))
+	m.SetGray(3, 3, color.Gray{200})
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func hyperlink(id uint32, target, place string) []byte {
+	records := [][]byte{atom(typeHyperlinkAtom, 0, num(id)...), str(0, "名前")}
+	if target != "" {
+		records = append(records, str(1, target))
+	}
+	if place != "" {
+		records = append(records, str(3, place))
+	}
+	return box(typeHyperlink, 0, records...)
+}
+
+// click is what a click does.
+func click(action, kind byte, link uint32, more ...[]byte) []byte {
+	a := with(with(zero(typeActionAtom), 4, num(link)...), 8, action, 0, 0, 0, kind)
+	return box(typeAction, 0, append([][]byte{a}, more...)...)
+}
+
+// tagged is what a newer version keeps beside a slide.
+func tagged(name string, records ...[]byte) []byte {
+	return box(typeProgTags, 0, box(typeBinaryTag, 0, str(0, name), atom(typeTagData, 0, bytes.Join(records, nil)...)))
+}
+
+// step is one of an animation.
+func step(kind uint32, records ...[]byte) []byte {
+	return box(typeTimeNode, 1, append([][]byte{with(zero(typeTimeNodeAtom), 8, num(kind)...)}, records...)...)
+}
+
+const marker = "MARKER"
+
+var cases = []struct {
+	name   string
+	change func(*show)
+	rule   string
+	action sanitize.Action
+	gone   []string // octets, or text in UTF-16
+	stays  []string
+}{
+	{name: "macros", rule: "ppt.vba", action: sanitize.Removed, gone: []string{marker}, change: func(w *show) {
+		w.document = append(w.document, box(typeList, 1, box(typeVBAInfo, 1, atom(typeVBAInfoAtom, 2, append(append(num(7), num(1)...), num(2)...)...))))
+		w.objects[7] = atom(typeOleStorage, 1, append(num(99), marker...)...)
+	}},
+	{name: "no macros", change: func(w *show) {
+		w.document = append(w.document, box(typeList, 1, box(typeVBAInfo, 1, atom(typeVBAInfoAtom, 2, make([]byte, 12)...))))
+	}},
+	{name: "embedded object", rule: "ppt.object", action: sanitize.Removed, gone: []string{marker, "Package"}, change: func(w *show) {
+		w.links = append(w.links, box(typeOleEmbed, 0, atom(0x0FCD, 0, make([]byte, 8)...), atom(0x0FC3, 1, make([]byte, 24)...), str(2, "Package")))
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, atom(typeExObjRef, 0, num(1)...)))
+		w.objects[8] = atom(typeOleStorage, 0, []byte(marker)...)
+	}},
+	{name: "linked object", rule: "ppt.linked-object", action: sanitize.Removed, gone: []string{"evil"}, change: func(w *show) {
+		w.links = append(w.links, box(typeOleLink, 0, str(1, `\\evil\x.xls`)))
+	}},
+	{name: "control", rule: "ppt.control", action: sanitize.Removed, gone: []string{"Shell.Explorer"}, change: func(w *show) {
+		w.links = append(w.links, box(typeOleControl, 0, str(2, "Shell.Explorer")))
+	}},
+	{name: "object nothing refers to", rule: "ppt.object", action: sanitize.Removed, gone: []string{marker}, change: func(w *show) {
+		w.objects[8] = atom(typeOleStorage, 0, []byte(marker)...)
+	}},
+	{name: "film", rule: "ppt.media", action: sanitize.Removed, gone: []string{"evil"}, change: func(w *show) {
+		w.links = append(w.links, box(typeAVI, 0, box(typeVideo, 0, str(0, `\\evil\x.avi`))))
+	}},
+	{name: "sound", rule: "ppt.sound", action: sanitize.Removed, gone: []string{marker}, change: func(w *show) {
+		w.document = append(w.document, box(typeSounds, 5, atom(0x07E5, 0, num(1)...), box(typeSound, 0, str(0, "a"), atom(0x07E7, 0, []byte(marker)...))))
+		w.slide = append(w.slide, with(with(zero(typeSlideShowInfo), 4, num(1)...), 10, 0x51))
+	}},
+	{name: "runs a macro", rule: "ppt.action", action: sanitize.Removed, gone: []string{"Evil"}, change: func(w *show) {
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(1, 0, 0, str(2, "Evil"))))
+	}},
+	{name: "runs a program", rule: "ppt.action", action: sanitize.Removed, gone: []string{"cmd.exe"}, change: func(w *show) {
+		w.links = append(w.links, hyperlink(1, "cmd.exe", ""))
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(2, 0, 1)))
+	}},
+	{name: "runs a program from a text", rule: "ppt.action", action: sanitize.Removed, gone: []string{string(atom(typeTextAction, 0, num(0)...)[:4])}, change: func(w *show) {
+		w.text = append(w.text, click(2, 0, 1), atom(typeTextAction, 0, append(num(0), num(3)...)...))
+	}},
+	{name: "opens an object", rule: "ppt.action", action: sanitize.Removed, gone: []string{string(click(5, 0, 0)[:24])}, change: func(w *show) {
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(5, 0, 0)))
+	}},
+	{name: "link to a file", rule: "ppt.link", action: sanitize.Neutralised, gone: []string{"evil", string(atom(typeTextAction, 0, num(0)...)[:4])}, change: func(w *show) {
+		w.links = append(w.links, hyperlink(1, `file://evil/x`, ""))
+		w.text = append(w.text, click(4, 8, 1), atom(typeTextAction, 0, append(num(0), num(3)...)...))
+	}},
+	{name: "link to another presentation", rule: "ppt.link", action: sanitize.Neutralised, gone: []string{"other"}, change: func(w *show) {
+		w.links = append(w.links, hyperlink(1, `other.ppt`, "256,1,x"))
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(4, 9, 1)))
+	}},
+	{name: "link to the web", stays: []string{"https://example.jp/", "名前"}, change: func(w *show) {
+		w.links = append(w.links, hyperlink(1, "https://example.jp/", ""))
+		w.text = append(w.text, click(4, 8, 1), atom(typeTextAction, 0, append(num(0), num(3)...)...))
+	}},
+	{name: "link to a slide", stays: []string{"257,2,次"}, change: func(w *show) {
+		w.links = append(w.links, hyperlink(1, "", "257,2,次"))
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(4, 7, 1), click(3, 0, 0)))
+	}},
+	{name: "tags of a program", rule: "ppt.tags", action: sanitize.Rewritten, gone: []string{marker, "ADDIN"}, change: func(w *show) {
+		w.slide = append(w.slide, tagged("ADDIN", []byte(marker)), box(typeProgTags, 0, box(typeStringTag, 0, str(0, "ADDIN"), str(1, marker))))
+	}},
+	{name: "copies for newer versions", rule: "ppt.newer-copy", action: sanitize.Rewritten, gone: []string{marker}, change: func(w *show) {
+		w.master = append(w.master, atom(typeTheme, 0, []byte("PK\x03\x04"+marker)...), atom(typeRoundTrip+2, 0, []byte(marker)...), tagged("___PPT12", []byte(marker)))
+	}},
+	{name: "comments stay", stays: []string{"___PPT10", "コメント"}, change: func(w *show) {
+		w.slide = append(w.slide, tagged(tag10, box(typeComment, 0, str(0, "太郎"), str(1, "コメント"), zero(typeCommentAtom))))
+	}},
+	{name: "animations stay", stays: []string{"ppt_x"}, change: func(w *show) {
+		visible := box(typeSetBehavior, 0, zero(typeSetAtom), box(typeBehavior, 0, zero(typeBehaviorAtom), box(typeVariants, 1, atom(typeVariant, 1, append([]byte{3}, unwide("ppt_x\x00")...)...))))
+		w.slide = append(w.slide, tagged(tag10, step(0, step(3, visible))))
+	}},
+	{name: "animation that commands", rule: "ppt.animation-command", action: sanitize.Removed, gone: []string{"onstopaudio"}, change: func(w *show) {
+		w.slide = append(w.slide, tagged(tag10, step(0, step(3, box(typeCommand, 0, atom(0xF13B, 0, make([]byte, 8)...), atom(typeVariant, 1, append([]byte{3}, unwide("onstopaudio")...)...))))))
+	}},
+	{name: "animation that plays", rule: "ppt.media", action: sanitize.Removed, change: func(w *show) {
+		w.slide = append(w.slide, tagged(tag10, step(0, step(4))))
+	}},
+	{name: "animation with a sound", change: func(w *show) {
+		w.shape = append(w.shape, box(officeart.TypeClientData, 0, box(typeAnimation, 0, with(with(zero(typeAnimationAtom), 4, 0x10, 1), 8, 5))))
+	}},
+	{name: "publishing", rule: "ppt.publishing", action: sanitize.Rewritten, gone: []string{"evil"}, change: func(w *show) {
+		w.document = append(w.document, box(typeList, 0, tagged(tag9, box(typeHTMLPublish9, 0, str(0, `\\evil\x`)), atom(typeAdvisorFlags9, 0, num(0)...))))
+	}},
+	{name: "embedded font", rule: "ppt.font", action: sanitize.Rewritten, gone: []string{marker}, stays: []string{"___PPT10"}, change: func(w *show) {
+		w.slide = append(w.slide, tagged(tag10, box(typeFonts10, 0, with(zero(typeFontEntity), 65, 1), atom(typeFontData, 0, []byte(marker)...))))
+	}},
+	{name: "what an earlier save left", gone: []string{marker}, change: func(w *show) { w.dead = atom(typeSlide, 0, []byte(marker)...) }},
+	{name: "slide nothing refers to", rule: "ppt.dead", action: sanitize.Rewritten, gone: []string{marker}, change: func(w *show) {
+		w.objects[9] = box(typeSlide, 0, str(3, marker))
+	}},
+	{name: "slide that is not there", rule: "ppt.damaged", action: sanitize.Removed, gone: []string{"無い"}, change: func(w *show) {
+		w.list = append(w.list, persist(15, 300), zero(typeTextHeader), atom(typeTextChars, 0, unwide("無い")...))
+	}},
+	{name: "text that the outline does not have", rule: "ppt.damaged", action: sanitize.Removed, gone: []string{string(zero(typeOutlineRef)[:4])}, change: func(w *show) {
+		w.text = [][]byte{atom(typeOutlineRef, 0, num(5)...)}
+	}},
+	{name: "text of the outline", stays: []string{string(zero(typeOutlineRef)[:4]), "見出し"}, change: func(w *show) {
+		w.list = append(w.list, zero(typeTextHeader), atom(typeTextChars, 0, unwide("見出し")...))
+		w.text = [][]byte{zero(typeOutlineRef)}
+	}},
+	{name: "atom that is too short", rule: "ppt.damaged", action: sanitize.Removed, change: func(w *show) { w.text = append(w.text, atom(typeTextHeader, 0, 1)) }},
+	{name: "behind the end of an atom", gone: []string{marker}, change: func(w *show) {
+		w.slide = append(w.slide, atom(typeColorScheme, 1, append(make([]byte, 32), marker...)...))
+	}},
+	{name: "behind the end of a name", gone: []string{marker}, change: func(w *show) { w.slide = append(w.slide, str(3, "名\x00"+marker)) }},
+	{name: "record that runs beyond its container", rule: "ppt.damaged", action: sanitize.Removed, gone: []string{marker}, change: func(w *show) {
+		w.slide = append(w.slide, append(officeart.Header{Type: typeCString, Len: 1 << 20}.Append(nil), marker...))
+	}},
+	{name: "unknown record", rule: "ppt.record", action: sanitize.Rewritten, gone: []string{marker}, change: func(w *show) { w.slide = append(w.slide, atom(0x1234, 0, []byte(marker)...)) }},
+	{name: "unknown stream", rule: "ppt.stream", action: sanitize.Rewritten, gone: []string{marker}, change: func(w *show) { w.more["Payload"] = marker }},
+	{name: "storage of macros", rule: "ppt.vba", action: sanitize.Removed, gone: []string{marker}, change: func(w *show) { w.more["_VBA_PROJECT_CUR/dir"] = marker }},
+	{name: "linked picture", rule: "ppt.linked-picture", action: sanitize.Removed, gone: []string{"evil"}, change: func(w *show) {
+		name := unwide("\\\\evil\\x.png\x00")
+		table := []byte{0x05, 0x81}
+		table = append(append(table, num(uint32(len(name)))...), 0x06, 0x01, 10, 0, 0, 0)
+		w.shape = append(w.shape, officeart.AppendRecord(nil, officeart.Header{Ver: 3, Instance: 2, Type: 0xF00B}, append(table, name...)))
+	}},
+	{name: "picture that is none", rule: "ppt.picture", action: sanitize.Replaced, gone: []string{marker}, stays: []string{"\x89PNG"}, change: func(w *show) {
+		w.pictures = atom(0xF01E, 0x6E0, append(make([]byte, 17), "\x89PNG\r\n\x1a\n"+marker...)...)
+		e := make([]byte, 36)
+		e[0], e[1], e[24] = 6, 6, 1
+		copy(e[20:], num(uint32(len(w.pictures))))
+		w.store = [][]byte{officeart.AppendRecord(nil, officeart.Header{Ver: 2, Instance: 6, Type: 0xF007}, e)}
+	}},
+}
+
+func TestPresentations(t *testing.T) {
+	for _, c := range cases {
+		w := newShow()
+		c.change(w)
+		out, res, found, err := treat(w.bytes(t))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		want := sanitize.Clean
+		if (sanitize.Finding{Action: c.action}).Changed() {
+			want = sanitize.Disarmed
+		}
+		told := slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == c.rule && f.Action == c.action })
+		if res.Outcome != want || res.Kind != sanitize.KindPPT || res.Mode != sanitize.Rebuild || c.rule != "" && !told || c.rule == "" && len(found) > 0 {
+			t.Errorf("%s: %s %s %s, found %v", c.name, res.Outcome, res.Kind, res.Mode, found)
+		}
+		doc := append(stream(t, out, documentStream), stream(t, out, pictureStream)...)
+		has := func(s string) bool {
+			return bytes.Contains(out, []byte(s)) || bytes.Contains(doc, []byte(s)) || bytes.Contains(doc, unwide(s))
+		}
+		for _, s := range c.gone {
+			if has(s) {
+				t.Errorf("%s: %q is still there", c.name, s)
+			}
+		}
+		stays := c.stays
+		if len(w.text) > 1 && c.name != "text of the outline" {
+			stays = append(stays, shownText)
+		}
+		for _, s := range stays {
+			if !has(s) {
+				t.Errorf("%s: %q is gone", c.name, s)
+			}
+		}
+		checkOutput(t, c.name, out)
+	}
+}
+
+func TestPicturesAreEncodedAnew(t *testing.T) {
+	w := newShow()
+	picture := append(pngFile(t), "PK\x03\x04"+marker...)
+	w.pictures = append([]byte(marker+"!!"), atom(0xF01E, 0x6E0, append(make([]byte, 17), picture...)...)...)
+	e := make([]byte, 36)
+	e[0], e[1], e[24] = 6, 6, 1
+	copy(e[20:], num(uint32(len(w.pictures)-8)))
+	copy(e[28:], num(8))
+	w.store = [][]byte{officeart.AppendRecord(nil, officeart.Header{Ver: 2, Instance: 6, Type: 0xF007}, e)}
+	out, _, _, err := treat(w.bytes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, body, rest, ok := officeart.Next(stream(t, out, pictureStream))
+	if !ok || len(rest) > 0 || h.Type != 0xF01E {
+		t.Fatalf("%+v, %d octets behind", h, len(rest))
+	}
+	m, err := png.Decode(bytes.NewReader(body[17:]))
+	if err != nil || m.Bounds().Dx() != 8 || bytes.Contains(body, []byte(marker)) {
+		t.Errorf("%v %q", err, body)
+	}
+	checkOutput(t, "picture", out)
+}
+
+func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
+	w := newShow()
+	w.links = [][]byte{hyperlink(1, "https://example.jp/", "")}
+	out, res, _, err := treat(w.bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs })
+	if err != nil || res.Outcome != sanitize.Disarmed || bytes.Contains(stream(t, out, documentStream), unwide("example")) {
+		t.Errorf("%v %v", res, err)
+	}
+}
+
+func TestEncryptedPresentationsAreToldApart(t *testing.T) {
+	for name, change := range map[string]func(*show){
+		"token":   func(w *show) { w.token = tokenEncrypted },
+		"session": func(w *show) { w.session = true },
+	} {
+		w := newShow()
+		change(w)
+		if _, _, _, err := treat(w.bytes(t)); !errors.Is(err, sanitize.ErrEncrypted) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOlderPresentationsGoDownTheLadder(t *testing.T) {
+	var b bytes.Buffer
+	if err := cfb.Write(&b, &cfb.Storage{CLSID: class, Streams: []*cfb.Stream{cfb.NewStream(documentStream, make([]byte, 100)), cfb.NewStream(currentStream, make([]byte, 10))}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := treat(b.Bytes()); !errors.Is(err, sanitize.ErrUnsupported) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEditsInACircleAreRefused(t *testing.T) {
+	w := newShow()
+	b := w.bytes(t)
+	// The edit is the last record of the stream, and its own forerunner.
+	at := bytes.LastIndex(b, []byte{0xF5, 0x0F, 28, 0, 0, 0}) - 2
+	edit := len(stream(t, b, documentStream)) - 36
+	copy(b[at+8+8:], num(uint32(edit)))
+	if _, _, _, err := treat(b); !errors.Is(err, sanitize.ErrMalformed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNestingWithoutEndIsRefused(t *testing.T) {
+	w := newShow()
+	node := step(0)
+	for range 200 {
+		node = step(0, node)
+	}
+	w.slide = append(w.slide, tagged(tag10, node))
+	if _, _, _, err := treat(w.bytes(t)); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// sharedFiles lists the presentations of the collection beside the project.
+func sharedFiles(t testing.TB) []string {
+	dir := os.Getenv("SEKISHO_SHARED")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "corpus", "ppt", "*"))
+	if err != nil || len(files) == 0 {
+		t.Skipf("no presentations under %s: not tried on real ones", dir)
+	}
+	return files
+}
+
+func TestRealPresentationsKeepTheFourProperties(t *testing.T) {
+	done := 0
+	for _, f := range sharedFiles(t) {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, _, err := treat(b)
+		if err != nil {
+			continue
+		}
+		done++
+		checkOutput(t, filepath.Base(f), out)
+	}
+	if done == 0 {
+		t.Error("none was rebuilt")
+	}
+}
