@@ -318,6 +318,8 @@ func (k Kind) Extensions() []string {
 		return []string{".jpg", ".jpeg", ".jpe"}
 	case KindTSV:
 		return []string{".tsv", ".tab"}
+	case KindPPT:
+		return []string{".ppt", ".pps", ".pot"} // one format; the name says how it opens
 	default:
 		return []string{k.Facts().Ext}
 	}
