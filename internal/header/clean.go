@@ -206,7 +206,7 @@ func dangerousExt(s string) bool {
 	// Some programs leave out what they cannot show.
 	s = strings.ReplaceAll(s, "\uFFFD", "")
 	s = strings.TrimSpace(strings.ToLower(norm.NFKC.String(s)))
-	_, ok := extensions[s]
+	_, ok := extensions()[s]
 	return ok || strings.HasPrefix(s, "{") && strings.HasSuffix(s, "}")
 }
 

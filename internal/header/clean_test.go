@@ -35,7 +35,7 @@ func checkClean(t testing.TB, in, ext, out string) {
 		fail("a device")
 	}
 	if class, ok := Dangerous(out); ok {
-		if want, bad := extensions[e]; !bad || class != want && rank[class] > rank[want] {
+		if want, bad := extensions()[e]; !bad || class != want && rank[class] > rank[want] {
 			fail("still " + class)
 		}
 	}

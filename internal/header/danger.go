@@ -2,6 +2,7 @@ package header
 
 import (
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/text/unicode/norm"
@@ -20,32 +21,36 @@ const (
 // web pages are not here: what they are is found out by content, whatever
 // their name. The lists of blocked attachments of the big mail services and of
 // Windows' own attachment manager agree on nearly all of this.
-var extensions = table(map[string]string{
-	Executable: `exe scr com pif cpl dll ocx sys drv vxd 386 efi
+var extensions = sync.OnceValue(func() map[string]string {
+	return table(map[string]string{
+		Executable: `exe scr com pif cpl dll ocx sys drv vxd 386 efi
 		msi msp mst msu msix msixbundle appx appxbundle appinstaller application gadget
 		xll wll pll xla xlam ppa ppam vsto
 		jar jnlp class apk xapk ipa dmg pkg mpkg app deb rpm run elf so dylib appimage flatpak flatpakref snap
 		air xap xbap xpi crx vsix
 		ade adp mda mde accde maf mam maq mar mas mav maw
 		ax fxp pcd mcf nsh pyz pyzw chm hlp`,
-	Script: `bat cmd vb vbs vbe vbscript js jse mjs jscript ws wsf wsc wsh sct hta htc hxc
+		Script: `bat cmd vb vbs vbe vbscript js jse mjs jscript ws wsf wsc wsh sct hta htc hxc
 		ps1 ps1xml ps2 ps2xml psc1 psc2 psm1 psd1 psdm1 msh msh1 msh2 mshxml msh1xml msh2xml cdxml pssc
 		sh bash csh ksh zsh fish command tool py pyc pyo pyw pl pm rb php php3 php4 php5 phtml phar asp aspx jsp tcl lua ahk au3 a3x
 		applescript scpt scptd action workflow osx
 		xsl xslt bas vbp vsw vsmacros shb shs applet rgs plg ksh`,
-	Shortcut: `lnk url scf desktop webloc inetloc fileloc website appref-ms
+		Shortcut: `lnk url scf desktop webloc inetloc fileloc website appref-ms
 		library-ms search-ms searchconnector-ms glk mad mag mat mau mcorp xnk rdp rdg ica
 		iqy odc oqy rqy dqy slk udl dsn uxdc webpnp
 		theme themepack desktopthemepackfile deskthemepack`,
-	Settings: `reg inf ins isp job msc settingcontent-ms its diagcab diagcfg diagpkg perfmonconfig
+		Settings: `reg inf ins isp job msc settingcontent-ms its diagcab diagcfg diagpkg perfmonconfig
 		mobileconfig mobileprovision provisionprofile plist prf prg crd wcx ppkg cnt grp ops
 		printerexport pbk pol adm admx mscompress acm cdf osd hpj fon`,
+	})
 })
 
 // files are whole names that are read as settings.
-var files = map[string]string{
-	"autorun.inf": Settings, "desktop.ini": Settings, "folder.htt": Settings, ".htaccess": Settings, "web.config": Settings,
-}
+var files = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"autorun.inf": Settings, "desktop.ini": Settings, "folder.htt": Settings, ".htaccess": Settings, "web.config": Settings,
+	}
+})
 
 func table(classes map[string]string) map[string]string {
 	t := map[string]string{}
@@ -141,7 +146,7 @@ func lastParts(s string) []string {
 
 // classOf judges one name in lower case.
 func classOf(s string) (string, bool) {
-	if class, ok := files[s]; ok {
+	if class, ok := files()[s]; ok {
 		return class, true
 	}
 	i := strings.LastIndexByte(s, '.')
@@ -149,7 +154,7 @@ func classOf(s string) (string, bool) {
 		return "", false
 	}
 	ext := strings.TrimSpace(s[i+1:])
-	if class, ok := extensions[ext]; ok {
+	if class, ok := extensions()[ext]; ok {
 		return class, true
 	}
 	// A class id as extension makes Explorer hand the file to that object.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -19,9 +20,11 @@ var months = [...]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug",
 // zones are the names RFC 5322, 4.3 gives a meaning, and the one of this
 // country. A military letter or an unknown name is -0000: the time is right,
 // the place unknown.
-var zones = map[string]int{
-	"ut": 0, "utc": 0, "gmt": 0, "z": 0, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "jst": 9, "kst": 9, "bst": 1, "cet": 1, "cest": 2, "hkt": 8, "sgt": 8,
-}
+var zones = sync.OnceValue(func() map[string]int {
+	return map[string]int{
+		"ut": 0, "utc": 0, "gmt": 0, "z": 0, "est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7, "jst": 9, "kst": 9, "bst": 1, "cet": 1, "cest": 2, "hkt": 8, "sgt": 8,
+	}
+})
 
 // ParseDate reads a Date field. It takes the forms of RFC 5322, old and new,
 // whatever the day of the week says, and the others that mail is known to
@@ -209,7 +212,7 @@ func (d *dateParts) zoneName(tok string) {
 			return
 		}
 	}
-	if h, ok := zones[tok]; ok && !d.hasZone {
+	if h, ok := zones()[tok]; ok && !d.hasZone {
 		d.zone, d.hasZone = h*3600, true
 	}
 }

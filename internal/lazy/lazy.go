@@ -9,13 +9,21 @@ import (
 )
 
 // Regexp is a regular expression that is compiled at its first use. The zero
-// value is not usable.
-type Regexp struct{ get func() *regexp.Regexp }
+// value is the empty expression.
+type Regexp struct {
+	text string
+	once sync.Once
+	made *regexp.Regexp
+}
 
 // Compile returns the expression for a text, which must be valid: it panics at
-// the first use otherwise, as regexp.MustCompile does.
-func Compile(text string) *Regexp {
-	return &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })}
+// the first use otherwise, as regexp.MustCompile does. For a constant text the
+// compiler lays the result out in the binary, and nothing runs at the start.
+func Compile(text string) *Regexp { return &Regexp{text: text} }
+
+func (r *Regexp) get() *regexp.Regexp {
+	r.once.Do(func() { r.made = regexp.MustCompile(r.text) })
+	return r.made
 }
 
 // MatchString is the method of regexp.Regexp.

@@ -18,7 +18,7 @@ import (
 func (f *file) insideName(r *found, name string) {
 	if k, ok := dangerousName(name); ok {
 		r.add(k)
-	} else if k, ok := memberNames[extension(name)]; ok {
+	} else if k, ok := memberNames()[extension(name)]; ok {
 		r.add(k)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/richardlehane/mscfb"
 
@@ -17,23 +18,25 @@ const maxEntries = 20000
 // classes are the root's class identifiers that say which application wrote a
 // compound file. The streams are asked first, as the applications do; the
 // class decides where the streams are nobody's.
-var classes = map[string]sanitize.Kind{
-	"00020900-0000-0000-C000-000000000046": sanitize.KindDOC, // Word 6
-	"00020906-0000-0000-C000-000000000046": sanitize.KindDOC, // Word 8
-	"00020810-0000-0000-C000-000000000046": sanitize.KindXLS, // Excel 5
-	"00020820-0000-0000-C000-000000000046": sanitize.KindXLS, // Excel 8
-	"64818D10-4F9B-11CF-86EA-00AA00B929E8": sanitize.KindPPT,
-	"EA7BAE70-FB3B-11CD-A903-00AA00510EA3": sanitize.KindPPT, // PowerPoint 95
-	"00020D0B-0000-0000-C000-000000000046": sanitize.KindMSG,
-	"00021A13-0000-0000-C000-000000000046": sanitize.KindVSD,
-	"00021A14-0000-0000-C000-000000000046": sanitize.KindVSD,
-	"00021201-0000-0000-00C0-000000000046": sanitize.KindPUB,
-	"78597001-1D84-11CF-9713-0020AFD806F4": sanitize.KindJTD, // feasibility.md 6
-	"78597002-1D84-11CF-9713-0020AFD806F4": sanitize.KindJTDC,
-	"000C1082-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer transform
-	"000C1084-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer package
-	"000C1086-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer patch
-}
+var classes = sync.OnceValue(func() map[string]sanitize.Kind {
+	return map[string]sanitize.Kind{
+		"00020900-0000-0000-C000-000000000046": sanitize.KindDOC, // Word 6
+		"00020906-0000-0000-C000-000000000046": sanitize.KindDOC, // Word 8
+		"00020810-0000-0000-C000-000000000046": sanitize.KindXLS, // Excel 5
+		"00020820-0000-0000-C000-000000000046": sanitize.KindXLS, // Excel 8
+		"64818D10-4F9B-11CF-86EA-00AA00B929E8": sanitize.KindPPT,
+		"EA7BAE70-FB3B-11CD-A903-00AA00510EA3": sanitize.KindPPT, // PowerPoint 95
+		"00020D0B-0000-0000-C000-000000000046": sanitize.KindMSG,
+		"00021A13-0000-0000-C000-000000000046": sanitize.KindVSD,
+		"00021A14-0000-0000-C000-000000000046": sanitize.KindVSD,
+		"00021201-0000-0000-00C0-000000000046": sanitize.KindPUB,
+		"78597001-1D84-11CF-9713-0020AFD806F4": sanitize.KindJTD, // feasibility.md 6
+		"78597002-1D84-11CF-9713-0020AFD806F4": sanitize.KindJTDC,
+		"000C1082-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer transform
+		"000C1084-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer package
+		"000C1086-0000-0000-C000-000000000046": sanitize.KindExecutable, // installer patch
+	}
+})
 
 // compound says whose compound file it is, by the streams at its root.
 func (f *file) compound() found {
@@ -101,7 +104,7 @@ func (f *file) compound() found {
 			installer = true
 		}
 	}
-	class := classes[strings.Trim(doc.ID(), "{}")]
+	class := classes()[strings.Trim(doc.ID(), "{}")]
 	switch {
 	case installer || class == sanitize.KindExecutable:
 		r.kind = sanitize.KindExecutable

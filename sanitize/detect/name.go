@@ -2,6 +2,7 @@ package detect
 
 import (
 	"slices"
+	"sync"
 
 	"sekisho/internal/header"
 	"sekisho/sanitize"
@@ -26,11 +27,13 @@ func dangerousName(name string) (sanitize.Kind, bool) {
 // memberNames are names of members whose content cannot be seen, in archives
 // that are encrypted or not opened here. Of what can be seen the content
 // speaks.
-var memberNames = map[string]sanitize.Kind{
-	"iso": sanitize.KindISO, "udf": sanitize.KindISO,
-	"vhd": sanitize.KindVHD, "vhdx": sanitize.KindVHD, "wim": sanitize.KindVHD, "vmdk": sanitize.KindVHD,
-	"one": sanitize.KindONE, "onepkg": sanitize.KindONE, "mdb": sanitize.KindMDB, "accdb": sanitize.KindMDB,
-}
+var memberNames = sync.OnceValue(func() map[string]sanitize.Kind {
+	return map[string]sanitize.Kind{
+		"iso": sanitize.KindISO, "udf": sanitize.KindISO,
+		"vhd": sanitize.KindVHD, "vhdx": sanitize.KindVHD, "wim": sanitize.KindVHD, "vmdk": sanitize.KindVHD,
+		"one": sanitize.KindONE, "onepkg": sanitize.KindONE, "mdb": sanitize.KindMDB, "accdb": sanitize.KindMDB,
+	}
+})
 
 // named lets the names speak: they can make a kind worse, and what they promise
 // and the content does not hold is reported.
@@ -58,7 +61,7 @@ func named(f *file, r found) sanitize.Detection {
 		return d
 	}
 	for _, n := range f.names() {
-		if want, ok := expected[extension(n)]; ok && !slices.Contains(want, d.Kind) && d.Kind != sanitize.KindEmpty {
+		if want, ok := expected()[extension(n)]; ok && !slices.Contains(want, d.Kind) && d.Kind != sanitize.KindEmpty {
 			d.Findings = append(d.Findings, mismatch(n, d.Kind))
 			break
 		}
@@ -83,69 +86,71 @@ func mismatch(name string, k sanitize.Kind) sanitize.Finding {
 
 // expected are the kinds that a name promises. Names that promise nothing are
 // not in it.
-var expected = map[string][]sanitize.Kind{
-	"txt":  {sanitize.KindText},
-	"csv":  {sanitize.KindCSV},
-	"tsv":  {sanitize.KindTSV},
-	"htm":  {sanitize.KindHTML},
-	"html": {sanitize.KindHTML},
-	"eml":  {sanitize.KindMessage},
-	"png":  {sanitize.KindPNG},
-	"jpg":  {sanitize.KindJPEG},
-	"jpeg": {sanitize.KindJPEG},
-	"gif":  {sanitize.KindGIF},
-	"bmp":  {sanitize.KindBMP},
-	"tif":  {sanitize.KindTIFF},
-	"tiff": {sanitize.KindTIFF},
-	"webp": {sanitize.KindWebP},
-	"heic": {sanitize.KindHEIC},
-	"svg":  {sanitize.KindSVG},
-	"pdf":  {sanitize.KindPDF, sanitize.KindEncryptedPDF},
-	"rtf":  {sanitize.KindRTF},
-	"doc":  {sanitize.KindDOC, sanitize.KindEncryptedOffice},
-	"dot":  {sanitize.KindDOC, sanitize.KindEncryptedOffice},
-	"xls":  {sanitize.KindXLS, sanitize.KindEncryptedOffice},
-	"xlt":  {sanitize.KindXLS, sanitize.KindEncryptedOffice},
-	"ppt":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
-	"pps":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
-	"docx": {sanitize.KindDOCX, sanitize.KindEncryptedOffice},
-	"docm": {sanitize.KindDOCM, sanitize.KindEncryptedOffice},
-	"dotx": {sanitize.KindDOTX, sanitize.KindEncryptedOffice},
-	"dotm": {sanitize.KindDOTM, sanitize.KindEncryptedOffice},
-	"xlsx": {sanitize.KindXLSX, sanitize.KindEncryptedOffice},
-	"xlsm": {sanitize.KindXLSM, sanitize.KindEncryptedOffice},
-	"xltx": {sanitize.KindXLTX, sanitize.KindEncryptedOffice},
-	"xltm": {sanitize.KindXLTM, sanitize.KindEncryptedOffice},
-	"xlsb": {sanitize.KindXLSB, sanitize.KindEncryptedOffice},
-	"pptx": {sanitize.KindPPTX, sanitize.KindEncryptedOffice},
-	"pptm": {sanitize.KindPPTM, sanitize.KindEncryptedOffice},
-	"ppsx": {sanitize.KindPPSX, sanitize.KindEncryptedOffice},
-	"ppsm": {sanitize.KindPPSM, sanitize.KindEncryptedOffice},
-	"potx": {sanitize.KindPOTX, sanitize.KindEncryptedOffice},
-	"potm": {sanitize.KindPOTM, sanitize.KindEncryptedOffice},
-	"odt":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
-	"ods":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
-	"odp":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
-	"jtd":  {sanitize.KindJTD},
-	"jtdc": {sanitize.KindJTDC},
-	"xdw":  {sanitize.KindXDW},
-	"msg":  {sanitize.KindMSG},
-	"zip":  {sanitize.KindZIP, sanitize.KindEncryptedZIP},
-	"7z":   {sanitize.Kind7z, sanitize.KindEncrypted7z},
-	"rar":  {sanitize.KindRAR, sanitize.KindEncryptedRAR},
-	"lzh":  {sanitize.KindLZH},
-	"cab":  {sanitize.KindCAB},
-	"tar":  {sanitize.KindTAR},
-	"gz":   {sanitize.KindGZ},
-	"ics":  {sanitize.KindICS},
-	"vcf":  {sanitize.KindVCF},
-	"xml":  {sanitize.KindXML, sanitize.KindFlatOPC, sanitize.KindWordML},
-	"mp3":  {sanitize.KindAudio},
-	"wav":  {sanitize.KindAudio},
-	"mp4":  {sanitize.KindVideo},
-	"dxf":  {sanitize.KindDXF},
-	"dwg":  {sanitize.KindDWG},
-	"jww":  {sanitize.KindJWW},
-	"sfc":  {sanitize.KindSFC},
-	"p21":  {sanitize.KindP21},
-}
+var expected = sync.OnceValue(func() map[string][]sanitize.Kind {
+	return map[string][]sanitize.Kind{
+		"txt":  {sanitize.KindText},
+		"csv":  {sanitize.KindCSV},
+		"tsv":  {sanitize.KindTSV},
+		"htm":  {sanitize.KindHTML},
+		"html": {sanitize.KindHTML},
+		"eml":  {sanitize.KindMessage},
+		"png":  {sanitize.KindPNG},
+		"jpg":  {sanitize.KindJPEG},
+		"jpeg": {sanitize.KindJPEG},
+		"gif":  {sanitize.KindGIF},
+		"bmp":  {sanitize.KindBMP},
+		"tif":  {sanitize.KindTIFF},
+		"tiff": {sanitize.KindTIFF},
+		"webp": {sanitize.KindWebP},
+		"heic": {sanitize.KindHEIC},
+		"svg":  {sanitize.KindSVG},
+		"pdf":  {sanitize.KindPDF, sanitize.KindEncryptedPDF},
+		"rtf":  {sanitize.KindRTF},
+		"doc":  {sanitize.KindDOC, sanitize.KindEncryptedOffice},
+		"dot":  {sanitize.KindDOC, sanitize.KindEncryptedOffice},
+		"xls":  {sanitize.KindXLS, sanitize.KindEncryptedOffice},
+		"xlt":  {sanitize.KindXLS, sanitize.KindEncryptedOffice},
+		"ppt":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
+		"pps":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
+		"docx": {sanitize.KindDOCX, sanitize.KindEncryptedOffice},
+		"docm": {sanitize.KindDOCM, sanitize.KindEncryptedOffice},
+		"dotx": {sanitize.KindDOTX, sanitize.KindEncryptedOffice},
+		"dotm": {sanitize.KindDOTM, sanitize.KindEncryptedOffice},
+		"xlsx": {sanitize.KindXLSX, sanitize.KindEncryptedOffice},
+		"xlsm": {sanitize.KindXLSM, sanitize.KindEncryptedOffice},
+		"xltx": {sanitize.KindXLTX, sanitize.KindEncryptedOffice},
+		"xltm": {sanitize.KindXLTM, sanitize.KindEncryptedOffice},
+		"xlsb": {sanitize.KindXLSB, sanitize.KindEncryptedOffice},
+		"pptx": {sanitize.KindPPTX, sanitize.KindEncryptedOffice},
+		"pptm": {sanitize.KindPPTM, sanitize.KindEncryptedOffice},
+		"ppsx": {sanitize.KindPPSX, sanitize.KindEncryptedOffice},
+		"ppsm": {sanitize.KindPPSM, sanitize.KindEncryptedOffice},
+		"potx": {sanitize.KindPOTX, sanitize.KindEncryptedOffice},
+		"potm": {sanitize.KindPOTM, sanitize.KindEncryptedOffice},
+		"odt":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
+		"ods":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
+		"odp":  {sanitize.KindODF, sanitize.KindEncryptedOffice},
+		"jtd":  {sanitize.KindJTD},
+		"jtdc": {sanitize.KindJTDC},
+		"xdw":  {sanitize.KindXDW},
+		"msg":  {sanitize.KindMSG},
+		"zip":  {sanitize.KindZIP, sanitize.KindEncryptedZIP},
+		"7z":   {sanitize.Kind7z, sanitize.KindEncrypted7z},
+		"rar":  {sanitize.KindRAR, sanitize.KindEncryptedRAR},
+		"lzh":  {sanitize.KindLZH},
+		"cab":  {sanitize.KindCAB},
+		"tar":  {sanitize.KindTAR},
+		"gz":   {sanitize.KindGZ},
+		"ics":  {sanitize.KindICS},
+		"vcf":  {sanitize.KindVCF},
+		"xml":  {sanitize.KindXML, sanitize.KindFlatOPC, sanitize.KindWordML},
+		"mp3":  {sanitize.KindAudio},
+		"wav":  {sanitize.KindAudio},
+		"mp4":  {sanitize.KindVideo},
+		"dxf":  {sanitize.KindDXF},
+		"dwg":  {sanitize.KindDWG},
+		"jww":  {sanitize.KindJWW},
+		"sfc":  {sanitize.KindSFC},
+		"p21":  {sanitize.KindP21},
+	}
+})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"sekisho/internal/charset"
@@ -192,39 +193,46 @@ func statement(s string) (sanitize.Kind, bool) {
 
 // htmlTags are the elements by which a browser takes a file for HTML (WHATWG
 // MIME Sniffing 7.1), and others that have no other meaning.
-var htmlTags = map[string]bool{
-	"html": true, "head": true, "script": true, "iframe": true, "h1": true, "h2": true, "h3": true, "div": true, "font": true,
-	"table": true, "a": true, "style": true, "title": true, "b": true, "body": true, "br": true, "p": true,
-	"meta": true, "link": true, "base": true, "center": true, "frameset": true, "frame": true, "form": true, "img": true,
-	"object": true, "embed": true, "applet": true, "input": true, "span": true, "ul": true, "ol": true, "li": true,
-	"pre": true, "video": true, "audio": true, "marquee": true, "noscript": true, "template": true, "isindex": true,
-	"i": true, "u": true, "hr": true, "tr": true, "td": true, "section": true, "article": true, "main": true, "nav": true,
-	"header": true, "footer": true, "button": true, "select": true, "textarea": true, "details": true, "dialog": true,
-	"canvas": true, "math": true, "blink": true, "layer": true, "bgsound": true, "basefont": true, "strong": true, "em": true,
-}
+var htmlTags = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"html": true, "head": true, "script": true, "iframe": true, "h1": true, "h2": true, "h3": true, "div": true, "font": true,
+		"table": true, "a": true, "style": true, "title": true, "b": true, "body": true, "br": true, "p": true,
+		"meta": true, "link": true, "base": true, "center": true, "frameset": true, "frame": true, "form": true, "img": true,
+		"object": true, "embed": true, "applet": true, "input": true, "span": true, "ul": true, "ol": true, "li": true,
+		"pre": true, "video": true, "audio": true, "marquee": true, "noscript": true, "template": true, "isindex": true,
+		"i": true, "u": true, "hr": true, "tr": true, "td": true, "section": true, "article": true, "main": true, "nav": true,
+		"header": true, "footer": true, "button": true, "select": true, "textarea": true, "details": true, "dialog": true,
+		"canvas": true, "math": true, "blink": true, "layer": true, "bgsound": true, "basefont": true, "strong": true, "em": true,
+	}
+})
 
 // rootScripts are root elements of files that run or change settings when they
 // are opened. Those with a word of every day count only without a namespace,
 // as script hosts write them, or with the one given.
-var rootScripts = map[string]struct {
+var rootScripts = sync.OnceValue(func() map[string]struct {
 	kind      sanitize.Kind
 	namespace string
-}{
-	"scriptlet":                  {sanitize.KindScript, ""},
-	"component":                  {sanitize.KindScript, "-"},
-	"registration":               {sanitize.KindScript, "-"},
-	"job":                        {sanitize.KindScript, "-"},
-	"package":                    {sanitize.KindScript, "-"},
-	"task":                       {sanitize.KindScript, "schemas.microsoft.com/windows/2004/02/mit/task"},
-	"assembly":                   {sanitize.KindScript, "urn:schemas-microsoft-com:asm"},
-	"pcsettings":                 {sanitize.KindScript, ""},
-	"mmc_consolefile":            {sanitize.KindScript, ""},
-	"jnlp":                       {sanitize.KindScript, ""},
-	"hta:application":            {sanitize.KindScript, ""},
-	"librarydescription":         {sanitize.KindShortcut, ""},
-	"searchconnectordescription": {sanitize.KindShortcut, ""},
-	"persistedquery":             {sanitize.KindShortcut, ""},
-}
+} {
+	return map[string]struct {
+		kind      sanitize.Kind
+		namespace string
+	}{
+		"scriptlet":                  {sanitize.KindScript, ""},
+		"component":                  {sanitize.KindScript, "-"},
+		"registration":               {sanitize.KindScript, "-"},
+		"job":                        {sanitize.KindScript, "-"},
+		"package":                    {sanitize.KindScript, "-"},
+		"task":                       {sanitize.KindScript, "schemas.microsoft.com/windows/2004/02/mit/task"},
+		"assembly":                   {sanitize.KindScript, "urn:schemas-microsoft-com:asm"},
+		"pcsettings":                 {sanitize.KindScript, ""},
+		"mmc_consolefile":            {sanitize.KindScript, ""},
+		"jnlp":                       {sanitize.KindScript, ""},
+		"hta:application":            {sanitize.KindScript, ""},
+		"librarydescription":         {sanitize.KindShortcut, ""},
+		"searchconnectordescription": {sanitize.KindShortcut, ""},
+		"persistedquery":             {sanitize.KindShortcut, ""},
+	}
+})
 
 // markup reads the prolog of XML or HTML and says what the root element makes
 // of the file.
@@ -301,7 +309,7 @@ func markup(h string, f *file) (sanitize.Kind, bool) {
 		prefix, local = "", name
 	}
 	switch {
-	case prefix == "" && htmlTags[name] && !(isXML && name != "html"):
+	case prefix == "" && htmlTags()[name] && !(isXML && name != "html"):
 		return sanitize.KindHTML, true
 	case local == "html":
 		return sanitize.KindHTML, true
@@ -316,7 +324,7 @@ func markup(h string, f *file) (sanitize.Kind, bool) {
 	case local == "document" && strings.Contains(attrs, "urn:oasis:names:tc:opendocument"):
 		return sanitize.KindODF, true
 	}
-	if r, ok := rootScripts[name]; ok {
+	if r, ok := rootScripts()[name]; ok {
 		space := strings.Contains(attrs, "xmlns")
 		if r.namespace == "" || r.namespace == "-" && !space || r.namespace != "-" && strings.Contains(attrs, r.namespace) {
 			return r.kind, true
@@ -367,14 +375,16 @@ func afterDeclaration(s string) string {
 
 // mailFields are fields that open mails; transport marks those that a letter
 // typed as text does not have.
-var mailFields = map[string]bool{
-	"from": false, "to": false, "cc": false, "subject": false, "date": false, "reply-to": false, "sender": false,
-	"received": true, "return-path": true, "message-id": true, "mime-version": true, "content-type": true,
-	"delivered-to": true, "dkim-signature": true, "content-transfer-encoding": true, "x-mailer": true,
-	"x-original-to": true, "authentication-results": true, "arc-seal": true, "list-id": true, "x-received": true,
-	"x-mozilla-status": true, "x-unsent": true, "envelope-to": true, "references": true, "in-reply-to": true,
-	"importance": true, "thread-topic": true, "x-priority": true, "user-agent": true, "content-class": true,
-}
+var mailFields = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"from": false, "to": false, "cc": false, "subject": false, "date": false, "reply-to": false, "sender": false,
+		"received": true, "return-path": true, "message-id": true, "mime-version": true, "content-type": true,
+		"delivered-to": true, "dkim-signature": true, "content-transfer-encoding": true, "x-mailer": true,
+		"x-original-to": true, "authentication-results": true, "arc-seal": true, "list-id": true, "x-received": true,
+		"x-mozilla-status": true, "x-unsent": true, "envelope-to": true, "references": true, "in-reply-to": true,
+		"importance": true, "thread-topic": true, "x-priority": true, "user-agent": true, "content-class": true,
+	}
+})
 
 // mail recognises a message by its header. It works on bytes, since bodies may
 // be in any charset and hold anything.
@@ -407,7 +417,7 @@ func mail(f *file) (sanitize.Kind, bool) {
 		}
 		lines++
 		name := strings.ToLower(string(bytes.TrimRight(line[:i], " \t")))
-		if t, ok := mailFields[name]; ok && !seen[name] {
+		if t, ok := mailFields()[name]; ok && !seen[name] {
 			seen[name] = true
 			if t {
 				transport++

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"io"
 	"strings"
+	"sync"
 
 	"sekisho/internal/charset"
 	"sekisho/sanitize"
@@ -255,33 +256,35 @@ func (f *file) zipKind(l *zipList) found {
 
 // mainTypes are the content types of the parts that make a package what it is
 // (ECMA-376 part 1, 11 to 13; [MS-OFFMACRO] 2.2), in lower case.
-var mainTypes = map[string]sanitize.Kind{
-	"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml":   sanitize.KindDOCX,
-	"application/vnd.ms-word.document.macroenabled.main+xml":                             sanitize.KindDOCM,
-	"application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml":   sanitize.KindDOTX,
-	"application/vnd.ms-word.template.macroenabledtemplate.main+xml":                     sanitize.KindDOTM,
-	"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml":         sanitize.KindXLSX,
-	"application/vnd.ms-excel.sheet.macroenabled.main+xml":                               sanitize.KindXLSM,
-	"application/vnd.openxmlformats-officedocument.spreadsheetml.template.main+xml":      sanitize.KindXLTX,
-	"application/vnd.ms-excel.template.macroenabled.main+xml":                            sanitize.KindXLTM,
-	"application/vnd.ms-excel.addin.macroenabled.main+xml":                               sanitize.KindXLAM,
-	"application/vnd.ms-excel.sheet.binary.macroenabled.main":                            sanitize.KindXLSB,
-	"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml": sanitize.KindPPTX,
-	"application/vnd.ms-powerpoint.presentation.macroenabled.main+xml":                   sanitize.KindPPTM,
-	"application/vnd.openxmlformats-officedocument.presentationml.slideshow.main+xml":    sanitize.KindPPSX,
-	"application/vnd.ms-powerpoint.slideshow.macroenabled.main+xml":                      sanitize.KindPPSM,
-	"application/vnd.openxmlformats-officedocument.presentationml.template.main+xml":     sanitize.KindPOTX,
-	"application/vnd.ms-powerpoint.template.macroenabled.main+xml":                       sanitize.KindPOTM,
-	"application/vnd.ms-powerpoint.addin.macroenabled.main+xml":                          sanitize.KindPPAM,
-	"application/vnd.ms-visio.drawing.main+xml":                                          sanitize.KindVSDX,
-	"application/vnd.ms-visio.drawing.macroenabled.main+xml":                             sanitize.KindVSDX,
-	"application/vnd.ms-visio.template.main+xml":                                         sanitize.KindVSDX,
-	"application/vnd.ms-visio.template.macroenabled.main+xml":                            sanitize.KindVSDX,
-	"application/vnd.ms-visio.stencil.main+xml":                                          sanitize.KindVSDX,
-	"application/vnd.ms-visio.stencil.macroenabled.main+xml":                             sanitize.KindVSDX,
-	"application/vnd.ms-package.xps-fixeddocumentsequence+xml":                           sanitize.KindXPS,
-	"application/oxps-fixeddocumentsequence+xml":                                         sanitize.KindXPS,
-}
+var mainTypes = sync.OnceValue(func() map[string]sanitize.Kind {
+	return map[string]sanitize.Kind{
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml":   sanitize.KindDOCX,
+		"application/vnd.ms-word.document.macroenabled.main+xml":                             sanitize.KindDOCM,
+		"application/vnd.openxmlformats-officedocument.wordprocessingml.template.main+xml":   sanitize.KindDOTX,
+		"application/vnd.ms-word.template.macroenabledtemplate.main+xml":                     sanitize.KindDOTM,
+		"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml":         sanitize.KindXLSX,
+		"application/vnd.ms-excel.sheet.macroenabled.main+xml":                               sanitize.KindXLSM,
+		"application/vnd.openxmlformats-officedocument.spreadsheetml.template.main+xml":      sanitize.KindXLTX,
+		"application/vnd.ms-excel.template.macroenabled.main+xml":                            sanitize.KindXLTM,
+		"application/vnd.ms-excel.addin.macroenabled.main+xml":                               sanitize.KindXLAM,
+		"application/vnd.ms-excel.sheet.binary.macroenabled.main":                            sanitize.KindXLSB,
+		"application/vnd.openxmlformats-officedocument.presentationml.presentation.main+xml": sanitize.KindPPTX,
+		"application/vnd.ms-powerpoint.presentation.macroenabled.main+xml":                   sanitize.KindPPTM,
+		"application/vnd.openxmlformats-officedocument.presentationml.slideshow.main+xml":    sanitize.KindPPSX,
+		"application/vnd.ms-powerpoint.slideshow.macroenabled.main+xml":                      sanitize.KindPPSM,
+		"application/vnd.openxmlformats-officedocument.presentationml.template.main+xml":     sanitize.KindPOTX,
+		"application/vnd.ms-powerpoint.template.macroenabled.main+xml":                       sanitize.KindPOTM,
+		"application/vnd.ms-powerpoint.addin.macroenabled.main+xml":                          sanitize.KindPPAM,
+		"application/vnd.ms-visio.drawing.main+xml":                                          sanitize.KindVSDX,
+		"application/vnd.ms-visio.drawing.macroenabled.main+xml":                             sanitize.KindVSDX,
+		"application/vnd.ms-visio.template.main+xml":                                         sanitize.KindVSDX,
+		"application/vnd.ms-visio.template.macroenabled.main+xml":                            sanitize.KindVSDX,
+		"application/vnd.ms-visio.stencil.main+xml":                                          sanitize.KindVSDX,
+		"application/vnd.ms-visio.stencil.macroenabled.main+xml":                             sanitize.KindVSDX,
+		"application/vnd.ms-package.xps-fixeddocumentsequence+xml":                           sanitize.KindXPS,
+		"application/oxps-fixeddocumentsequence+xml":                                         sanitize.KindXPS,
+	}
+})
 
 // opcKind finds the main part of a package by its relationship and says what
 // that part's content type makes of the package, as Office does.
@@ -297,7 +300,7 @@ func (f *file) opcKind(l *zipList, types member) sanitize.Kind {
 		if !ok {
 			t = defaults[extension(target)]
 		}
-		if k, ok := mainTypes[t]; ok {
+		if k, ok := mainTypes()[t]; ok {
 			return k
 		}
 	}

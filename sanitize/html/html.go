@@ -27,6 +27,7 @@ import (
 	"net/url"
 	"sort"
 	"strings"
+	"sync"
 
 	xhtml "golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -197,19 +198,21 @@ func cutFold(s, sep string) (before, after string, found bool) {
 // The findings of this package. Those that take something a reader could have
 // used count as changes; what every newsletter has and text simply cannot hold
 // does not, since a notice under every newsletter is read by nobody.
-var actions = map[string]sanitize.Action{
-	"html.script":        sanitize.Removed,   // script elements
-	"html.event":         sanitize.Removed,   // on... attributes
-	"html.frame":         sanitize.Removed,   // iframe, frame, object, embed, applet
-	"html.form":          sanitize.Removed,   // forms; their words stay
-	"html.refresh":       sanitize.Removed,   // pages that lead elsewhere by themselves
-	"html.link":          sanitize.Removed,   // links of a scheme that runs or opens something
-	"html.svg":           sanitize.Removed,   // drawings inside the text
-	"html.remote":        sanitize.Rewritten, // what would have been loaded
-	"html.hidden":        sanitize.Rewritten, // text nobody was meant to see
-	"html.link-mismatch": sanitize.Reported,  // text that shows one address and leads to another
-	"html.url":           sanitize.Rewritten, // targets defanged or left out by the profile
-}
+var actions = sync.OnceValue(func() map[string]sanitize.Action {
+	return map[string]sanitize.Action{
+		"html.script":        sanitize.Removed,   // script elements
+		"html.event":         sanitize.Removed,   // on... attributes
+		"html.frame":         sanitize.Removed,   // iframe, frame, object, embed, applet
+		"html.form":          sanitize.Removed,   // forms; their words stay
+		"html.refresh":       sanitize.Removed,   // pages that lead elsewhere by themselves
+		"html.link":          sanitize.Removed,   // links of a scheme that runs or opens something
+		"html.svg":           sanitize.Removed,   // drawings inside the text
+		"html.remote":        sanitize.Rewritten, // what would have been loaded
+		"html.hidden":        sanitize.Rewritten, // text nobody was meant to see
+		"html.link-mismatch": sanitize.Reported,  // text that shows one address and leads to another
+		"html.url":           sanitize.Rewritten, // targets defanged or left out by the profile
+	}
+})
 
 // element is one open element that matters for what follows.
 type element struct {
@@ -329,7 +332,7 @@ func (c *converter) findings() []sanitize.Finding {
 	sort.Strings(rules)
 	var out []sanitize.Finding
 	for _, r := range rules {
-		out = append(out, sanitize.Finding{Rule: r, Where: c.first[r], Action: actions[r], Detail: fmt.Sprint(c.count[r])})
+		out = append(out, sanitize.Finding{Rule: r, Where: c.first[r], Action: actions()[r], Detail: fmt.Sprint(c.count[r])})
 	}
 	return out
 }
@@ -384,28 +387,34 @@ func (c *converter) cellText(r *row) {
 
 // blocks start on a new line; those with a value of 2 have an empty line
 // before and after.
-var blocks = map[atom.Atom]int{
-	atom.P: 2, atom.H1: 2, atom.H2: 2, atom.H3: 2, atom.H4: 2, atom.H5: 2, atom.H6: 2,
-	atom.Ul: 2, atom.Ol: 2, atom.Dl: 2, atom.Table: 1, atom.Blockquote: 2, atom.Pre: 2, atom.Xmp: 2, atom.Plaintext: 2, atom.Listing: 2,
-	atom.Div: 1, atom.Li: 1, atom.Dt: 1, atom.Dd: 1, atom.Tr: 1, atom.Caption: 1, atom.Center: 1,
-	atom.Address: 1, atom.Article: 1, atom.Aside: 1, atom.Section: 1, atom.Header: 1, atom.Footer: 1, atom.Main: 1, atom.Nav: 1,
-	atom.Figure: 1, atom.Figcaption: 1, atom.Fieldset: 1, atom.Legend: 1, atom.Form: 1, atom.Details: 1, atom.Summary: 1,
-	atom.Body: 1, atom.Html: 1, atom.Hr: 1, atom.Option: 1, atom.Dir: 2, atom.Menu: 2, atom.Textarea: 1,
-}
+var blocks = sync.OnceValue(func() map[atom.Atom]int {
+	return map[atom.Atom]int{
+		atom.P: 2, atom.H1: 2, atom.H2: 2, atom.H3: 2, atom.H4: 2, atom.H5: 2, atom.H6: 2,
+		atom.Ul: 2, atom.Ol: 2, atom.Dl: 2, atom.Table: 1, atom.Blockquote: 2, atom.Pre: 2, atom.Xmp: 2, atom.Plaintext: 2, atom.Listing: 2,
+		atom.Div: 1, atom.Li: 1, atom.Dt: 1, atom.Dd: 1, atom.Tr: 1, atom.Caption: 1, atom.Center: 1,
+		atom.Address: 1, atom.Article: 1, atom.Aside: 1, atom.Section: 1, atom.Header: 1, atom.Footer: 1, atom.Main: 1, atom.Nav: 1,
+		atom.Figure: 1, atom.Figcaption: 1, atom.Fieldset: 1, atom.Legend: 1, atom.Form: 1, atom.Details: 1, atom.Summary: 1,
+		atom.Body: 1, atom.Html: 1, atom.Hr: 1, atom.Option: 1, atom.Dir: 2, atom.Menu: 2, atom.Textarea: 1,
+	}
+})
 
 // unseen are elements whose content is not part of the page.
-var unseen = map[atom.Atom]string{
-	atom.Script: "html.script", atom.Style: "", atom.Title: "", atom.Template: "", atom.Noframes: "", atom.Noembed: "", atom.Noscript: "",
-	atom.Iframe: "html.frame", atom.Object: "html.frame", atom.Applet: "html.frame", atom.Svg: "html.svg",
-	atom.Audio: "html.remote", atom.Video: "html.remote", atom.Canvas: "", atom.Datalist: "", atom.Rp: "",
-}
+var unseen = sync.OnceValue(func() map[atom.Atom]string {
+	return map[atom.Atom]string{
+		atom.Script: "html.script", atom.Style: "", atom.Title: "", atom.Template: "", atom.Noframes: "", atom.Noembed: "", atom.Noscript: "",
+		atom.Iframe: "html.frame", atom.Object: "html.frame", atom.Applet: "html.frame", atom.Svg: "html.svg",
+		atom.Audio: "html.remote", atom.Video: "html.remote", atom.Canvas: "", atom.Datalist: "", atom.Rp: "",
+	}
+})
 
 // void elements have no content. HTML, 13.1.2.
-var void = map[atom.Atom]bool{
-	atom.Area: true, atom.Base: true, atom.Br: true, atom.Col: true, atom.Embed: true, atom.Hr: true, atom.Img: true, atom.Input: true,
-	atom.Link: true, atom.Meta: true, atom.Source: true, atom.Track: true, atom.Wbr: true, atom.Frame: true, atom.Bgsound: true, atom.Basefont: true,
-	atom.Param: true, atom.Keygen: true,
-}
+var void = sync.OnceValue(func() map[atom.Atom]bool {
+	return map[atom.Atom]bool{
+		atom.Area: true, atom.Base: true, atom.Br: true, atom.Col: true, atom.Embed: true, atom.Hr: true, atom.Img: true, atom.Input: true,
+		atom.Link: true, atom.Meta: true, atom.Source: true, atom.Track: true, atom.Wbr: true, atom.Frame: true, atom.Bgsound: true, atom.Basefont: true,
+		atom.Param: true, atom.Keygen: true,
+	}
+})
 
 func (c *converter) start() {
 	name, more := c.z.TagName()
@@ -452,7 +461,7 @@ func (c *converter) start() {
 		c.found("html.remote", bounded(src, 100))
 	}
 	c.imply(a)
-	if rule, ok := unseen[a]; ok {
+	if rule, ok := unseen()[a]; ok {
 		if rule != "" {
 			c.found(rule, string(name))
 		}
@@ -461,7 +470,7 @@ func (c *converter) start() {
 		return
 	}
 	visible := c.hidden == 0 && c.skipped == 0 && !e.hidden
-	if n := blocks[a]; n > 0 && visible {
+	if n := blocks()[a]; n > 0 && visible {
 		c.w.block(n)
 	}
 	switch a {
@@ -550,7 +559,7 @@ func (c *converter) start() {
 			c.w.text("\u201c")
 		}
 	}
-	if !void[a] {
+	if !void()[a] {
 		c.push(e)
 	}
 }
@@ -639,7 +648,7 @@ func (c *converter) imply(a atom.Atom) {
 	case atom.A:
 		c.popWithin(atom.A, atom.Table, atom.Td)
 	default:
-		if blocks[a] > 0 && len(c.open) > 0 && c.open[len(c.open)-1].name == atom.P {
+		if blocks()[a] > 0 && len(c.open) > 0 && c.open[len(c.open)-1].name == atom.P {
 			c.pop()
 		}
 	}
@@ -737,7 +746,7 @@ func (c *converter) pop() {
 	if e.pre {
 		c.pre--
 	}
-	if n := blocks[e.name]; n > 0 && visible {
+	if n := blocks()[e.name]; n > 0 && visible {
 		c.w.block(n)
 	}
 	if e.quote {

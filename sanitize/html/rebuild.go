@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 
 	xhtml "golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -25,28 +26,32 @@ import (
 
 // rebuilt are the elements that are written, and as what. Those that only
 // structure a page become blocks.
-var rebuilt = map[atom.Atom]string{
-	atom.P: "p", atom.Div: "div", atom.Span: "span", atom.Br: "br", atom.Hr: "hr", atom.A: "a", atom.B: "b", atom.Strong: "strong", atom.I: "i",
-	atom.Em: "em", atom.U: "u", atom.S: "s", atom.Strike: "s", atom.Del: "s", atom.Ins: "u", atom.Sub: "sub", atom.Sup: "sup",
-	atom.Small: "small", atom.Big: "big", atom.Font: "font", atom.Tt: "code", atom.Code: "code", atom.Kbd: "code", atom.Samp: "code", atom.Var: "i",
-	atom.Cite: "i", atom.Q: "q", atom.Blockquote: "blockquote", atom.Pre: "pre", atom.Xmp: "pre", atom.Listing: "pre", atom.Plaintext: "pre", atom.Textarea: "pre",
-	atom.H1: "h1", atom.H2: "h2", atom.H3: "h3", atom.H4: "h4", atom.H5: "h5", atom.H6: "h6", atom.Ul: "ul", atom.Menu: "ul", atom.Dir: "ul", atom.Ol: "ol", atom.Li: "li",
-	atom.Dl: "dl", atom.Dt: "dt", atom.Dd: "dd", atom.Table: "table", atom.Caption: "caption", atom.Thead: "thead", atom.Tbody: "tbody", atom.Tfoot: "tfoot",
-	atom.Tr: "tr", atom.Th: "th", atom.Td: "td", atom.Center: "center", atom.Address: "div", atom.Section: "div", atom.Article: "div", atom.Aside: "div", atom.Header: "div",
-	atom.Footer: "div", atom.Main: "div", atom.Nav: "div", atom.Figure: "div", atom.Figcaption: "div", atom.Fieldset: "div", atom.Legend: "div", atom.Details: "div",
-	atom.Summary: "div", atom.Form: "div", atom.Ruby: "ruby", atom.Rt: "rt", atom.Wbr: "wbr", atom.Mark: "b",
-}
+var rebuilt = sync.OnceValue(func() map[atom.Atom]string {
+	return map[atom.Atom]string{
+		atom.P: "p", atom.Div: "div", atom.Span: "span", atom.Br: "br", atom.Hr: "hr", atom.A: "a", atom.B: "b", atom.Strong: "strong", atom.I: "i",
+		atom.Em: "em", atom.U: "u", atom.S: "s", atom.Strike: "s", atom.Del: "s", atom.Ins: "u", atom.Sub: "sub", atom.Sup: "sup",
+		atom.Small: "small", atom.Big: "big", atom.Font: "font", atom.Tt: "code", atom.Code: "code", atom.Kbd: "code", atom.Samp: "code", atom.Var: "i",
+		atom.Cite: "i", atom.Q: "q", atom.Blockquote: "blockquote", atom.Pre: "pre", atom.Xmp: "pre", atom.Listing: "pre", atom.Plaintext: "pre", atom.Textarea: "pre",
+		atom.H1: "h1", atom.H2: "h2", atom.H3: "h3", atom.H4: "h4", atom.H5: "h5", atom.H6: "h6", atom.Ul: "ul", atom.Menu: "ul", atom.Dir: "ul", atom.Ol: "ol", atom.Li: "li",
+		atom.Dl: "dl", atom.Dt: "dt", atom.Dd: "dd", atom.Table: "table", atom.Caption: "caption", atom.Thead: "thead", atom.Tbody: "tbody", atom.Tfoot: "tfoot",
+		atom.Tr: "tr", atom.Th: "th", atom.Td: "td", atom.Center: "center", atom.Address: "div", atom.Section: "div", atom.Article: "div", atom.Aside: "div", atom.Header: "div",
+		atom.Footer: "div", atom.Main: "div", atom.Nav: "div", atom.Figure: "div", atom.Figcaption: "div", atom.Fieldset: "div", atom.Legend: "div", atom.Details: "div",
+		atom.Summary: "div", atom.Form: "div", atom.Ruby: "ruby", atom.Rt: "rt", atom.Wbr: "wbr", atom.Mark: "b",
+	}
+})
 
 // Attributes that are written, and the form of their values.
 var (
-	attrs = map[string]*lazy.Regexp{
-		"dir": lazy.Compile(`^(?:ltr|rtl|auto)$`), "lang": lazy.Compile(`^[A-Za-z0-9-]{1,20}$`),
-		"align": lazy.Compile(`^(?:left|right|center|justify)$`), "valign": lazy.Compile(`^(?:top|middle|bottom|baseline)$`),
-		"width": sizeForm, "height": sizeForm, "border": numberForm, "cellpadding": numberForm, "cellspacing": numberForm,
-		"colspan": numberForm, "rowspan": numberForm, "start": numberForm, "size": lazy.Compile(`^[+-]?[0-9]$`),
-		"color": colourForm, "bgcolor": colourForm, "face": lazy.Compile(`^[\p{L}\p{N} ,_-]{1,100}$`),
-		"type": lazy.Compile(`^(?:1|a|A|i|I|disc|circle|square)$`),
-	}
+	attrs = sync.OnceValue(func() map[string]*lazy.Regexp {
+		return map[string]*lazy.Regexp{
+			"dir": lazy.Compile(`^(?:ltr|rtl|auto)$`), "lang": lazy.Compile(`^[A-Za-z0-9-]{1,20}$`),
+			"align": lazy.Compile(`^(?:left|right|center|justify)$`), "valign": lazy.Compile(`^(?:top|middle|bottom|baseline)$`),
+			"width": sizeForm, "height": sizeForm, "border": numberForm, "cellpadding": numberForm, "cellspacing": numberForm,
+			"colspan": numberForm, "rowspan": numberForm, "start": numberForm, "size": lazy.Compile(`^[+-]?[0-9]$`),
+			"color": colourForm, "bgcolor": colourForm, "face": lazy.Compile(`^[\p{L}\p{N} ,_-]{1,100}$`),
+			"type": lazy.Compile(`^(?:1|a|A|i|I|disc|circle|square)$`),
+		}
+	})
 	sizeForm   = lazy.Compile(`^[0-9]{1,4}%?$`)
 	numberForm = lazy.Compile(`^[0-9]{1,4}$`)
 	colourForm = lazy.Compile(`^(?:#[0-9A-Fa-f]{3,8}|[A-Za-z]{1,30})$`)
@@ -54,15 +59,17 @@ var (
 
 	// styles are the declarations that are written. Nothing moves an element
 	// over another, hides it or loads.
-	styles = map[string]*lazy.Regexp{
-		"color": cssColour, "background-color": cssColour, "font-size": cssLength, "font-weight": cssWord, "font-style": cssWord,
-		"font-family": lazy.Compile(`^[\p{L}\p{N} ,'_-]{1,200}$`), "text-decoration": cssWord, "text-align": cssWord, "vertical-align": cssWord,
-		"line-height": cssLength, "text-indent": cssLength, "white-space": cssWord, "list-style-type": cssWord, "border-collapse": cssWord,
-		"border": cssBorder, "border-top": cssBorder, "border-right": cssBorder, "border-bottom": cssBorder, "border-left": cssBorder,
-		"margin": cssLengths, "margin-top": cssLength, "margin-right": cssLength, "margin-bottom": cssLength, "margin-left": cssLength,
-		"padding": cssLengths, "padding-top": cssLength, "padding-right": cssLength, "padding-bottom": cssLength, "padding-left": cssLength,
-		"width": cssLength, "max-width": cssLength,
-	}
+	styles = sync.OnceValue(func() map[string]*lazy.Regexp {
+		return map[string]*lazy.Regexp{
+			"color": cssColour, "background-color": cssColour, "font-size": cssLength, "font-weight": cssWord, "font-style": cssWord,
+			"font-family": lazy.Compile(`^[\p{L}\p{N} ,'_-]{1,200}$`), "text-decoration": cssWord, "text-align": cssWord, "vertical-align": cssWord,
+			"line-height": cssLength, "text-indent": cssLength, "white-space": cssWord, "list-style-type": cssWord, "border-collapse": cssWord,
+			"border": cssBorder, "border-top": cssBorder, "border-right": cssBorder, "border-bottom": cssBorder, "border-left": cssBorder,
+			"margin": cssLengths, "margin-top": cssLength, "margin-right": cssLength, "margin-bottom": cssLength, "margin-left": cssLength,
+			"padding": cssLengths, "padding-top": cssLength, "padding-right": cssLength, "padding-bottom": cssLength, "padding-left": cssLength,
+			"width": cssLength, "max-width": cssLength,
+		}
+	})
 	cssColour  = lazy.Compile(`^(?:#[0-9a-f]{3,8}|[a-z]{1,30}|rgba?\([0-9., %]{1,40}\))$`)
 	cssLength  = lazy.Compile(`^(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|normal|auto|(?:xx?-)?(?:small|large)|medium|smaller|larger)$`)
 	cssLengths = lazy.Compile(`^(?:(?:[0-9]{1,4}(?:\.[0-9]{1,4})?(?:px|pt|em|rem|ex|ch|cm|mm|in|pc|%)?|auto) ?){1,4}$`)
@@ -244,13 +251,13 @@ func (r *rebuilder) startTag() {
 			if key == "type" {
 				typ = val
 			}
-			if form := attrs[key]; form != nil && form.MatchString(val) {
+			if form := attrs()[key]; form != nil && form.MatchString(val) {
 				keep[key] = val
 			}
 		}
 	}
 	r.implied(a)
-	if rule, ok := unseen[a]; ok {
+	if rule, ok := unseen()[a]; ok {
 		if rule != "" {
 			r.found(rule, string(name))
 		}
@@ -294,8 +301,8 @@ func (r *rebuilder) startTag() {
 	case atom.Form:
 		r.found("html.form", "")
 	}
-	as := rebuilt[a]
-	if void[a] && as == "" {
+	as := rebuilt()[a]
+	if void()[a] && as == "" {
 		return
 	}
 	if as == "a" {
@@ -325,7 +332,7 @@ func (r *rebuilder) startTag() {
 		t.as = as
 	}
 	t.start = len(r.out)
-	if !void[a] {
+	if !void()[a] {
 		r.open1(t)
 	}
 }
@@ -355,7 +362,7 @@ func declarations(style string) string {
 		if k != "font-family" {
 			v = strings.ToLower(v)
 		}
-		if form := styles[k]; form != nil && form.MatchString(v) && len(out) < 40 {
+		if form := styles()[k]; form != nil && form.MatchString(v) && len(out) < 40 {
 			out = append(out, k+":"+v)
 		}
 	}
@@ -409,7 +416,7 @@ func (r *rebuilder) implied(a atom.Atom) {
 	case atom.A:
 		r.closeWithin(atom.A)
 	default:
-		if blocks[a] > 0 {
+		if blocks()[a] > 0 {
 			r.closeWithin(atom.P, atom.Table, atom.Td, atom.Th, atom.Div, atom.Blockquote, atom.Li, atom.Center)
 		}
 	}

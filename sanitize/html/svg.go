@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"sekisho/internal/charset"
 	"sekisho/internal/lazy"
@@ -31,18 +32,22 @@ const (
 
 // What is kept of a drawing. What stands for something else to a program
 // (script, foreignObject, animate, image, filter, pattern ...) is not here.
-var svgElements = map[string]bool{
-	"svg": true, "g": true, "defs": true, "symbol": true, "use": true, "title": true, "desc": true, "path": true, "rect": true, "circle": true,
-	"ellipse": true, "line": true, "polyline": true, "polygon": true, "text": true, "tspan": true, "linearGradient": true, "radialGradient": true,
-	"stop": true, "clipPath": true, "marker": true,
-}
+var svgElements = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"svg": true, "g": true, "defs": true, "symbol": true, "use": true, "title": true, "desc": true, "path": true, "rect": true, "circle": true,
+		"ellipse": true, "line": true, "polyline": true, "polygon": true, "text": true, "tspan": true, "linearGradient": true, "radialGradient": true,
+		"stop": true, "clipPath": true, "marker": true,
+	}
+})
 
 // svgLost says under which code what is left out is reported.
-var svgLost = map[string]string{
-	"script": "html.script", "handler": "html.script", "foreignObject": "html.frame", "iframe": "html.frame", "object": "html.frame", "embed": "html.frame",
-	"image": "svg.part", "filter": "svg.part", "pattern": "svg.part", "mask": "svg.part", "switch": "svg.part", "textPath": "svg.part",
-	"animate": "svg.animation", "animateTransform": "svg.animation", "animateMotion": "svg.animation", "animateColor": "svg.animation", "set": "svg.animation",
-}
+var svgLost = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"script": "html.script", "handler": "html.script", "foreignObject": "html.frame", "iframe": "html.frame", "object": "html.frame", "embed": "html.frame",
+		"image": "svg.part", "filter": "svg.part", "pattern": "svg.part", "mask": "svg.part", "switch": "svg.part", "textPath": "svg.part",
+		"animate": "svg.animation", "animateTransform": "svg.animation", "animateMotion": "svg.animation", "animateColor": "svg.animation", "set": "svg.animation",
+	}
+})
 
 var (
 	svgNumber  = lazy.Compile(`^[ \t]*[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?(?:px|pt|em|ex|cm|mm|in|pc|%)?[ \t]*$`)
@@ -90,13 +95,13 @@ var svgAttrs = []struct {
 	{"writing-mode", svgWord, true}, {"direction", svgWord, true},
 }
 
-var svgAttr = func() map[string]int {
+var svgAttr = sync.OnceValue(func() map[string]int {
 	m := map[string]int{}
 	for i, a := range svgAttrs {
 		m[a.name] = i
 	}
 	return m
-}()
+})
 
 // svgNode is one element that is kept, or a stretch of text.
 type svgNode struct {
@@ -156,7 +161,7 @@ func (SVG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	}
 	slices.Sort(rules)
 	for _, r := range rules {
-		f := sanitize.Finding{Rule: r, Action: svgActions[r], Detail: fmt.Sprint(d.found[r])}
+		f := sanitize.Finding{Rule: r, Action: svgActions()[r], Detail: fmt.Sprint(d.found[r])}
 		s.Found(f)
 		if f.Changed() {
 			res.Outcome = sanitize.Disarmed
@@ -167,10 +172,12 @@ func (SVG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 
 const svgHead = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n"
 
-var svgActions = map[string]sanitize.Action{
-	"html.script": sanitize.Removed, "html.frame": sanitize.Removed, "html.event": sanitize.Removed, "html.link": sanitize.Removed,
-	"html.remote": sanitize.Rewritten, "svg.animation": sanitize.Removed, "svg.part": sanitize.Removed,
-}
+var svgActions = sync.OnceValue(func() map[string]sanitize.Action {
+	return map[string]sanitize.Action{
+		"html.script": sanitize.Removed, "html.frame": sanitize.Removed, "html.event": sanitize.Removed, "html.link": sanitize.Removed,
+		"html.remote": sanitize.Rewritten, "svg.animation": sanitize.Removed, "svg.part": sanitize.Removed,
+	}
+})
 
 // read builds the tree of what is kept.
 func (d *drawing) read(ctx context.Context, r io.Reader) (*svgNode, error) {
@@ -285,7 +292,7 @@ func (d *drawing) element(t xml.StartElement, skipped bool) *svgNode {
 		case key == "style":
 			node.style = v
 		default:
-			if i, ok := svgAttr[key]; ok && svgAttrs[i].form.MatchString(strings.TrimSpace(v)) {
+			if i, ok := svgAttr()[key]; ok && svgAttrs[i].form.MatchString(strings.TrimSpace(v)) {
 				node.attrs[key] = strings.TrimSpace(v)
 			}
 		}
@@ -293,8 +300,8 @@ func (d *drawing) element(t xml.StartElement, skipped bool) *svgNode {
 	if skipped {
 		return nil
 	}
-	if !svgElements[name] {
-		if rule := svgLost[name]; rule != "" {
+	if !svgElements()[name] {
+		if rule := svgLost()[name]; rule != "" {
 			d.found[rule]++
 		}
 		return nil
@@ -413,7 +420,7 @@ func (d *drawing) declare(n *svgNode, style string) {
 		v = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "!important"))
 		v = strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(v, `url("#`, "url(#"), `url('#`, "url(#"), `")`, ")")
 		v = strings.ReplaceAll(strings.ReplaceAll(v, `')`, ")"), `"`, "'")
-		if i, ok := svgAttr[k]; ok && svgAttrs[i].style && svgAttrs[i].form.MatchString(v) {
+		if i, ok := svgAttr()[k]; ok && svgAttrs[i].style && svgAttrs[i].form.MatchString(v) {
 			n.attrs[k] = v
 		}
 	}

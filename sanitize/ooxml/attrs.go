@@ -2,6 +2,7 @@ package ooxml
 
 import (
 	"strings"
+	"sync"
 
 	"sekisho/internal/formula"
 	"sekisho/internal/link"
@@ -27,7 +28,7 @@ func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
 			if f.plainAttr(sp, local, a, name) == drop {
 				out = drop
 			}
-			if sp != spaceMC && !ns.words.hasAttribute(name) && !(sp == spaceNone && textAttribute[string(name)]) {
+			if sp != spaceMC && !ns.words.hasAttribute(name) && !(sp == spaceNone && textAttribute()[string(name)]) {
 				f.foreignAttr(a)
 			}
 			continue
@@ -52,7 +53,7 @@ func (f *filter) judgeAttrs(ns namespace, local []byte) (verdict, error) {
 		}
 		switch as {
 		case spaceRel:
-			if !relationNames[string(name)] {
+			if !relationNames()[string(name)] {
 				f.foreignAttr(a)
 				continue
 			}
@@ -106,7 +107,9 @@ func (f *filter) foreignAttr(a *xmlscan.Attr) {
 }
 
 // textAttribute are those of the HTML in a legacy drawing's text boxes.
-var textAttribute = map[string]bool{"style": true, "align": true, "face": true, "size": true, "color": true, "lang": true, "dir": true, "class": true}
+var textAttribute = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{"style": true, "align": true, "face": true, "size": true, "color": true, "lang": true, "dir": true, "class": true}
+})
 
 func nameOf(qualified []byte) []byte {
 	_, l := xmlscan.Split(qualified)

@@ -2,6 +2,7 @@ package ooxml
 
 import (
 	"strings"
+	"sync"
 
 	"sekisho/sanitize"
 )
@@ -61,27 +62,29 @@ type mainPart struct {
 
 // mainParts are the documents treated here. Those with macros leave as their
 // siblings without.
-var mainParts = map[string]mainPart{
-	typeWord + "document.main+xml":                                     {sanitize.KindDOCX, sanitize.KindDOCX, hostWord, typeWord + "document.main+xml", "word/document.xml"},
-	typeWord + "template.main+xml":                                     {sanitize.KindDOTX, sanitize.KindDOTX, hostWord, typeWord + "template.main+xml", "word/document.xml"},
-	"application/vnd.ms-word.document.macroenabled.main+xml":           {sanitize.KindDOCM, sanitize.KindDOCX, hostWord, typeWord + "document.main+xml", "word/document.xml"},
-	"application/vnd.ms-word.template.macroenabledtemplate.main+xml":   {sanitize.KindDOTM, sanitize.KindDOTX, hostWord, typeWord + "template.main+xml", "word/document.xml"},
-	typeSheet + "sheet.main+xml":                                       {sanitize.KindXLSX, sanitize.KindXLSX, hostSheet, typeSheet + "sheet.main+xml", "xl/workbook.xml"},
-	typeSheet + "template.main+xml":                                    {sanitize.KindXLTX, sanitize.KindXLTX, hostSheet, typeSheet + "template.main+xml", "xl/workbook.xml"},
-	"application/vnd.ms-excel.sheet.macroenabled.main+xml":             {sanitize.KindXLSM, sanitize.KindXLSX, hostSheet, typeSheet + "sheet.main+xml", "xl/workbook.xml"},
-	"application/vnd.ms-excel.template.macroenabled.main+xml":          {sanitize.KindXLTM, sanitize.KindXLTX, hostSheet, typeSheet + "template.main+xml", "xl/workbook.xml"},
-	typeSlide + "presentation.main+xml":                                {sanitize.KindPPTX, sanitize.KindPPTX, hostSlide, typeSlide + "presentation.main+xml", "ppt/presentation.xml"},
-	typeSlide + "slideshow.main+xml":                                   {sanitize.KindPPSX, sanitize.KindPPSX, hostSlide, typeSlide + "slideshow.main+xml", "ppt/presentation.xml"},
-	typeSlide + "template.main+xml":                                    {sanitize.KindPOTX, sanitize.KindPOTX, hostSlide, typeSlide + "template.main+xml", "ppt/presentation.xml"},
-	"application/vnd.ms-powerpoint.presentation.macroenabled.main+xml": {sanitize.KindPPTM, sanitize.KindPPTX, hostSlide, typeSlide + "presentation.main+xml", "ppt/presentation.xml"},
-	"application/vnd.ms-powerpoint.slideshow.macroenabled.main+xml":    {sanitize.KindPPSM, sanitize.KindPPSX, hostSlide, typeSlide + "slideshow.main+xml", "ppt/presentation.xml"},
-	"application/vnd.ms-powerpoint.template.macroenabled.main+xml":     {sanitize.KindPOTM, sanitize.KindPOTX, hostSlide, typeSlide + "template.main+xml", "ppt/presentation.xml"},
-}
+var mainParts = sync.OnceValue(func() map[string]mainPart {
+	return map[string]mainPart{
+		typeWord + "document.main+xml":                                     {sanitize.KindDOCX, sanitize.KindDOCX, hostWord, typeWord + "document.main+xml", "word/document.xml"},
+		typeWord + "template.main+xml":                                     {sanitize.KindDOTX, sanitize.KindDOTX, hostWord, typeWord + "template.main+xml", "word/document.xml"},
+		"application/vnd.ms-word.document.macroenabled.main+xml":           {sanitize.KindDOCM, sanitize.KindDOCX, hostWord, typeWord + "document.main+xml", "word/document.xml"},
+		"application/vnd.ms-word.template.macroenabledtemplate.main+xml":   {sanitize.KindDOTM, sanitize.KindDOTX, hostWord, typeWord + "template.main+xml", "word/document.xml"},
+		typeSheet + "sheet.main+xml":                                       {sanitize.KindXLSX, sanitize.KindXLSX, hostSheet, typeSheet + "sheet.main+xml", "xl/workbook.xml"},
+		typeSheet + "template.main+xml":                                    {sanitize.KindXLTX, sanitize.KindXLTX, hostSheet, typeSheet + "template.main+xml", "xl/workbook.xml"},
+		"application/vnd.ms-excel.sheet.macroenabled.main+xml":             {sanitize.KindXLSM, sanitize.KindXLSX, hostSheet, typeSheet + "sheet.main+xml", "xl/workbook.xml"},
+		"application/vnd.ms-excel.template.macroenabled.main+xml":          {sanitize.KindXLTM, sanitize.KindXLTX, hostSheet, typeSheet + "template.main+xml", "xl/workbook.xml"},
+		typeSlide + "presentation.main+xml":                                {sanitize.KindPPTX, sanitize.KindPPTX, hostSlide, typeSlide + "presentation.main+xml", "ppt/presentation.xml"},
+		typeSlide + "slideshow.main+xml":                                   {sanitize.KindPPSX, sanitize.KindPPSX, hostSlide, typeSlide + "slideshow.main+xml", "ppt/presentation.xml"},
+		typeSlide + "template.main+xml":                                    {sanitize.KindPOTX, sanitize.KindPOTX, hostSlide, typeSlide + "template.main+xml", "ppt/presentation.xml"},
+		"application/vnd.ms-powerpoint.presentation.macroenabled.main+xml": {sanitize.KindPPTM, sanitize.KindPPTX, hostSlide, typeSlide + "presentation.main+xml", "ppt/presentation.xml"},
+		"application/vnd.ms-powerpoint.slideshow.macroenabled.main+xml":    {sanitize.KindPPSM, sanitize.KindPPSX, hostSlide, typeSlide + "slideshow.main+xml", "ppt/presentation.xml"},
+		"application/vnd.ms-powerpoint.template.macroenabled.main+xml":     {sanitize.KindPOTM, sanitize.KindPOTX, hostSlide, typeSlide + "template.main+xml", "ppt/presentation.xml"},
+	}
+})
 
 // mainPartOf looks a content type up; types are compared without case, because
 // RFC 2045 says so and Office does.
 func mainPartOf(typ string) (mainPart, bool) {
-	for t, m := range mainParts {
+	for t, m := range mainParts() {
 		if strings.EqualFold(t, typ) {
 			return m, true
 		}
@@ -191,90 +194,92 @@ type loss struct {
 
 // losses names what is taken. What no reader sees or uses is no news: it is
 // "rewritten", and the file may still be clean.
-var losses = map[string]loss{
-	"vbaProject":            {"ooxml.vba", sanitize.Removed},
-	"wordVbaData":           {"ooxml.vba", sanitize.Removed},
-	"xlMacrosheet":          {"ooxml.macro-sheet", sanitize.Replaced},
-	"xlIntlMacrosheet":      {"ooxml.macro-sheet", sanitize.Replaced},
-	"dialogsheet":           {"ooxml.dialog-sheet", sanitize.Replaced},
-	"control":               {"ooxml.activex", sanitize.Removed},
-	"activeXControlBinary":  {"ooxml.activex", sanitize.Removed},
-	"ctrlProp":              {"ooxml.form-control", sanitize.Rewritten},
-	"oleObject":             {"ooxml.ole", sanitize.Removed},
-	"package":               {"ooxml.package", sanitize.Removed},
-	"aFChunk":               {"ooxml.alt-chunk", sanitize.Removed},
-	"attachedTemplate":      {"ooxml.template", sanitize.Removed},
-	"subDocument":           {"ooxml.subdocument", sanitize.Removed},
-	"frame":                 {"ooxml.frameset", sanitize.Removed},
-	"externalLink":          {"ooxml.external-link", sanitize.Removed},
-	"externalLinkPath":      {"ooxml.external-link", sanitize.Removed},
-	"hyperlink":             {"ooxml.link", sanitize.Neutralised},
-	"extensibility":         {"ooxml.custom-ui", sanitize.Removed},
-	"userCustomization":     {"ooxml.custom-ui", sanitize.Removed},
-	"attachedToolbars":      {"ooxml.custom-ui", sanitize.Removed},
-	"keyMapCustomizations":  {"ooxml.custom-ui", sanitize.Removed},
-	"webextension":          {"ooxml.web-extension", sanitize.Removed},
-	"webextensiontaskpanes": {"ooxml.web-extension", sanitize.Removed},
-	"connections":           {"ooxml.connection", sanitize.Removed},
-	"queryTable":            {"ooxml.connection", sanitize.Removed},
-	"model":                 {"ooxml.connection", sanitize.Removed},
-	"powerPivotData":        {"ooxml.connection", sanitize.Removed},
-	"mailMergeSource":       {"ooxml.mail-merge", sanitize.Removed},
-	"mailMergeHeaderSource": {"ooxml.mail-merge", sanitize.Removed},
-	"recipientData":         {"ooxml.mail-merge", sanitize.Removed},
-	"transform":             {"ooxml.xslt", sanitize.Removed},
-	"volatileDependencies":  {"ooxml.rtd", sanitize.Removed},
-	"origin":                {"ooxml.signature", sanitize.Removed},
-	"font":                  {"ooxml.font", sanitize.Removed},
-	"audio":                 {"ooxml.media", sanitize.Removed},
-	"video":                 {"ooxml.media", sanitize.Removed},
-	"media":                 {"ooxml.media", sanitize.Removed},
-	"slideUpdateInfo":       {"ooxml.slide-update", sanitize.Removed},
-	"slideUpdateUrl":        {"ooxml.slide-update", sanitize.Removed},
-	"model3d":               {"ooxml.model3d", sanitize.Removed},
-	"ink":                   {"ooxml.ink", sanitize.Removed},
-	"revisionHeaders":       {"ooxml.revisions", sanitize.Removed},
-	"rdRichValueWebImage":   {"ooxml.rich-value", sanitize.Removed},
-	"comments":              {"ooxml.comments", sanitize.Removed},
+var losses = sync.OnceValue(func() map[string]loss {
+	return map[string]loss{
+		"vbaProject":            {"ooxml.vba", sanitize.Removed},
+		"wordVbaData":           {"ooxml.vba", sanitize.Removed},
+		"xlMacrosheet":          {"ooxml.macro-sheet", sanitize.Replaced},
+		"xlIntlMacrosheet":      {"ooxml.macro-sheet", sanitize.Replaced},
+		"dialogsheet":           {"ooxml.dialog-sheet", sanitize.Replaced},
+		"control":               {"ooxml.activex", sanitize.Removed},
+		"activeXControlBinary":  {"ooxml.activex", sanitize.Removed},
+		"ctrlProp":              {"ooxml.form-control", sanitize.Rewritten},
+		"oleObject":             {"ooxml.ole", sanitize.Removed},
+		"package":               {"ooxml.package", sanitize.Removed},
+		"aFChunk":               {"ooxml.alt-chunk", sanitize.Removed},
+		"attachedTemplate":      {"ooxml.template", sanitize.Removed},
+		"subDocument":           {"ooxml.subdocument", sanitize.Removed},
+		"frame":                 {"ooxml.frameset", sanitize.Removed},
+		"externalLink":          {"ooxml.external-link", sanitize.Removed},
+		"externalLinkPath":      {"ooxml.external-link", sanitize.Removed},
+		"hyperlink":             {"ooxml.link", sanitize.Neutralised},
+		"extensibility":         {"ooxml.custom-ui", sanitize.Removed},
+		"userCustomization":     {"ooxml.custom-ui", sanitize.Removed},
+		"attachedToolbars":      {"ooxml.custom-ui", sanitize.Removed},
+		"keyMapCustomizations":  {"ooxml.custom-ui", sanitize.Removed},
+		"webextension":          {"ooxml.web-extension", sanitize.Removed},
+		"webextensiontaskpanes": {"ooxml.web-extension", sanitize.Removed},
+		"connections":           {"ooxml.connection", sanitize.Removed},
+		"queryTable":            {"ooxml.connection", sanitize.Removed},
+		"model":                 {"ooxml.connection", sanitize.Removed},
+		"powerPivotData":        {"ooxml.connection", sanitize.Removed},
+		"mailMergeSource":       {"ooxml.mail-merge", sanitize.Removed},
+		"mailMergeHeaderSource": {"ooxml.mail-merge", sanitize.Removed},
+		"recipientData":         {"ooxml.mail-merge", sanitize.Removed},
+		"transform":             {"ooxml.xslt", sanitize.Removed},
+		"volatileDependencies":  {"ooxml.rtd", sanitize.Removed},
+		"origin":                {"ooxml.signature", sanitize.Removed},
+		"font":                  {"ooxml.font", sanitize.Removed},
+		"audio":                 {"ooxml.media", sanitize.Removed},
+		"video":                 {"ooxml.media", sanitize.Removed},
+		"media":                 {"ooxml.media", sanitize.Removed},
+		"slideUpdateInfo":       {"ooxml.slide-update", sanitize.Removed},
+		"slideUpdateUrl":        {"ooxml.slide-update", sanitize.Removed},
+		"model3d":               {"ooxml.model3d", sanitize.Removed},
+		"ink":                   {"ooxml.ink", sanitize.Removed},
+		"revisionHeaders":       {"ooxml.revisions", sanitize.Removed},
+		"rdRichValueWebImage":   {"ooxml.rich-value", sanitize.Removed},
+		"comments":              {"ooxml.comments", sanitize.Removed},
 
-	// What an application makes again, or no reader ever sees.
-	"core-properties":                  {"ooxml.properties", sanitize.Rewritten},
-	"extended-properties":              {"ooxml.properties", sanitize.Rewritten},
-	"extendedProperties":               {"ooxml.properties", sanitize.Rewritten},
-	"custom-properties":                {"ooxml.properties", sanitize.Rewritten},
-	"customProperties":                 {"ooxml.properties", sanitize.Rewritten},
-	"classificationlabels":             {"ooxml.properties", sanitize.Rewritten},
-	"thumbnail":                        {"ooxml.thumbnail", sanitize.Rewritten},
-	"printerSettings":                  {"ooxml.printer-settings", sanitize.Rewritten},
-	"calcChain":                        {"ooxml.calc-chain", sanitize.Rewritten},
-	"customXml":                        {"ooxml.custom-xml", sanitize.Rewritten},
-	"customXmlProps":                   {"ooxml.custom-xml", sanitize.Rewritten},
-	"customProperty":                   {"ooxml.custom-xml", sanitize.Rewritten},
-	"customData":                       {"ooxml.custom-xml", sanitize.Rewritten},
-	"xmlMaps":                          {"ooxml.custom-xml", sanitize.Rewritten},
-	"tableSingleCells":                 {"ooxml.custom-xml", sanitize.Rewritten},
-	"glossaryDocument":                 {"ooxml.glossary", sanitize.Rewritten},
-	"tags":                             {"ooxml.tags", sanitize.Rewritten},
-	"hdphoto":                          {"ooxml.picture-original", sanitize.Rewritten},
-	"legacyDiagramText":                {"ooxml.legacy-text", sanitize.Rewritten},
-	"legacyDocTextInfo":                {"ooxml.legacy-text", sanitize.Rewritten},
-	"revisionInfo":                     {"ooxml.revisions", sanitize.Rewritten},
-	"commentsExtensible":               {"ooxml.comment-details", sanitize.Rewritten},
-	"intelligence":                     {"ooxml.custom-xml", sanitize.Rewritten},
-	"authors":                          {"ooxml.comments", sanitize.Rewritten},
-	"rdArray":                          {"ooxml.rich-value-store", sanitize.Rewritten},
-	"rdRichValue":                      {"ooxml.rich-value-store", sanitize.Rewritten},
-	"rdRichValueStructure":             {"ooxml.rich-value-store", sanitize.Rewritten},
-	"rdRichValueTypes":                 {"ooxml.rich-value-store", sanitize.Rewritten},
-	"rdSupportingPropertyBag":          {"ooxml.rich-value-store", sanitize.Rewritten},
-	"rdSupportingPropertyBagStructure": {"ooxml.rich-value-store", sanitize.Rewritten},
-	"richStyles":                       {"ooxml.rich-value-store", sanitize.Rewritten},
-}
+		// What an application makes again, or no reader ever sees.
+		"core-properties":                  {"ooxml.properties", sanitize.Rewritten},
+		"extended-properties":              {"ooxml.properties", sanitize.Rewritten},
+		"extendedProperties":               {"ooxml.properties", sanitize.Rewritten},
+		"custom-properties":                {"ooxml.properties", sanitize.Rewritten},
+		"customProperties":                 {"ooxml.properties", sanitize.Rewritten},
+		"classificationlabels":             {"ooxml.properties", sanitize.Rewritten},
+		"thumbnail":                        {"ooxml.thumbnail", sanitize.Rewritten},
+		"printerSettings":                  {"ooxml.printer-settings", sanitize.Rewritten},
+		"calcChain":                        {"ooxml.calc-chain", sanitize.Rewritten},
+		"customXml":                        {"ooxml.custom-xml", sanitize.Rewritten},
+		"customXmlProps":                   {"ooxml.custom-xml", sanitize.Rewritten},
+		"customProperty":                   {"ooxml.custom-xml", sanitize.Rewritten},
+		"customData":                       {"ooxml.custom-xml", sanitize.Rewritten},
+		"xmlMaps":                          {"ooxml.custom-xml", sanitize.Rewritten},
+		"tableSingleCells":                 {"ooxml.custom-xml", sanitize.Rewritten},
+		"glossaryDocument":                 {"ooxml.glossary", sanitize.Rewritten},
+		"tags":                             {"ooxml.tags", sanitize.Rewritten},
+		"hdphoto":                          {"ooxml.picture-original", sanitize.Rewritten},
+		"legacyDiagramText":                {"ooxml.legacy-text", sanitize.Rewritten},
+		"legacyDocTextInfo":                {"ooxml.legacy-text", sanitize.Rewritten},
+		"revisionInfo":                     {"ooxml.revisions", sanitize.Rewritten},
+		"commentsExtensible":               {"ooxml.comment-details", sanitize.Rewritten},
+		"intelligence":                     {"ooxml.custom-xml", sanitize.Rewritten},
+		"authors":                          {"ooxml.comments", sanitize.Rewritten},
+		"rdArray":                          {"ooxml.rich-value-store", sanitize.Rewritten},
+		"rdRichValue":                      {"ooxml.rich-value-store", sanitize.Rewritten},
+		"rdRichValueStructure":             {"ooxml.rich-value-store", sanitize.Rewritten},
+		"rdRichValueTypes":                 {"ooxml.rich-value-store", sanitize.Rewritten},
+		"rdSupportingPropertyBag":          {"ooxml.rich-value-store", sanitize.Rewritten},
+		"rdSupportingPropertyBagStructure": {"ooxml.rich-value-store", sanitize.Rewritten},
+		"richStyles":                       {"ooxml.rich-value-store", sanitize.Rewritten},
+	}
+})
 
 // lossOf names what goes with a relationship. vbaProjectSignature and the like
 // are told by their beginning.
 func lossOf(relation string) loss {
-	if l, ok := losses[relation]; ok {
+	if l, ok := losses()[relation]; ok {
 		return l
 	}
 	switch {

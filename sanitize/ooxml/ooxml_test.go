@@ -915,7 +915,7 @@ func TestSecondRunFindsNothingAndChangesNothing(t *testing.T) {
 }
 
 func TestKindsLeaveAsTheirMacroFreeSiblings(t *testing.T) {
-	for typ, m := range mainParts {
+	for typ, m := range mainParts() {
 		var p *pkg
 		switch m.host {
 		case hostWord:

@@ -53,10 +53,12 @@ func (w *words) add(m map[string]bool, names []string) {
 
 // relationNames are the attributes that name a relationship. ECMA-376 part 1,
 // 22.8; r:href of DrawingML's 2016 SVG and r:blip of bullets in diagrams.
-var relationNames = map[string]bool{
-	"id": true, "embed": true, "link": true, "pict": true, "dm": true, "lo": true, "qs": true, "cs": true, "blip": true, "href": true,
-	"topLeft": true, "topRight": true, "bottomLeft": true, "bottomRight": true,
-}
+var relationNames = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"id": true, "embed": true, "link": true, "pict": true, "dm": true, "lo": true, "qs": true, "cs": true, "blip": true, "href": true,
+		"topLeft": true, "topRight": true, "bottomLeft": true, "bottomRight": true,
+	}
+})
 
 // hasElement reports whether an element of that name may stay.
 func (w *words) hasElement(local []byte) bool { return w != nil && w.elements[string(local)] }

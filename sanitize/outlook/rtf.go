@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"sekisho/internal/charset"
@@ -251,10 +252,12 @@ func (r *rtf) control(b []byte, maxFonts int) int {
 }
 
 // charsets of fonts, by \fcharset. [MS-RTF] "Font table".
-var fontCharset = map[int]string{
-	0: "windows-1252", 77: "macintosh", 128: "cp932", 129: "euc-kr", 134: "gb18030", 136: "big5", 161: "windows-1253", 162: "windows-1254",
-	163: "windows-1258", 177: "windows-1255", 178: "windows-1256", 186: "windows-1257", 204: "windows-1251", 222: "windows-874", 238: "windows-1250",
-}
+var fontCharset = sync.OnceValue(func() map[int]string {
+	return map[int]string{
+		0: "windows-1252", 77: "macintosh", 128: "cp932", 129: "euc-kr", 134: "gb18030", 136: "big5", 161: "windows-1253", 162: "windows-1254",
+		163: "windows-1258", 177: "windows-1255", 178: "windows-1256", 186: "windows-1257", 204: "windows-1251", 222: "windows-874", 238: "windows-1250",
+	}
+})
 
 func (r *rtf) word(word string, n int, has, first, starred bool, maxFonts int) {
 	switch word {
@@ -293,7 +296,7 @@ func (r *rtf) word(word string, n int, has, first, starred bool, maxFonts int) {
 			r.edit().charset = r.base
 		}
 	case "fcharset":
-		if cs, ok := fontCharset[n]; ok && len(r.fonts) < maxFonts {
+		if cs, ok := fontCharset()[n]; ok && len(r.fonts) < maxFonts {
 			r.fonts[r.font] = cs
 		}
 	case "plain":

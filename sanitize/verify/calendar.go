@@ -2,6 +2,7 @@ package verify
 
 import (
 	"strings"
+	"sync"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -37,13 +38,15 @@ var (
 )
 
 // icsComponents says what may stand in what; "" is the file.
-var icsComponents = map[string]string{
-	"VCALENDAR": "", "VEVENT": "VCALENDAR", "VTODO": "VCALENDAR", "VJOURNAL": "VCALENDAR", "VFREEBUSY": "VCALENDAR",
-	"VTIMEZONE": "VCALENDAR", "STANDARD": "VTIMEZONE", "DAYLIGHT": "VTIMEZONE",
-}
+var icsComponents = sync.OnceValue(func() map[string]string {
+	return map[string]string{
+		"VCALENDAR": "", "VEVENT": "VCALENDAR", "VTODO": "VCALENDAR", "VJOURNAL": "VCALENDAR", "VFREEBUSY": "VCALENDAR",
+		"VTIMEZONE": "VCALENDAR", "STANDARD": "VTIMEZONE", "DAYLIGHT": "VTIMEZONE",
+	}
+})
 
 func checkICS(s *sanitize.Session, where string, b []byte) error {
-	return contentLines(s, where, b, icsComponents, icsLine)
+	return contentLines(s, where, b, icsComponents(), icsLine)
 }
 
 func checkVCF(s *sanitize.Session, where string, b []byte) error {

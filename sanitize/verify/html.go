@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 
 	xhtml "golang.org/x/net/html"
 
@@ -14,24 +15,28 @@ import (
 
 // What HTML may hold, by element. The attributes of all of them are in
 // htmlAttributes.
-var htmlElements = map[string]bool{
-	"html": true, "head": true, "meta": true, "body": true, "p": true, "div": true, "span": true, "br": true, "hr": true, "a": true, "b": true, "strong": true,
-	"i": true, "em": true, "u": true, "s": true, "sub": true, "sup": true, "small": true, "big": true, "font": true, "code": true, "q": true, "blockquote": true,
-	"pre": true, "h1": true, "h2": true, "h3": true, "h4": true, "h5": true, "h6": true, "ul": true, "ol": true, "li": true, "dl": true, "dt": true, "dd": true,
-	"table": true, "caption": true, "thead": true, "tbody": true, "tfoot": true, "tr": true, "th": true, "td": true, "center": true, "ruby": true, "rt": true,
-	"wbr": true, "img": true, "colgroup": true,
-}
+var htmlElements = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"html": true, "head": true, "meta": true, "body": true, "p": true, "div": true, "span": true, "br": true, "hr": true, "a": true, "b": true, "strong": true,
+		"i": true, "em": true, "u": true, "s": true, "sub": true, "sup": true, "small": true, "big": true, "font": true, "code": true, "q": true, "blockquote": true,
+		"pre": true, "h1": true, "h2": true, "h3": true, "h4": true, "h5": true, "h6": true, "ul": true, "ol": true, "li": true, "dl": true, "dt": true, "dd": true,
+		"table": true, "caption": true, "thead": true, "tbody": true, "tfoot": true, "tr": true, "th": true, "td": true, "center": true, "ruby": true, "rt": true,
+		"wbr": true, "img": true, "colgroup": true,
+	}
+})
 
-var htmlAttributes = map[string]*lazy.Regexp{
-	"href": lazy.Compile(`^(?:https?://|mailto:|tel:|https?:)`), "src": lazy.Compile(`^cid:[^\s"'<>\\]{1,200}$`),
-	"rel": lazy.Compile(`^noopener noreferrer$`), "charset": lazy.Compile(`^utf-8$`), "title": lazy.Compile(``), "alt": lazy.Compile(``),
-	"dir": lazy.Compile(`^[a-z]{3,4}$`), "lang": lazy.Compile(`^[A-Za-z0-9-]*$`), "align": lazy.Compile(`^[a-z]+$`), "valign": lazy.Compile(`^[a-z]+$`),
-	"width": lazy.Compile(`^[0-9]+%?$`), "height": lazy.Compile(`^[0-9]+%?$`), "border": digits, "cellpadding": digits, "cellspacing": digits,
-	"colspan": digits, "rowspan": digits, "start": digits, "size": lazy.Compile(`^[+-]?[0-9]$`), "color": colour, "bgcolor": colour,
-	"face": lazy.Compile(`^[\p{L}\p{N} ,_-]+$`), "type": lazy.Compile(`^[1aAiI]$|^[a-z]+$`),
-	// No function but rgb, no escape, no address.
-	"style": lazy.Compile(`^(?:(?:color|background-color|font-[a-z]+|text-[a-z]+|vertical-align|line-height|white-space|list-style-type|border[a-z-]*|margin[a-z-]*|padding[a-z-]*|width|max-width):(?:[\p{L}\p{N} .,%#'_-]|rgba?\([0-9., %]*\))+;?)+$`),
-}
+var htmlAttributes = sync.OnceValue(func() map[string]*lazy.Regexp {
+	return map[string]*lazy.Regexp{
+		"href": lazy.Compile(`^(?:https?://|mailto:|tel:|https?:)`), "src": lazy.Compile(`^cid:[^\s"'<>\\]{1,200}$`),
+		"rel": lazy.Compile(`^noopener noreferrer$`), "charset": lazy.Compile(`^utf-8$`), "title": lazy.Compile(``), "alt": lazy.Compile(``),
+		"dir": lazy.Compile(`^[a-z]{3,4}$`), "lang": lazy.Compile(`^[A-Za-z0-9-]*$`), "align": lazy.Compile(`^[a-z]+$`), "valign": lazy.Compile(`^[a-z]+$`),
+		"width": lazy.Compile(`^[0-9]+%?$`), "height": lazy.Compile(`^[0-9]+%?$`), "border": digits, "cellpadding": digits, "cellspacing": digits,
+		"colspan": digits, "rowspan": digits, "start": digits, "size": lazy.Compile(`^[+-]?[0-9]$`), "color": colour, "bgcolor": colour,
+		"face": lazy.Compile(`^[\p{L}\p{N} ,_-]+$`), "type": lazy.Compile(`^[1aAiI]$|^[a-z]+$`),
+		// No function but rgb, no escape, no address.
+		"style": lazy.Compile(`^(?:(?:color|background-color|font-[a-z]+|text-[a-z]+|vertical-align|line-height|white-space|list-style-type|border[a-z-]*|margin[a-z-]*|padding[a-z-]*|width|max-width):(?:[\p{L}\p{N} .,%#'_-]|rgba?\([0-9., %]*\))+;?)+$`),
+	}
+})
 
 var (
 	digits = lazy.Compile(`^[0-9]+$`)
@@ -108,12 +113,12 @@ func checkHTML(s *sanitize.Session, where string, b []byte) error {
 }
 
 func tagAllowed(where, name string, attrs []xhtml.Attribute) error {
-	if !htmlElements[name] {
+	if !htmlElements()[name] {
 		return notAllowed(where, "HTML: element %.40q", name)
 	}
 	seen := map[string]bool{}
 	for _, a := range attrs {
-		form := htmlAttributes[a.Key]
+		form := htmlAttributes()[a.Key]
 		switch {
 		case form == nil || a.Namespace != "" || seen[a.Key] || !form.MatchString(a.Val):
 			return notAllowed(where, "HTML: attribute %.40q of %s", a.Key, name)

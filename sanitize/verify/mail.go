@@ -15,21 +15,24 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 
 	"sekisho/sanitize"
 )
 
 // headerFields are the fields a treated message may have, and whether more
 // than one of a name may stand there.
-var headerFields = map[string]bool{
-	"Received": true, "Date": false, "From": false, "Sender": false, "Reply-To": false, "To": false, "Cc": false,
-	"Subject": false, "Message-Id": false, "In-Reply-To": false, "References": false, "Mime-Version": false,
-	"Content-Type": false, "Content-Transfer-Encoding": false, "Content-Language": false, "Content-Disposition": false,
-	"Authentication-Results": true, "X-Sekisho-Id": false, "X-Sekisho-Result": false, "X-Sekisho-Spam": false,
-	"List-Id": false, "List-Unsubscribe": false, "Auto-Submitted": false, "Precedence": false, "Importance": false,
-	"X-Priority": false, "Priority": false, "Resent-From": true, "Resent-To": true, "Resent-Date": true, "Comments": false, "Keywords": false,
-	"Organization": false,
-}
+var headerFields = sync.OnceValue(func() map[string]bool {
+	return map[string]bool{
+		"Received": true, "Date": false, "From": false, "Sender": false, "Reply-To": false, "To": false, "Cc": false,
+		"Subject": false, "Message-Id": false, "In-Reply-To": false, "References": false, "Mime-Version": false,
+		"Content-Type": false, "Content-Transfer-Encoding": false, "Content-Language": false, "Content-Disposition": false,
+		"Authentication-Results": true, "X-Sekisho-Id": false, "X-Sekisho-Result": false, "X-Sekisho-Spam": false,
+		"List-Id": false, "List-Unsubscribe": false, "Auto-Submitted": false, "Precedence": false, "Importance": false,
+		"X-Priority": false, "Priority": false, "Resent-From": true, "Resent-To": true, "Resent-Date": true, "Comments": false, "Keywords": false,
+		"Organization": false,
+	}
+})
 
 // partFields are the fields a part of a treated message may have.
 var partFields = []string{"Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-Description", "Content-Id", "Content-Language"}
@@ -67,7 +70,7 @@ func head(r io.ReaderAt, size int64) (*mail.Message, error) {
 		return nil, notAllowed("header", "%v", err)
 	}
 	for name, values := range m.Header {
-		many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
+		many, ok := headerFields()[textproto.CanonicalMIMEHeaderKey(name)]
 		if !ok {
 			return nil, notAllowed("header", "field %s", name)
 		}
@@ -208,7 +211,7 @@ func forwarded(ctx context.Context, s *sanitize.Session, path string, b []byte, 
 		return notAllowed(path, "forwarded message: %v", err)
 	}
 	for name, values := range m.Header {
-		many, ok := headerFields[textproto.CanonicalMIMEHeaderKey(name)]
+		many, ok := headerFields()[textproto.CanonicalMIMEHeaderKey(name)]
 		if !ok || len(values) > 1 && !many {
 			return notAllowed(path, "forwarded message: %d fields %s", len(values), name)
 		}

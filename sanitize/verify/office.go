@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -65,16 +66,18 @@ var partTypes = lazy.Compile(`^(` + strings.Join([]string{
 // differ in the prefix only, and the prefix is checked too.
 var relationPrefix = lazy.Compile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/)([A-Za-z-]+)$`)
 
-var relationTypes = strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
+var relationTypes = sync.OnceValue(func() []string {
+	return strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
 	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people stylesWithEffects
 	worksheet chartsheet sharedStrings calcChain table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata metadata slicer slicerCache timeline timelineCache
 	threadedComment person
 	slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors
 	chart chartEx chartUserShapes chartStyle chartColorStyle diagramData diagramLayout diagramQuickStyle diagramColors diagramDrawing package`)
+})
 
 // forbidden are elements that run, load or hide, whatever their namespace. The
 // writers keep an allow-list; this is the other opinion.
-var forbidden = func() map[string]bool {
+var forbidden = sync.OnceValue(func() map[string]bool {
 	m := map[string]bool{}
 	for _, n := range strings.Fields(`oleObj oleObjects oleObject OLEObject control controls altChunk subDoc attachedTemplate mailMerge docVars docVar
 		ddeLink oleLink externalBook externalReferences externalReference connection connections queryTable webPublishItems webPublishing
@@ -84,7 +87,7 @@ var forbidden = func() map[string]bool {
 		m[n] = true
 	}
 	return m
-}()
+})
 
 const (
 	nsRelTransitional = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -228,7 +231,7 @@ func (o *office) relations(name string) error {
 			a[x.Name.Local] = x.Value
 		}
 		m := relationPrefix.FindStringSubmatch(a["Type"])
-		if e.Name.Local != "Relationship" || m == nil || !slices.Contains(relationTypes, m[len(m)-1]) {
+		if e.Name.Local != "Relationship" || m == nil || !slices.Contains(relationTypes(), m[len(m)-1]) {
 			return notAllowed(o.where, "relationship of type %q in %s", a["Type"], name)
 		}
 		kind := m[len(m)-1]
@@ -402,7 +405,7 @@ func (o *office) walkParts(name string, r io.Reader, fields *fieldCheck) error {
 }
 
 func (o *office) element(name string, e xml.StartElement) error {
-	if forbidden[e.Name.Local] {
+	if forbidden()[e.Name.Local] {
 		return notAllowed(o.where, "element %s in %s", e.Name.Local, name)
 	}
 	for _, a := range e.Attr {
