@@ -41,8 +41,8 @@ bench: deps build ## figures of this machine
 	bash scripts/bench.sh
 
 .PHONY: faults
-faults: build ## long fault runs: 200 kill -9 under load
-	SEKISHO_KILLS=200 go test -count=1 -timeout 60m -run 'TestKill' -v ./cmd/sekishod/
+faults: build ## long fault runs: 1,000 kill -9 under load (KILLS=n)
+	SEKISHO_KILLS=$(or $(KILLS),1000) go test -count=1 -timeout 60m -run 'TestKill' -v ./cmd/sekishod/
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (default 1m each)

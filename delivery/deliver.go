@@ -42,12 +42,16 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 			d.Log.Error("deliver", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", fmt.Sprint("panic: ", r))
 		}
 	}()
-	if e.Deaths >= spool.PoisonDeaths {
-		j.hold(sanitize.ClassPoison, "poison", errors.New("the gateway stopped several times while it had this message in hand"))
+	noted := d.noted(&e)
+	poison := e.Deaths >= spool.PoisonDeaths
+	if poison && len(noted) == 0 {
+		j.poison()
 		return
 	}
-	stops, results, err := d.stops(&e)
-	if err == nil && len(results) == 0 && e.Tampered == "" {
+	rest := e
+	rest.Pending = without(e.Pending, noted)
+	stops, results, err := d.stops(&rest)
+	if err == nil && len(results) == 0 && len(noted) == 0 && e.Tampered == "" {
 		if rs, away := d.away(&e, stops); away && !j.dueToTell() {
 			j.results = rs
 			j.finish()
@@ -61,17 +65,41 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 		return
 	}
 	defer m.close()
-	if err != nil {
+	j.m = m
+	if len(noted) > 0 {
+		// The daemon before this one had their answers and did not come to
+		// settle them.
+		j.results = noted
+		if len(rest.Pending) == 0 {
+			j.finish()
+			return
+		}
+		j.commit()
+	}
+	switch {
+	case err != nil:
 		j.refuse(ctx, err)
 		return
+	case poison:
+		j.poison()
+		return
 	}
-	j.m = m
 	if m.strayEnd {
 		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
 		return
 	}
 	d.visit(run, ctx, j, &e, m, stops, results)
 	j.finish()
+}
+
+// noted gives the results that an earlier try came to and did not settle.
+func (d *Delivery) noted(e *spool.Entry) (rs []result) {
+	for _, n := range d.Spool.Notes.Of(e) {
+		for _, a := range n.To {
+			rs = append(rs, result{to: a, hop: routing.Hop{Name: n.Hop}, outcome: sent, answer: n.Answer, status: n.Status, host: n.Host, relayed: n.Relayed})
+		}
+	}
+	return rs
 }
 
 // away gives the results of a message that can be served at none of its stops

@@ -51,6 +51,7 @@ type world struct {
 	dials  []string
 	route  map[string]string // address dialled -> where a sink listens
 	table  *routing.Table
+	notes  string // the file
 }
 
 // logged keeps log lines to be looked at.
@@ -105,6 +106,8 @@ func newWorld(t testing.TB, hops []routing.Hop, routes []routing.Route) *world {
 	}
 	logger := slog.New(slog.NewJSONHandler(w.log, nil))
 	w.spool = &spool.Spool{Journal: journal, Blobs: blobs, Keys: keys, Seal: w.signer, Now: w.now, Log: logger}
+	w.notes = filepath.Join(folder, "notes")
+	w.restarted()
 	tenants, err := tenant.New([]tenant.Tenant{{ID: town, Domains: []string{"town.example"}, Profile: "default"}})
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +125,18 @@ func newWorld(t testing.TB, hops []routing.Hop, routes []routing.Route) *world {
 		Times: delivery.Times{Connect: 5 * time.Second, Command: 5 * time.Second, Block: 5 * time.Second, Final: 5 * time.Second, Look: time.Second},
 	}
 	return w
+}
+
+// restarted reads the notes anew, as the next daemon does.
+func (w *world) restarted() {
+	w.t.Helper()
+	if err := w.spool.Notes.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	var err error
+	if w.spool.Notes, err = spool.OpenNotes(w.notes, w.signer); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *world) reroute(hops []routing.Hop, routes []routing.Route) {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -76,6 +77,8 @@ type session struct {
 	sent   int  // messages
 	stop   func() bool
 	closed func()
+	note   func(spool.Note) error // keeps an answer until it is settled
+	log    *slog.Logger
 }
 
 const (
@@ -154,7 +157,7 @@ func (d *Delivery) dial(ctx context.Context, key string, l *lane, hop routing.Ho
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	d.connections(hop, 1)
-	s := &session{conn: newConn(raw, d.Times), host: h, closed: func() {
+	s := &session{conn: newConn(raw, d.Times), host: h, note: func(n spool.Note) error { return d.Spool.Notes.Write(n) }, log: d.Log, closed: func() {
 		d.lanes.gone(key, l)
 		d.connections(hop, -1)
 	}}

@@ -96,7 +96,7 @@ func FuzzServerAnswers(f *testing.F) {
 			theirs.Write(answers)
 			theirs.Close()
 		})
-		d := &Delivery{Hostname: "mx.example", Log: slog.New(slog.DiscardHandler), Times: Times{Connect: time.Second, Command: time.Second, Block: time.Second, Final: time.Second, Look: time.Second, Probe: 1, Idle: 1},
+		d := &Delivery{Spool: &spool.Spool{}, Hostname: "mx.example", Log: slog.New(slog.DiscardHandler), Times: Times{Connect: time.Second, Command: time.Second, Block: time.Second, Final: time.Second, Look: time.Second, Probe: 1, Idle: 1},
 			Dial: func(context.Context, string, string) (net.Conn, error) { return ours, nil }}
 		d.init()
 		hop := routing.Hop{Name: "h", Network: envelope.NetworkLocal, TLS: "off"}

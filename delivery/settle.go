@@ -93,12 +93,18 @@ func (j *job) hold(class sanitize.Class, rule string, why error) {
 		d.Log.Error("settle", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
 		return
 	}
+	d.Spool.Notes.Forget(e.Envelope.ID)
 	// The alarm: nothing of this level is written for mail that goes its way.
 	d.Log.Error("held", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "from", quoted(e.Envelope.From.String()),
 		"rule", rule, "kind", string(class), "err", reason)
 	if d.Metrics.Held != nil {
 		d.Metrics.Held(string(class))
 	}
+}
+
+// poison holds a message that was in hand at too many deaths of the daemon.
+func (j *job) poison() {
+	j.hold(sanitize.ClassPoison, "poison", errors.New("the gateway stopped several times while it had this message in hand"))
 }
 
 // reexamine gives the message back to be treated for where it goes now.
@@ -119,6 +125,7 @@ func (j *job) reexamine(why error) {
 		d.Log.Error("settle", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
 		return
 	}
+	d.Spool.Notes.Forget(e.Envelope.ID)
 	d.Log.Warn("received", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "rule", "rerouted", "err", why)
 }
 
@@ -254,6 +261,7 @@ func (j *job) finish() {
 		return
 	}
 	told.count()
+	j.d.Spool.Notes.Forget(j.e.Envelope.ID)
 	j.log(j.results)
 }
 

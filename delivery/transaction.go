@@ -297,10 +297,17 @@ func (t *transaction) message(ctx context.Context) *trouble {
 		return nil
 	}
 	s.sent++
+	relayed := !s.offer("DSN")
+	// Before anything else: should the daemon end now, the next one knows.
+	note := spool.NoteOf(t.e)
+	note.To, note.Hop, note.Host, note.Answer, note.Status, note.Relayed = t.taken, t.hop.Name, s.host.name, bound(r.text()), r.status(), relayed
+	if err := s.note(note); err != nil {
+		s.log.Error("note", "id", string(t.e.Envelope.ID), "err", err)
+	}
 	for _, a := range t.taken {
 		// Where the server knows nothing of reports, we are the last who do.
 		// RFC 3461, 5.2.2.
-		t.results = append(t.results, result{to: a, hop: t.hop, outcome: sent, answer: bound(r.text()), status: r.status(), host: s.host.name, relayed: !s.offer("DSN")})
+		t.results = append(t.results, result{to: a, hop: t.hop, outcome: sent, answer: bound(r.text()), status: r.status(), host: s.host.name, relayed: relayed})
 	}
 	t.taken = nil
 	return nil

@@ -80,6 +80,9 @@ type Spool struct {
 	// (Inliner): their commit is then the row's, one fsync instead of three.
 	// Zero keeps everything in Blobs; more than MaxInline counts as that.
 	Inline int64
+	// Notes keep what next hops answered until it is settled; nil: nothing is
+	// noted, and a kill in between has it sent again.
+	Notes *Notes
 	// MinFree is the disk space that must be free; zero is 1.5 times
 	// MaxMessage and 200 MiB.
 	MinFree int64

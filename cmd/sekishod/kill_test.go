@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,42 +24,81 @@ import (
 	"sekisho/internal/smtptest"
 )
 
-// TestKillLosesNothingAcknowledged kills the daemon at random instants under
-// load. Every 250 is written to a journal of the sender's own, and synced,
-// before it counts. At the end each of them must have arrived or be held.
-//
-// SEKISHO_KILLS says how often (default 5), SEKISHO_SEED replays a run.
-func TestKillLosesNothingAcknowledged(t *testing.T) {
-	kills := 5
-	if s := os.Getenv("SEKISHO_KILLS"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		kills = n
+// copies are what the next hop got of the mails of a test.
+type copies struct {
+	mu    sync.Mutex
+	at    map[string][]time.Time // by token
+	byID  map[string]time.Time   // the last copy, by delivery id
+	first atomic.Int64           // tokens that came
+	wrong []string               // deliveries that hold something active
+}
+
+var (
+	tokens = regexp.MustCompile(`token-\d{6}`)
+	ids    = regexp.MustCompile(`X-Sekisho-Id: \S+`)
+)
+
+// take notes one that was delivered.
+func (k *copies) take(m smtptest.Taken) {
+	token, id := string(tokens.Find(m.Data)), string(ids.Find(m.Data))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if bytes.Contains(m.Data, []byte(corpus.Macro)) {
+		k.wrong = append(k.wrong, token)
 	}
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("SEKISHO_SEED"); s != "" {
+	if k.at[token] == nil {
+		k.first.Add(1)
+	}
+	now := time.Now()
+	k.at[token] = append(k.at[token], now)
+	k.byID[strings.TrimPrefix(id, "X-Sekisho-Id: ")] = now
+}
+
+// seeded returns the number of times a test is to do something, and its source
+// of chance: SEKISHO_SEED replays a run.
+func seeded(t *testing.T, name string, few int) (int, uint64) {
+	t.Helper()
+	number := func(name string, otherwise uint64) uint64 {
+		s := os.Getenv(name)
+		if s == "" {
+			return otherwise
+		}
 		n, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seed = n
+		return n
 	}
+	return int(number(name, uint64(few))), number("SEKISHO_SEED", uint64(time.Now().UnixNano()))
+}
+
+// TestKillLosesNothingAcknowledged kills the gateway at random instants under
+// load: half of the times one process alone (the daemon, a worker or a tool),
+// half of the times all of them. Every 250 is written to a journal of the
+// sender's own, and synced, before it counts. At the end each of them must have
+// arrived or be held, none both, and a second copy must lie behind a kill of
+// the daemon.
+//
+// SEKISHO_KILLS says how often (default 5), SEKISHO_SEED replays a run. Of 100
+// kills and more it is judged, too, how many copies there are.
+func TestKillLosesNothingAcknowledged(t *testing.T) {
+	kills, seed := seeded(t, "SEKISHO_KILLS", 5)
 	random := rand.New(rand.NewPCG(seed, 1))
 	t.Logf("seed %d, %d kills", seed, kills)
+	draws := true
+	for _, p := range []string{"/usr/bin/pdftoppm", "/usr/bin/pdftotext", "/usr/bin/qpdf"} {
+		if _, err := os.Stat(p); err != nil {
+			draws = false
+			t.Logf("%s is not there: no page is drawn in this run", p)
+		}
+	}
 
 	dir := t.TempDir()
 	// Senders wait while much is under way: what is tested is the kill, not how
 	// long a queue can get.
 	const underWay = 200
-	var arrived atomic.Int64
-	sink := smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
-		if c.Stage == smtptest.StageFinal {
-			arrived.Add(1)
-		}
-		return smtptest.Act{}
-	}}
+	got := &copies{at: map[string][]time.Time{}, byID: map[string]time.Time{}}
+	sink := smtptest.Sink{Deliver: got.take}
 	if err := sink.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +108,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	text := strings.ReplaceAll(minimal, "127.0.0.1:0", port)
 	text = strings.ReplaceAll(text, `listen: ["`+port+`"]`, `listen: ["`+port+`"], peers: ["127.0.0.1"]`)
 	text = strings.ReplaceAll(text, "127.0.0.1:2600", sink.Addr())
-	text += fmt.Sprintf("data_dir: %s/data\nmetrics: { listen: '' }\n", dir)
+	text += fmt.Sprintf("data_dir: %s/data\nmetrics: { listen: '' }\nprofiles:\n  - { name: default, pdf: flatten }\n%s", dir, unjudged(""))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -84,13 +124,11 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	var sent atomic.Int64
 	ctx, cancel := context.WithCancel(context.Background())
 	var senders sync.WaitGroup
-	for range 4 {
-		senders.Add(1)
-		go func() {
-			defer senders.Done()
+	for range 16 {
+		senders.Go(func() {
 			for ctx.Err() == nil {
 				mu.Lock()
-				behind := int64(len(acknowledged)) - arrived.Load() - whole
+				behind := int64(len(acknowledged)) - got.first.Load() - whole
 				mu.Unlock()
 				if behind > underWay {
 					time.Sleep(10 * time.Millisecond)
@@ -99,13 +137,20 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				n := sent.Add(1)
 				token := fmt.Sprintf("token-%06d", n)
 				m := corpus.Mail{From: "a@partner.example", To: "soumu@town.example.lg.jp", Subject: token, Text: token + "\n"}
-				switch {
-				case n%7 == 0: // held as a whole
-					m.Files = []corpus.Attachment{{Name: "x.exe", Media: "application/octet-stream", Data: corpus.Program()}}
-				case n%5 == 0: // a part kept back
-					m.Files = []corpus.Attachment{{Name: "x.xdw", Media: "application/octet-stream", Data: corpus.DocuWorks()}}
-				case n%4 == 0: // large enough to lie in a file
+				held := false
+				switch k := n % 20; {
+				case k < 12:
+				case k == 12: // large enough to lie in a file
 					m.Text += strings.Repeat("0123456789 abcdefghij\n", 2000)
+				case k == 13: // held as a whole
+					m.Files = []corpus.Attachment{{Name: "x.exe", Media: "application/octet-stream", Data: corpus.Program()}}
+					held = true
+				case k < 17:
+					m.Files = []corpus.Attachment{{Name: "x.docm", Media: "application/octet-stream", Data: corpus.Word(token, true)}}
+				case k == 17: // a part kept back
+					m.Files = []corpus.Attachment{{Name: "x.xdw", Media: "application/octet-stream", Data: corpus.DocuWorks()}}
+				case draws:
+					m.Files = []corpus.Attachment{{Name: "x.pdf", Media: "application/pdf", Data: corpus.PDF()}}
 				}
 				reply, err := sendMail(port, "a@partner.example", []string{"soumu@town.example.lg.jp"}, m.Bytes())
 				if err != nil || !strings.HasPrefix(reply, "250") {
@@ -116,7 +161,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				fmt.Fprintln(acks, token)
 				err = acks.Sync()
 				acknowledged[token] = true
-				if n%7 == 0 {
+				if held {
 					whole++
 				}
 				mu.Unlock()
@@ -124,28 +169,75 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 	}
 
-	boot := func() (*exec.Cmd, *watchedLog) {
+	logs := []*watchedLog{}
+	start := func() *exec.Cmd {
 		log := newWatchedLog()
+		logs = append(logs, log)
 		g := exec.Command(filepath.Join(binaries, "sekishod"), "--config", file)
 		g.Stderr = log
 		if err := g.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if err := log.wait("started", 30*time.Second); err != nil {
-			t.Fatalf("%v\n%s", err, log)
-		}
-		return g, log
+		return g
 	}
-	for range kills {
-		g, _ := boot()
-		time.Sleep(time.Duration(20+random.IntN(980)) * time.Millisecond)
+	boot := func() *exec.Cmd {
+		g := start()
+		if err := logs[len(logs)-1].wait("started", 30*time.Second); err != nil {
+			t.Fatalf("%v\n%s", err, logs[len(logs)-1])
+		}
+		return g
+	}
+	var deaths []time.Time // of the daemon
+	victims := map[string]int{}
+	began := time.Now()
+	g := boot()
+	for i := range kills {
+		time.Sleep(time.Duration(5+random.IntN(396)) * time.Millisecond)
+		victim := []string{"all", "daemon", "all", "worker", "all", "tool"}[i%6]
+		workers, running := []process{}, []process{}
+		for _, p := range below(g.Process.Pid) {
+			if strings.HasPrefix(p.name, "sekisho") {
+				workers = append(workers, p)
+			} else {
+				running = append(running, p)
+			}
+		}
+		if victim == "tool" && len(running) == 0 {
+			victim = "worker"
+		}
+		if victim == "worker" && len(workers) == 0 {
+			victim = "daemon"
+		}
+		victims[victim]++
+		switch victim {
+		case "worker":
+			_ = syscall.Kill(workers[random.IntN(len(workers))].pid, syscall.SIGKILL)
+			continue
+		case "tool":
+			_ = syscall.Kill(running[random.IntN(len(running))].pid, syscall.SIGKILL)
+			continue
+		case "all":
+			for _, p := range append(workers, running...) {
+				_ = syscall.Kill(p.pid, syscall.SIGKILL)
+			}
+		}
 		_ = g.Process.Kill()
 		_ = g.Wait()
+		deaths = append(deaths, time.Now())
+		if random.IntN(10) == 0 {
+			// Once in ten times while it is starting.
+			g = start()
+			time.Sleep(time.Duration(5+random.IntN(396)) * time.Millisecond)
+			_ = g.Process.Kill()
+			_ = g.Wait()
+			deaths = append(deaths, time.Now())
+		}
+		g = boot()
 	}
-	g, log := boot()
+	took := time.Since(began)
 	time.Sleep(300 * time.Millisecond)
 	cancel()
 	senders.Wait()
@@ -165,80 +257,115 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	// Entries that were in hand at a kill come back at once; the rest drains at
 	// the machine's speed.
 	deadline := time.Now().Add(5 * time.Minute)
-	for cli("queue", "list", "--json") != "" {
-		if time.Now().After(deadline) {
-			t.Fatalf("the queue does not drain\n%s\n%s", cli("queue", "list"), log)
+	drain := func() {
+		for cli("queue", "list", "--json") != "" {
+			if time.Now().After(deadline) {
+				t.Fatalf("the queue does not drain\n%s\n%s", cli("queue", "list"), logs[len(logs)-1])
+			}
+			time.Sleep(200 * time.Millisecond)
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
+	drain()
 	type line struct {
 		ID, Subject, Class string
 		Parts              []string
 	}
-	list := func() (ls []line) {
+	held := func() map[string]line {
+		m := map[string]line{}
 		for l := range strings.Lines(cli("quarantine", "list", "--json")) {
 			var e line
 			if err := json.Unmarshal([]byte(l), &e); err != nil {
 				t.Fatal(err)
 			}
-			ls = append(ls, e)
+			if len(e.Parts) == 0 {
+				m[e.Subject] = e
+			}
 		}
-		return ls
+		return m
 	}
-	// An entry that was in hand at three kills is held as poison, the last time
-	// perhaps after the next hop had it. That is the rule, and no loss: a person
-	// who releases it has it delivered.
-	poison := map[string]bool{}
-	for _, e := range list() {
-		if e.Class == "poison" {
-			poison[e.Subject] = true
+	// What was in hand at three kills is held as poison, and what lost two
+	// workers as failed. That is the rule, and no loss: a person who releases it
+	// has it delivered. None of it may have been delivered already.
+	classes := map[string]int{}
+	both := 0
+	for token, e := range held() {
+		classes[e.Class]++
+		if len(got.at[token]) > 0 {
+			both++
+			t.Errorf("%s was delivered and is held as a whole, class %s", token, e.Class)
+			continue
+		}
+		if e.Class == "poison" || e.Class == "failed" {
 			cli("quarantine", "release", e.ID, "--reason", "the killing is over")
 		}
 	}
-	for cli("queue", "list", "--json") != "" {
-		if time.Now().After(deadline) {
-			t.Fatalf("the queue does not drain after the releases\n%s", log)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
-	where := map[string]int{}
-	tokens := regexp.MustCompile(`token-\d{6}`)
-	for _, m := range sink.Delivered() {
-		if bytes.Contains(m.Data, []byte(corpus.Macro)) {
-			t.Errorf("something active was delivered")
-		}
-		where[string(tokens.Find(m.Data))]++
-	}
-	held := map[string]bool{}
-	for _, e := range list() {
-		if len(e.Parts) == 0 {
-			held[e.Subject] = true
-		}
-	}
-	lost, twice := 0, 0
+	drain()
+	after := held()
+	lost, twice, most := 0, 0, 0
+	perKill := map[int]int{}
 	for token := range acknowledged {
-		switch n := where[token]; {
-		case n > 0 && held[token]:
-			t.Errorf("%s was delivered and is held as a whole", token)
-		case n == 0 && !held[token]:
+		at := got.at[token]
+		_, waits := after[token]
+		if len(at) == 0 && !waits {
 			lost++
 			t.Errorf("%s was acknowledged and is lost", token)
-		case n > 1:
+		}
+		for i := 1; i < len(at); i++ {
+			// Each further copy needs a death of its own after the one before.
+			k, _ := slices.BinarySearchFunc(deaths, at[i-1], time.Time.Compare)
+			if k == len(deaths) || deaths[k].After(at[i]) {
+				t.Errorf("%s arrived twice without a death between: %v", token, at)
+				continue
+			}
+			perKill[k]++
+			most = max(most, perKill[k])
 			twice++
 		}
 	}
-	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"twice":%d,"lost":%d}`,
-		seed, kills, len(acknowledged), len(where), len(held), len(poison), twice, lost)
+	for _, token := range got.wrong {
+		t.Errorf("%s was delivered with something active", token)
+	}
+	share := float64(twice) / float64(max(1, len(acknowledged)))
+	p50, p95 := window(logs, got)
+	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"victims":"%s","seconds":%.0f,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"failed":%d,"held and delivered":%d,"copies":%d,"share of copies":%.4f,"most copies of a kill":%d,"answer to commit p50 ms":%.2f,"p95 ms":%.2f,"lost":%d}`,
+		seed, kills, fmt.Sprint(victims), took.Seconds(), len(acknowledged), len(got.at), len(after), classes["poison"], classes["failed"], both, twice, share, most, p50, p95, lost)
+	// At most as many as a hop has slots.
+	if most > 20 {
+		t.Errorf("a kill left %d copies, more than there were deliveries in flight", most)
+	}
 	// The kill takes what was in hand, not all the others with it.
-	if len(poison) > 5+len(acknowledged)/20 {
-		t.Errorf("%d of %d messages were held as poison", len(poison), len(acknowledged))
+	if classes["poison"] > 5+len(acknowledged)/20 {
+		t.Errorf("%d of %d messages were held as poison", classes["poison"], len(acknowledged))
 	}
 	if len(acknowledged) < kills {
 		t.Errorf("only %d messages were acknowledged: the test has tested nothing", len(acknowledged))
 	}
+	if kills >= 100 && share > 0.005 {
+		t.Errorf("%.2f %% of the messages arrived twice, more than half a percent", 100*share)
+	}
 	if !strings.Contains(cli("audit", "verify"), "whole") {
 		t.Error("the chain of the audit is broken")
 	}
+}
+
+// window is the time between a next hop's answer and the commit that writes it
+// down, over all messages that were written down, in ms.
+func window(logs []*watchedLog, got *copies) (p50, p95 float64) {
+	var all []float64
+	for _, l := range logs {
+		for _, e := range l.events("sent") {
+			committed, err := time.Parse(time.RFC3339Nano, fmt.Sprint(e["time"]))
+			answered, ok := got.byID[fmt.Sprint(e["id"])]
+			if err == nil && ok && committed.After(answered) {
+				all = append(all, float64(committed.Sub(answered).Microseconds())/1000)
+			}
+		}
+	}
+	slices.Sort(all)
+	if len(all) == 0 {
+		return 0, 0
+	}
+	return all[len(all)/2], all[len(all)*95/100]
 }
 
 // TestKilledWorkersCostAttachmentsAndNoMail kills single workers, and the small
@@ -330,9 +457,24 @@ func TestKilledWorkersCostAttachmentsAndNoMail(t *testing.T) {
 	}
 }
 
-// workersOf lists the processes below pid.
+// process is one that runs below the daemon.
+type process struct {
+	pid  int
+	name string
+}
+
+// workersOf lists the numbers of the processes below pid.
 func workersOf(pid int) []int {
-	children := map[int][]int{}
+	var pids []int
+	for _, p := range below(pid) {
+		pids = append(pids, p.pid)
+	}
+	return pids
+}
+
+// below lists the processes below pid: workers, and the tools that run for them.
+func below(pid int) []process {
+	children := map[int][]process{}
 	es, _ := os.ReadDir("/proc")
 	for _, e := range es {
 		p, err := strconv.Atoi(e.Name())
@@ -344,23 +486,24 @@ func workersOf(pid int) []int {
 			continue // it has ended
 		}
 		// proc(5): the name, which may hold anything, ends with the last ")".
-		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		from, to := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+		f := strings.Fields(string(b[to+1:]))
 		if len(f) < 2 || f[0] == "Z" {
 			continue
 		}
 		parent, err := strconv.Atoi(f[1])
 		if err == nil {
-			children[parent] = append(children[parent], p)
+			children[parent] = append(children[parent], process{p, string(b[from+1 : to])})
 		}
 	}
-	var all []int
+	var all []process
 	for next := children[pid]; len(next) > 0; {
 		all = append(all, next...)
-		var below []int
+		var deeper []process
 		for _, p := range next {
-			below = append(below, children[p]...)
+			deeper = append(deeper, children[p.pid]...)
 		}
-		next = below
+		next = deeper
 	}
 	return all
 }

@@ -55,6 +55,7 @@ type gateway struct {
 	logs    *logs
 	dns     *senderauth.DNS
 	store   *sqlite.Store
+	notes   *spool.Notes
 	spool   *spool.Spool
 	server  *smtpd.Server
 	metrics *metrics
@@ -139,7 +140,26 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	} else if n > 0 {
 		log.Warn("recovered", "err", fmt.Sprintf("%d entries were in hand when the gateway stopped", n))
 	}
-	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log,
+	g.notes, err = spool.OpenNotes(filepath.Join(c.DataDir, "notes"), signer)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if !ok {
+			_ = g.notes.Close()
+		}
+	}()
+	err = g.notes.Keep(func(id envelope.ID) (bool, error) {
+		e, err := g.store.Get(ctx, "", id)
+		if errors.Is(err, spool.ErrNotFound) {
+			return false, nil
+		}
+		return e.State == spool.Queued, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log, Notes: g.notes,
 		MaxMessage: int64(c.MaxMessageSize), Inline: spool.DefaultInline}
 	if err := g.firstAccount(ctx); err != nil {
 		return nil, err
@@ -323,7 +343,7 @@ func (g *gateway) stop() {
 			g.log.Warn("shutdown", "err", err)
 		}
 	}
-	if err := g.store.Close(); err != nil {
+	if err := errors.Join(g.store.Close(), g.notes.Close()); err != nil {
 		g.log.Error("close store", "err", err)
 	}
 	g.log.Info("stopped")

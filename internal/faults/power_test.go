@@ -27,6 +27,7 @@ import (
 	"sekisho/policy"
 	"sekisho/spool"
 	"sekisho/spool/spooltest"
+	"sekisho/tenant"
 )
 
 // site is a spool as sekishod puts it together, on a disk that can lose its
@@ -417,6 +418,68 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 				t.Errorf("%q, %v", k, err)
 			}
 		}},
+		{"AddRecipients", func(t *testing.T) {
+			s.mustImport("one@town.example")
+			s.cut(lossyfs.Drop, 1)
+			if l, err := s.db.Recipients(ctx, time.Now()); err != nil || l["town"] == nil {
+				t.Errorf("the list: %v, %v", l, err)
+			}
+			audited(t, "recipients")
+		}},
+		{"WithdrawRecipients", func(t *testing.T) {
+			n := s.mustImportFrom("one@town.example", time.Now().Add(time.Hour))
+			if err := s.db.WithdrawRecipients(ctx, "town", n, time.Now(), event("withdrawn")); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if err := s.db.WithdrawRecipients(ctx, "town", n, time.Now(), event("again")); !errors.Is(err, spool.ErrState) {
+				t.Errorf("what was cancelled is not: %v", err)
+			}
+			audited(t, "withdrawn")
+		}},
+		{"KeepPolicy", func(t *testing.T) {
+			if err := s.db.KeepPolicy(ctx, "b.example", []byte("enforce"), time.Now().Add(time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if p, err := s.db.Policy(ctx, "b.example"); err != nil || string(p) != "enforce" {
+				t.Errorf("%q, %v", p, err)
+			}
+		}},
+		{"Referenced", func(t *testing.T) {
+			// A disk that takes long: the change is there for every reader, and not
+			// yet on it.
+			s.mustAccept([]byte("content"))
+			e := s.claim(spool.Received)
+			ref, _, err := s.WriteBlob(ctx, "town", func(w io.Writer) error { _, err := w.Write(blobtest.Bytes(9, 70000)); return err })
+			if err == nil {
+				err = s.Settle(ctx, e, spool.Change{To: spool.Queued, Update: func(e *spool.Entry) { e.Sanitized = ref }})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			e = s.claim(spool.Queued)
+			s.disk.Set(lossyfs.Faults{SyncDelay: 200 * time.Millisecond})
+			go func() {
+				_ = s.Settle(ctx, e, spool.Change{To: spool.Received, Update: func(e *spool.Entry) { e.Sanitized = blob.Ref{} }})
+			}()
+			for {
+				if got, err := s.Get(ctx, "town", e.Envelope.ID); err != nil {
+					t.Fatal(err)
+				} else if got.State == spool.Received {
+					break
+				}
+			}
+			named, err := s.db.Referenced(ctx, ref.ID)
+			s.cut(lossyfs.Drop, 1)
+			got, gerr := s.Get(ctx, "town", e.Envelope.ID)
+			if gerr != nil {
+				t.Fatal(gerr)
+			}
+			if err == nil && !named && got.Sanitized.ID == ref.ID {
+				t.Error("bytes that may be deleted are named again after the cut")
+			}
+		}},
 		{"DeleteTenantKey", func(t *testing.T) {
 			secret := blobtest.Bytes(5, 60)
 			if _, err := s.db.AddTenantKey(ctx, "city", secret); err != nil {
@@ -511,6 +574,23 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 			s.whole("afterwards")
 		})
 	}
+}
+
+func (s *site) mustImport(a string) { s.mustImportFrom(a, time.Now().Add(-time.Second)) }
+
+// mustImportFrom keeps a list of recipients and returns its number.
+func (s *site) mustImportFrom(a string, effective time.Time) int64 {
+	s.t.Helper()
+	list, err := tenant.ReadList(strings.NewReader("address\n"+a+"\n"), []string{"town.example"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	n, err := s.db.AddRecipients(context.Background(), tenant.Version{Tenant: "town", Made: time.Now(), Effective: effective, By: "test", List: list},
+		func(int64) audit.Event { return audit.Event{Act: "recipients", Actor: "test"} })
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
 
 // open2 closes the store in order and opens it again.

@@ -113,6 +113,9 @@ func (c *Command) start() (*Process, error) {
 	return c.launch(o.String(), c.Args, c.Profile.CPU)
 }
 
+// niceness puts workers and tools behind the daemon that started them.
+const niceness = 5
+
 // launch forks the binary in namespaces of its own. The first argument tells
 // Enter what to do there.
 func (c *Command) launch(first string, args []string, cpu time.Duration) (*Process, error) {
@@ -187,6 +190,10 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			return
 		}
 		p.pid = process.Pid
+		// What treats a file is at work for long; whoever answers a peer or
+		// writes down what was delivered is not, and must not wait for it. It is
+		// no part of the bargain, so an error does not matter.
+		_ = unix.Setpriority(unix.PRIO_PROCESS, process.Pid, niceness)
 		// An error means that it has ended in the meantime. os.Process holds
 		// a pidfd, so the signal never reaches a stranger with the number.
 		p.signal = func() { _ = process.Kill() }

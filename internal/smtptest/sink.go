@@ -89,6 +89,10 @@ type Sink struct {
 	StartTLS string
 	TLS      *tls.Config
 	Name     string // in greeting and EHLO; "" is "sink.example"
+	// Deliver, if set, is given every message that Delivered would return, before
+	// its answer goes out; the sink then keeps none: for runs of an hour. It is
+	// called by several goroutines.
+	Deliver func(Taken)
 
 	l    net.Listener
 	ctx  context.Context
@@ -492,15 +496,22 @@ func (ss *sinkSession) data(line string) error {
 	body := ss.ask(StageBody, "", "")
 	at := -1
 	record := func() {
+		deliver := t.delivered() && ss.sink.Deliver != nil
+		if deliver {
+			ss.sink.Deliver(t)
+		}
 		ss.sink.note(func() {
+			if t.delivered() {
+				ss.sink.count++ // the last there is to say of it
+			}
+			if deliver {
+				return
+			}
 			if at < 0 {
 				at = len(ss.sink.taken)
 				ss.sink.taken = append(ss.sink.taken, t)
 			}
 			ss.sink.taken[at] = t
-			if t.delivered() {
-				ss.sink.count++ // the last there is to say of it
-			}
 		})
 	}
 	for {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	lib "modernc.org/sqlite/lib"
@@ -25,10 +26,11 @@ var errClosed = errors.New("the database is closed")
 
 // An op is one caller's change: all of it or nothing.
 type op struct {
-	f     func(*tx) error
-	hasty bool // need not survive a power cut
-	err   error
-	done  chan struct{}
+	f      func(*tx) error
+	hasty  bool // need not survive a power cut
+	urgent bool // must soon survive the end of the daemon
+	err    error
+	done   chan struct{}
 }
 
 // A tx is the transaction that several ops share. What an op reports outside
@@ -49,11 +51,16 @@ func (s *Store) do(ctx context.Context, f func(*tx) error) error {
 	return s.send(ctx, &op{f: f, done: make(chan struct{})})
 }
 
+// doSoon is do for what must not wait behind a sync that is under way.
+func (s *Store) doSoon(ctx context.Context, f func(*tx) error) error {
+	return s.send(ctx, &op{f: f, urgent: true, done: make(chan struct{})})
+}
+
 // hurry is do for leases. What is in whose hand means nothing after a power
 // cut: with the lease gone the entry is claimed again, as it is when the lease
-// is there. So a commit of leases alone does not wait for the disk. A daemon
-// that is killed loses nothing by it, and the deaths it leaves are counted;
-// and the next commit that does wait covers all before it.
+// is there. So it does not wait for the disk. A daemon that is killed loses
+// nothing by it, and the deaths it leaves are counted; and the next sync covers
+// all before it.
 func (s *Store) hurry(ctx context.Context, f func(*tx) error) error {
 	return s.send(ctx, &op{f: f, hasty: true, done: make(chan struct{})})
 }
@@ -72,7 +79,7 @@ func (s *Store) send(ctx context.Context, o *op) error {
 
 // write is the writing goroutine.
 func (s *Store) write() {
-	defer close(s.done)
+	defer close(s.written)
 	var waiting []*op
 	for {
 		if len(waiting) == 0 {
@@ -83,47 +90,64 @@ func (s *Store) write() {
 				return
 			}
 		}
-		waiting = s.batch(waiting)
+		waiting = s.batch(s.gather(waiting))
 	}
+}
+
+// gather adds to waiting what has come. While the disk is at work on the
+// commits before, it waits for more, since fifty that share a commit cost less
+// than fifty; but not with what is urgent.
+func (s *Store) gather(waiting []*op) []*op {
+	urgent := slices.ContainsFunc(waiting, func(o *op) bool { return o.urgent })
+	for len(waiting) < maxBatch {
+		var idle <-chan struct{}
+		if !urgent {
+			idle = s.syncing()
+		}
+		if idle == nil {
+			select {
+			case o := <-s.ops:
+				waiting = append(waiting, o)
+				continue
+			default:
+				return waiting
+			}
+		}
+		select {
+		case o := <-s.ops:
+			waiting, urgent = append(waiting, o), o.urgent
+		case <-idle:
+		}
+	}
+	return waiting
 }
 
 // batch commits the ops that wait, and those that come while it is at it, up to
 // the bounds. It returns those that have to wait for the next.
 func (s *Store) batch(waiting []*op) []*op {
-	more := func() bool {
-		select {
-		case o := <-s.ops:
-			waiting = append(waiting, o)
-			return true
-		default:
-			return false
-		}
-	}
-	for len(waiting) < maxBatch && more() {
-	}
-	// How it is committed has to be settled before the transaction begins.
-	hasty := !slices.ContainsFunc(waiting, func(o *op) bool { return !o.hasty })
-	select {
-	case <-s.failed:
-		end(waiting, fmt.Errorf("%w: %w", spool.ErrUncertain, s.failErr))
+	if err := s.failure(); err != nil {
+		end(waiting, err)
 		return nil
-	default:
 	}
 	t := &tx{s: s, head: s.head}
-	if err := t.begin(hasty); err != nil {
+	if _, err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		end(waiting, explain(err))
 		return nil
 	}
 	var in []*op // in the transaction
 	began := time.Now()
 	for taken := 0; taken < maxBatch && (taken == 0 || time.Since(began) < maxWait); taken++ {
-		if len(waiting) == 0 && !more() {
+		if len(waiting) == 0 {
+			select {
+			case o := <-s.ops:
+				waiting = append(waiting, o)
+			default:
+			}
+		}
+		if len(waiting) == 0 {
 			break
 		}
 		o := waiting[0]
-		if hasty && !o.hasty {
-			break
-		}
 		waiting = waiting[1:]
 		err := t.run(o.f)
 		switch {
@@ -160,8 +184,86 @@ func (s *Store) batch(waiting []*op) []*op {
 	for _, a := range t.alarms {
 		s.alarm(a.msg, a.id)
 	}
-	end(in, nil)
+	s.makeDurable(in)
 	return waiting
+}
+
+// A syncer makes commits durable while the next ones are written: what is
+// committed survives the end of the daemon at once, and the power cut once the
+// sync is over that began after it.
+type syncer struct {
+	mu      sync.Mutex
+	waiting []*op         // committed, and to be told when they are durable
+	idle    chan struct{} // closed when the disk has nothing to do; nil: it has not
+	some    chan struct{} // one token: there are ops waiting
+}
+
+// makeDurable ends hasty ops, and hands the others to the syncing goroutine.
+func (s *Store) makeDurable(in []*op) {
+	var hasty, wait []*op
+	for _, o := range in {
+		if o.hasty {
+			hasty = append(hasty, o)
+		} else {
+			wait = append(wait, o)
+		}
+	}
+	end(hasty, nil)
+	if len(wait) == 0 {
+		return
+	}
+	s.syncer.mu.Lock()
+	s.syncer.waiting = append(s.syncer.waiting, wait...)
+	if s.syncer.idle == nil {
+		s.syncer.idle = make(chan struct{})
+	}
+	s.syncer.mu.Unlock()
+	select {
+	case s.syncer.some <- struct{}{}:
+	default:
+	}
+}
+
+// syncing returns a channel that is closed when the disk is idle, or nil when it
+// is.
+func (s *Store) syncing() <-chan struct{} {
+	s.syncer.mu.Lock()
+	defer s.syncer.mu.Unlock()
+	return s.syncer.idle
+}
+
+// sync is the syncing goroutine. It ends after the writing one, when nobody
+// waits any more.
+func (s *Store) sync() {
+	defer close(s.done)
+	for ended := false; !ended; {
+		select {
+		case <-s.syncer.some:
+		case <-s.written:
+			ended = true
+		}
+		for {
+			s.syncer.mu.Lock()
+			ops := s.syncer.waiting
+			s.syncer.waiting = nil
+			if len(ops) == 0 {
+				if s.syncer.idle != nil {
+					close(s.syncer.idle)
+					s.syncer.idle = nil
+				}
+				s.syncer.mu.Unlock()
+				break
+			}
+			s.syncer.mu.Unlock()
+			err := s.failure()
+			if err == nil {
+				if err = s.flush(); err != nil {
+					err = s.fail(err)
+				}
+			}
+			end(ops, err)
+		}
+	}
 }
 
 // end gives callers their answer.
@@ -172,23 +274,6 @@ func end(ops []*op, err error) {
 	}
 }
 
-// begin begins a transaction whose commit waits for the disk, or not.
-func (t *tx) begin(hasty bool) error {
-	if hasty != t.s.hasty {
-		level := "PRAGMA synchronous = FULL"
-		if hasty {
-			level = "PRAGMA synchronous = NORMAL"
-		}
-		// Not prepared: SQLite changes the level when the statement is made.
-		if _, err := t.s.conn.ExecContext(context.Background(), level); err != nil {
-			return err
-		}
-		t.s.hasty = hasty
-	}
-	_, err := t.exec("BEGIN IMMEDIATE")
-	return err
-}
-
 // commitFailed decides whether the store may go on.
 func (s *Store) commitFailed(t *tx, err error) error {
 	_, _ = t.exec("ROLLBACK")
@@ -197,10 +282,28 @@ func (s *Store) commitFailed(t *tx, err error) error {
 		// Nothing of the commit was written where a reader would see it.
 		return explain(err)
 	}
-	s.failErr = err
-	close(s.failed)
-	s.alarm("the disk failed under a commit of the journal: "+err.Error(), "")
-	return fmt.Errorf("%w: %w", spool.ErrUncertain, err)
+	return s.fail(err)
+}
+
+// fail ends the store's work: what is durable is not known any more, and a
+// second sync would prove nothing.
+func (s *Store) fail(err error) error {
+	s.failOnce.Do(func() {
+		s.failErr = err
+		close(s.failed)
+		s.alarm("the disk failed under a commit of the journal: "+err.Error(), "")
+	})
+	return s.failure()
+}
+
+// failure is why the store takes no more changes, if so.
+func (s *Store) failure() error {
+	select {
+	case <-s.failed:
+		return fmt.Errorf("%w: %w", spool.ErrUncertain, s.failErr)
+	default:
+		return nil
+	}
 }
 
 // errRolledBack says that an error took the whole transaction with it, and not

@@ -453,7 +453,13 @@ func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error
 		}
 	}
 	now := s.now().UnixMicro()
-	err = s.do(ctx, func(t *tx) error {
+	do := s.do
+	if e.State == spool.Queued && len(next.Pending) < len(e.Pending) {
+		// What a next hop has taken and nobody has written down is sent again by
+		// the daemon that comes after one that was killed.
+		do = s.doSoon
+	}
+	err = do(ctx, func(t *tx) error {
 		n, err := t.exec("UPDATE entries SET parent = ?, state = ?, due = ?, expires = ?, original = ?, sanitized = ?, facts = ?, seal = ?, "+
 			"lease = '', lease_until = 0, deaths = 0 WHERE id = ? AND tenant = ? AND lease = ? AND lease <> ''",
 			r.parent, r.state, r.due, r.expires, r.original, r.sanitized, r.facts, r.seal, r.id, r.tenant, e.Lease)
@@ -586,7 +592,15 @@ func (s *Store) Referenced(ctx context.Context, id blob.ID) (bool, error) {
 	if err := s.readers.QueryRowContext(ctx, references, string(id)).Scan(&n); err != nil {
 		return false, fmt.Errorf("references of blob %s: %w", id, err)
 	}
-	return n > 0, nil
+	if n > 0 {
+		return true, nil
+	}
+	// What has just been read may be a commit that a power cut takes back, and
+	// the caller is about to delete the bytes.
+	if err := s.do(ctx, func(*tx) error { return nil }); err != nil {
+		return true, fmt.Errorf("references of blob %s: %w", id, err)
+	}
+	return false, nil
 }
 
 // Purge is spool.Journal's. A row that was tampered with is not deleted: who

@@ -3,8 +3,10 @@
 //
 // All writing goes through one goroutine: it takes what callers bring, each in
 // a savepoint of its own, and commits them together, so that fifty connections
-// wait for one fsync and not for fifty (group commit). A call that returns nil
-// is on disk. Reading has connections of its own and waits for nobody.
+// wait for one fsync and not for fifty (group commit). A second goroutine does
+// the fsyncs: what is committed is there for whoever reads, and for the daemon
+// after this one should it be killed, before the disk has it. A call that
+// returns nil is on disk. Reading has connections of its own and waits for nobody.
 //
 // The database is not believed: every row carries a seal over all that decides
 // its fate, made with a key that is not in the database. A row that was changed
@@ -78,16 +80,21 @@ type Store struct {
 	ops     chan *op
 	closing chan struct{}
 	closed  sync.Once
-	done    chan struct{} // the writing goroutine has ended
+	written chan struct{} // the writing goroutine has ended
+	done    chan struct{} // and the syncing one
 	failed  chan struct{} // closed when the disk failed under a commit
 	failErr error         // why; read after failed is closed
+
+	failOnce sync.Once
+	wal      *os.File     // the write-ahead log, for the syncs
+	flush    func() error // syncs it
+	syncer   syncer
 
 	changed [spool.Done + 1]chan struct{}
 	counts  counts
 
 	// Used by the writing goroutine alone.
 	head    head
-	hasty   bool                    // commits do not wait for the disk just now
 	turn    [spool.Done + 1]turn    // whose turn was last
 	suspect [spool.Done + 1]suspect // the entry with deaths that is in hand
 }
@@ -117,7 +124,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		stmts:   map[string]*sql.Stmt{},
 		ops:     make(chan *op),
 		closing: make(chan struct{}),
+		written: make(chan struct{}),
 		done:    make(chan struct{}),
+		syncer:  syncer{some: make(chan struct{}, 1)},
 		failed:  make(chan struct{}),
 	}
 	if s.now == nil {
@@ -148,7 +157,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	}
 	// One writer, so that SQLITE_BUSY cannot happen among ourselves; the time
 	// is for a backup that holds the lock.
-	s.writer, err = connect(o.Path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"+
+	s.writer, err = connect(o.Path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"+
 		// A checkpoint writes a page once, however often it changed since the
 		// last: 16 MiB between two, not 4.
 		"&_pragma=secure_delete(ON)&_pragma=wal_autocheckpoint(4096)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-16384)", 1)
@@ -168,8 +177,28 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.smallBlob, err = s.readers.PrepareContext(ctx, selectSmall); err != nil {
 		return nil, explain(err)
 	}
+	// SQLite's commits do not wait for the disk; the syncing goroutine does. It
+	// is its own sync that a call waits for, so that the next commit can be
+	// written meanwhile and is there should the daemon be killed.
+	if s.wal, err = os.OpenFile(o.Path+"-wal", os.O_RDWR|syscall.O_NOFOLLOW, 0); err != nil {
+		return nil, err
+	}
+	s.flush = s.wal.Sync
+	// The log may bear its name since a moment ago.
+	if err := syncDir(filepath.Dir(o.Path)); err != nil {
+		return nil, err
+	}
 	go s.write()
+	go s.sync()
 	return s, nil
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func connect(path, params string, n int) (*sql.DB, error) {
@@ -411,6 +440,9 @@ func (s *Store) release() error {
 	// The writer last: closing the last connection folds the WAL in.
 	if s.writer != nil {
 		errs = append(errs, s.writer.Close())
+	}
+	if s.wal != nil {
+		errs = append(errs, s.wal.Close())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Close())

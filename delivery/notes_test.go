@@ -1,0 +1,130 @@
+package delivery_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/internal/smtptest"
+	"sekisho/spool"
+)
+
+// noted has the daemon before this one write down what a hop answered, and no
+// more: it was killed before it settled.
+func (w *world) noted(id envelope.ID, to ...string) {
+	w.t.Helper()
+	e := w.entry(id)
+	n := spool.NoteOf(&e)
+	n.Hop, n.Host, n.Answer = "town-mail", "inner.example", "250 2.0.0 taken"
+	for _, a := range to {
+		n.To = append(n.To, addr(a))
+	}
+	if err := w.spool.Notes.Write(n); err != nil {
+		w.t.Fatal(err)
+	}
+	w.restarted()
+}
+
+func TestWhatAHopTookBeforeAKillIsNotSentAgain(t *testing.T) {
+	s := startSink(t, &smtptest.Sink{})
+	w := local(t, s.Addr())
+	all := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example", "b@town.example"}})
+	some := w.queue(mail{from: addr("x@b.example"), to: []string{"c@town.example", "d@town.example"}})
+	w.noted(all, "a@town.example", "b@town.example")
+	w.noted(some, "d@town.example")
+	w.run(all, some)
+	var got []string
+	for _, m := range s.Delivered() {
+		got = append(got, m.To...)
+	}
+	if !slices.Equal(got, []string{"c@town.example"}) {
+		t.Errorf("sent to %v, want c@ alone", got)
+	}
+	for _, id := range []envelope.ID{all, some} {
+		if e := w.entry(id); e.State != spool.Done || len(e.Pending) != 0 {
+			t.Errorf("%s, %v pending", e.State, e.Pending)
+		}
+	}
+	// It is told like everything that was sent, in the log and in the audit.
+	if n := strings.Count(w.log.String(), `"msg":"sent"`); n != 4 {
+		t.Errorf("%d lines for 4 recipients\n%s", n, w.log)
+	}
+	rs, err := w.spool.Audit(context.Background(), town, 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, r := range rs {
+		if r.Act == "sent" && strings.Contains(r.Detail, "host inner.example: 250 2.0.0 taken") {
+			told++
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d records of what was noted, want 2", told)
+	}
+	// What is settled needs no note.
+	for _, id := range []envelope.ID{all, some} {
+		e := w.entry(id)
+		e.Pending = e.Envelope.To
+		if n := w.spool.Notes.Of(&e); len(n) != 0 {
+			t.Errorf("still noted: %v", n)
+		}
+	}
+}
+
+// TestWhatWasSentIsNotHeldAsPoison: a message that was in hand at three deaths,
+// the last time after the next hop had it, is done.
+func TestWhatWasSentIsNotHeldAsPoison(t *testing.T) {
+	s := startSink(t, &smtptest.Sink{})
+	w := local(t, s.Addr())
+	all := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	some := w.queue(mail{from: addr("x@b.example"), to: []string{"b@town.example", "c@town.example"}})
+	for range spool.PoisonDeaths {
+		for _, id := range []envelope.ID{all, some} {
+			if _, err := w.spool.Take(t.Context(), town, id, spool.Queued); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.spool.Journal.(interface {
+			Recover(context.Context) (int, error)
+		}).Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.later(time.Minute)
+	}
+	w.noted(all, "a@town.example")
+	w.noted(some, "b@town.example")
+	w.run(all, some)
+	if e := w.entry(all); e.State != spool.Done {
+		t.Errorf("one that arrived is %s, %s", e.State, e.Verdict.Class)
+	}
+	if e := w.entry(some); e.State != spool.Held || !slices.Equal(e.Pending, []envelope.Address{addr("c@town.example")}) {
+		t.Errorf("the other is %s with %v pending, want Held for c@ alone", e.State, e.Pending)
+	}
+	if n := len(s.Delivered()); n != 0 {
+		t.Errorf("%d were sent", n)
+	}
+}
+
+// TestANoteIsOnWhatWasSent: a message that was examined anew since is another
+// one.
+func TestANoteIsOnWhatWasSent(t *testing.T) {
+	s := startSink(t, &smtptest.Sink{})
+	w := local(t, s.Addr())
+	id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+	e := w.entry(id)
+	e.Seal = []byte("of another form")
+	n := spool.NoteOf(&e)
+	n.To = e.Pending
+	if err := w.spool.Notes.Write(n); err != nil {
+		t.Fatal(err)
+	}
+	w.restarted()
+	w.run(id)
+	if n := len(s.Delivered()); n != 1 {
+		t.Errorf("%d copies, want 1", n)
+	}
+}
