@@ -320,6 +320,8 @@ func (k Kind) Extensions() []string {
 		return []string{".tsv", ".tab"}
 	case KindPPT:
 		return []string{".ppt", ".pps", ".pot"} // one format; the name says how it opens
+	case KindXLS:
+		return []string{".xls", ".xlt"}
 	default:
 		return []string{k.Facts().Ext}
 	}

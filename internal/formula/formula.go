@@ -154,6 +154,11 @@ func functionName(w string) string {
 	return w
 }
 
+// Computes reports whether a function, with or without the prefix that newer
+// ones have in files, only computes. Of HYPERLINK and INDIRECT the arguments
+// are to be judged as well.
+func Computes(name string) bool { return functions()[functionName(name)] }
+
 // HarmlessHyperlink judges the first argument: a literal whose beginning shows
 // where it leads.
 func HarmlessHyperlink(args string) bool {

@@ -24,6 +24,7 @@ import (
 	"sekisho/sanitize/ppt"
 	"sekisho/sanitize/text"
 	"sekisho/sanitize/verify"
+	"sekisho/sanitize/xls"
 )
 
 // Table says what treats which kind. A kind that is not here is kept back.
@@ -69,6 +70,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPDF: pdf.Sanitizer{},
 
 		sanitize.KindPPT: ppt.Sanitizer{},
+		sanitize.KindXLS: xls.Sanitizer{},
 	}
 }
 
