@@ -39,6 +39,21 @@ import (
 	"sekisho/tenant"
 )
 
+// converterDelay is how long after the start the first LibreOffice is started
+// to wait. One that converted a document is replaced in any case.
+const converterDelay = 30 * time.Second
+
+// converterSpares is how many of them wait: one a core, and one where memory is
+// short, since each occupies some 80 MiB.
+func converterSpares() int {
+	const small = 4 << 30
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil || uint64(info.Totalram)*uint64(info.Unit) < small {
+		return 1
+	}
+	return runtime.NumCPU()
+}
+
 // laneTenants is how many workers of the text lane live at a time: as many
 // tenants have one without a start (limits.md).
 const laneTenants = 16
@@ -206,10 +221,18 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 			log.Info("isolation", "kind", "cgroup", "err", err)
 		}
 		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
-			Tools:  &worker.Tools{Launcher: bin},
+			Tools:  &worker.Tools{Launcher: bin, Spares: converterSpares()},
 			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}
 		examiner = g.runner
+		// Who has just been started has other things to do first.
+		warm := time.AfterFunc(converterDelay, g.runner.Tools.Warm)
+		defer func() {
+			if !ok {
+				warm.Stop()
+				g.runner.Tools.Close()
+			}
+		}()
 	}
 	pipe := &pipeline.Pipeline{
 		Spool: g.spool, Examiner: examiner, Rules: rules, Table: table, Hostname: c.Hostname,
@@ -339,6 +362,7 @@ func (g *gateway) stop() {
 	g.face.Wait()
 	if g.runner != nil {
 		g.runner.Close()
+		g.runner.Tools.Close()
 		if err := g.runner.Starter.Close(); err != nil {
 			g.log.Warn("shutdown", "err", err)
 		}

@@ -55,3 +55,6 @@ func OpenCgroups(context.Context, string, Profile) (*Cgroups, error) { return ni
 
 // Start refuses.
 func (t *Tool) Start(context.Context) (*Process, error) { return nil, ErrUnsupported }
+
+// Prepare refuses.
+func (t *Tool) Prepare(context.Context) (*Spare, error) { return nil, ErrUnsupported }

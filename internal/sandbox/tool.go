@@ -50,6 +50,8 @@ type Tool struct {
 	Binds []string          // further read-only pieces of the host
 
 	Profile ToolProfile
+
+	spare bool
 }
 
 // A ToolProfile is what one run of a tool may use up. The zero value is
@@ -82,6 +84,7 @@ const (
 	exitBad      = 122
 	exitNoTool   = 123
 	exitTrouble  = 124 // our own: see the complaint
+	exitCold     = 126 // a spare that ended before it had an input
 )
 
 // ToolErr is State.Err for a tool. The exit status of the program itself, when
@@ -101,6 +104,8 @@ func (s State) ToolErr() (exit int, err error) {
 		return -1, ErrNoTool
 	case exitTrouble:
 		return -1, errors.New("the sandbox of the program could not be built")
+	case exitCold:
+		return -1, ErrCold
 	case ExitUnconfined:
 		return -1, ErrUnconfined
 	default:
@@ -134,6 +139,7 @@ type toolOrder struct {
 	Files   map[string]string
 	Binds   []string
 	Profile ToolProfile
+	Spare   bool // it is told of its input later
 }
 
 func (p ToolProfile) check() error {
@@ -159,7 +165,7 @@ func (t *Tool) check() error {
 	switch {
 	case t.Input == nil || t.Output == nil || t.Complaint == nil:
 		return errors.New("input, output and complaint are not all there")
-	case !filepath.IsAbs(t.Path) || !plainName(t.In) || t.Out != "" && !plainName(t.Out):
+	case !filepath.IsAbs(t.Path) || !plainName(t.In) && !t.spare || t.Out != "" && !plainName(t.Out):
 		return fmt.Errorf("path %q, input %q, output %q", t.Path, t.In, t.Out)
 	case len(t.Files) > maxToolFiles:
 		return fmt.Errorf("%d files", len(t.Files))

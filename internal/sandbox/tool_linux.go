@@ -21,6 +21,9 @@ const (
 	toolInput     = 3
 	toolOutput    = 4
 	toolGiven     = 5
+	toolTurn      = 5 // of a spare: what it is to do
+	toolReady     = 6 // of a spare: that it waits
+	spareGiven    = 7
 )
 
 // hostPieces are what a tool sees of the host, all of it read-only. What is not
@@ -38,19 +41,21 @@ var devices = [...]string{"/dev/null", "/dev/zero", "/dev/urandom"}
 var links = [...]string{"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
 
 // Start starts the tool. When ctx is done, all of it is killed.
-func (t *Tool) Start(ctx context.Context) (*Process, error) {
+func (t *Tool) Start(ctx context.Context) (*Process, error) { return t.start(ctx) }
+
+func (t *Tool) start(ctx context.Context, more ...*os.File) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
 	}
 	if err := t.check(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
 	}
-	o := toolOrder{Path: t.Path, Args: t.Args, Env: t.Env, In: t.In, Out: t.Out, Files: t.Files, Binds: t.Binds, Profile: t.Profile}
+	o := toolOrder{Path: t.Path, Args: t.Args, Env: t.Env, In: t.In, Out: t.Out, Files: t.Files, Binds: t.Binds, Profile: t.Profile, Spare: t.spare}
 	arg, err := o.argument()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
 	}
-	c := Command{Path: t.Launcher, Files: []*os.File{nil, nil, t.Complaint, t.Input, t.Output}}
+	c := Command{Path: t.Launcher, Files: append([]*os.File{nil, nil, t.Complaint, t.Input, t.Output}, more...)}
 	p, err := c.launch(arg, nil, t.Profile.CPU)
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
@@ -75,6 +80,9 @@ func runTool(arg string) {
 		fmt.Fprintf(os.Stderr, "sandbox of a tool: %v\n", err)
 		os.Exit(exitTrouble)
 	}
+	if o.Spare {
+		os.Exit(o.wait())
+	}
 	os.Exit(o.run())
 }
 
@@ -87,10 +95,14 @@ func (o *toolOrder) confine() error {
 	if err := launched(); err != nil {
 		return err
 	}
-	if _, err := closeLeaked(toolGiven, o.Profile.OpenFiles); err != nil {
+	given := toolGiven
+	if o.Spare {
+		given = spareGiven
+	}
+	if _, err := closeLeaked(given, o.Profile.OpenFiles); err != nil {
 		return err
 	}
-	if err := orphaned(toolGiven); err != nil {
+	if err := orphaned(given); err != nil {
 		return err
 	}
 	// Where memory runs out, a converter is what the machine can do without.
@@ -289,6 +301,14 @@ func (o *toolOrder) fill() error {
 			return err
 		}
 	}
+	if o.Spare {
+		return nil
+	}
+	return o.give()
+}
+
+// give puts the input into the scratch directory.
+func (o *toolOrder) give() error {
 	f, err := os.OpenFile(filepath.Join(jobDir, o.In), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
 	if err != nil {
 		return err
@@ -309,33 +329,53 @@ func (o *toolOrder) fill() error {
 // run starts the program, waits for it, ends what it left behind and takes the
 // output. It returns the exit status for the parent.
 func (o *toolOrder) run() int {
-	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return exitTrouble
-	}
-	stdout := uintptr(toolComplaint)
-	if o.Out == "" {
-		stdout = toolOutput
-	}
-	unix.CloseOnExec(toolOutput)
-	unix.CloseOnExec(toolInput)
-	env := append([]string{"PATH=/usr/bin:/bin", "HOME=" + jobDir + "/home", "TMPDIR=" + tempDir, "LANG=C.UTF-8"}, o.Env...)
-	pid, err := syscall.ForkExec(o.Path, append([]string{o.Path}, o.Args...), &syscall.ProcAttr{
-		Dir: jobDir, Env: env, Files: []uintptr{null.Fd(), stdout, toolComplaint}, Sys: &syscall.SysProcAttr{Setsid: true},
-	})
-	switch {
-	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES):
-		return exitNoTool
-	case err != nil:
-		fmt.Fprintln(os.Stderr, err)
-		return exitTrouble
+	pid, code := o.program()
+	if code != 0 {
+		return code
 	}
 	status, err := reap(pid)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return exitTrouble
 	}
+	return o.ended(status)
+}
+
+// program starts the program.
+func (o *toolOrder) program() (pid, code int) {
+	null, err := os.OpenFile("/dev/null", os.O_RDWR, 0)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 0, exitTrouble
+	}
+	defer null.Close()
+	stdout := uintptr(toolComplaint)
+	if o.Out == "" && !o.Spare {
+		stdout = toolOutput
+	}
+	unix.CloseOnExec(toolOutput)
+	unix.CloseOnExec(toolInput)
+	if o.Spare {
+		unix.CloseOnExec(toolTurn)
+		unix.CloseOnExec(toolReady)
+	}
+	env := append([]string{"PATH=/usr/bin:/bin", "HOME=" + jobDir + "/home", "TMPDIR=" + tempDir, "LANG=C.UTF-8"}, o.Env...)
+	pid, err = syscall.ForkExec(o.Path, append([]string{o.Path}, o.Args...), &syscall.ProcAttr{
+		Dir: jobDir, Env: env, Files: []uintptr{null.Fd(), stdout, toolComplaint}, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	switch {
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES):
+		return 0, exitNoTool
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		return 0, exitTrouble
+	}
+	return pid, 0
+}
+
+// ended takes the output of a program that ended, and says what the parent is
+// told.
+func (o *toolOrder) ended(status unix.WaitStatus) int {
 	switch {
 	case status.Signaled():
 		return exitSignal

@@ -24,7 +24,8 @@ type tool struct {
 	exits  []int  // statuses that can go with an output; none proves one
 	output int64  // how long that may be
 	cpu    time.Duration
-	wide   bool // it has many threads
+	wide   bool     // it has many threads
+	turn   []string // what a spare is told, without the document
 }
 
 const (
@@ -121,25 +122,33 @@ var sources = map[sanitize.Source]struct{ ext, filter string }{
 // officeDir is where Debian and Ubuntu have LibreOffice.
 const officeDir = "/usr/lib/libreoffice/program"
 
-// office runs LibreOffice once, cold, for one document: its own program, since
+// officeName is the name by which a site replaces it.
+const officeName = "soffice"
+
+// office runs LibreOffice once for one document: its own program, since
 // the wrapper would start it again, from a profile in which macros are off,
 // nothing is fetched and values are not computed anew. Its exit status proves
 // nothing; whoever gets the file looks what it is.
 func office(c sanitize.ToolCall, ext, convert string) tool {
 	s := sources[c.Source]
-	t := tool{
-		name: "soffice", path: officeDir + "/soffice.bin", in: "in." + s.ext, out: "in." + ext, exits: []int{0},
-		output: maxToolFile, cpu: 60 * time.Second, wide: true,
-		env: []string{"SAL_USE_VCLPLUGIN=svp", "LD_LIBRARY_PATH=" + officeDir, "SAL_DISABLE_OPENCL=1", "OOO_FORCE_DESKTOP=none"},
-		args: []string{"-env:UserInstallation=file:///job/profile", "--headless", "--nologo", "--nodefault", "--norestore", "--nolockcheck",
-			"--convert-to", convert, "--outdir", "/job/out"},
+	t := officeWaiting()
+	t.in, t.out = "in."+s.ext, "in."+ext
+	t.turn = []string{"--convert-to", convert, "--outdir", "/job/out"}
+	if s.filter != "" {
+		t.turn = append(t.turn, "--infilter="+s.filter)
+	}
+	t.args = append(append(t.args, t.turn...), "/job/"+t.in)
+	return t
+}
+
+// officeWaiting is LibreOffice without a document.
+func officeWaiting() tool {
+	return tool{
+		name: officeName, path: officeDir + "/soffice.bin", exits: []int{0}, output: maxToolFile, cpu: 60 * time.Second, wide: true,
+		env:   []string{"SAL_USE_VCLPLUGIN=svp", "LD_LIBRARY_PATH=" + officeDir, "SAL_DISABLE_OPENCL=1", "OOO_FORCE_DESKTOP=none"},
+		args:  []string{"-env:UserInstallation=file:///job/profile", "--headless", "--nologo", "--nodefault", "--norestore", "--nolockcheck"},
 		files: map[string]string{"profile/user/registrymodifications.xcu": officeProfile, "profile/user/extensions/buildid": officeBuild()},
 	}
-	if s.filter != "" {
-		t.args = append(t.args, "--infilter="+s.filter)
-	}
-	t.args = append(t.args, "/job/"+t.in)
-	return t
 }
 
 // officeProfile is the template of the profile each run gets.

@@ -50,10 +50,21 @@ type Tools struct {
 	// Ran is told of every run. May be nil.
 	Ran func(t sanitize.Tool, took time.Duration, err error)
 
+	// Spares is how many LibreOffices wait, started and confined, for the next
+	// document; zero: none. Each serves one and ends. Close ends them.
+	Spares int
+
 	none bool // every call is answered so
 
-	mu    sync.Mutex
-	slots chan struct{}
+	mu       sync.Mutex
+	slots    chan struct{}
+	waiting  []*spare
+	starting int
+	failed   int // starts of spares in a row
+	starts   sync.WaitGroup
+	living   context.Context // of the spares
+	end      context.CancelFunc
+	closed   bool
 }
 
 // toolsFor gives a worker the tools that its task may need: who treats may
@@ -225,9 +236,11 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 // start runs the program to its end and says how much processor time it took,
 // and the beginning of what it complained.
 func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.File, w *pieces) (spent time.Duration, said string, err error) {
-	path := prog.path
-	if p, ok := t.Programs[prog.name]; ok {
-		path = p
+	if prog.name == officeName {
+		defer t.refill()
+		if spent, err, ok := t.fromSpare(ctx, prog, cpu, in, w); ok {
+			return spent, "", err
+		}
 	}
 	// Of its own, so that the program can do nothing to ours.
 	input, err := reopen(in, os.O_RDONLY)
@@ -250,10 +263,8 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 		return 0, "", fmt.Errorf("pipe: %w", err)
 	}
 	defer heard.Close()
-	x := sandbox.Tool{
-		Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, Input: input, In: prog.in, Output: output, Out: prog.out,
-		Complaint: complaint, Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
-	}
+	x := t.sandboxed(prog, cpu)
+	x.Input, x.Output, x.Complaint = input, output, complaint
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	process, err := x.Start(ctx)
@@ -261,14 +272,7 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	if err != nil {
 		return 0, "", err
 	}
-	var text bytes.Buffer
-	done := make(chan struct{}, 1)
-	go func() {
-		_, _ = io.Copy(&text, io.LimitReader(heard, 4<<10))
-		// A program that floods it is not to wait for us.
-		_, _ = io.Copy(io.Discard, heard)
-		done <- struct{}{}
-	}()
+	complained := listen(heard)
 	if prog.stream {
 		output.Close() // the program has it
 		if _, err := io.Copy(w, stream); err != nil {
@@ -277,28 +281,58 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 		}
 	}
 	state, err := process.Wait()
-	<-done
+	said = <-complained
 	spent = state.User + state.System
 	if err != nil {
-		return spent, text.String(), err
+		return spent, said, err
 	}
+	return spent, said, t.taken(ctx, prog, state, said, output, w)
+}
+
+// sandboxed is a program in the sandbox that it gets, without its files.
+func (t *Tools) sandboxed(prog tool, cpu time.Duration) sandbox.Tool {
+	path := prog.path
+	if p, ok := t.Programs[prog.name]; ok {
+		path = p
+	}
+	return sandbox.Tool{
+		Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out,
+		Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
+	}
+}
+
+// listen takes the beginning of what a program complains until it has ended.
+func listen(heard io.Reader) <-chan string {
+	done := make(chan string, 1)
+	go func() {
+		var text bytes.Buffer
+		_, _ = io.Copy(&text, io.LimitReader(heard, 4<<10))
+		// A program that floods it is not to wait for us.
+		_, _ = io.Copy(io.Discard, heard)
+		done <- text.String()
+	}()
+	return done
+}
+
+// taken judges how a program ended and passes on what it left in output.
+func (t *Tools) taken(ctx context.Context, prog tool, state sandbox.State, said string, output *os.File, w *pieces) error {
 	exit, err := state.ToolErr()
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	switch {
 	case err != nil:
-		return spent, "", fmt.Errorf("%w%s", err, printable(text.String()))
+		return fmt.Errorf("%w%s", err, printable(said))
 	case w.err != nil:
-		return spent, "", w.err
+		return w.err
 	case !slices.Contains(prog.exits, exit):
-		return spent, "", fmt.Errorf("exit status %d%s", exit, printable(text.String()))
+		return fmt.Errorf("exit status %d%s", exit, printable(said))
 	case prog.stream || prog.silent:
-		return spent, text.String(), nil
+		return nil
 	}
 	// All of it is dead: what is copied is what will be read.
 	_, err = io.Copy(w, io.NewSectionReader(output, 0, prog.output+1))
-	return spent, text.String(), err
+	return err
 }
 
 // pieces sends an output to the worker in pieces, and no more than was fixed

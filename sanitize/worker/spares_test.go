@@ -1,0 +1,233 @@
+package worker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"sekisho/internal/corpus"
+	"sekisho/internal/sandbox"
+	"sekisho/sanitize"
+)
+
+// warm is a Tools with n spares that wait.
+func warm(tb testing.TB, t *Tools, n int) *Tools {
+	tb.Helper()
+	t.Spares = n
+	tb.Cleanup(t.Close)
+	t.Warm()
+	await(tb, t, n)
+	return t
+}
+
+// await waits until n spares wait.
+func await(tb testing.TB, t *Tools, n int) {
+	tb.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		t.mu.Lock()
+		have, failed := len(t.waiting), t.failed
+		t.mu.Unlock()
+		if have >= n {
+			return
+		}
+		if failed >= spareTries || time.Now().After(deadline) {
+			tb.Fatalf("%d of %d spares wait, %d starts failed", have, n, failed)
+		}
+	}
+}
+
+func TestASpareServesOneDocumentNeedsTools(t *testing.T) {
+	tools := warm(t, realTools(t, soffice), 1)
+	c, _ := ask(t, tools)
+	for i, k := range []struct {
+		call sanitize.ToolCall
+		in   []byte
+		want string
+	}{
+		{sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, corpus.Word("本文", false), "%PDF-"},
+		{sanitize.ToolCall{Tool: sanitize.OfficeToXLSX, Source: sanitize.FromXLSX}, corpus.Excel("申請", false), "PK\x03\x04"},
+		{sanitize.ToolCall{Tool: sanitize.OfficeToDOCX, Source: sanitize.FromRTF}, []byte(`{\rtf1\ansi hello}`), "PK\x03\x04"},
+	} {
+		await(t, tools, 1)
+		tools.mu.Lock()
+		s := tools.waiting[0]
+		tools.mu.Unlock()
+		out, err := call(t, c, k.call, k.in)
+		if err != nil || !strings.HasPrefix(string(out), k.want) {
+			t.Errorf("%d: %d octets %.10q, %v", i, len(out), out, err)
+		}
+		select {
+		case <-s.Done():
+		default:
+			t.Errorf("%d: the spare lives on", i)
+		}
+		if s.said == "" {
+			t.Errorf("%d: it was not the spare that made it", i)
+		}
+	}
+	// What it cannot open it says no differently from one that was started for it.
+	await(t, tools, 1)
+	if out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToDOCX, Source: sanitize.FromDOCX}, corpus.Word("x", false)[:700]); !errors.Is(err, sanitize.ErrTool) {
+		t.Errorf("a truncated document: %d octets, %v", len(out), err)
+	}
+}
+
+// TestAProgramThatNeverWaitsIsNoSpareNeedsNamespaces: whatever such a start
+// does, the document is converted by one of its own.
+func TestAProgramThatNeverWaitsIsNoSpareNeedsNamespaces(t *testing.T) {
+	dir, err := os.MkdirTemp("", "sekisho-fake-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, script := range map[string]string{
+		// What is asked to convert does so, what is asked to wait ends.
+		"it ends": `case "$*" in *convert*) echo made > /job/out/in.pdf;; *) exit 0;; esac`,
+		"it dies": `case "$*" in *convert*) echo made > /job/out/in.pdf;; *) kill -9 $$;; esac`,
+	} {
+		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		tools := &Tools{Launcher: real, Spares: 1, Programs: map[string]string{officeName: path}, Binds: []string{dir}}
+		c, _ := ask(t, tools)
+		tools.Warm()
+		for range 2 {
+			out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, []byte("x"))
+			if err != nil || string(out) != "made\n" {
+				t.Errorf("%s: %q, %v", name, out, err)
+			}
+		}
+		tools.Close()
+		if tools.failed == 0 || tools.failed > spareTries+tools.Spares {
+			t.Errorf("%s: %d starts failed", name, tools.failed)
+		}
+	}
+}
+
+func TestASpareThatDiedIsReplacedNeedsTools(t *testing.T) {
+	tools := warm(t, realTools(t, soffice), 1)
+	tools.mu.Lock()
+	tools.waiting[0].Kill()
+	tools.mu.Unlock()
+	<-tools.waiting[0].Done()
+	c, _ := ask(t, tools)
+	out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, corpus.Word("本文", false))
+	if err != nil || !bytes.HasPrefix(out, []byte("%PDF-")) {
+		t.Errorf("%.10q, %v", out, err)
+	}
+	await(t, tools, 1)
+}
+
+func TestASpareIsKilledAtItsLimitNeedsTools(t *testing.T) {
+	tools := realTools(t, soffice)
+	tools.Time = 200 * time.Millisecond
+	warm(t, tools, 1)
+	tools.mu.Lock()
+	s := tools.waiting[0]
+	tools.mu.Unlock()
+	c, _ := ask(t, tools)
+	long := []byte(`{\rtf1\ansi ` + strings.Repeat(`{\b many words }\par `, 200_000) + `}`)
+	begin := time.Now()
+	if out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromRTF}, long); !errors.Is(err, sanitize.ErrTool) {
+		t.Errorf("%d octets, %v", len(out), err)
+	}
+	if took := time.Since(begin); took > 20*time.Second {
+		t.Errorf("after %s", took)
+	}
+	<-s.Done()
+	if state, _ := s.Wait(); !errors.Is(state.Err(), sandbox.ErrKilled) {
+		t.Errorf("it ended with %v", state.Err())
+	}
+}
+
+func TestClosedToolsLeaveNoSpareNeedsTools(t *testing.T) {
+	tools := warm(t, realTools(t, soffice), 2)
+	waiting := tools.waiting
+	tools.Close()
+	for _, s := range waiting {
+		select {
+		case <-s.Done():
+		default:
+			t.Error("a spare lives on")
+		}
+	}
+	tools.Warm()
+	tools.Close()
+	if n := len(tools.waiting) + tools.starting; n > 0 {
+		t.Errorf("%d spares after the end", n)
+	}
+}
+
+// BenchmarkDocument is a short document as a PDF.
+func BenchmarkDocument(b *testing.B) {
+	doc := corpus.Word(strings.Repeat("住民票の写しの交付を申請します。", 40), false)
+	for _, k := range []struct {
+		name   string
+		spares int
+	}{{"cold", 0}, {"warm", 1}} {
+		b.Run(k.name, func(b *testing.B) {
+			tools := realTools(b, soffice)
+			if k.spares > 0 {
+				warm(b, tools, k.spares)
+				b.ReportMetric(float64(idle(b, tools))/(1<<20), "MiB-idle")
+			}
+			for b.Loop() {
+				b.StopTimer()
+				c, end := ask(b, tools)
+				await(b, tools, k.spares)
+				b.StartTimer()
+				if _, err := call(b, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, doc); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				if err := end(); err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// idle is what the first spare occupies while it waits, both processes of it.
+func idle(tb testing.TB, t *Tools) int64 {
+	tb.Helper()
+	t.mu.Lock()
+	first := t.waiting[0].Pid()
+	t.mu.Unlock()
+	all, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	most := proportional(fmt.Sprintf("/proc/%d", first))
+	for _, name := range all {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		// proc(5): the parent is the second word behind the name in brackets.
+		_, rest, _ := strings.Cut(string(b), ") ")
+		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(first) {
+			most += proportional(filepath.Dir(name))
+		}
+	}
+	return most
+}
+
+func TestAnIdleSpareIsSmallNeedsTools(t *testing.T) {
+	const most = 100 << 20
+	tools := warm(t, realTools(t, soffice), 1)
+	if n := idle(t, tools); n == 0 || n > most {
+		t.Errorf("a spare that waits occupies %d KiB", n>>10)
+	}
+}
