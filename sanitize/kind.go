@@ -93,7 +93,21 @@ const (
 	KindOPC     Kind = "opc" // another package of parts (XPS, 3MF ...)
 	KindFlatOPC Kind = "flat-opc"
 	KindWordML  Kind = "word-2003-xml"
-	KindODF     Kind = "odf"
+	KindODF     Kind = "odf" // an OpenDocument of none of the kinds below
+	KindODT     Kind = "odt"
+	KindODS     Kind = "ods"
+	KindODP     Kind = "odp"
+	KindODG     Kind = "odg"
+	KindOTT     Kind = "ott"
+	KindOTS     Kind = "ots"
+	KindOTP     Kind = "otp"
+	KindOTG     Kind = "otg"
+	KindFODT    Kind = "fodt"
+	KindFODS    Kind = "fods"
+	KindFODP    Kind = "fodp"
+	KindFODG    Kind = "fodg"
+
+	KindODFormula Kind = "odf-formula"
 
 	KindDOC  Kind = "doc"
 	KindXLS  Kind = "xls"
@@ -225,7 +239,21 @@ var kinds = map[Kind]KindFacts{
 	KindXPS:     {ClassUnknown, ".xps", "application/vnd.ms-xpsdocument", "XPS 文書", "XPS document"},
 	KindFlatOPC: {ClassUnknown, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},
 	KindWordML:  {ClassLegacyOffice, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
-	KindODF:     {ClassOffice, ".odf", "application/vnd.oasis.opendocument", "OpenDocument 文書", "OpenDocument file"},
+	KindODF:     {ClassOffice, ".odf", "application/vnd.oasis.opendocument", "OpenDocument ファイル", "OpenDocument file"},
+	KindODT:     {ClassOffice, ".odt", "application/vnd.oasis.opendocument.text", "OpenDocument 文書", "OpenDocument text"},
+	KindODS:     {ClassOffice, ".ods", "application/vnd.oasis.opendocument.spreadsheet", "OpenDocument 表計算", "OpenDocument spreadsheet"},
+	KindODP:     {ClassOffice, ".odp", "application/vnd.oasis.opendocument.presentation", "OpenDocument プレゼンテーション", "OpenDocument presentation"},
+	KindODG:     {ClassOffice, ".odg", "application/vnd.oasis.opendocument.graphics", "OpenDocument 図形", "OpenDocument drawing"},
+	KindOTT:     {ClassOffice, ".ott", "application/vnd.oasis.opendocument.text-template", "OpenDocument 文書テンプレート", "OpenDocument text template"},
+	KindOTS:     {ClassOffice, ".ots", "application/vnd.oasis.opendocument.spreadsheet-template", "OpenDocument 表計算テンプレート", "OpenDocument spreadsheet template"},
+	KindOTP:     {ClassOffice, ".otp", "application/vnd.oasis.opendocument.presentation-template", "OpenDocument プレゼンテーションテンプレート", "OpenDocument presentation template"},
+	KindOTG:     {ClassOffice, ".otg", "application/vnd.oasis.opendocument.graphics-template", "OpenDocument 図形テンプレート", "OpenDocument drawing template"},
+	KindFODT:    {ClassOffice, ".fodt", "application/vnd.oasis.opendocument.text-flat-xml", "単一 XML の OpenDocument 文書", "OpenDocument text in one XML file"},
+	KindFODS:    {ClassOffice, ".fods", "application/vnd.oasis.opendocument.spreadsheet-flat-xml", "単一 XML の OpenDocument 表計算", "OpenDocument spreadsheet in one XML file"},
+	KindFODP:    {ClassOffice, ".fodp", "application/vnd.oasis.opendocument.presentation-flat-xml", "単一 XML の OpenDocument プレゼンテーション", "OpenDocument presentation in one XML file"},
+	KindFODG:    {ClassOffice, ".fodg", "application/vnd.oasis.opendocument.graphics-flat-xml", "単一 XML の OpenDocument 図形", "OpenDocument drawing in one XML file"},
+
+	KindODFormula: {ClassOffice, ".odf", "application/vnd.oasis.opendocument.formula", "OpenDocument 数式", "OpenDocument formula"},
 
 	KindDOC:    {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
 	KindXLS:    {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},

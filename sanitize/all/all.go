@@ -18,6 +18,7 @@ import (
 	"sekisho/sanitize/html"
 	"sekisho/sanitize/image"
 	"sekisho/sanitize/message"
+	"sekisho/sanitize/odf"
 	"sekisho/sanitize/ooxml"
 	"sekisho/sanitize/outlook"
 	"sekisho/sanitize/pdf"
@@ -67,6 +68,21 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPOTX: ooxml.Sanitizer{},
 		sanitize.KindPOTM: ooxml.Sanitizer{},
 
+		sanitize.KindODT:       odf.Sanitizer{},
+		sanitize.KindODS:       odf.Sanitizer{},
+		sanitize.KindODP:       odf.Sanitizer{},
+		sanitize.KindODG:       odf.Sanitizer{},
+		sanitize.KindOTT:       odf.Sanitizer{},
+		sanitize.KindOTS:       odf.Sanitizer{},
+		sanitize.KindOTP:       odf.Sanitizer{},
+		sanitize.KindOTG:       odf.Sanitizer{},
+		sanitize.KindFODT:      odf.Sanitizer{},
+		sanitize.KindFODS:      odf.Sanitizer{},
+		sanitize.KindFODP:      odf.Sanitizer{},
+		sanitize.KindFODG:      odf.Sanitizer{},
+		sanitize.KindODF:       odf.Sanitizer{},
+		sanitize.KindODFormula: odf.Sanitizer{},
+
 		sanitize.KindPDF: pdf.Sanitizer{},
 
 		sanitize.KindPPT: ppt.Sanitizer{},
@@ -80,7 +96,8 @@ func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
 	drawn := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: pdf.Pages{}}
 	for kind, source := range map[sanitize.Kind]sanitize.Source{
 		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF, sanitize.KindWordML: sanitize.FromWord2003,
-		sanitize.KindODF: 0, sanitize.KindXLSB: sanitize.FromXLSB,
+		sanitize.KindODF: 0, sanitize.KindODT: 0, sanitize.KindODS: 0, sanitize.KindODP: 0, sanitize.KindOTT: 0, sanitize.KindOTS: 0, sanitize.KindOTP: 0,
+		sanitize.KindFODT: 0, sanitize.KindFODS: 0, sanitize.KindFODP: 0, sanitize.KindXLSB: sanitize.FromXLSB,
 		sanitize.KindDOCX: sanitize.FromDOCX, sanitize.KindDOCM: sanitize.FromDOCX, sanitize.KindDOTX: sanitize.FromDOCX, sanitize.KindDOTM: sanitize.FromDOCX,
 		sanitize.KindXLSX: sanitize.FromXLSX, sanitize.KindXLSM: sanitize.FromXLSX, sanitize.KindXLTX: sanitize.FromXLSX, sanitize.KindXLTM: sanitize.FromXLSX,
 		sanitize.KindPPTX: sanitize.FromPPTX, sanitize.KindPPTM: sanitize.FromPPTX, sanitize.KindPPSX: sanitize.FromPPTX, sanitize.KindPPSM: sanitize.FromPPTX,

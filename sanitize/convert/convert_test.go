@@ -205,15 +205,17 @@ func TestDoubtNeverReachesATool(t *testing.T) {
 		"entities":        {[]byte(strings.Replace(word2003, "<w:wordDocument", "<!DOCTYPE w [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><w:wordDocument", 1)), nil},
 		"a DOCTYPE":       {[]byte(`<?xml version="1.0"?><!DOCTYPE a><office:document xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" office:mimetype="application/vnd.oasis.opendocument.text"/>`), nil},
 	} {
-		tool := honest()
-		o := steps(whole...)
-		o.Limits.Expanded = 1 << 19
-		_, p, err := treat(t, o, tool, c.in)
-		if err == nil || c.want != nil && !errors.Is(err, c.want) {
-			t.Errorf("%s: %v, %+v", name, err, p)
-		}
-		if len(tool.calls) > 0 {
-			t.Errorf("%s: a tool was asked: %+v", name, tool.calls)
+		for _, first := range []int{0, 1} { // with and without the rebuild before it
+			tool := honest()
+			o := steps(whole[first:]...)
+			o.Limits.Expanded = 1 << 19
+			_, p, err := treat(t, o, tool, c.in)
+			if err == nil || first == 1 && c.want != nil && !errors.Is(err, c.want) {
+				t.Errorf("%s: %v, %+v", name, err, p)
+			}
+			if len(tool.calls) > 0 {
+				t.Errorf("%s: a tool was asked: %+v", name, tool.calls)
+			}
 		}
 	}
 }

@@ -322,7 +322,7 @@ func markup(h string, f *file) (sanitize.Kind, bool) {
 		strings.Contains(attrs, "http://schemas.microsoft.com/visio/2003/core"):
 		return sanitize.KindWordML, true
 	case local == "document" && strings.Contains(attrs, "urn:oasis:names:tc:opendocument"):
-		return sanitize.KindODF, true
+		return flatOpenDocument(attrs), true
 	}
 	if r, ok := rootScripts()[name]; ok {
 		space := strings.Contains(attrs, "xmlns")

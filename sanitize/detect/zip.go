@@ -199,6 +199,39 @@ func (l *zipList) find(name string) (member, bool) {
 	return member{}, false
 }
 
+// rootMedia is what the manifest of an OpenDocument says of the whole. It is its
+// first entry. OpenDocument 1.3 part 2, 3.2.
+func rootMedia(manifest []byte) string {
+	_, rest, ok := bytes.Cut(manifest, []byte("application/vnd.oasis.opendocument."))
+	if !ok {
+		return ""
+	}
+	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	return "application/vnd.oasis.opendocument." + string(name[:min(len(name), 40)])
+}
+
+// openDocument is the kind of an OpenDocument by its media type. Of the documents
+// that hold others together, and of pages of the web, there is no kind.
+func openDocument(media string) sanitize.Kind {
+	for _, k := range []sanitize.Kind{sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula} {
+		if k.Facts().Media == media {
+			return k
+		}
+	}
+	return sanitize.KindODF
+}
+
+// flatOpenDocument is the kind of an OpenDocument that is one XML file, by the
+// attributes of its root.
+func flatOpenDocument(attrs string) sanitize.Kind {
+	for _, k := range []sanitize.Kind{sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG} {
+		if media := strings.TrimSuffix(k.Facts().Media, "-flat-xml"); strings.Contains(attrs, `="`+media+`"`) || strings.Contains(attrs, `='`+media+`'`) || strings.Contains(attrs, `="`+media+`-template"`) {
+			return k
+		}
+	}
+	return sanitize.KindODF
+}
+
 // zipKind tells what kind of archive it is.
 func (f *file) zipKind(l *zipList) found {
 	types, opc := l.find("[Content_Types].xml")
@@ -228,7 +261,10 @@ func (f *file) zipKind(l *zipList) found {
 			kind = sanitize.KindEncryptedZIP
 		}
 	case strings.HasPrefix(media, "application/vnd.oasis.opendocument"), strings.HasPrefix(media, "application/vnd.sun.xml."), content && body:
-		kind = sanitize.KindODF
+		if media == "" && content {
+			media = rootMedia(f.open(odf, partBytes))
+		}
+		kind = openDocument(media)
 		if content && bytes.Contains(f.open(odf, partBytes), []byte("encryption-data")) {
 			kind = sanitize.KindEncryptedOffice
 		}

@@ -50,6 +50,10 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkTIFF, true
 	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
+	case sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula:
+		return func(s *sanitize.Session, where string, b []byte) error { return checkODF(s, where, k, b) }, true
+	case sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG:
+		return func(s *sanitize.Session, where string, b []byte) error { return checkFlatODF(s, where, k, b) }, true
 	case sanitize.KindPDF:
 		return checkPDF, true
 	case sanitize.KindPPT:
@@ -291,7 +295,9 @@ func scans(where string, b []byte) error {
 func written() []sanitize.Kind {
 	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
 		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindGIF, sanitize.KindTIFF, sanitize.KindZIP,
-		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindPDF, sanitize.KindPPT, sanitize.KindXLS}
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindPDF, sanitize.KindPPT, sanitize.KindXLS,
+		sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula,
+		sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG}
 }
 
 // sniff says what kind an attachment of this media type is. The type must be

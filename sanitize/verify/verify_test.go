@@ -399,3 +399,92 @@ func TestKindsThatAreNeverWritten(t *testing.T) {
 		}
 	}
 }
+
+// packed packs members the way our writer does.
+func packed(t *testing.T, members ...[2]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zipstrict.NewWriter(&b)
+	for i, m := range members {
+		if i == 0 {
+			if err := z.Store(m[0], []byte(m[1])); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		w, err := z.Create(m[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(m[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestOpenDocumentsOffTheListAreRefused(t *testing.T) {
+	const (
+		media = "application/vnd.oasis.opendocument.text"
+		o     = `urn:oasis:names:tc:opendocument:xmlns:`
+		root  = `<office:document-content xmlns:office="` + o + `office:1.0" xmlns:text="` + o + `text:1.0" xmlns:table="` + o + `table:1.0" xmlns:draw="` + o + `drawing:1.0" xmlns:script="` + o + `script:1.0" xmlns:form="` + o + `form:1.0" xmlns:presentation="` + o + `presentation:1.0" xmlns:chart="` + o + `chart:1.0" xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:math="http://www.w3.org/1998/Math/MathML"`
+	)
+	manifest := func(more string) [2]string {
+		return [2]string{"META-INF/manifest.xml", `<manifest:manifest xmlns:manifest="` + o + `manifest:1.0"><manifest:file-entry manifest:full-path="/" manifest:media-type="` + media + `"/><manifest:file-entry manifest:full-path="content.xml" manifest:media-type="text/xml"/>` + more + `</manifest:manifest>`}
+	}
+	doc := func(body string) []byte {
+		return packed(t, [2]string{"mimetype", media}, [2]string{"content.xml", root + `>` + body + `</office:document-content>`}, manifest(""))
+	}
+	look := func(k sanitize.Kind, b []byte) error {
+		opts := sanitize.Options{Limits: sanitize.DefaultLimits()}
+		s := sanitize.NewSession(&opts, int64(len(b)), nil, nil)
+		return File(t.Context(), s, k, bytes.NewReader(b), int64(len(b)))
+	}
+	for name, body := range map[string]string{
+		"words": `<office:body><office:text><text:p>本文 <text:a xlink:href="https://example.jp/">x</text:a></text:p></office:text></office:body>`,
+		"sum":   `<table:table-cell table:formula="of:=SUM([.A1:.B2])"/>`,
+		"slide": `<presentation:event-listener script:event-name="dom:click" presentation:action="show" xlink:href="#p"/>`,
+	} {
+		if err := look(sanitize.KindODT, doc(body)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for name, body := range map[string]string{
+		"script": `<office:scripts/>`, "listener": `<script:event-listener/>`, "field that runs": `<text:execute-macro/>`, "section": `<text:section-source xlink:href="x"/>`,
+		"object": `<draw:object-ole/>`, "plugin": `<draw:plugin/>`, "frame": `<draw:floating-frame/>`, "DDE": `<text:dde-connection/>`, "database": `<table:database-source-sql/>`,
+		"link to a file": `<text:a xlink:href="file:///x"/>`, "linked picture": `<draw:image xlink:href="http://evil.example/x.png"/>`, "picture that is not there": `<draw:image xlink:href="Pictures/1.png"/>`,
+		"object that is not there": `<draw:object xlink:href="./Object 1"/>`, "link of nothing": `<text:p xlink:href="#x"/>`, "click that runs": `<presentation:event-listener presentation:action="execute"/>`,
+		"formula": `<table:table-cell table:formula="of:=COM.MICROSOFT.WEBSERVICE(1)"/>`, "other document": `<table:table-cell table:formula="of:=['file:///x'#$S.A1]"/>`, "range": `<table:named-range table:cell-range-address="'file:///x'#$S.A1"/>`,
+		"control": `<form:button form:control-implementation="ooo:com.example"/>`, "submission": `<form:button form:button-type="submit"/>`, "chart": `<chart:chart chart:class="ooo:com.example"/>`,
+		"namespace": `<x:y xmlns:x="http://evil.example/"/>`, "attribute": `<text:p xmlns:x="http://evil.example/" x:y="1"/>`, "data": `<text:p><office:binary-data>AAAA</office:binary-data></text:p>`, "instruction": `<?x y?>`, "macro name": `<text:p script:macro-name="x"/>`,
+	} {
+		if err := look(sanitize.KindODT, doc(body)); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("%s: %v", name, err)
+		}
+		flat := []byte(strings.Replace(root, "document-content", "document", 1) + ` office:mimetype="` + media + `">` + body + `</office:document>`)
+		if err := look(sanitize.KindFODT, flat); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("flat, %s: %v", name, err)
+		}
+	}
+	content := [2]string{"content.xml", root + `/>`}
+	for name, b := range map[string][]byte{
+		"another type":      packed(t, [2]string{"mimetype", "application/vnd.oasis.opendocument.spreadsheet"}, content, manifest("")),
+		"type not first":    packed(t, content, [2]string{"mimetype", media}, manifest("")),
+		"no manifest":       packed(t, [2]string{"mimetype", media}, content),
+		"manifest lies":     packed(t, [2]string{"mimetype", media}, content, manifest(`<manifest:file-entry manifest:full-path="styles.xml"/>`)),
+		"encrypted":         packed(t, [2]string{"mimetype", media}, content, manifest(`<manifest:encryption-data/>`)),
+		"macro":             packed(t, [2]string{"mimetype", media}, content, [2]string{"Basic/Standard/Module1.xml", "x"}, manifest("")),
+		"picture of nobody": packed(t, [2]string{"mimetype", media}, content, [2]string{"Pictures/1.png", "x"}, manifest(`<manifest:file-entry manifest:full-path="Pictures/1.png"/>`)),
+		"part of nobody":    packed(t, [2]string{"mimetype", media}, content, [2]string{"Object 1/content.xml", root + `/>`}, manifest(`<manifest:file-entry manifest:full-path="Object 1/content.xml"/>`)),
+		"not in it":         packed(t, [2]string{"mimetype", media}, content, [2]string{"styles.xml", `<office:document-styles xmlns:office="` + o + `office:1.0"/>`}, manifest("")),
+		"other root":        packed(t, [2]string{"mimetype", media}, [2]string{"content.xml", `<text:p xmlns:text="` + o + `text:1.0"/>`}, manifest("")),
+		"DOCTYPE":           packed(t, [2]string{"mimetype", media}, [2]string{"content.xml", `<!DOCTYPE x>` + root + `/>`}, manifest("")),
+	} {
+		if err := look(sanitize.KindODT, b); !errors.Is(err, ErrNotAllowed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -36,6 +36,9 @@ type validity struct {
 // valid has the Open XML SDK check every file before and after, and prints the
 // faults that were not there before: each may be a prompt to repair.
 func valid(folder string, before, after []string) error {
+	if folder == "odf" {
+		return nil // another family
+	}
 	if _, err := os.Stat(sdk); err != nil {
 		fmt.Printf("%s: validity not judged: %v; `make judges` brings it\n", folder, err)
 		return nil

@@ -4,7 +4,7 @@
 // collection is not part of the project.
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
-//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|xls|ppt ...]
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|xls|ppt|odf ...]
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus pdf
 package main
 
@@ -47,7 +47,7 @@ func main() {
 		case "office":
 			folders := flag.Args()[1:]
 			if len(folders) == 0 {
-				folders = []string{"docx", "xlsx", "pptx"}
+				folders = []string{"docx", "xlsx", "pptx", "odf"}
 			}
 			err = c.office(b, strings.Split(*judges, ","), folders)
 		case "pdf":
@@ -128,6 +128,7 @@ senders: { check: off }  # mail of others, sent by us, has no sender that could 
 // treatedKinds are the kinds of which a harmless form is made.
 var treatedKinds = []string{
 	"docx", "docm", "dotx", "dotm", "xlsx", "xlsm", "xltx", "xltm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm",
+	"odt", "ods", "odp", "odg", "ott", "ots", "otp", "otg", "fodt", "fods", "fodp", "fodg",
 	"png", "jpeg", "svg", "text", "csv", "tsv", "html", "ics", "vcf", "message", "empty", "zip",
 }
 
@@ -370,7 +371,8 @@ func (c *collection) office(bin string, judges []string, folders []string) error
 				benign[what]++
 			}
 			if rows[i].has("has_vba", "has_vba_part", "has_activex", "has_ole_embedded", "has_external_rel", "has_external_template", "has_externallink", "has_xlm_part", "has_dde",
-				"has_ole_embedded_rec", "has_ole10native", "has_macro_storage", "has_xlm", "ppt_vba") && !rows[i].has("encrypted") {
+				"has_ole_embedded_rec", "has_ole10native", "has_macro_storage", "has_xlm", "ppt_vba",
+				"has_basic", "odf_eventlistener", "odf_macroref", "odf_extlink", "odf_extimage", "odf_plugin") && !rows[i].has("encrypted") {
 				active[what]++
 			}
 			if r.Outcome == "refused" {
@@ -409,10 +411,15 @@ func nothing(string, []string, []string) error { return nil }
 // words has LibreOffice read every file before and after, and compares the
 // words it found.
 func words(folder string, before, after []string) error {
-	format := map[string]string{"docx": "txt:Text (encoded):UTF8", "xlsx": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "pptx": "pdf",
-		"doc": "txt:Text (encoded):UTF8", "xls": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1", "ppt": "pdf"}[folder]
 	opened, lost, differ := 0, 0, 0
 	for i := range after {
+		format := "pdf"
+		switch strings.ToLower(filepath.Ext(after[i])) {
+		case ".docx", ".dotx", ".doc", ".odt", ".ott", ".fodt":
+			format = "txt:Text (encoded):UTF8"
+		case ".xlsx", ".xltx", ".xls", ".ods", ".ots", ".fods":
+			format = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+		}
 		a, aok := read(before[i], format)
 		b, bok := read(after[i], format)
 		if !aok {

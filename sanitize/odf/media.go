@@ -1,0 +1,293 @@
+package odf
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"net/url"
+	"strings"
+
+	"sekisho/internal/metafile"
+	"sekisho/internal/xmlscan"
+	"sekisho/sanitize"
+)
+
+// picture is one picture as it is written.
+type picture struct {
+	name  string // in its folder
+	media string
+	data  []byte
+}
+
+// figure is a picture that was treated: nothing when it goes.
+type figure struct {
+	ext, media string
+	data       []byte
+}
+
+// treat decodes a picture and encodes it anew, through the session, which knows
+// the pictures and their budget. Drawings of Windows (EMF, WMF) are rewritten
+// record by record. LibreOffice's own drawings (SVM) hold whatever it can draw
+// and nobody else reads them: optional says whether the picture can be made
+// again from what stands beside it, and may go. What cannot be treated becomes a
+// grey square.
+func (d *document) treat(where string, b []byte, optional bool) (figure, error) {
+	if bytes.HasPrefix(b, []byte{0x1F, 0x8B}) { // EMZ, WMZ, SVGZ
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			return d.replaced(where, "not gzip"), nil
+		}
+		if b, err = io.ReadAll(d.s.Meter(z)); err != nil {
+			if errors.Is(err, sanitize.ErrLimit) {
+				return figure{}, err
+			}
+			return d.replaced(where, "not gzip"), nil
+		}
+	}
+	switch {
+	case bytes.HasPrefix(b, []byte("VCLMTF")) && optional:
+		return figure{}, nil
+	case metafile.IsEMF(b):
+		out, err := metafile.RewriteEMF(b)
+		if err != nil {
+			return d.replaced(where, err.Error()), nil
+		}
+		return figure{".emf", "image/x-emf", out}, nil
+	case metafile.IsWMF(b):
+		out, err := metafile.RewriteWMF(b)
+		if err != nil {
+			return d.replaced(where, err.Error()), nil
+		}
+		return figure{".wmf", "image/x-wmf", out}, nil
+	}
+	var out bytes.Buffer
+	name := where[strings.LastIndexByte(where, '/')+1:]
+	res, err := d.s.Nested(d.ctx, sanitize.Object{
+		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: d.in.Path + "/" + where, Name: name, Names: []string{name},
+	}, &out)
+	if e := d.ctx.Err(); e != nil {
+		return figure{}, e
+	}
+	if err != nil {
+		return d.replaced(where, err.Error()), nil
+	}
+	switch res.Kind {
+	case sanitize.KindPNG:
+		return figure{".png", "image/png", out.Bytes()}, nil
+	case sanitize.KindJPEG:
+		return figure{".jpg", "image/jpeg", out.Bytes()}, nil
+	case sanitize.KindSVG:
+		return figure{".svg", "image/svg+xml", out.Bytes()}, nil
+	default:
+		return d.replaced(where, "a picture became "+string(res.Kind)), nil
+	}
+}
+
+func (d *document) replaced(where, why string) figure {
+	d.report.Found("odf.picture", where, sanitize.Replaced, why)
+	return figure{".png", "image/png", d.greySquare()}
+}
+
+// greySquare is the placeholder as our own encoder would write it, so that
+// treating an output again changes nothing.
+func (d *document) greySquare() []byte {
+	if d.square != nil {
+		return d.square
+	}
+	const side = 64
+	m := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Gray{0xD9}, color.Gray{0x80}})
+	for i := range side {
+		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}, {i, i}, {i, side - 1 - i}} {
+			m.SetColorIndex(at[0], at[1], 1)
+		}
+	}
+	var b, out bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		return nil // a picture in memory cannot fail to be written to memory
+	}
+	d.square = b.Bytes()
+	if enc, ok := d.s.Table[sanitize.KindPNG]; ok {
+		if _, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(d.square), Size: int64(len(d.square)), Kind: sanitize.KindPNG}, &out); err == nil {
+			d.square = out.Bytes()
+		}
+	}
+	return d.square
+}
+
+// folder is the folder of the document that the part is of; nil in a flat file.
+func (f *filter) folder() *folder {
+	if f.d.folder == nil {
+		return nil
+	}
+	return f.d.folder
+}
+
+// inside returns the member that a link leads to, when it is one of the
+// document's own folder.
+func (f *filter) inside(href string) (string, bool) {
+	if f.flat == rootFlat {
+		return "", false
+	}
+	// OpenOffice 1.1 wrote #Pictures/.
+	href = strings.TrimPrefix(strings.TrimPrefix(href, "#"), "./")
+	if href == "" || strings.ContainsAny(href, ":\\?#") || strings.HasPrefix(href, "/") || strings.Contains("/"+href+"/", "/../") {
+		return "", false
+	}
+	return href, true
+}
+
+// locate finds a member of the document's folder by a link, as written or with
+// its percent signs resolved.
+func (d *document) locate(dir, name string) *member {
+	if m := d.members[dir+name]; m != nil {
+		return m
+	}
+	if plain, err := url.PathUnescape(name); err == nil && !strings.Contains("/"+plain+"/", "/../") {
+		return d.members[dir+plain]
+	}
+	return nil
+}
+
+// picture keeps a picture of the document and leaves a grey square for one that
+// would be fetched from elsewhere.
+func (f *filter) picture(fr *frame, e element) error {
+	href, has := f.attribute("xlink:href")
+	if !has || href == "" {
+		return f.write(fr, e, "", nil) // it stands inside, or there is none
+	}
+	name, ok := f.inside(href)
+	if f.flat == rootFlat && !strings.ContainsAny(href, ":/\\") {
+		ok, name = true, href
+	}
+	if !ok && !(f.flat == rootFlat && strings.HasPrefix(href, "#")) {
+		f.found("odf.linked-image", sanitize.Replaced, href)
+		fr.filled = true
+		if f.flat == rootFlat {
+			return f.write(fr, e, "", f.encoded(f.d.greySquare()))
+		}
+		p := f.d.folder.place(figure{".png", "image/png", f.d.greySquare()}, "")
+		return f.write(fr, e, p.name, nil)
+	}
+	if f.flat == rootFlat {
+		// A link into a package that is not there.
+		return f.write(fr, e, "", nil)
+	}
+	m := f.d.locate(f.dir, name)
+	if m == nil {
+		f.found("odf.dangling", sanitize.Rewritten, href)
+		return f.skipFrom(fr)
+	}
+	p, err := f.d.place(f.dir, m)
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return f.skipFrom(fr)
+	}
+	fr.filled = true
+	return f.write(fr, e, p.name, nil)
+}
+
+// place treats the picture in a member, once for each folder.
+func (d *document) place(dir string, m *member) (*picture, error) {
+	if p, ok := d.folder.placed[m.name]; ok {
+		return p, nil
+	}
+	b, err := d.readWhole(m)
+	if err != nil {
+		return nil, err
+	}
+	// A replacement is found by the name of its object, not by the link.
+	stands := ""
+	if object, ok := strings.CutPrefix(m.name, dir+"ObjectReplacements/"); ok {
+		if o := d.folder.objects[object]; o != nil {
+			stands = o.name
+		}
+	}
+	fig, err := d.treat(m.name, b, stands != "")
+	if err != nil {
+		return nil, err
+	}
+	var p *picture
+	if fig.data != nil {
+		p = d.folder.place(fig, stands)
+	}
+	d.folder.placed[m.name] = p
+	m.used = true
+	return p, nil
+}
+
+// place gives a picture its name in the folder.
+func (o *folder) place(fig figure, stands string) *picture {
+	p := &picture{media: fig.media, data: fig.data}
+	if stands != "" {
+		p.name = "ObjectReplacements/" + stands
+	} else {
+		o.count++
+		p.name = fmt.Sprintf("Pictures/%d%s", o.count, fig.ext)
+	}
+	o.pictures = append(o.pictures, p)
+	return p
+}
+
+// binary treats a picture that stands in the XML, as base64.
+func (f *filter) binary(fr *frame, e element) error {
+	p := &f.frames[len(f.frames)-2]
+	if p.filled || p.role != rolePlain || !isPicture(p.canon) {
+		return f.skipFrom(fr)
+	}
+	p.filled = true
+	fr.role = roleBinary
+	f.text, f.capture = f.text[:0], &f.text
+	return f.checkAttrs()
+}
+
+func isPicture(canon string) bool {
+	switch canon {
+	case "draw:image", "draw:fill-image", "style:background-image", "text:list-level-style-image", "chart:symbol-image":
+		return true
+	default:
+		return false
+	}
+}
+
+// writeBinary writes the picture that was captured.
+func (f *filter) writeBinary(text []byte) error {
+	kept := text[:0]
+	for _, c := range text {
+		if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			kept = append(kept, c)
+		}
+	}
+	b := make([]byte, base64.StdEncoding.DecodedLen(len(kept)))
+	n, err := base64.StdEncoding.Decode(b, kept)
+	f.d.inline++
+	where := fmt.Sprintf("%s/picture%d", f.where, f.d.inline)
+	var fig figure
+	switch {
+	case err != nil:
+		fig = f.d.replaced(where, "not base64")
+	default:
+		if fig, err = f.d.treat(where, b[:n], false); err != nil {
+			return err
+		}
+	}
+	f.put(f.encoded(fig.data))
+	return nil
+}
+
+// encoded is a picture as it stands in the XML.
+func (f *filter) encoded(b []byte) []byte {
+	out := append(make([]byte, 0, base64.StdEncoding.EncodedLen(len(b))+50), "<office:binary-data>"...)
+	out = base64.StdEncoding.AppendEncode(out, b)
+	return append(out, "</office:binary-data>"...)
+}
+
+func appendText(dst []byte, s string) []byte { return xmlscan.AppendEscaped(dst, []byte(s)) }
