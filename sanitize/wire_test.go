@@ -87,12 +87,27 @@ func TestEveryOptionReachesTheLane(t *testing.T) {
 
 func TestAFrameIsReadStrictly(t *testing.T) {
 	frame := func(n uint32, body string) string { return string(binary.BigEndian.AppendUint32(nil, n)) + body }
+	of := func(v any) string {
+		b, err := encode(nil, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	o := laneOptions("a")
+	good := of(&o)
+	type other struct {
+		Options
+		Deliver bool
+	}
 	for name, in := range map[string]string{
-		"an unknown field":   frame(9, `{"zzz":1}`),
-		"two values":         frame(4, `{}{}`),
-		"less than promised": frame(9, `{}`),
+		"another type":       frame(uint32(len(of(other{}))), of(other{})),
+		"two values":         frame(uint32(len(good)+1), good+"\x00"),
+		"less than promised": frame(uint32(len(good)+1), good),
+		"a value cut short":  frame(uint32(len(good)-1), good[:len(good)-1]),
 		"a promise alone":    frame(1<<20, ``),
-		"no JSON":            frame(2, `no`),
+		"nothing":            frame(0, ``),
+		"JSON":               frame(13, `{"id":"a\u0020"}`),
 		"more than allowed":  frame(1<<20+1, strings.Repeat("x", 1<<20+1)),
 	} {
 		var o Options
@@ -100,8 +115,10 @@ func TestAFrameIsReadStrictly(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	var o Options
-	if err := ReadNext(strings.NewReader(frame(9, `{}`)), &o, 1<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err := ReadNext(strings.NewReader(frame(uint32(len(good)), good)), &o, 1<<20); err != nil {
+		t.Errorf("as it was written: %v", err)
+	}
+	if err := ReadNext(strings.NewReader(frame(uint32(len(good)+1), good)), &o, 1<<20); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut short: %v", err)
 	}
 }

@@ -96,7 +96,7 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 			return sanitize.KindSFC, true
 		}
 		return sanitize.KindP21, true
-	case dxf.MatchString(h[:min(len(h), 1024)]):
+	case h != "" && strings.IndexByte("90 \t", h[0]) >= 0 && dxf.MatchString(h[:min(len(h), 1024)]):
 		return sanitize.KindDXF, true
 	case sylk(h) || f.hasExt("slk", "sylk") && strings.HasPrefix(h, "ID"):
 		return sanitize.KindSLK, true
@@ -177,15 +177,31 @@ func script(h string) (sanitize.Kind, bool) {
 	return "", false
 }
 
+// mayOpenScript reports whether scriptOpens could match s. Most texts and pages
+// are told by their first letters, and a worker lives for one of them:
+// compiling the expression would cost more than treating it.
+func mayOpenScript(s string) bool {
+	switch c := s[0]; {
+	case c == '<':
+		return len(s) > 1 && (s[1] == '?' || s[1] == '%')
+	case c >= utf8.RuneSelf:
+		// Beyond ASCII only these two fold to letters of it.
+		return strings.HasPrefix(s, "\u212a") || strings.HasPrefix(s, "\u017f")
+	}
+	return true
+}
+
 // statement looks at a first statement. The expressions get no more than they
 // need, since every text is asked all of them.
 func statement(s string) (sanitize.Kind, bool) {
 	switch {
-	case shortcutOpens.MatchString(s[:min(len(s), 64)]):
+	case s == "":
+		return "", false
+	case s[0] == '[' && shortcutOpens.MatchString(s[:min(len(s), 64)]):
 		return sanitize.KindShortcut, true
-	case scriptOpens.MatchString(s[:min(len(s), 256)]):
+	case mayOpenScript(s) && scriptOpens.MatchString(s[:min(len(s), 256)]):
 		return sanitize.KindScript, true
-	case declares.MatchString(s[:min(len(s), 256)]) && hostObject.MatchString(s[:min(len(s), 4<<10)]):
+	case strings.IndexByte("vlcf(;t$pFSD", s[0]) >= 0 && declares.MatchString(s[:min(len(s), 256)]) && hostObject.MatchString(s[:min(len(s), 4<<10)]):
 		return sanitize.KindScript, true
 	}
 	return "", false

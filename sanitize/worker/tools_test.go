@@ -209,12 +209,17 @@ func TestCallsOutOfTurnEndTheWorker(t *testing.T) {
 		"a source for qpdf": func(w io.Writer) error {
 			return sanitize.WriteFrame(w, sanitize.ToolCall{Tool: sanitize.QPDFCheck, Source: 1})
 		},
-		"a negative size":    func(w io.Writer) error { k := good; k.Size = -1; return sanitize.WriteFrame(w, k) },
-		"a large size":       func(w io.Writer) error { k := good; k.Size = 1 << 40; return sanitize.WriteFrame(w, k) },
-		"a negative part":    func(w io.Writer) error { k := good; k.Part = -1; return sanitize.WriteFrame(w, k) },
-		"a field of its own": func(w io.Writer) error { return sanitize.WriteFrame(w, map[string]any{"tool": 6, "path": "/bin/sh"}) },
-		"words":              func(w io.Writer) error { _, err := io.WriteString(w, "\x00\x00\x00\x05hello"); return err },
-		"a long frame":       func(w io.Writer) error { _, err := io.WriteString(w, "\xff\xff\xff\xff"); return err },
+		"a negative size": func(w io.Writer) error { k := good; k.Size = -1; return sanitize.WriteFrame(w, k) },
+		"a large size":    func(w io.Writer) error { k := good; k.Size = 1 << 40; return sanitize.WriteFrame(w, k) },
+		"a negative part": func(w io.Writer) error { k := good; k.Part = -1; return sanitize.WriteFrame(w, k) },
+		"a field of its own": func(w io.Writer) error {
+			return sanitize.WriteFrame(w, struct {
+				sanitize.ToolCall
+				Path string
+			}{good, "/bin/sh"})
+		},
+		"words":        func(w io.Writer) error { _, err := io.WriteString(w, "\x00\x00\x00\x05hello"); return err },
+		"a long frame": func(w io.Writer) error { _, err := io.WriteString(w, "\xff\xff\xff\xff"); return err },
 		"before its answer": func(w io.Writer) error {
 			if err := sanitize.WriteFrame(w, good); err != nil {
 				return err

@@ -232,7 +232,10 @@ func tell(lie string, o *sanitize.Options, in []byte) error {
 		return sanitize.WriteFrame(answer, &claim)
 	case "unknown-field":
 		_, _ = output.Write(pass)
-		return sanitize.WriteFrame(answer, map[string]any{"report": claim.Report, "deliver": true})
+		return sanitize.WriteFrame(answer, struct {
+			sanitize.Reply
+			Deliver bool
+		}{claim, true})
 	case "digest":
 		_, _ = output.Write(pass)
 		claim.Size = int64(len(pass))
