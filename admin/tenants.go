@@ -82,6 +82,9 @@ func (a *Admin) tenant(t *tenant.Tenant) client.Tenant {
 	v := t.Recipients.At(now)
 	out := client.Tenant{ID: string(t.ID), Name: t.Name, Domains: t.Domains, Profile: string(t.Profile), Administrators: addresses(t.Postmaster(), nil),
 		Recipients: "any", File: t.RecipientsFile, Version: v.Number}
+	if t.Recipients.Unknown(now) {
+		out.Recipients = "doubted"
+	}
 	if v.List != nil {
 		out.Addresses, out.Reached = v.List.Len(), v.List.On(tenant.DayOf(now))
 		out.Recipients = "imported"

@@ -24,7 +24,11 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 		}
 		return s.fail(refuseStorage, "mail", err)
 	}
-	if s.srv.rates.fills(peer) {
+	// A server inside brings the mail of everybody there: what one stolen
+	// account sent must not stop the others. Its senders have limits of their
+	// own.
+	inside := (s.cfg.Zone == envelope.LGWAN || s.cfg.Zone == envelope.InternetSegment) && !s.cfg.TenantsOnly
+	if !inside && s.srv.rates.fills(peer) {
 		return s.refuse(refuseHeldBytes)
 	}
 	if !s.guard.Named() && !s.srv.rates.message(peer) {

@@ -67,7 +67,10 @@ func (s *session) place(tx *transaction, a envelope.Address) (group, *refusal) {
 	}
 	// A recipient in a tenant's domain becomes that tenant's mail, from
 	// wherever it comes: it is never sent out and back.
-	if !owner.Has(a, s.srv.Now()) {
+	if now := s.srv.Now(); !owner.Has(a, now) {
+		if owner.Recipients.Unknown(now) {
+			return group{}, &refuseUnknownList
+		}
 		return group{}, &refuseNoSuchRecipient
 	}
 	hop, _, err := tx.table.Find(s.cfg.Zone, a)

@@ -74,6 +74,7 @@ var (
 
 	// Who may send what to whom.
 	refuseNoSuchRecipient = refusal{"smtp.unknown_recipient", reply(550, 5, 1, 1, "No such recipient here")}
+	refuseUnknownList     = refusal{"smtp.recipients_doubted", reply(451, 4, 3, 0, "Temporary failure, try again later")}
 	refuseRelay           = refusal{"smtp.relay", reply(550, 5, 7, 1, "Relaying denied")}
 	refuseNoRoute         = refusal{"smtp.no_route", reply(550, 5, 1, 2, "Recipient cannot be reached from here")}
 	refuseForeignSender   = refusal{"smtp.foreign_sender", reply(550, 5, 7, 1, "Sender is not allowed here")}

@@ -462,6 +462,35 @@ func TestPeerThatFillsTheQuarantineWaits(t *testing.T) {
 	if a := speak(t, g.dial(t, "mx"), "EHLO c.example", "MAIL FROM:<>"); !strings.HasPrefix(a[2], "452 4.7.0") {
 		t.Errorf("200 MiB held: %q, wanted 452", a[2])
 	}
+	// The server of the town brings everybody's mail; the relay between bodies
+	// is a stranger like others.
+	for listener, want := range map[string]string{"inside": "250", "office": "250", "lgwan-ss": "452 4.7.0"} {
+		if a := speak(t, g.dial(t, listener), "EHLO c.example", "MAIL FROM:<>"); !strings.HasPrefix(a[2], want) {
+			t.Errorf("%s: %q, wanted %s", listener, a[2], want)
+		}
+	}
+}
+
+// TestAListThatOtherHandsChangedRefusesNobodyForGood: who is reached is not
+// known, so nobody is accepted and nobody told that he does not exist.
+func TestAListThatOtherHandsChangedRefusesNobodyForGood(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	d := g.Tenants()
+	owner := d.All()[0]
+	fixed := owner
+	fixed.RecipientsFile, fixed.Recipients = "", tenant.NewRecipients(nil).Doubted()
+	doubted, err := tenant.New([]tenant.Tenant{fixed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Server.Tenants = func() *tenant.Directory { return doubted }
+	domain := fixed.Domains[0]
+	a := speak(t, g.dial(t, "mx"), "EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<soumu@"+domain+">", "RCPT TO:<nobody@"+domain+">", "RCPT TO:<postmaster@"+domain+">")
+	for i, want := range []string{"451 4.3.0", "451 4.3.0", "250"} {
+		if !strings.HasPrefix(a[3+i], want) {
+			t.Errorf("recipient %d: %q, wanted %s", i, a[3+i], want)
+		}
+	}
 }
 
 func TestLogHasNoSubjectNoBodyAndNoControlCharacters(t *testing.T) {

@@ -87,7 +87,8 @@ type Spool struct {
 	// MaxMessage and 200 MiB.
 	MinFree int64
 
-	held heldBytes
+	held  heldBytes
+	fresh fresh
 }
 
 // A Notifier is a journal that can say when there is something to claim.
@@ -286,6 +287,7 @@ func (d *Draft) commit() error {
 	d.ended = true
 	if d.w != nil {
 		d.id, d.key = d.w.ID(), d.w.Key()
+		d.spool.fresh.add(d.id, time.Now())
 		return d.w.Commit()
 	}
 	d.id, d.key = blob.NewID(d.spool.now()), blob.NewKey()
@@ -726,7 +728,7 @@ func (s *Spool) Sweep(ctx context.Context) (int, error) {
 		}
 	}
 	err := s.Blobs.Walk(ctx, func(id blob.ID, age int64) error {
-		if age < int64(orphanAge/time.Second) {
+		if age < int64(orphanAge/time.Second) || s.fresh.has(id, time.Now()) {
 			return nil
 		}
 		named, err := s.Referenced(ctx, id)

@@ -549,9 +549,15 @@ func TestSweepTakesOnlyWhatNobodyNames(t *testing.T) {
 			}
 		}
 	}
-	n, err := s.Sweep(ctx)
-	if err != nil || n != 2 {
-		t.Errorf("swept %d, %v; want 2", n, err)
+	// The clock was put forward by a day: what this process made may be about to
+	// be named. The next process knows that it is not.
+	if n, err := s.Sweep(ctx); err != nil || n != 1 {
+		t.Errorf("swept %d, %v; want the bytes of what is done alone", n, err)
+	}
+	next := &spool.Spool{Journal: s.Journal, Blobs: s.Blobs, Keys: s.Keys, Seal: s.Seal, Log: s.Log}
+	n, err := next.Sweep(ctx)
+	if err != nil || n != 1 {
+		t.Errorf("swept %d, %v; want 1", n, err)
 	}
 	var left []string
 	for _, f := range blobFiles(t, s) {

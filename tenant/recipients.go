@@ -195,7 +195,10 @@ type Version struct {
 
 // Recipients says who is reached at which time: the versions of a tenant's
 // list. It is an immutable value; nil and one without versions reach anybody.
-type Recipients struct{ versions []Version }
+type Recipients struct {
+	versions []Version
+	doubted  bool
+}
 
 // NewRecipients orders versions by when they take effect; of two with the same
 // time the later one counts. What was withdrawn never counts.
@@ -218,6 +221,17 @@ func NewRecipients(vs []Version) *Recipients {
 // FixedRecipients is one list for all times, as a file of the configuration
 // gives it.
 func FixedRecipients(l *List) *Recipients { return &Recipients{versions: []Version{{List: l}}} }
+
+// Doubted are the same recipients of which it is known that other hands were at
+// them: where no version is left that is in force, nobody can say who is
+// reached.
+func (r *Recipients) Doubted() *Recipients { return &Recipients{versions: r.versions, doubted: true} }
+
+// Unknown reports whether nobody can say who is reached at that time: neither a
+// recipient is to be refused then, nor anybody to be accepted.
+func (r *Recipients) Unknown(at time.Time) bool {
+	return r != nil && r.doubted && r.At(at).Number == 0
+}
 
 // At is the version in force at that time. Before the first one takes effect,
 // and without any, it is the zero Version, which has no list and reaches
@@ -247,8 +261,12 @@ func (r *Recipients) After(at time.Time) []Version {
 	return nil
 }
 
-// Has reports whether the address is reached at that time.
+// Has reports whether the address is reached at that time. Where that is
+// Unknown, it is not.
 func (r *Recipients) Has(a envelope.Address, at time.Time) bool {
+	if r.Unknown(at) {
+		return false
+	}
 	l := r.At(at).List
 	return l == nil || l.Has(a, DayOf(at))
 }

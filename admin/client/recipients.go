@@ -9,7 +9,7 @@ type Tenant struct {
 	Domains        []string `json:"domains"`
 	Profile        string   `json:"profile"`
 	Administrators []string `json:"administrators"`
-	Recipients     string   `json:"recipients"`          // any, file, imported
+	Recipients     string   `json:"recipients"`          // any, file, imported; doubted: no list is as the gateway wrote it, and nobody is accepted
 	File           string   `json:"file,omitempty"`      // of the list
 	Version        int64    `json:"version,omitempty"`   // of the imported list
 	Addresses      int      `json:"addresses,omitempty"` // in the list

@@ -448,6 +448,8 @@ func (u *ui) recipients(t *client.Tenant) string {
 	switch t.Recipients {
 	case "any":
 		return u.tr("どの宛先も受け付ける", "any recipient")
+	case "doubted":
+		return u.tr("一覧が書き換えられているため、postmaster 以外は受け付けない（一覧を取り込み直してください）", "nobody but postmaster: the lists were changed by other hands; import one anew")
 	case "file":
 		return strconv.Itoa(t.Reached) + u.tr(" 件（ファイル）", " (file)")
 	default:

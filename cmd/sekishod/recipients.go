@@ -41,6 +41,10 @@ func (g *gateway) relist(ctx context.Context) error {
 func anybody(d *tenant.Directory, now time.Time) []string {
 	var ws []string
 	for _, t := range d.All() {
+		if t.Recipients.Unknown(now) {
+			ws = append(ws, fmt.Sprintf("tenant %s accepts no recipient but postmaster: no list of its recipients is as the gateway wrote it; import it anew", t.ID))
+			continue
+		}
 		if t.Recipients.At(now).List == nil {
 			ws = append(ws, fmt.Sprintf("tenant %s accepts any recipient: import a list or name a recipients file, or mail to people who do not exist is accepted and fails later", t.ID))
 		}

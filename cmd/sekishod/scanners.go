@@ -183,8 +183,23 @@ func (g *gateway) swapScanners(before, after *config, s *settings) {
 	if reflect.DeepEqual(before.Scanners, after.Scanners) {
 		return
 	}
-	old := g.scanners.Swap(g.newScanners(s))
+	old := g.scanners.Load()
+	s.scanners = keptScanners(before.Scanners, after.Scanners, old.Scanners, s.scanners)
+	g.scanners.Store(g.newScanners(s))
 	g.run(&g.work, old.Close)
+}
+
+// keptScanners are the next scanners, with those of before in the places of the
+// ones whose section did not change: a scanner that is down stays down, and its
+// alarm is not raised anew.
+func keptScanners(before, after []scannerConfig, old, next []*scan.Scanner) []*scan.Scanner {
+	next = slices.Clone(next)
+	for i, sc := range after {
+		if k := slices.IndexFunc(before, func(b scannerConfig) bool { return reflect.DeepEqual(b, sc) }); k >= 0 && k < len(old) {
+			next[i] = old[k]
+		}
+	}
+	return next
 }
 
 // unscanned names the zones whose mail is shown to no antivirus.

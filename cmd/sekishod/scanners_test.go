@@ -327,3 +327,26 @@ func TestCommandScannerNeedsNamespaces(t *testing.T) {
 		t.Errorf("%d delivered, want 1", len(d))
 	}
 }
+
+// TestScannersThatDidNotChangeKeepWhatIsKnownOfThem: one that is down is not
+// believed to be well because another's section was edited.
+func TestScannersThatDidNotChangeKeepWhatIsKnownOfThem(t *testing.T) {
+	a, b := scannerConfig{Name: "a", Kind: "clamd", Address: "127.0.0.1:1"}, scannerConfig{Name: "b", Kind: "clamd", Address: "127.0.0.1:2"}
+	changed, c := b, scannerConfig{Name: "c", Kind: "clamd", Address: "127.0.0.1:3"}
+	changed.OnFailure = "hold"
+	made := func(cs ...scannerConfig) (out []*scan.Scanner) {
+		for _, c := range cs {
+			out = append(out, scan.Clamd(c.Name, c.Address))
+		}
+		return out
+	}
+	before, after := []scannerConfig{a, b}, []scannerConfig{c, changed, a}
+	old, next := made(before...), made(after...)
+	got := keptScanners(before, after, old, next)
+	if got[2] != old[0] {
+		t.Error("one that did not change is another")
+	}
+	if got[0] != next[0] || got[1] != next[1] {
+		t.Error("a new one, or one that changed, is an old one")
+	}
+}

@@ -71,20 +71,24 @@ func (s *Store) scanVersion(rows *sql.Rows) (v tenant.Version, ok bool, err erro
 // RecipientVersions calls f for every version of a tenant's list, the newest
 // first, until it says false. One without our seal is left out, with an alarm.
 func (s *Store) RecipientVersions(ctx context.Context, t envelope.TenantID, f func(tenant.Version) bool) error {
-	err := s.versions(ctx, f, "SELECT "+versionColumns+" FROM recipient_lists WHERE tenant = ? ORDER BY version DESC", string(t))
+	_, err := s.versions(ctx, f, "SELECT "+versionColumns+" FROM recipient_lists WHERE tenant = ? ORDER BY version DESC", string(t))
 	if err != nil {
 		return fmt.Errorf("recipients of %s: %w", t, err)
 	}
 	return nil
 }
 
-func (s *Store) versions(ctx context.Context, f func(tenant.Version) bool, query string, args ...any) error {
+// versions reports, too, how many it left out.
+func (s *Store) versions(ctx context.Context, f func(tenant.Version) bool, query string, args ...any) (foreign int, err error) {
 	rows, err := s.readers.QueryContext(ctx, query, args...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = each(rows, func(rows *sql.Rows) error {
 		v, ok, err := s.scanVersion(rows)
+		if !ok {
+			foreign++
+		}
 		if err != nil || !ok {
 			return err
 		}
@@ -96,7 +100,7 @@ func (s *Store) versions(ctx context.Context, f func(tenant.Version) bool, query
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return err
+	return foreign, err
 }
 
 var errEnough = errors.New("enough")
@@ -119,14 +123,20 @@ func (s *Store) Recipients(ctx context.Context, now time.Time) (map[envelope.Ten
 	for _, id := range ids {
 		var vs []tenant.Version
 		// One that is changed by other hands gives way to the one before it.
-		err := s.versions(ctx, func(v tenant.Version) bool {
+		// Those that were cancelled are looked at as well: they may have been by
+		// those hands.
+		foreign, err := s.versions(ctx, func(v tenant.Version) bool {
 			vs = append(vs, v)
-			return v.Effective.After(now)
-		}, "SELECT "+versionColumns+" FROM recipient_lists WHERE tenant = ? AND withdrawn = 0 ORDER BY effective DESC, version DESC", id)
+			return v.Withdrawn || v.Effective.After(now)
+		}, "SELECT "+versionColumns+" FROM recipient_lists WHERE tenant = ? ORDER BY effective DESC, version DESC", id)
 		if err != nil {
 			return nil, fmt.Errorf("recipients of %s: %w", id, err)
 		}
-		all[envelope.TenantID(id)] = tenant.NewRecipients(vs)
+		r := tenant.NewRecipients(vs)
+		if foreign > 0 {
+			r = r.Doubted()
+		}
+		all[envelope.TenantID(id)] = r
 	}
 	return all, nil
 }
