@@ -582,3 +582,22 @@ func BenchmarkDetectText(b *testing.B) {
 		}
 	}
 }
+
+// TestAMarkThatComesTogetherWhenTextIsWrittenAnewIsSeen: what stands between
+// its letters is dropped on the way out, so the file is judged without it.
+func TestAMarkThatComesTogetherWhenTextIsWrittenAnewIsSeen(t *testing.T) {
+	pad := strings.Repeat("ordinary words\r\n", 20)
+	for text, want := range map[string]sanitize.Kind{
+		"\x01\nBEGIN:VCALENDAR\r\n" + pad:   sanitize.KindICS,
+		"BEGIN:\x01VCALENDAR\r\n" + pad:     sanitize.KindICS,
+		"\u202aBEGIN:\u202dVCARD\r\n" + pad: sanitize.KindVCF,
+		"{\\\x02rtf1 " + pad:                sanitize.KindRTF,
+		"\x01<\x02html><p>" + pad:           sanitize.KindHTML,
+		"\x01ordinary " + pad:               sanitize.KindText,
+	} {
+		d, err := Detect(sanitize.Object{ReaderAt: strings.NewReader(text), Size: int64(len(text)), Name: "a.txt", Names: []string{"a.txt"}})
+		if err != nil || d.Kind != want {
+			t.Errorf("%.20q is %s (%v), want %s", text, d.Kind, err, want)
+		}
+	}
+}

@@ -57,9 +57,28 @@ func (f *file) decode() (decoded, error) {
 		}
 	}
 	bad := int64(r.Result().Replaced)
-	d := decoded{head: strings.TrimLeft(head.String(), "\ufeff \t\r\n\f\v\x00\u200b\u3000\x1a")}
-	d.text = !binary && controls <= runes/50 && bad <= runes/100
+	d := decoded{head: head.String()}
+	if d.text = !binary && controls <= runes/50 && bad <= runes/100; d.text {
+		// As it will stand when it is written anew: a mark must not come
+		// together only there.
+		d.head = strings.Map(written, d.head)
+	}
+	d.head = strings.TrimLeft(d.head, "\ufeff \t\r\n\f\v\x00\u200b\u3000\x1a")
 	return d, nil
+}
+
+// written drops the characters that no text keeps: controls, and those that
+// turn the reading direction.
+func written(r rune) rune {
+	switch {
+	case r == '\t' || r == '\n' || r == '\r' || r == '\f':
+		return r
+	case r == '\v', r == 0x85:
+		return '\n'
+	case r < ' ', r >= 0x7f && r < 0xa0, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r >= 0xfff9 && r <= 0xfffb, r == 0xe0001, r == '\ufeff':
+		return -1
+	}
+	return r
 }
 
 // opens recognises text by how it opens, as the programs that run or render
@@ -81,6 +100,8 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 		return sanitize.KindEPS, true
 	case strings.HasPrefix(h, "%!"), strings.HasPrefix(h, "\x04%!"):
 		return sanitize.KindPS, true
+	case strings.HasPrefix(h, "{\\rt"): // as octets it is seen before
+		return sanitize.KindRTF, true
 	case strings.HasPrefix(upper, "BEGIN:VCALENDAR"), strings.HasPrefix(upper, "BEGIN:V") && f.hasExt("ics", "vcs"):
 		return sanitize.KindICS, true
 	case strings.HasPrefix(upper, "BEGIN:VCARD"):

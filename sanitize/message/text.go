@@ -45,8 +45,19 @@ func rewriteText(r io.Reader, label string, l layout, out io.Writer) (told, erro
 		b, err := br.ReadSlice('\n')
 		full := errors.Is(err, bufio.ErrBufferFull)
 		if first && len(b) > 0 {
-			b = bytes.TrimPrefix(b, []byte("\ufeff"))
-			first = false
+			// Marks of byte order, also behind what is dropped: another reader
+			// would take the next for its own.
+			for {
+				r, n := utf8.DecodeRune(b)
+				if r != '\ufeff' && !turns(r) {
+					break
+				}
+				if turns(r) {
+					w.told.turned++
+				}
+				b = b[n:]
+			}
+			first = len(b) == 0 && full
 			if opensLikeFile(b) {
 				// A text may speak of such a thing, but a file of that text must
 				// not be one.
