@@ -48,18 +48,22 @@ faults: build ## long fault runs: 1,000 kill -9 under load (KILLS=n)
 fuzz: ## every fuzz target for FUZZTIME (default 1m each)
 	bash scripts/fuzz.sh $(or $(FUZZTIME),1m)
 
-# A program of others that judges documents; nothing of it is linked or shipped.
+# Programs of others that judge documents; nothing of them is linked or shipped.
 OPENXML := @ooxml-tools/validate@0.4.6
+POI := libapache-poi-java $(addsuffix -java,libcommons-codec libcommons-collections4 libcommons-compress libcommons-logging libcommons-math3 libcurvesapi liblog4j1.2 libxmlbeans)
 
 .PHONY: judges
-judges: ## fetch the Open XML SDK for node into .cache, for `make corpus`
+judges: ## fetch the Open XML SDK for node and Apache POI into .cache, for `make corpus`
 	@mkdir -p .cache/openxml
 	[ -f .cache/openxml/package/package.json ] || (cd .cache/openxml && npm pack --silent $(OPENXML) >/dev/null && tar xzf *.tgz)
+	@mkdir -p .cache/poi/deb
+	[ -f .cache/poi/usr/share/java/poi.jar ] || (cd .cache/poi/deb && apt-get download -qq $(POI) && for d in *.deb; do dpkg -x "$$d" ..; done)
 
 .PHONY: corpus
 corpus: deps build ## figures over a collection of real mails and documents beside the project
 	go run ./scripts/corpus --bin bin mail
 	go run ./scripts/corpus --bin bin office
+	go run ./scripts/corpus --bin bin --judges words,poi office doc xls ppt
 	go run ./scripts/corpus --bin bin pdf
 
 .PHONY: faults-power
