@@ -30,6 +30,7 @@ const (
 	ClassCalendar     Class = "calendar"
 	ClassExecutable   Class = "executable"
 	ClassEncrypted    Class = "encrypted"
+	ClassIchitaro     Class = "ichitaro"
 	ClassUnknown      Class = "unknown"
 
 	// ClassBody is the text of the mail itself, which always arrives: a rule of
@@ -124,6 +125,9 @@ const (
 	KindMDB    Kind = "mdb"
 	KindJTD    Kind = "jtd"
 	KindJTDC   Kind = "jtdc"
+	KindJHD    Kind = "jhd" // Hanako
+	KindJSD    Kind = "jsd" // Sanshiro
+	KindJAW    Kind = "jaw" // Ichitaro before version 8
 	KindHWP    Kind = "hwp"
 	KindXDW    Kind = "xdw"
 	KindONE    Kind = "onenote"
@@ -266,8 +270,11 @@ var kinds = map[Kind]KindFacts{
 	KindVSD:    {ClassUnknown, ".vsd", "application/vnd.visio", "Visio 図面", "Visio drawing"},
 	KindPUB:    {ClassUnknown, ".pub", "application/x-mspublisher", "Publisher 文書", "Publisher document"},
 	KindMDB:    {ClassExecutable, ".mdb", "application/x-msaccess", "Access データベース", "Access database"},
-	KindJTD:    {ClassUnknown, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
-	KindJTDC:   {ClassUnknown, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
+	KindJTD:    {ClassIchitaro, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
+	KindJTDC:   {ClassIchitaro, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
+	KindJHD:    {ClassUnknown, ".jhd", "application/octet-stream", "花子の図面", "Hanako drawing"},
+	KindJSD:    {ClassUnknown, ".jsd", "application/octet-stream", "三四郎の表", "Sanshiro spreadsheet"},
+	KindJAW:    {ClassUnknown, ".jaw", "application/octet-stream", "旧版の一太郎文書", "old Ichitaro document"},
 	KindHWP:    {ClassUnknown, ".hwp", "application/x-hwp", "HWP 文書", "Hangul document"},
 	KindXDW:    {ClassUnknown, ".xdw", "application/vnd.fujixerox.docuworks", "DocuWorks 文書", "DocuWorks document"},
 	KindONE:    {ClassExecutable, ".one", "application/onenote", "OneNote ノート", "OneNote section"},

@@ -112,7 +112,7 @@ func someFiles(u *ui) cobra.PositionalArgs {
 func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 	step := sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 	// What has further steps: the whole ladder, or one of it alone.
-	documents := []sanitize.Class{sanitize.ClassOffice, sanitize.ClassLegacyOffice, sanitize.ClassPDF}
+	documents := []sanitize.Class{sanitize.ClassOffice, sanitize.ClassLegacyOffice, sanitize.ClassPDF, sanitize.ClassIchitaro}
 	rules := map[sanitize.Class]sanitize.Rule{}
 	rebuilt := []sanitize.Class{sanitize.ClassText, sanitize.ClassCSV, sanitize.ClassImage, sanitize.ClassOffice, sanitize.ClassMessage,
 		sanitize.ClassCalendar, sanitize.ClassPDF, sanitize.ClassLegacyOffice, sanitize.ClassArchive}

@@ -85,6 +85,7 @@ var classes = map[string]text{
 	string(sanitize.ClassCalendar):     {"予定または連絡先", "a calendar or contact file"},
 	string(sanitize.ClassExecutable):   {"プログラムを実行できるファイルが含まれる", "it contains a file that can start a program"},
 	string(sanitize.ClassEncrypted):    {"パスワードまたは暗号化により中身を確認できない", "it is encrypted and cannot be examined"},
+	string(sanitize.ClassIchitaro):     {"一太郎文書", "an Ichitaro document"},
 	string(sanitize.ClassUnknown):      {"形式の分からない、または扱えないファイル", "a file of unknown format, or of one that is not treated"},
 	string(sanitize.ClassAmbiguous):    {"読み取り方によって内容が変わるメール", "programs could read this mail in different ways"},
 	string(sanitize.ClassLimit):        {"大きさまたは構造が上限を超える", "it is larger or more deeply nested than can be treated"},
@@ -203,6 +204,9 @@ var findings = map[string]text{
 
 	"convert.macro":  {"マクロ", "macros"},
 	"convert.object": {"埋め込みオブジェクト", "embedded objects"},
+
+	"ichitaro.macro":        {"一太郎のマクロ", "Ichitaro macros"},
+	"ichitaro.object":       {"埋め込みオブジェクト", "embedded objects"},
 
 	"ppt.vba":               {"VBA マクロ", "VBA macros"},
 	"ppt.object":            {"埋め込みオブジェクト", "embedded objects"},

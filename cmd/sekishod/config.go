@@ -129,6 +129,7 @@ type profileConfig struct {
 	Legacy      steps    `mapstructure:"legacy_office"`
 	Executable  steps    `mapstructure:"executable"`
 	Encrypted   steps    `mapstructure:"encrypted"`
+	Ichitaro    steps    `mapstructure:"ichitaro"`
 	Unknown     steps    `mapstructure:"unknown"`
 	HoldMessage []string `mapstructure:"hold_message"`
 	Language    string   `mapstructure:"language"`
@@ -661,6 +662,7 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			{"archive", sanitize.ClassArchive, p.Archive, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
 			{"encrypted", sanitize.ClassEncrypted, p.Encrypted, "hold", []string{"hold", "remove"}},
+			{"ichitaro", sanitize.ClassIchitaro, p.Ichitaro, "hold", []string{"text", "hold", "remove"}},
 			{"unknown", sanitize.ClassUnknown, p.Unknown, "hold", []string{"hold", "remove"}},
 		} {
 			if len(k.got) == 0 {
@@ -776,7 +778,7 @@ func ladder(got steps, allowed []string, c sanitize.Class) (sanitize.Rule, error
 		got = got[:1]
 	}
 	// Where there is more than one step, each has its own name.
-	several := c == sanitize.ClassOffice || c == sanitize.ClassLegacyOffice || c == sanitize.ClassPDF
+	several := c == sanitize.ClassOffice || c == sanitize.ClassLegacyOffice || c == sanitize.ClassPDF || c == sanitize.ClassIchitaro
 	for i, w := range got {
 		if w == "strip" {
 			w = "rebuild" // the accepted old name

@@ -46,6 +46,9 @@ var sentences = map[string]words{
 	"convert.macro":  {"マクロ %d 個を除外", "%d macro(s) left behind"},
 	"convert.object": {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
 
+	"ichitaro.macro":  {"一太郎のマクロを除外（%d 件）", "Ichitaro macros left behind (%d)"},
+	"ichitaro.object": {"埋め込みオブジェクトを除外（%d 件）", "embedded objects left behind (%d)"},
+
 	"ppt.vba":               {"マクロ %d 個を削除", "%d macro(s) removed"},
 	"ppt.object":            {"埋め込みオブジェクト %d 個を削除（表示用の画像は残ります）", "%d embedded object(s) removed; their pictures stay"},
 	"ppt.linked-object":     {"リンクされたオブジェクト %d 個を削除", "%d linked object(s) removed"},

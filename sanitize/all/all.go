@@ -16,6 +16,7 @@ import (
 	"sekisho/sanitize/convert"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/html"
+	"sekisho/sanitize/ichitaro"
 	"sekisho/sanitize/image"
 	"sekisho/sanitize/message"
 	"sekisho/sanitize/odf"
@@ -92,7 +93,8 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 
 // Ladder says what the steps after rebuilding are, for the kinds that have any.
 func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
-	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{}}
+	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{},
+		sanitize.KindJTD: ichitaro.Text{}, sanitize.KindJTDC: ichitaro.Text{}}
 	drawn := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: pdf.Pages{}}
 	for kind, source := range map[sanitize.Kind]sanitize.Source{
 		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF, sanitize.KindWordML: sanitize.FromWord2003,

@@ -2,12 +2,14 @@ package detect
 
 import (
 	"encoding/binary"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
 
 	"github.com/richardlehane/mscfb"
 
+	ours "sekisho/internal/cfb"
 	"sekisho/sanitize"
 )
 
@@ -41,8 +43,8 @@ var classes = sync.OnceValue(func() map[string]sanitize.Kind {
 // compound says whose compound file it is, by the streams at its root.
 func (f *file) compound() found {
 	r := found{kind: sanitize.KindCFB}
-	doc, err := mscfb.New(io.NewSectionReader(f, 0, f.Size))
-	if err != nil {
+	entries, id, ok := f.streams()
+	if !ok {
 		r.note("detect.malformed", "compound file without a readable directory")
 		return r
 	}
@@ -56,32 +58,29 @@ func (f *file) compound() found {
 		kinds = append(kinds, k)
 	}
 	encrypted, installer := false, false
-	for n, e := range doc.File {
-		if n > maxEntries {
-			break
-		}
-		if len(e.Path) > 0 {
-			if e.Path[0] == "Quill" {
+	for _, e := range entries {
+		if e.inside != "" {
+			if e.inside == "Quill" {
 				is(sanitize.KindPUB)
 			}
 			continue
 		}
-		name := strings.ToLower(e.Name)
+		name := strings.ToLower(e.name)
 		switch {
 		case name == "worddocument":
 			is(sanitize.KindDOC)
 			// [MS-DOC] 2.5.2: flag fEncrypted of the file information block.
-			if b := start(e, 12); len(b) == 12 && b[11]&1 != 0 {
+			if b := start(e.r, 12); len(b) == 12 && b[11]&1 != 0 {
 				encrypted = true
 			}
 		case name == "workbook" || name == "book":
 			is(sanitize.KindXLS)
-			encrypted = encrypted || filePass(start(e, 4096))
+			encrypted = encrypted || filePass(start(e.r, 4096))
 		case name == "powerpoint document" || name == "pp40" || name == "pp97_dualstorage":
 			is(sanitize.KindPPT)
 		case name == "current user":
 			// [MS-PPT] 2.3.2: the token of an encrypted presentation.
-			if b := start(e, 16); len(b) == 16 && binary.LittleEndian.Uint32(b[12:]) == 0xf3d1c4df {
+			if b := start(e.r, 16); len(b) == 16 && binary.LittleEndian.Uint32(b[12:]) == 0xf3d1c4df {
 				encrypted = true
 			}
 		case name == "encryptedpackage":
@@ -93,18 +92,18 @@ func (f *file) compound() found {
 		case name == "quill":
 			is(sanitize.KindPUB)
 		case name == "fileheader":
-			if b := start(e, 17); string(b) == "HWP Document File" {
+			if b := start(e.r, 17); string(b) == "HWP Document File" {
 				is(sanitize.KindHWP)
 			}
 		case name == "documenttext" || name == "documentviewstyles":
 			is(sanitize.KindJTD)
 		case name == "jscompdocument":
 			is(sanitize.KindJTDC)
-		case strings.ContainsRune(e.Name, 0x4840): // the table stream marker of installer packages
+		case strings.ContainsRune(e.name, 0x4840): // the table stream marker of installer packages
 			installer = true
 		}
 	}
-	class := classes()[strings.Trim(doc.ID(), "{}")]
+	class := classes()[id]
 	switch {
 	case installer || class == sanitize.KindExecutable:
 		r.kind = sanitize.KindExecutable
@@ -122,10 +121,53 @@ func (f *file) compound() found {
 	return r
 }
 
+// entry is one of the directory of a compound file.
+type entry struct {
+	name, inside string // the storage it is in; "" for the root
+	r            io.Reader
+}
+
+// streams lists the entries of a compound file and tells the class of its
+// root. What one reader cannot read, the one that the sanitizers use may: a file
+// that was cut, for instance.
+func (f *file) streams() (entries []entry, class string, ok bool) {
+	if doc, err := mscfb.New(io.NewSectionReader(f, 0, f.Size)); err == nil {
+		for n, e := range doc.File {
+			if n > maxEntries {
+				break
+			}
+			x := entry{name: e.Name, r: e}
+			if len(e.Path) > 0 {
+				x.inside = e.Path[0]
+			}
+			entries = append(entries, x)
+		}
+		return entries, strings.Trim(doc.ID(), "{}"), true
+	}
+	doc, err := ours.Open(f, f.Size)
+	if err != nil {
+		return nil, "", false
+	}
+	add := func(in *ours.Storage, inside string) {
+		for _, t := range in.Streams {
+			if len(entries) < maxEntries {
+				entries = append(entries, entry{t.Name, inside, t.Reader()})
+			}
+		}
+	}
+	add(doc.Root, "")
+	for _, t := range doc.Root.Storages {
+		entries = append(entries, entry{t.Name, "", strings.NewReader("")})
+		add(t, t.Name)
+	}
+	c := doc.Root.CLSID
+	return entries, fmt.Sprintf("%08X-%04X-%04X-%X-%X", binary.LittleEndian.Uint32(c[:]), binary.LittleEndian.Uint16(c[4:]), binary.LittleEndian.Uint16(c[6:]), c[8:10], c[10:]), true
+}
+
 // start returns the first n bytes of a stream, fewer when it has no more.
-func start(e *mscfb.File, n int) []byte {
+func start(r io.Reader, n int) []byte {
 	b := make([]byte, n)
-	m, err := io.ReadFull(e, b)
+	m, err := io.ReadFull(r, b)
 	if err != nil && m == 0 {
 		return nil
 	}

@@ -35,6 +35,14 @@ var memberNames = sync.OnceValue(func() map[string]sanitize.Kind {
 	}
 })
 
+// undocumented are formats of which nobody outside their maker knows a mark.
+// The name is evidence enough for a notice, since they are kept back as unknown
+// otherwise.
+var undocumented = map[string]sanitize.Kind{
+	"jhd": sanitize.KindJHD, "jsd": sanitize.KindJSD,
+	"jsw": sanitize.KindJAW, "jaw": sanitize.KindJAW, "jbw": sanitize.KindJAW, "jfw": sanitize.KindJAW, "juw": sanitize.KindJAW,
+}
+
 // named lets the names speak: they can make a kind worse, and what they promise
 // and the content does not hold is reported.
 func named(f *file, r found) sanitize.Detection {
@@ -59,6 +67,14 @@ func named(f *file, r found) sanitize.Detection {
 		}
 		d.Findings = append(d.Findings, mismatch(n, r.kind))
 		return d
+	}
+	if d.Kind == sanitize.KindCFB || d.Kind == sanitize.KindUnknown {
+		for _, n := range f.names() {
+			if k, ok := undocumented[extension(n)]; ok {
+				d.Kind = k
+				break
+			}
+		}
 	}
 	for _, n := range f.names() {
 		if want, ok := expected()[extension(n)]; ok && !slices.Contains(want, d.Kind) && d.Kind != sanitize.KindEmpty {
@@ -112,6 +128,7 @@ var expected = sync.OnceValue(func() map[string][]sanitize.Kind {
 		"xlt":  {sanitize.KindXLS, sanitize.KindEncryptedOffice},
 		"ppt":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
 		"pps":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
+		"pot":  {sanitize.KindPPT, sanitize.KindEncryptedOffice},
 		"docx": {sanitize.KindDOCX, sanitize.KindEncryptedOffice},
 		"docm": {sanitize.KindDOCM, sanitize.KindEncryptedOffice},
 		"dotx": {sanitize.KindDOTX, sanitize.KindEncryptedOffice},
@@ -140,8 +157,15 @@ var expected = sync.OnceValue(func() map[string][]sanitize.Kind {
 		"fodp": {sanitize.KindFODP, sanitize.KindODF},
 		"fodg": {sanitize.KindFODG, sanitize.KindODF},
 		"jtd":  {sanitize.KindJTD},
+		"jtt":  {sanitize.KindJTD},
 		"jtdc": {sanitize.KindJTDC},
+		"jttc": {sanitize.KindJTDC},
 		"xdw":  {sanitize.KindXDW},
+		"xbd":  {sanitize.KindXDW},
+		"one":  {sanitize.KindONE},
+		"pub":  {sanitize.KindPUB},
+		"vsd":  {sanitize.KindVSD},
+		"hwp":  {sanitize.KindHWP},
 		"msg":  {sanitize.KindMSG},
 		"zip":  {sanitize.KindZIP, sanitize.KindEncryptedZIP},
 		"7z":   {sanitize.Kind7z, sanitize.KindEncrypted7z},
