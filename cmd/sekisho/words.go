@@ -205,8 +205,8 @@ var findings = map[string]text{
 	"convert.macro":  {"マクロ", "macros"},
 	"convert.object": {"埋め込みオブジェクト", "embedded objects"},
 
-	"ichitaro.macro":        {"一太郎のマクロ", "Ichitaro macros"},
-	"ichitaro.object":       {"埋め込みオブジェクト", "embedded objects"},
+	"ichitaro.macro":  {"一太郎のマクロ", "Ichitaro macros"},
+	"ichitaro.object": {"埋め込みオブジェクト", "embedded objects"},
 
 	"ppt.vba":               {"VBA マクロ", "VBA macros"},
 	"ppt.object":            {"埋め込みオブジェクト", "embedded objects"},
