@@ -314,7 +314,7 @@ func (v *calling) hosts(ctx context.Context) {
 	}
 	asked := ""
 	c := d.lanes.take(v.lane)
-	if c != nil && n.enforced() && (!c.proved || n.forbids(c.host.name) != nil) {
+	if c != nil && n.enforced() && !c.dane && (!c.proved || n.forbids(c.host.name) != nil) {
 		// It is of a time before the policy.
 		c.quit()
 		c = nil
@@ -335,12 +335,24 @@ func (v *calling) hosts(ctx context.Context) {
 		v.last = t
 		return
 	}
+	signed, t := d.signed(ctx, v.to)
+	if t != nil {
+		v.last = t
+		return
+	}
 	tried, reached := 0, asked != ""
 	for _, entry := range entries {
 		if len(v.waiting) == 0 {
 			return
 		}
 		name, _, _ := net.SplitHostPort(entry)
+		n := n
+		if signed != nil {
+			if t := d.tlsa(ctx, signed, name, &n); t != nil {
+				v.last = milder(v.last, t)
+				continue
+			}
+		}
 		if no := n.forbids(name); no != nil {
 			if n.enforced() {
 				v.last = milder(v.last, no)

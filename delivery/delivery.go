@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"sekisho/envelope"
+	"sekisho/internal/dane"
 	"sekisho/internal/seal"
 	"sekisho/routing"
 	"sekisho/spool"
@@ -89,6 +90,11 @@ type Delivery struct {
 	// Keys are what mail from inside is signed with on its way to the internet;
 	// the current ones, swapped on reload. nil: nothing is signed.
 	Keys func() []Key
+
+	// DANE is the name server that validates, the current one, swapped on reload;
+	// nil, or a nil answer: no TLSA record is asked for. Resolver must ask the
+	// same server then: what it says of MX records is what is proved.
+	DANE func() *dane.Resolver
 
 	// Outside reports whether mail to an MX may be sent to this address. nil:
 	// only addresses that are routed on the internet. Whoever owns a domain

@@ -73,6 +73,7 @@ type session struct {
 	offers map[string]string // keywords of the EHLO answer in upper case, and what stands behind them
 	host   host
 	tls    bool
+	dane   bool // with one that a TLSA record names
 	proved bool // with a certificate that holds for the host's name; known where a policy asks
 	sent   int  // messages
 	stop   func() bool
@@ -119,6 +120,14 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 		// "require", and anything we do not know.
 		want = func(c *tls.Config) { c.RootCAs = d.Roots }
 	}
+	if len(n.tlsa) > 0 {
+		// Not opportunistic any more: what DNSSEC proves cannot be taken away by
+		// an answer without STARTTLS. RFC 7672, 2.2.
+		hop.TLS = "require"
+		if n.tlsa.Usable() || !n.enforced() {
+			want = func(c *tls.Config) { n.dane(c, h.name, d.now) }
+		}
+	}
 	s, err := d.dial(ctx, key, l, hop, h, want)
 	var tlsErr errTLSFailed
 	if errors.As(err, &tlsErr) && opportunistic(hop) {
@@ -126,12 +135,15 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 	}
 	if err != nil {
 		t := d.connectTrouble(ctx, h, err)
-		if n.enforced() && (errors.As(err, &tlsErr) || errors.Is(err, errNotOffered)) {
+		if len(n.tlsa) > 0 && (errors.As(err, &tlsErr) || errors.Is(err, errNotOffered)) {
+			t.status, t.answer = "4.7.5", bound("the TLSA records of "+h.name+" require TLS: "+err.Error())
+		} else if n.enforced() && (errors.As(err, &tlsErr) || errors.Is(err, errNotOffered)) {
 			// RFC 3463, X.7.5.
 			t.status, t.answer = "4.7.5", bound("the MTA-STS policy of "+n.domain+" requires TLS: "+err.Error())
 		}
 		return nil, t
 	}
+	s.dane = n.tlsa.Usable()
 	if n.policy != nil && s.tls {
 		if t, ok := s.conn.Conn.(*tls.Conn); ok {
 			s.proved = d.proved(t.ConnectionState(), h.name) == nil

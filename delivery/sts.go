@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"sekisho/internal/dane"
 	"sekisho/internal/mtasts"
 	"sekisho/routing"
 )
@@ -170,6 +171,7 @@ func (d *Delivery) renewPolicy(ctx context.Context, domain string, kept *keptPol
 // for. The zero value asks for nothing.
 type need struct {
 	policy *mtasts.Policy
+	tlsa   dane.Records // of the host; where one can be applied the policy is not asked, RFC 8461, 2
 	domain string
 }
 
@@ -181,7 +183,7 @@ func (d *Delivery) needOf(ctx context.Context, to destination) (need, *trouble) 
 	p, err := d.policy(ctx, to.domain)
 	switch {
 	case err == nil:
-		return need{p, to.domain}, nil
+		return need{policy: p, domain: to.domain}, nil
 	case ctx.Err() != nil:
 		return need{}, &trouble{outcome: interrupted, answer: "cut off while looking up"}
 	default:

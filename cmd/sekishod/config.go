@@ -54,6 +54,7 @@ type config struct {
 		Except  []string `mapstructure:"except"`
 	} `mapstructure:"lgwan"`
 	Resolver   string          `mapstructure:"resolver"`
+	DANE       string          `mapstructure:"dane"` // off, on
 	Senders    sendersConfig   `mapstructure:"senders"`
 	DKIM       []dkimConfig    `mapstructure:"dkim"`
 	Scanners   []scannerConfig `mapstructure:"scanners"`

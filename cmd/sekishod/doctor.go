@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sekisho/admin/client"
+	"sekisho/internal/dane"
 	"sekisho/sanitize"
 	"sekisho/spool"
 )
@@ -94,6 +95,20 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 			add(name, false, h.Version+": the signatures are older than 48 hours")
 		default:
 			add(name, true, h.Version)
+		}
+	}
+	if r := g.dane(); r != nil {
+		// The root is signed: a server that does not say so does not validate.
+		look, cancel := context.WithTimeout(ctx, 5*time.Second)
+		a, err := r.Look(look, ".", dane.NS)
+		cancel()
+		switch {
+		case err != nil:
+			add("dane", false, err.Error()+"; mail to the internet waits")
+		case !a.Secure:
+			add("dane", false, "the resolver "+r.Addr+" does not validate DNSSEC: no TLSA record counts")
+		default:
+			add("dane", true, "the resolver validates")
 		}
 	}
 	if d, err := g.store.Damaged(ctx); err == nil && d > 0 {

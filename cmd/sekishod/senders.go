@@ -54,6 +54,17 @@ func (c *config) senderRules(f *configFile, s *settings) (*smtpd.SenderRules, er
 			return nil, f.errorf("resolver", "want ADDRESS:PORT of a DNS server, such as 127.0.0.1:53, got %q", c.Resolver)
 		}
 	}
+	switch host, _, _ := net.SplitHostPort(c.Resolver); c.DANE {
+	case "", "off":
+	case "on":
+		// What it says of having validated is one bit, which anybody on the way
+		// could set. RFC 7672, 2.1.1.
+		if !parseAddr(host).IsLoopback() {
+			return nil, f.errorf("dane", "needs resolver to be a DNS server on this machine that validates DNSSEC, such as 127.0.0.1:53, got %q", c.Resolver)
+		}
+	default:
+		return nil, f.errorf("dane", "want on or off, got %q%s", c.DANE, suggest(c.DANE, []string{"on", "off"}))
+	}
 	if c.Senders.Check == "off" {
 		s.warnings = append(s.warnings, "senders.check is off: mail from the internet may bear any sender, your own domains included")
 	}

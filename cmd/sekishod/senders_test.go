@@ -91,3 +91,19 @@ func TestSendersThatAreWronglyWritten(t *testing.T) {
 		t.Errorf("a good key: %v", err)
 	}
 }
+
+func TestDANENeedsAResolverOnThisMachine(t *testing.T) {
+	for text, want := range map[string]string{
+		"dane: on\nresolver: '127.0.0.1:53'\n":  "",
+		"dane: on\nresolver: '[::1]:53'\n":      "",
+		"dane: off\n":                           "",
+		"dane: on\n":                            "dane: needs resolver",
+		"dane: on\nresolver: '192.0.2.53:53'\n": "dane: needs resolver",
+		"dane: onn\n":                           "did you mean",
+	} {
+		_, _, err := load(t, minimal+text)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}

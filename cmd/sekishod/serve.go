@@ -23,6 +23,7 @@ import (
 	"sekisho/internal/audit"
 	"sekisho/internal/blob"
 	"sekisho/internal/blob/dir"
+	"sekisho/internal/dane"
 	"sekisho/internal/sandbox"
 	"sekisho/internal/seal"
 	"sekisho/internal/store/sqlite"
@@ -250,7 +251,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	// The way out.
 	out := &delivery.Delivery{
 		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log, Policies: g.store,
-		Resolver: g.dns, Keys: func() []delivery.Key { return g.current.Load().keys },
+		Resolver: g.dns, DANE: g.dane, Keys: func() []delivery.Key { return g.current.Load().keys },
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 
@@ -306,6 +307,15 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	log.Info("started", "kind", version.Version)
 	ok = true
 	return g, nil
+}
+
+// dane is the name server whose word on DNSSEC counts; nil where DANE is off.
+func (g *gateway) dane() *dane.Resolver {
+	c := g.current.Load().config
+	if c.DANE != "on" {
+		return nil
+	}
+	return &dane.Resolver{Addr: c.Resolver}
 }
 
 // listening says where every listener listens.

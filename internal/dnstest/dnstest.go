@@ -21,6 +21,7 @@ type Server struct {
 	silent bool
 	fail   map[string]bool // names whose answer is SERVFAIL
 	asked  map[string]int  // questions by name
+	signed []string        // names at and below which everything is proved
 	udp    *dns.Server
 	tcp    *dns.Server
 }
@@ -109,6 +110,24 @@ func (s *Server) Silence(on bool) {
 	s.silent = on
 }
 
+// Sign has the server say of a name and of all below it what a resolver that
+// validates says of a signed zone. Nothing is signed in truth: what is tested is
+// who believes the AD bit.
+func (s *Server) Sign(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.signed = append(s.signed, strings.ToLower(dns.Fqdn(name)))
+}
+
+func (s *Server) proved(name string) bool {
+	for _, z := range s.signed {
+		if name == z || strings.HasSuffix(name, "."+z) {
+			return true
+		}
+	}
+	return false
+}
+
 // Fail makes every answer for a name SERVFAIL.
 func (s *Server) Fail(name string) {
 	s.mu.Lock()
@@ -157,7 +176,14 @@ func (s *Server) answer(m, q *dns.Msg) bool {
 		m.Rcode = dns.RcodeServerFailure
 		return true
 	}
-	s.collect(m, name, kind, map[string]bool{})
+	seen := map[string]bool{}
+	s.collect(m, name, kind, seen)
+	if opt := q.IsEdns0(); q.AuthenticatedData || opt != nil && opt.Do() {
+		m.AuthenticatedData = true
+		for n := range seen {
+			m.AuthenticatedData = m.AuthenticatedData && s.proved(n)
+		}
+	}
 	if len(m.Answer) == 0 && !s.exists(name) {
 		m.Rcode = dns.RcodeNameError
 	}
