@@ -4,10 +4,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/simplifiedchinese"
 	"golang.org/x/text/encoding/traditionalchinese"
@@ -130,30 +127,10 @@ func lookup(label string) *entry {
 			name = p.name + rest
 		}
 	}
-	if name == "" {
-		name = strings.ToLower(label)
+	if e := foreign(name); e != nil {
+		return e
 	}
-	return foreign(name)
-}
-
-// foreign asks x/text. Its web index answers some dangerous old labels with
-// encoding.Replacement, a decoder that yields one U+FFFD for the whole text;
-// those count as unknown here, and detection sees to them.
-func foreign(name string) *entry {
-	e, err := htmlindex.Get(name)
-	if err != nil || e == encoding.Replacement {
-		if e, err = ianaindex.MIME.Encoding(name); err != nil || e == nil || e == encoding.Replacement {
-			return nil
-		}
-	}
-	if canonical, err := htmlindex.Name(e); err == nil {
-		name = canonical
-	}
-	f := other
-	if strings.HasPrefix(name, "iso-8859-") || strings.HasPrefix(name, "windows-125") || name == "macintosh" {
-		f = latin
-	}
-	return &entry{name: name, decoder: fromText(e), family: f}
+	return foreign(strings.ToLower(label)) // "ISO_8859-2:1987" is no ISO-8859-21987
 }
 
 // covers reports that text in charset used may carry label e without

@@ -248,6 +248,10 @@ func socketpair() (ours, theirs *os.File, err error) {
 // serve is the main of the Starter. It takes orders until its parent closes
 // the socket, and exits; its children die with it.
 func serve() {
+	// What it does is one system call after the other, and each fork is alone:
+	// more threads at work only wake one another, and a fork copies what they
+	// have touched.
+	runtime.GOMAXPROCS(1)
 	buf := make([]byte, maxOrder+1)
 	oob := make([]byte, unix.CmsgSpace(4*(maxGiven+2)))
 	for {

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
@@ -166,7 +165,7 @@ func Key(name string) string {
 	if isASCII([]byte(name)) {
 		name = strings.ToLower(name)
 	} else {
-		name = norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+		name = norm.NFKC.String(fold(norm.NFKC.String(name)))
 	}
 	out := make([]string, 0, 8)
 	for s := range strings.SplitSeq(name, "/") {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -21,7 +22,7 @@ import (
 var odfMember = lazy.Compile(`^(mimetype|META-INF/manifest\.xml|(Object \d+/){0,5}((content|styles|meta|settings)\.xml|Pictures/\d+\.(png|jpg|svg|emf|wmf)|ObjectReplacements/Object \d+))$`)
 
 // odfSpaces are the namespaces, by the ends of their names.
-var odfSpaces = func() map[string]string {
+var odfSpaces = sync.OnceValue(func() map[string]string {
 	m := map[string]string{
 		"http://www.w3.org/1999/xlink": "xlink", "http://purl.org/dc/elements/1.1/": "dc", "http://www.w3.org/1998/Math/MathML": "math",
 		"urn:org:documentfoundation:names:experimental:office:xmlns:loext:1.0": "loext", "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0": "calcext",
@@ -33,11 +34,11 @@ var odfSpaces = func() map[string]string {
 		m["urn:oasis:names:tc:opendocument:xmlns:"+last+":1.0"] = name
 	}
 	return m
-}()
+})
 
 // odfForbidden are elements that run, load or lead out. The writer keeps an
 // allow-list; this is the other opinion.
-var odfForbidden = func() map[string]bool {
+var odfForbidden = sync.OnceValue(func() map[string]bool {
 	m := map[string]bool{}
 	for n := range strings.FieldsSeq(`office:scripts office:script office:dde-source office:database script:event-listener text:script text:execute-macro text:section-source
 		text:alphabetical-index-auto-mark-file text:dde-connection text:dde-connection-decl text:database-display text:database-name text:database-next text:database-row-number
@@ -48,7 +49,7 @@ var odfForbidden = func() map[string]bool {
 		m[n] = true
 	}
 	return m
-}()
+})
 
 var odfPictures = strings.Fields("draw:image draw:fill-image style:background-image text:list-level-style-image chart:symbol-image")
 
@@ -214,12 +215,12 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 	return o.tokens(name, r, func(t xml.Token) error {
 		switch x := t.(type) {
 		case xml.StartElement:
-			space, ok := odfSpaces[x.Name.Space]
+			space, ok := odfSpaces()[x.Name.Space]
 			if !ok {
 				return notAllowed(o.where, "element %s of namespace %q in %s", x.Name.Local, x.Name.Space, name)
 			}
 			n := space + ":" + x.Name.Local
-			if odfForbidden[n] {
+			if odfForbidden()[n] {
 				return notAllowed(o.where, "element %s in %s", n, name)
 			}
 			if len(open) == 0 {
@@ -278,7 +279,7 @@ func (o *openDocument) attributes(name, dir, n string, e xml.StartElement) error
 		if a.Name.Space == "xmlns" || a.Name.Space == "" && a.Name.Local == "xmlns" {
 			continue
 		}
-		space := odfSpaces[a.Name.Space]
+		space := odfSpaces()[a.Name.Space]
 		if space == "" && !(a.Name.Space == "" && strings.HasPrefix(n, "math:")) {
 			return notAllowed(o.where, "attribute %s of namespace %q in %s", a.Name.Local, a.Name.Space, name)
 		}

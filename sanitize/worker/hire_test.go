@@ -278,7 +278,7 @@ func BenchmarkOwnProcess(b *testing.B) {
 // program starts is paid for by every mail. Tables of literals are small;
 // compiled expressions are not, and once were half of what a text mail cost.
 func TestNoPackageOfTheWorkerPreparesMuch(t *testing.T) {
-	const most = 100_000 // octets; the largest today has 58,000
+	const most = 40_000 // octets; the largest today has 30,000
 	cmd := exec.Command(real)
 	cmd.Env = []string{"GODEBUG=inittrace=1"}
 	out, err := cmd.CombinedOutput()
