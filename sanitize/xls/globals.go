@@ -413,6 +413,9 @@ func (w *workbook) settle(drawing []byte) (err error) {
 		if n.verdict.bad() {
 			bad = append(bad, i)
 		}
+		if len(n.tokens) == 0 {
+			n.extra = nil // texts for menus and help of a macro
+		}
 	}
 	for len(bad) > 0 {
 		i := bad[len(bad)-1]
