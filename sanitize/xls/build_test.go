@@ -115,11 +115,11 @@ func (m *bookMaker) stream() []byte {
 	for _, g := range m.globals {
 		out = append(out, g...)
 	}
-	sst := le.AppendUint32(le.AppendUint32(nil, uint32(len(m.strings))), uint32(len(m.strings)))
+	var sst table
 	for _, s := range m.strings {
-		sst = append(sst, long(s)...)
+		sst.add(units(s), nil, nil)
 	}
-	out = append(out, appendRecord(nil, recSST, sst)...)
+	out = append(out, sst.records()...)
 	out = append(out, rec(recEOF)...)
 	for i, p := range m.pages {
 		le.PutUint32(out[places[i]:], uint32(len(out)))

@@ -41,7 +41,9 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 	}
 	indirect, odd := false, false
 	named, called := 0, 0
-	var firsts []token // the operands so far, as far as they matter to HYPERLINK
+	// The last operands, as far as they matter to HYPERLINK, which has two.
+	var last [2]token
+	count := 0
 	for i := 0; i < len(tokens); {
 		t := tokens[i]
 		i++
@@ -140,10 +142,10 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 				return fail("xls.pivot", "GETPIVOTDATA")
 			case "HYPERLINK":
 				args := int(rest[0] & 0x7f)
-				if base != 0x22 || args < 1 || args > len(firsts) {
+				if base != 0x22 || args < 1 || args > min(count, 2) {
 					return fail("xls.hyperlink-formula", "HYPERLINK to elsewhere")
 				}
-				if a := firsts[len(firsts)-args]; !a.str || !harmlessTarget(a.text) {
+				if a := last[2-args]; !a.str || !harmlessTarget(a.text) {
 					return fail("xls.hyperlink-formula", "HYPERLINK to elsewhere")
 				}
 			}
@@ -227,13 +229,14 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 		i += n
 		switch {
 		case operands[base]:
-			firsts = append(firsts, tok)
+			last[0], last[1] = last[1], tok
+			count++
 		case base == 0x19 && rest[0]&0x1e == 0:
 			// Space and how often it is to be computed.
 		default:
 			// What is computed is no literal, and a jump leads past one. How many
 			// operands went into it is not counted: this may only be too strict.
-			firsts = firsts[:0]
+			count = 0
 		}
 	}
 	// A call of no built-in function names its function as the first argument.

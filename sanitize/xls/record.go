@@ -3,6 +3,7 @@ package xls
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unicode/utf16"
 
 	"sekisho/sanitize"
@@ -176,8 +177,11 @@ func (c *cursor) characters(u []uint16, n int, wide bool) []uint16 {
 				c.short = true
 				return u
 			}
-			for i := range k {
-				u = append(u, le.Uint16(p[2*i:]))
+			at := len(u)
+			u = slices.Grow(u, k)[:at+k]
+			to := u[at:]
+			for i := range to {
+				to[i] = le.Uint16(p[2*i:])
 			}
 			c.at += 2 * k
 			n -= k

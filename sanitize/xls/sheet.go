@@ -397,9 +397,13 @@ func (s *sheet) formula(r *record) error {
 		v = shared
 	}
 	if !v.bad() {
-		b := append([]byte(nil), d[:22+len(tokens)+p.extra]...)
-		clear(b[16:20]) // a cache of the program's own
-		s.out = appendRecord(s.out, recFormula, b)
+		n := 22 + len(tokens) + p.extra
+		if n > maxRecord {
+			return fmt.Errorf("formula of %d octets: %w", n, sanitize.ErrMalformed)
+		}
+		s.out = le.AppendUint16(le.AppendUint16(s.out, recFormula), uint16(n))
+		s.out = append(append(s.out, d[:16]...), 0, 0, 0, 0) // there is a cache of the program's own
+		s.out = append(s.out, d[20:n]...)
 		return nil
 	}
 	s.w.report.found(v.rule, s.w.place, sanitize.Replaced, v.why)

@@ -2,6 +2,7 @@ package xls
 
 import (
 	"fmt"
+	"slices"
 
 	"sekisho/sanitize"
 )
@@ -67,8 +68,11 @@ func (t *table) add(u []uint16, runs, beyond []byte) {
 		var n int
 		if wide {
 			n = min(len(u), t.room()/2)
-			for _, c := range u[:n] {
-				t.out = le.AppendUint16(t.out, c)
+			at := len(t.out)
+			t.out = slices.Grow(t.out, 2*n)[:at+2*n]
+			to := t.out[at:]
+			for i, c := range u[:n] {
+				le.PutUint16(to[2*i:], c)
 			}
 		} else {
 			n = min(len(u), t.room())
@@ -134,6 +138,11 @@ func (t *table) read(r *record) error {
 	if c.short {
 		return fmt.Errorf("shared strings: %w", sanitize.ErrMalformed)
 	}
+	size := 0
+	for _, p := range c.pieces {
+		size += len(p)
+	}
+	t.out = slices.Grow(t.out, size+size/64)
 	var u []uint16
 	var runs, beyond []byte
 	for range count {
