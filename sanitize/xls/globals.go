@@ -146,7 +146,6 @@ func (w *workbook) globals() error {
 				return err
 			}
 			w.slots = append(w.slots, slot{typ: recSST})
-			w.hasStrings = true
 		case recDrawingGroup:
 			if drawing == nil {
 				w.slots = append(w.slots, slot{typ: recDrawingGroup})
@@ -461,7 +460,7 @@ func (w *workbook) appendName(out []byte, i int) []byte {
 	tab, u, tokens, extra := n.tab, n.name, n.tokens, n.extra
 	switch {
 	case n.automatic:
-		flags, u, tokens, extra = nameHidden, units(fmt.Sprintf("_removed%d", i+1)), nil, nil
+		flags, u, tokens, extra = nameHidden, units(fmt.Sprintf("_removed%d", i+1)), errorToken(errRef), nil
 	case n.verdict.bad():
 		tokens, extra = errorToken(errRef), nil
 		if n.verdict.rule == "xls.external-function" {

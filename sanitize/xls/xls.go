@@ -55,7 +55,6 @@ type workbook struct {
 	xtis         []xti
 	names        []definedName
 	strings      table
-	hasStrings   bool
 	hasXTI       bool
 	ownTheme     bool
 	lastKept     bool

@@ -137,6 +137,20 @@ func drawn(object ...[]byte) [][]byte {
 	return append([][]byte{rec(recDrawing, dg)}, object...)
 }
 
+// textBox is a shape with a text in it.
+func textBox(s string) [][]byte {
+	shape := art(15, 0, 0xF004, art(2, 202, 0xF00A, make([]byte, 8)), art(0, 0, 0xF010, make([]byte, 18)), art(0, 0, 0xF011))
+	// The mark of the text stands in the shape, behind what says what it is.
+	mark := art(0, 0, 0xF00D)
+	le.PutUint32(shape[4:], le.Uint32(shape[4:])+uint32(len(mark)))
+	group := art(15, 0, 0xF003, shape, mark)
+	dg := art(15, 0, 0xF002, art(0, 1, 0xF008, make([]byte, 8)), group)
+	u := units(s)
+	runs := []byte{0, 0, 0, 0, 0, 0, 0, 0, byte(len(u)), 0, 0, 0, 0, 0, 0, 0}
+	return [][]byte{rec(recDrawing, dg[:len(dg)-8]), obj(6), rec(recDrawing, dg[len(dg)-8:]),
+		rec(recTXO, uint16(0x0212), uint16(0), make([]byte, 6), uint16(len(u)), uint16(len(runs)), uint32(0)), rec(recContinue, appendCharacters(nil, u)), rec(recContinue, runs)}
+}
+
 func obj(typ uint16, parts ...any) []byte {
 	return rec(recObj, append(append([]any{uint16(0x15), uint16(18), typ, uint16(1), uint16(0x6011), make([]byte, 12)}, parts...), uint32(0))...)
 }
@@ -184,7 +198,7 @@ var cases = []struct {
 		return newBook().self().global(nameRecord(nameBuiltin|nameHidden, "\x01", tRef3(0)...))
 	},
 		check: func(t *testing.T, rs []flat) {
-			if n := with(rs, recName); len(n) != 1 || le.Uint16(n[0])&nameBuiltin != 0 || le.Uint16(n[0][4:]) != 0 {
+			if n := with(rs, recName); len(n) != 1 || le.Uint16(n[0])&nameBuiltin != 0 || !bytes.HasSuffix(n[0], errorToken(errRef)) {
 				t.Errorf("the name is %x", n)
 			}
 		}},
@@ -281,9 +295,46 @@ var cases = []struct {
 			t.Errorf("the validations are %x", d)
 		}
 	}},
+	{name: "chart of another workbook", rule: "xls.external-link", action: sanitize.Replaced, gone: []string{"evil.xls"}, make: func() *bookMaker {
+		m := newBook(drawn(obj(5), chart(tRef3(1)))...).global(external("\x01\x01Cevil.xls")...)
+		return m
+	}, check: func(t *testing.T, rs []flat) {
+		if b := with(rs, recBRAI); len(b) != 1 || !bytes.HasSuffix(b[0], errorToken(errRef)) {
+			t.Errorf("the data of the chart is %x", b)
+		}
+	}},
+	{name: "linked picture in the fill of a chart", rule: "xls.linked-picture", action: sanitize.Replaced, gone: []string{"e\x00v\x00i\x00l"}, make: func() *bookMaker {
+		address := []byte("h\x00t\x00t\x00p\x00:\x00/\x00/\x00e\x00v\x00i\x00l\x00/\x00\x00\x00")
+		fill := art(3, 2, 0xF00B, []byte{0x87, 0x81, byte(len(address)), 0, 0, 0, 0x88, 0x01, 2, 0, 0, 0}, address)
+		return newBook(drawn(obj(5), chart(nil, rec(recGelFrame, fill)))...)
+	}},
+	{name: "condition elsewhere in a newer form", rule: "xls.external-link", action: sanitize.Removed, make: func() *bookMaker {
+		return newBook(rec(recCondFmt12, uint16(recCondFmt12), make([]byte, 10), uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)),
+			rec(recCF12, uint16(recCF12), make([]byte, 10), 3, 0, uint16(0), uint16(0), uint32(0), uint16(0), uint16(0), make([]byte, 22), make([]byte, 3), 1, make([]byte, 2), 1, uint16(7), tRef3(1), 0.0)).global(external("\x01\x01Cevil.xls")...)
+	}, check: func(t *testing.T, rs []flat) {
+		if len(with(rs, recCondFmt12))+len(with(rs, recCF12)) > 0 {
+			t.Error("the format stays")
+		}
+	}},
+	{name: "cell of a control elsewhere", rule: "xls.external-link", action: sanitize.Removed, make: func() *bookMaker {
+		return newBook(drawn(obj(0x0B, uint16(0x0A), uint16(12), make([]byte, 12), uint16(0x14), uint16(14), uint16(7), uint32(0), tRef3(1), 0))...).global(external("\x01\x01Cevil.xls")...)
+	}, check: func(t *testing.T, rs []flat) {
+		if o := with(rs, recObj); len(o) != 1 || len(o[0]) != 22+16+4 {
+			t.Errorf("the object is %x", o)
+		}
+	}},
 	{name: "own theme", rule: "xls.theme", action: sanitize.Rewritten, gone: []string{"PK\x03\x04"}, make: func() *bookMaker {
 		return newBook().global(rec(recTheme, make([]byte, 16), "PK\x03\x04 package"), rec(recXFExt, make([]byte, 20)))
 	}},
+}
+
+// chart is a chart in a sheet.
+func chart(tokens []byte, more ...[]byte) []byte {
+	all := cat(bof(0x0600, 0x20), rec(0x1002, make([]byte, 16)), rec(0x1033))
+	if tokens != nil {
+		all = append(all, rec(recBRAI, 1, 2, uint16(0), uint16(0), uint16(len(tokens)), tokens)...)
+	}
+	return cat(append([][]byte{all}, append(more, rec(0x1034), rec(recEOF))...)...)
 }
 
 func number(row, col uint16, want float64) func(*testing.T, []flat) {
@@ -393,6 +444,20 @@ func TestWhatComputesStays(t *testing.T) {
 		{"array formula with an array", func() *bookMaker {
 			return newBook(formulaCell(2, 0, 1, tExp(2, 0)...), rec(recArray, uint16(2), uint16(2), 0, 0, uint16(0), uint32(0), uint16(8), 0x20, make([]byte, 7), 0, uint16(0), 1, 3.0))
 		}, recArray},
+		{"chart", func() *bookMaker { return newBook(drawn(obj(5), chart(tRef3(0)))...).self() }, recBRAI},
+		{"chart sheet", func() *bookMaker {
+			return newBook().sheet(page{name: "グラフ1", typ: 2, kind: 0x20, records: [][]byte{rec(0x1002, make([]byte, 16)), rec(0x1033), rec(0x1034)}})
+		}, 0x1002},
+		{"text box", func() *bookMaker {
+			return newBook(textBox("吹き出し")...)
+		}, recTXO},
+		{"condition with bounds", func() *bookMaker {
+			return newBook(rec(recCondFmt12, uint16(recCondFmt12), make([]byte, 10), uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)),
+				rec(recCF12, uint16(recCF12), make([]byte, 10), 3, 0, uint16(0), uint16(0), uint32(0), uint16(0), uint16(0), make([]byte, 22), make([]byte, 3), 2, make([]byte, 2), 1, uint16(3), tInt(5), 0.0, 2, uint16(0), 1.0))
+		}, recCF12},
+		{"comment", func() *bookMaker {
+			return newBook(rec(recNote, uint16(0), uint16(0), uint16(0), uint16(1), long("太郎"), 0))
+		}, recNote},
 		{"shape", func() *bookMaker { return newBook(drawn(obj(2))...) }, recDrawing},
 		{"header", func() *bookMaker { return newBook(rec(0x0014, long("&C様式第１号"))) }, 0x0014},
 		{"protection", func() *bookMaker { return newBook(rec(0x0012, uint16(1)), rec(0x0013, uint16(0xABCD))) }, 0x0013},
