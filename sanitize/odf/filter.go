@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"sekisho/internal/xmlscan"
 	"sekisho/sanitize"
@@ -446,7 +447,7 @@ func (f *filter) settle(fr *frame) error {
 	case roleItem:
 		f.writeItem(string(text))
 	case roleTitle:
-		if t := strings.TrimSpace(string(text)); t != "" && len(t) <= maxWord {
+		if t := strings.TrimSpace(string(text)); t != "" && len(t) <= maxWord && !strings.ContainsFunc(t, unicode.IsControl) {
 			f.puts("<dc:title>")
 			f.out = xmlscan.AppendEscaped(f.out, []byte(t))
 			f.puts("</dc:title>")

@@ -3,6 +3,7 @@ package ooxml
 import (
 	"io"
 	"strings"
+	"unicode"
 
 	"sekisho/internal/lazy"
 	"sekisho/internal/xmlscan"
@@ -88,4 +89,68 @@ func (a appProperties) xml(strict bool) []byte {
 		b += `<AppVersion>` + a.version + `</AppVersion>`
 	}
 	return []byte(b + `</Properties>`)
+}
+
+// readTitle reads the title of the core properties, the one of them that a
+// reader sees: programs show it above the window. ECMA-376 part 2, 11. A part
+// that is no XML has none.
+func (d *document) readTitle(f *zipstrict.File) string {
+	if f.Size > maxSmall {
+		return ""
+	}
+	r, err := d.open(f)
+	if err != nil {
+		return ""
+	}
+	const longest = 500 // bytes; what stands above a window is a line
+	s := xmlscan.New(r)
+	title, in, depth := "", false, 0
+	var text []byte
+	for {
+		t, err := s.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return ""
+		}
+		switch t {
+		case xmlscan.Start:
+			_, l := xmlscan.Split(s.Name)
+			in = depth == 1 && string(l) == "title" && !s.Empty
+			text = text[:0]
+			if !s.Empty {
+				depth++
+			}
+		case xmlscan.End:
+			depth--
+			if in {
+				title, in = strings.TrimSpace(string(text)), false
+			}
+		case xmlscan.Text:
+			switch {
+			case !in || len(text) > longest:
+			case s.Escape:
+				text = append(text, s.Text...)
+			default:
+				text = xmlscan.AppendDecoded(text, s.Text)
+			}
+		default:
+			return ""
+		}
+	}
+	if len(title) > longest || strings.ContainsFunc(title, unicode.IsControl) {
+		return ""
+	}
+	return title
+}
+
+// coreXML writes the core properties, or nil without a title.
+func coreXML(title string) []byte {
+	if title == "" {
+		return nil
+	}
+	b := []byte(xmlHead + `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>`)
+	b = xmlscan.AppendEscaped(b, []byte(title))
+	return append(b, "</dc:title></cp:coreProperties>"...)
 }

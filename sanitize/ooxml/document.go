@@ -48,6 +48,11 @@ func (d *document) gather() error {
 				d.app = d.readApp(f)
 			}
 		}
+		if word == "core-properties" {
+			if f := d.locate("", r.target); f != nil {
+				d.title = d.readTitle(f)
+			}
+		}
 		d.lose("", word, r.target)
 	}
 	if main == nil {
@@ -297,6 +302,7 @@ func (d *document) emptySheet(p *part, rel *relation, word string, r rawRelation
 const (
 	relationTransitional = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 	relationStrict       = "http://purl.oclc.org/ooxml/officeDocument/relationships/"
+	relationPackage      = "http://schemas.openxmlformats.org/package/2006/relationships/"
 )
 
 // pivotStays tells whether a pivot table or cache draws on this workbook alone.
@@ -563,8 +569,17 @@ func (d *document) write(w io.Writer) error {
 	if app != nil {
 		rels = append(rels, &relation{id: "rId2", typ: relationTransitional + "extended-properties", target: &part{name: "docProps/app.xml"}})
 	}
+	core := coreXML(d.title)
+	if core != nil {
+		rels = append(rels, &relation{id: "rId3", typ: relationPackage + "metadata/core-properties", target: &part{name: "docProps/core.xml"}})
+	}
 	if err := writeRelations(z, "", rels); err != nil {
 		return err
+	}
+	if core != nil {
+		if err := writeMember(z, "docProps/core.xml", core); err != nil {
+			return err
+		}
 	}
 	if app != nil {
 		if err := writeMember(z, "docProps/app.xml", app); err != nil {
@@ -644,6 +659,9 @@ func (d *document) writeTypes(z *zipstrict.Writer) error {
 	}
 	if d.app.xml(d.strict) != nil {
 		override("docProps/app.xml", "application/vnd.openxmlformats-officedocument.extended-properties+xml")
+	}
+	if coreXML(d.title) != nil {
+		override("docProps/core.xml", "application/vnd.openxmlformats-package.core-properties+xml")
 	}
 	for i, p := range d.parts {
 		if i == 0 {

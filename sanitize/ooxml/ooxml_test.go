@@ -734,6 +734,14 @@ var cases = []struct {
 	{name: "page of the web", rule: "ooxml.web-video", action: sanitize.Removed, gone: []string{"iframe", "webVideoPr", "extLst"}, pkg: func() *pkg {
 		return docx(`<w:p><w:r><w:drawing><a:graphic><a:extLst><a:ext uri="{C809E66F-F1BF-436E-b5F7-EEA9579F0CBA}"><wp15:webVideoPr xmlns:wp15="http://schemas.microsoft.com/office/word/2012/wordprocessingDrawing" embeddedHtml="&lt;iframe&gt;"/></a:ext></a:extLst></a:graphic></w:drawing></w:r></w:p>`)
 	}},
+	{name: "title", gone: []string{"秘密", "creator"}, stays: []string{"<dc:title>令和八年度 &lt;案&gt;</dc:title>", "metadata/core-properties"}, pkg: func() *pkg {
+		p := docx("").add("docProps/core.xml", "application/vnd.openxmlformats-package.core-properties+xml", `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>秘密</dc:creator><dc:title> 令和八年度 &lt;案&gt;</dc:title></cp:coreProperties>`)
+		return p.rel("", "rId2", "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties", "docProps/core.xml")
+	}},
+	{name: "title with a control", gone: []string{"題", "core.xml"}, pkg: func() *pkg {
+		p := docx("").add("docProps/core.xml", "application/vnd.openxmlformats-package.core-properties+xml", `<cp:coreProperties xmlns:cp="http://schemas.openxmlformats.org/package/2006/metadata/core-properties" xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>題&#x85;名</dc:title></cp:coreProperties>`)
+		return p.rel("", "rId2", "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties", "docProps/core.xml")
+	}},
 	{name: "member that leads out", rule: "ooxml.member", action: sanitize.Removed, gone: []string{"MARKER"}, pkg: func() *pkg {
 		return docx("").add("../evil.txt", "", "MARKER")
 	}},

@@ -38,6 +38,7 @@ type document struct {
 	placeholder *part
 	relations   int
 	app         appProperties
+	title       string // of the core properties
 }
 
 // part is one part that stays.
