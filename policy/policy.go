@@ -71,6 +71,10 @@ type Profile struct {
 	Codes, HoldCodes bool
 	// KeepCSV leaves cells alone that a spreadsheet would read as formulas.
 	KeepCSV bool
+
+	// Comments takes the comments out of Office documents, Accept accepts the
+	// tracked changes of texts, so that nobody reads what was deleted.
+	Comments, Accept bool
 	// HoldMessage lists the classes for which the whole message waits.
 	// Ambiguous and tampered always do and need not be listed.
 	HoldMessage map[sanitize.Class]bool
@@ -110,6 +114,8 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		URLs:     f.URLs,
 		Codes:    f.Codes || f.HoldCodes,
 		KeepCSV:  f.KeepCSV,
+		Comments: f.Comments,
+		Accept:   f.Accept,
 		Language: f.Language,
 		Wording:  f.Wording,
 		Limits:   r.Limits,

@@ -295,6 +295,8 @@ type Options struct {
 	URLs     URLs                         `json:"urls,omitempty"`
 	Codes    bool                         `json:"codes,omitempty"`     // look for QR codes in pictures and pages
 	KeepCSV  bool                         `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas
+	Comments bool                         `json:"comments,omitempty"`  // take comments out of documents
+	Accept   bool                         `json:"accept,omitempty"`    // accept the tracked changes of texts
 	Only     []string                     `json:"only,omitempty"`      // a release of parts: the new mail holds just these paths
 	KeepAll  bool                         `json:"keep_all,omitempty"`  // second run: every attachment is kept back
 	Preview  bool                         `json:"preview,omitempty"`   // put the treated text into the report

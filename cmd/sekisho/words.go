@@ -274,6 +274,8 @@ var findings = map[string]text{
 	"name.mismatch":  {"内容と合わないファイル名", "a name that does not fit the content"},
 
 	"odf.command":        {"動作を呼ぶアニメーション", "animations that run something"},
+	"odf.comment":        {"コメント", "comments"},
+	"odf.tracked-change": {"変更履歴", "tracked changes"},
 	"odf.custom-ui":      {"独自のメニュー", "custom menus"},
 	"odf.dangling":       {"行き先のない参照", "references to nothing"},
 	"odf.database":       {"データベース接続", "database connections"},
@@ -365,6 +367,7 @@ var findings = map[string]text{
 	"ooxml.template":           {"外部テンプレート", "attached templates"},
 	"ooxml.thumbnail":          {"縮小版の画像", "thumbnails"},
 	"ooxml.timing":             {"動作を伴うアニメーション", "animations that act"},
+	"ooxml.tracked-change":     {"変更履歴", "tracked changes"},
 	"ooxml.vba":                {"VBA マクロ", "VBA macros"},
 	"ooxml.very-hidden-sheet":  {"表示できない隠しシート", "sheets hidden for good"},
 	"ooxml.web-video":          {"Web の動画", "videos from the web"},

@@ -125,6 +125,8 @@ type profileConfig struct {
 	HTML        steps    `mapstructure:"html"`
 	Text        steps    `mapstructure:"text"`
 	CSV         string   `mapstructure:"csv"`
+	Comments    string   `mapstructure:"comments"`
+	Changes     string   `mapstructure:"changes"`
 	Calendar    steps    `mapstructure:"calendar"`
 	Archive     steps    `mapstructure:"archive"`
 	Legacy      steps    `mapstructure:"legacy_office"`
@@ -694,6 +696,20 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			out.URLs = sanitize.RemoveURLs
 		default:
 			return nil, f.errorf(at+".urls", "want keep, defang or remove, got %q%s", p.URLs, suggest(p.URLs, []string{"keep", "defang", "remove"}))
+		}
+		switch p.Comments {
+		case "", "keep":
+		case "remove":
+			out.Comments = true
+		default:
+			return nil, f.errorf(at+".comments", "want keep or remove, got %q%s", p.Comments, suggest(p.Comments, []string{"keep", "remove"}))
+		}
+		switch p.Changes {
+		case "", "keep":
+		case "accept":
+			out.Accept = true
+		default:
+			return nil, f.errorf(at+".changes", "want keep or accept, got %q%s", p.Changes, suggest(p.Changes, []string{"keep", "accept"}))
 		}
 		switch p.QR {
 		case "", "show":

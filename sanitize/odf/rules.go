@@ -168,6 +168,14 @@ func (f *filter) judge(fr *frame, e element) error {
 		return f.judgeMeta(fr, e)
 	case f.settings >= 0:
 		return f.judgeSetting(fr, e)
+	case f.d.s.Options.Comments && (e.canon == "office:annotation" || e.canon == "office:annotation-end"):
+		f.found("odf.comment", sanitize.Removed, "")
+		return f.skipFrom(fr)
+	case f.d.s.Options.Accept && trackedChange(e.canon):
+		// What was deleted stands in the list of changes alone; what was inserted
+		// stands in the text. OpenDocument 1.3 part 3, 5.5.
+		f.found("odf.tracked-change", sanitize.Neutralised, "accepted")
+		return f.skipFrom(fr)
 	case e.rule != nil:
 		return f.apply(fr, e)
 	case e.known:
@@ -182,6 +190,15 @@ func (f *filter) judge(fr *frame, e element) error {
 	default:
 		f.found("odf.foreign-xml", sanitize.Rewritten, string(f.s.Name))
 		return f.skipFrom(fr)
+	}
+}
+
+func trackedChange(canon string) bool {
+	switch canon {
+	case "text:tracked-changes", "text:change", "text:change-start", "text:change-end", "table:tracked-changes":
+		return true
+	default:
+		return false
 	}
 }
 

@@ -159,6 +159,13 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		d.lose(p.source, word, r.target)
 		return nil, nil
 	}
+	switch word {
+	case "comments", "commentsExtended", "commentsIds", "people", "threadedComment", "person", "commentAuthors":
+		if d.flags.comments {
+			d.report.found("ooxml.comments", p.source, sanitize.Removed, r.target)
+			return nil, nil
+		}
+	}
 	f := d.locate(p.source, r.target)
 	if p.host == hostSheet && p == d.parts[0] {
 		switch word {

@@ -54,6 +54,8 @@ type filter struct {
 type packageFlags struct {
 	dropSlicers bool
 	dropPivots  bool
+	comments    bool // they go
+	accept      bool // tracked changes are accepted
 }
 
 // binding is one namespace declaration in force.
@@ -96,6 +98,8 @@ const (
 	roleTree     role = 19 // its p:spTree
 	roleControls role = 20 // p:controls; like roleUnwrap
 	roleMoved    role = 21 // p:pic of a control, which goes to the end of the tree
+	roleTable    role = 22 // w:tbl, as long as none of its rows stays
+	roleSingle   role = 23 // goes when it is told to, by something in it: a deleted row, the frame of a comment
 )
 
 type frame struct {
@@ -638,6 +642,16 @@ func (f *filter) finish(fr *frame, tag bool) error {
 		if fr.doomed {
 			f.cutFrame(fr)
 		}
+	case roleSingle:
+		if fr.doomed {
+			f.cutFrame(fr)
+		} else {
+			f.rowStays()
+		}
+	case roleTable:
+		if fr.doomed && fr.holds {
+			f.cutFrame(fr)
+		}
 	case roleFrame:
 		f.finishGraphicFrame(fr)
 	case rolePicture:
@@ -678,7 +692,7 @@ func (f *filter) cutFrame(fr *frame) {
 	f.out.cut(fr.begin, f.out.pos())
 	if p := f.owner(); p != nil {
 		p.kids--
-		if p.role == roleList || p.role == roleAlt || p.role == roleBranch {
+		if p.role == roleList || p.role == roleAlt || p.role == roleBranch || p.role == roleTable {
 			p.doomed = true // something went; a list that is empty now goes too
 		}
 		if p.role == roleUnit && p.kids == 0 {

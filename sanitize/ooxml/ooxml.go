@@ -50,6 +50,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	d := &document{
 		ctx: ctx, s: s, in: in, report: &report{},
 		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{},
+		flags: packageFlags{comments: s.Options.Comments, accept: s.Options.Accept},
 	}
 	for i := range z.Files {
 		f := &z.Files[i]

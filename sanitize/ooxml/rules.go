@@ -168,7 +168,16 @@ func (f *filter) decideCompatibility(fr *frame, local []byte) verdict {
 }
 
 func (f *filter) decideWord(fr *frame, local []byte) verdict {
+	if f.flags.accept {
+		if v := f.acceptChange(fr, local); v != keep {
+			return v
+		}
+	}
 	switch string(local) {
+	case "commentRangeStart", "commentRangeEnd", "commentReference", "annotationRef":
+		if f.flags.comments {
+			return dropQuietly // the relationship is what tells
+		}
 	case "t", "delText":
 		if f.codeOpen() {
 			fr.role, fr.extra = roleText, &extra{kind: string(local)}
@@ -232,6 +241,55 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 		fr.role = roleStory
 	}
 	return keep
+}
+
+// acceptChange makes a text what it is when all its tracked changes are
+// accepted: what was inserted stays, what was deleted goes, and with it rows and
+// tables. ECMA-376 part 1, 17.13.5. A paragraph whose end was deleted stays one.
+func (f *filter) acceptChange(fr *frame, local []byte) verdict {
+	switch string(local) {
+	case "tbl":
+		fr.role = roleTable
+	case "tr":
+		fr.role = roleSingle
+	case "ins", "moveTo":
+		f.report.found("ooxml.tracked-change", f.part.source, sanitize.Neutralised, "accepted")
+		return unwrap
+	case "del", "moveFrom":
+		f.report.found("ooxml.tracked-change", f.part.source, sanitize.Neutralised, "accepted")
+		if n := len(f.frames); n > 1 && f.local(&f.frames[n-2], n-2) == "trPr" {
+			f.dropSingle()
+		}
+		return dropQuietly
+	case "rPrChange", "pPrChange", "sectPrChange", "tblPrChange", "tblPrExChange", "tblGridChange", "trPrChange", "tcPrChange", "numberingChange", "cellIns", "cellDel", "cellMerge",
+		"moveFromRangeStart", "moveFromRangeEnd", "moveToRangeStart", "moveToRangeEnd", "customXmlInsRangeStart", "customXmlInsRangeEnd", "customXmlDelRangeStart", "customXmlDelRangeEnd",
+		"customXmlMoveFromRangeStart", "customXmlMoveFromRangeEnd", "customXmlMoveToRangeStart", "customXmlMoveToRangeEnd", "trackRevisions":
+		return dropQuietly
+	}
+	return keep
+}
+
+// dropSingle takes the row or frame out in which the element in the scanner stands.
+func (f *filter) dropSingle() {
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		if f.frames[i].role == roleSingle {
+			f.frames[i].doomed = true
+			return
+		}
+	}
+}
+
+// rowStays releases the table that was held until one of its rows stays.
+func (f *filter) rowStays() {
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		if t := &f.frames[i]; t.role == roleTable {
+			if t.holds {
+				t.holds = false
+				f.out.release()
+			}
+			return
+		}
+	}
 }
 
 func qualified(prefix []byte, local string) string {
@@ -582,6 +640,15 @@ func (f *filter) decideVML(fr *frame, sp space, local []byte) verdict {
 	case "FmlaMacro":
 		f.report.found("ooxml.macro", f.part.source, sanitize.Removed, "macro of a control")
 		return drop
+	case "shape":
+		if f.flags.comments {
+			fr.role = roleSingle
+		}
+	case "ClientData":
+		if f.flags.comments && f.own(spaceNone, "ObjectType") == "Note" {
+			f.dropSingle() // the frame of a comment
+			return dropQuietly
+		}
 	case "FmlaPict", "MapOCX", "DDE", "Camera", "ScriptText", "ScriptExtended", "ScriptLanguage", "ScriptLocation", "script":
 		return dropQuietly
 	case "FmlaLink", "FmlaRange", "FmlaGroup", "FmlaTxbx":
