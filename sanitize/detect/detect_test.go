@@ -601,6 +601,7 @@ func TestAMarkThatComesTogetherWhenTextIsWrittenAnewIsSeen(t *testing.T) {
 		"\u202aBEGIN:\u202dVCARD\r\n" + pad: sanitize.KindVCF,
 		"{\\\x02rtf1 " + pad:                sanitize.KindRTF,
 		"\x01<\x02html><p>" + pad:           sanitize.KindHTML,
+		"%!\x8d":                            sanitize.KindPS, // too short to tell that it is text
 		"\x01ordinary " + pad:               sanitize.KindText,
 	} {
 		d, err := Detect(sanitize.Object{ReaderAt: strings.NewReader(text), Size: int64(len(text)), Name: "a.txt", Names: []string{"a.txt"}})

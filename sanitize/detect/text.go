@@ -57,13 +57,10 @@ func (f *file) decode() (decoded, error) {
 		}
 	}
 	bad := int64(r.Result().Replaced)
-	d := decoded{head: head.String()}
-	if d.text = !binary && controls <= runes/50 && bad <= runes/100; d.text {
-		// As it will stand when it is written anew: a mark must not come
-		// together only there.
-		d.head = strings.Map(written, d.head)
-	}
-	d.head = strings.TrimLeft(d.head, "\ufeff \t\r\n\f\v\x00\u200b\u3000\x1a")
+	// The head as it will stand when it is written anew: a mark must not come
+	// together only there.
+	d := decoded{head: strings.TrimLeft(strings.Map(written, head.String()), " \t\r\n\f\u200b\u3000")}
+	d.text = !binary && controls <= runes/50 && bad <= runes/100
 	return d, nil
 }
 
@@ -91,14 +88,11 @@ func opens(t decoded, f *file) (sanitize.Kind, bool) {
 	if k, ok := markup(h, f); ok {
 		return k, true
 	}
-	if !t.text {
-		return "", false
-	}
 	upper := strings.ToUpper(h[:min(len(h), 128)])
 	switch {
 	case strings.HasPrefix(h, "%!PS-Adobe-") && strings.Contains(firstLine(h), "EPSF"):
 		return sanitize.KindEPS, true
-	case strings.HasPrefix(h, "%!"), strings.HasPrefix(h, "\x04%!"):
+	case strings.HasPrefix(h, "%!"):
 		return sanitize.KindPS, true
 	case strings.HasPrefix(h, "{\\rt"): // as octets it is seen before
 		return sanitize.KindRTF, true
