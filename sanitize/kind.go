@@ -353,6 +353,8 @@ func (k Kind) Extensions() []string {
 		return []string{".jpg", ".jpeg", ".jpe"}
 	case KindTSV:
 		return []string{".tsv", ".tab"}
+	case KindDOC:
+		return []string{".doc", ".dot"} // a template says so itself
 	case KindPPT:
 		return []string{".ppt", ".pps", ".pot"} // one format; the name says how it opens
 	case KindXLS:

@@ -15,6 +15,7 @@ import (
 	"sekisho/sanitize/calendar"
 	"sekisho/sanitize/convert"
 	"sekisho/sanitize/detect"
+	"sekisho/sanitize/doc"
 	"sekisho/sanitize/html"
 	"sekisho/sanitize/ichitaro"
 	"sekisho/sanitize/image"
@@ -83,6 +84,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindFODG:      odf.Sanitizer{},
 		sanitize.KindODF:       odf.Sanitizer{},
 		sanitize.KindODFormula: odf.Sanitizer{},
+		sanitize.KindDOC:       doc.Sanitizer{},
 
 		sanitize.KindPDF: pdf.Sanitizer{},
 

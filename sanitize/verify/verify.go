@@ -56,6 +56,8 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return func(s *sanitize.Session, where string, b []byte) error { return checkFlatODF(s, where, k, b) }, true
 	case sanitize.KindPDF:
 		return checkPDF, true
+	case sanitize.KindDOC:
+		return checkDOC, true
 	case sanitize.KindPPT:
 		return checkPPT, true
 	case sanitize.KindXLS:
@@ -295,7 +297,7 @@ func scans(where string, b []byte) error {
 func written() []sanitize.Kind {
 	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
 		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindGIF, sanitize.KindTIFF, sanitize.KindZIP,
-		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindPDF, sanitize.KindPPT, sanitize.KindXLS,
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindPDF, sanitize.KindDOC, sanitize.KindPPT, sanitize.KindXLS,
 		sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula,
 		sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG}
 }
