@@ -874,6 +874,7 @@ func TestEveryCodeIsMet(t *testing.T) {
 	for _, c := range relationCases {
 		met[c.rule] = true // TestRelationshipsGoWithTheirCode
 	}
+	met["ooxml.tracked-change"] = true // TestTrackedChangesAreAcceptedWhenTheProfileSaysSo
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -1122,9 +1123,9 @@ func TestTrackedChangesAreAcceptedWhenTheProfileSaysSo(t *testing.T) {
 		"table in a row":  {`<w:tbl><w:tr><w:tc><w:tbl>` + row(`<w:trPr><w:del w:id="1"/></w:trPr>`, "旧行") + `</w:tbl><w:p>` + run("内") + `</w:p></w:tc></w:tr></w:tbl>`, []string{"旧行"}, []string{"内"}},
 		"field in pieces": {`<w:p><w:del w:id="1"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:delInstrText>DDE a</w:delInstrText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`, []string{"DDE", "fldChar", "instrText"}, []string{"本文"}},
 	} {
-		out, res, _, err := treat(docx(c.body).bytes(t), accept)
-		if err != nil || res.Outcome != sanitize.Disarmed {
-			t.Errorf("%s: %s, %v", name, res.Outcome, err)
+		out, res, found, err := treat(docx(c.body).bytes(t), accept)
+		if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.tracked-change" }) {
+			t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
 			continue
 		}
 		s := unpack(t, out)["word/document.xml"]
