@@ -11,8 +11,9 @@ import (
 type Tally struct {
 	More string // the rule under which findings are counted that no longer fit
 
-	order []tallyKey
-	lines map[tallyKey]*tallyLine
+	order   []tallyKey
+	lines   map[tallyKey]*tallyLine
+	changed bool // something was taken, also by a line that had to go
 }
 
 type tallyKey struct {
@@ -31,6 +32,7 @@ const maxTally = 200
 // Found counts one finding. What does not fit any more is counted all the same:
 // its action decides whether the file is clean.
 func (t *Tally) Found(rule, where string, action Action, detail string) {
+	t.changed = t.changed || Finding{Action: action}.Changed()
 	k := tallyKey{rule, where, action}
 	l := t.lines[k]
 	if l == nil {
@@ -64,9 +66,9 @@ func (t *Tally) Settle(s *Session) Outcome {
 			f.Detail = fmt.Sprintf("%s (%d times)", l.detail, l.count)
 		}
 		s.Found(f)
-		if f.Changed() {
-			out = Disarmed
-		}
+	}
+	if t.changed {
+		out = Disarmed
 	}
 	return out
 }

@@ -304,6 +304,8 @@ var samples = map[string]func() []byte{
 	"jpeg":     corpus.JPEG,
 	"pdf":      corpus.PDF,
 	"xdw":      corpus.DocuWorks,
+	"jtd":      func() []byte { return corpus.Ichitaro("令和八年度 議案第１号\n物価高騰対応") },
+	"lzh":      func() []byte { return corpus.LZH("a.jpg", corpus.JPEG()) },
 	"exe":      corpus.Program,
 	"enc":      func() []byte { return corpus.EncryptedZIP("secret.docx") },
 	"zip":      func() []byte { return corpus.ZIP("readme.txt", "hello") },

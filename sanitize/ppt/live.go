@@ -238,8 +238,8 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 		}
 		i += n
 	}
-	if stored > 0 && !d.report.has("ppt.object", "ppt.linked-object", "ppt.control", "ppt.vba") {
-		d.report.found("ppt.object", "", sanitize.Removed, fmt.Sprintf("%d that nothing refers to", stored))
+	if stored > 0 && !d.objects {
+		d.report.Found("ppt.object", "", sanitize.Removed, fmt.Sprintf("%d that nothing refers to", stored))
 	}
 	at := uint32(len(out))
 	out = officeart.AppendRecord(out, officeart.Header{Type: typePersistDir}, places)
@@ -324,7 +324,7 @@ func (d *deck) dead(e edit) (stored int, err error) {
 		}
 	}
 	if unused > 0 {
-		d.report.found("ppt.dead", "", sanitize.Rewritten, fmt.Sprintf("%d objects nothing refers to", unused))
+		d.report.Found("ppt.dead", "", sanitize.Rewritten, fmt.Sprintf("%d objects nothing refers to", unused))
 	}
 	return stored, nil
 }

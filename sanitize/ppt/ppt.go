@@ -68,7 +68,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if root.Stream(documentStream) == nil || root.Stream(currentStream) == nil {
 		return sanitize.Result{}, fmt.Errorf("a presentation of PowerPoint 95 or older: %w", sanitize.ErrUnsupported)
 	}
-	d := &deck{ctx: ctx, s: s, in: in, report: &report{}, links: map[uint32]bool{}}
+	d := &deck{ctx: ctx, s: s, in: in, report: &sanitize.Tally{More: "ppt.more"}, links: map[uint32]bool{}}
 	if d.doc, err = d.read(root, documentStream); err != nil {
 		return sanitize.Result{}, err
 	}
@@ -99,7 +99,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		return sanitize.Result{}, err
 	}
 	if propset.Custom(more) {
-		d.report.found("ppt.properties", propset.DocumentSummaryName[1:], sanitize.Rewritten, "user-defined properties")
+		d.report.Found("ppt.properties", propset.DocumentSummaryName[1:], sanitize.Rewritten, "user-defined properties")
 	}
 	properties := propset.Read(summary, more)
 	fresh := &cfb.Storage{CLSID: class, Streams: append(streams,
@@ -114,7 +114,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if err := cfb.Write(out, fresh); err != nil {
 		return sanitize.Result{}, fmt.Errorf("write presentation: %w", err)
 	}
-	return sanitize.Result{Outcome: d.report.file(s), Kind: sanitize.KindPPT, Mode: sanitize.Rebuild}, nil
+	return sanitize.Result{Outcome: d.report.Settle(s), Kind: sanitize.KindPPT, Mode: sanitize.Rebuild}, nil
 }
 
 // mapCFB says what the error of a compound file is to the ladder.
@@ -136,12 +136,13 @@ type deck struct {
 	ctx    context.Context
 	s      *sanitize.Session
 	in     sanitize.Object
-	report *report
+	report *sanitize.Tally
 
 	doc     []byte // the stream of records
 	art     officeart.Rebuilder
 	links   map[uint32]bool // hyperlinks that stay
 	present map[uint32]bool // objects that are written
+	objects bool            // an object or the macros were told
 
 	where    string // what is being written: "slide 3"
 	outlined int    // how many texts the outline has for it
@@ -175,17 +176,17 @@ func (d *deck) left(root, deck *cfb.Storage) {
 			switch {
 			case slices.Contains(known, t.Name), slices.Contains(quiet, t.Name):
 			default:
-				d.report.found("ppt.stream", printable(t.Name), sanitize.Rewritten, "")
+				d.report.Found("ppt.stream", printable(t.Name), sanitize.Rewritten, "")
 			}
 		}
 		for _, t := range at.Storages {
 			switch t.Name {
 			case dualStorage:
-				d.report.found("ppt.stream", t.Name, sanitize.Rewritten, "the copy for PowerPoint 95")
+				d.report.Found("ppt.stream", t.Name, sanitize.Rewritten, "the copy for PowerPoint 95")
 			case "_VBA_PROJECT_CUR", "VBA", "Macros":
-				d.report.found("ppt.vba", printable(t.Name), sanitize.Removed, "")
+				d.report.Found("ppt.vba", printable(t.Name), sanitize.Removed, "")
 			default:
-				d.report.found("ppt.stream", printable(t.Name), sanitize.Rewritten, "")
+				d.report.Found("ppt.stream", printable(t.Name), sanitize.Rewritten, "")
 			}
 		}
 		if root == deck {
@@ -260,5 +261,5 @@ func (d *deck) foundInDrawing(w officeart.What, detail string) {
 	default:
 		action = sanitize.Removed
 	}
-	d.report.found(rule, d.where, action, detail)
+	d.report.Found(rule, d.where, action, detail)
 }

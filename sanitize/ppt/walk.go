@@ -87,7 +87,7 @@ func (d *deck) list(out, b []byte, parent uint16, allowed map[uint16]bool, depth
 			h, _ = officeart.ReadHeader(b)
 			// PowerPoint reads what is there of the last record of a text; for
 			// us it is not a record.
-			d.report.found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, h.Len))
+			d.report.Found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, h.Len))
 			return out, nil
 		}
 		b = rest
@@ -101,7 +101,7 @@ func (d *deck) list(out, b []byte, parent uint16, allowed map[uint16]bool, depth
 			if parent == typeSlideList {
 				skipping = len(body) < 4 || !d.present[le.Uint32(body)]
 				if skipping {
-					d.report.found("ppt.damaged", d.where, sanitize.Removed, "a slide that is not there")
+					d.report.Found("ppt.damaged", d.where, sanitize.Removed, "a slide that is not there")
 				}
 			}
 		}
@@ -122,12 +122,12 @@ func (d *deck) list(out, b []byte, parent uint16, allowed map[uint16]bool, depth
 func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
 	if n, ok := sizes[h.Type]; ok {
 		if len(body) < n {
-			d.report.found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
+			d.report.Found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
 			return out
 		}
 		body = body[:n]
 	} else if n, ok := most[h.Type]; !ok || len(body) > n {
-		d.report.found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
+		d.report.Found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
 		return out
 	}
 	at := len(out)
@@ -164,7 +164,7 @@ func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
 		// An index behind the texts of the outline has made PowerPoint write
 		// where it should not (CVE-2009-0556).
 		if int64(int32(le.Uint32(b))) < 0 || int64(le.Uint32(b)) >= int64(d.outlined) {
-			d.report.found("ppt.damaged", d.where, sanitize.Removed, "a text that the outline does not have")
+			d.report.Found("ppt.damaged", d.where, sanitize.Removed, "a text that the outline does not have")
 			return out[:at]
 		}
 	case typeCString:
@@ -181,24 +181,29 @@ func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
 // lost tells that a record does not stay.
 func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
 	l, known := losses[h.Type]
+	switch h.Type {
+	case typeOleEmbed, typeOleLink, typeOleControl:
+		d.objects = true
+	}
 	switch {
 	case h.Type == typeVBAInfo:
 		for h, b := range records(body) {
 			// [MS-PPT] 2.4.11: where the macros are, and whether there are any.
 			if h.Type == typeVBAInfoAtom && len(b) >= 8 && (le.Uint32(b) != 0 || le.Uint32(b[4:]) != 0) {
-				d.report.found("ppt.vba", d.where, sanitize.Removed, "")
+				d.report.Found("ppt.vba", d.where, sanitize.Removed, "")
+				d.objects = true
 			}
 		}
 	case h.Type >= typeRoundTrip && h.Type <= typeRoundTripEnd:
-		d.report.found("ppt.newer-copy", d.where, sanitize.Rewritten, "")
+		d.report.Found("ppt.newer-copy", d.where, sanitize.Rewritten, "")
 	case h.Type == typeSounds && empty(body):
 	case known && l.rule == "":
 	case known && l.changed:
-		d.report.found(l.rule, d.where, sanitize.Removed, "")
+		d.report.Found(l.rule, d.where, sanitize.Removed, "")
 	case known:
-		d.report.found(l.rule, d.where, sanitize.Rewritten, "")
+		d.report.Found(l.rule, d.where, sanitize.Rewritten, "")
 	default:
-		d.report.found("ppt.record", d.where, sanitize.Rewritten, fmt.Sprintf("%04X in %04X", h.Type, parent))
+		d.report.Found("ppt.record", d.where, sanitize.Rewritten, fmt.Sprintf("%04X in %04X", h.Type, parent))
 	}
 }
 
@@ -236,7 +241,7 @@ func (d *deck) client(h officeart.Header, body []byte) ([]byte, bool, error) {
 		case len(body) >= 8:
 			return body[:8], true, nil
 		}
-		d.report.found("ppt.damaged", d.where, sanitize.Removed, "place of a shape")
+		d.report.Found("ppt.damaged", d.where, sanitize.Removed, "place of a shape")
 		return nil, false, nil
 	case officeart.TypeClientData, officeart.TypeClientTextbox:
 		if h.Type == officeart.TypeClientTextbox || h.Container() {
@@ -261,7 +266,7 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 		b := bytes.Clone(a[:16])
 		id, what, jump, kind := le.Uint32(b[4:]), b[8], b[10], b[12]
 		if le.Uint32(b) != 0 {
-			d.report.found("ppt.sound", d.where, sanitize.Removed, "of an action")
+			d.report.Found("ppt.sound", d.where, sanitize.Removed, "of an action")
 		}
 		le.PutUint32(b, 0)
 		b[9] = 0 // what an object is told to do
@@ -271,9 +276,9 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 		case 0: // none
 			ok = true
 		case 1:
-			d.report.found("ppt.action", d.where, sanitize.Removed, "runs a macro")
+			d.report.Found("ppt.action", d.where, sanitize.Removed, "runs a macro")
 		case 2:
-			d.report.found("ppt.action", d.where, sanitize.Removed, "runs a program")
+			d.report.Found("ppt.action", d.where, sanitize.Removed, "runs a program")
 		case 3: // to another slide
 			ok = jump <= 6
 		case 4: // a hyperlink
@@ -283,16 +288,16 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 			case 6, 7, 8, 0xFF: // to a show, to a slide, to an address
 				ok = d.links[id]
 			default:
-				d.report.found("ppt.link", d.where, sanitize.Neutralised, "opens another file")
+				d.report.Found("ppt.link", d.where, sanitize.Neutralised, "opens another file")
 			}
 		case 5:
-			d.report.found("ppt.action", d.where, sanitize.Removed, "opens an object")
+			d.report.Found("ppt.action", d.where, sanitize.Removed, "opens an object")
 		case 6:
-			d.report.found("ppt.media", d.where, sanitize.Removed, "plays on a click")
+			d.report.Found("ppt.media", d.where, sanitize.Removed, "plays on a click")
 		case 7: // a show of its own
 			ok = d.links[id] || id == 0
 		default:
-			d.report.found("ppt.action", d.where, sanitize.Removed, fmt.Sprintf("kind %d", what))
+			d.report.Found("ppt.action", d.where, sanitize.Removed, fmt.Sprintf("kind %d", what))
 		}
 		if !ok {
 			return out, nil
@@ -354,7 +359,7 @@ func (d *deck) hyperlink(out []byte, h officeart.Header, body []byte) ([]byte, e
 	id, target, ok := d.judge(body)
 	if !ok {
 		delete(d.links, id)
-		d.report.found("ppt.link", d.where, sanitize.Neutralised, target)
+		d.report.Found("ppt.link", d.where, sanitize.Neutralised, target)
 		return out, nil
 	}
 	at := len(out)
@@ -383,9 +388,9 @@ func (d *deck) tag(out, body []byte, depth int) ([]byte, error) {
 			if !ok {
 				switch name {
 				case "___PPT11", "___PPT12", "___PPT2001", "___PPTMac11":
-					d.report.found("ppt.newer-copy", d.where, sanitize.Rewritten, name)
+					d.report.Found("ppt.newer-copy", d.where, sanitize.Rewritten, name)
 				default:
-					d.report.found("ppt.tags", d.where, sanitize.Rewritten, "of a program")
+					d.report.Found("ppt.tags", d.where, sanitize.Rewritten, "of a program")
 				}
 				return out, nil
 			}
@@ -409,7 +414,7 @@ func (d *deck) bullet(out []byte, h officeart.Header, body []byte) ([]byte, erro
 	b, err := d.art.Blip(body[2:])
 	switch {
 	case errors.Is(err, officeart.ErrMalformed):
-		d.report.found("ppt.picture", d.where, sanitize.Removed, "before paragraphs")
+		d.report.Found("ppt.picture", d.where, sanitize.Removed, "before paragraphs")
 		return out, nil
 	case err != nil:
 		return nil, mapArt(err)
@@ -434,11 +439,11 @@ func (d *deck) commands(body []byte) bool {
 	for h, b := range records(body) {
 		switch {
 		case h.Type == typeCommand:
-			d.report.found("ppt.animation-command", d.where, sanitize.Removed, "")
+			d.report.Found("ppt.animation-command", d.where, sanitize.Removed, "")
 			return true
 		case h.Type == typeTimeNodeAtom && len(b) >= 12 && le.Uint32(b[8:]) == 4:
 			// [MS-PPT] 2.8.19: TL_TNT_Media.
-			d.report.found("ppt.media", d.where, sanitize.Removed, "of an animation")
+			d.report.Found("ppt.media", d.where, sanitize.Removed, "of an animation")
 			return true
 		}
 	}

@@ -454,7 +454,7 @@ func read(file, format string) (string, bool) {
 		return "", false
 	}
 	out := filepath.Join(dir, "out")
-	cmd := exec.Command("timeout", "60", "soffice", "--headless", "-env:UserInstallation=file:///tmp/sekisho-lo-profile", "--convert-to", format, "--outdir", out, in)
+	cmd := exec.Command("timeout", "60", "soffice", "--headless", profile, "--convert-to", format, "--outdir", out, in)
 	_ = cmd.Run() // its exit status proves nothing; the output does
 	files, _ := filepath.Glob(filepath.Join(out, "*"))
 	sort.Strings(files)
