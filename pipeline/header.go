@@ -155,6 +155,25 @@ func authors(message io.ReaderAt, size int64, l sanitize.Limits) (map[string]boo
 	return found, nil
 }
 
+// mayBePlain reports whether a message, by its own top header block, can be
+// plain text, which is all that the text lane treats. It is a hint that saves
+// all other mail the way through the lane: whoever is told no goes to a process
+// of its own, which may treat anything.
+func mayBePlain(message io.ReaderAt, size int64) bool {
+	b, err := header.ReadBlock(bufio.NewReader(io.NewSectionReader(message, 0, min(size, header.DefaultBytes))), header.Limits{})
+	if err != nil {
+		return true
+	}
+	for _, f := range b.All("Content-Type") {
+		// RFC 2045, 5.2: without the field it is plain text.
+		kind := strings.TrimLeft(header.Unfold(f.Value()), " \t")
+		if len(kind) < len("text/plain") || !strings.EqualFold(kind[:len("text/plain")], "text/plain") {
+			return false
+		}
+	}
+	return true
+}
+
 var errAuthor = errors.New("the worker names an author whom the message does not have")
 
 // checkAuthors refuses a report whose From is not one of the message. Everything

@@ -220,7 +220,9 @@ func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Ru
 	o.Now, o.Expires = now, now.Add(p.Retention())
 	o.Hostname = p.Hostname
 	o.Only = e.Part
-	o.Lane = string(e.Envelope.Tenant)
+	if e.Envelope.Size <= sanitize.MaxLaneMessage && mayBePlain(in, e.Envelope.Size) {
+		o.Lane = string(e.Envelope.Tenant)
+	}
 	if a := e.Envelope.Auth; a != nil {
 		o.AuthLine = senderauth.Line(a)
 	}

@@ -8,6 +8,8 @@ import (
 
 func TestVocabularyIsSoundAndHasNoCarrier(t *testing.T) {
 	seen := map[string]bool{}
+	var current []string
+	words := 0
 	for line := range strings.Lines(vocabularyText) {
 		f := strings.Fields(line)
 		if len(f) == 0 || strings.HasPrefix(f[0], "#") {
@@ -16,7 +18,18 @@ func TestVocabularyIsSoundAndHasNoCarrier(t *testing.T) {
 		if !slices.Contains([]string{"namespace", "element", "attribute", "qualified"}, f[0]) || len(f) < 2 {
 			t.Errorf("line %q", line)
 		}
-		if f[0] == "namespace" {
+		if f[0] != "namespace" {
+			for _, uri := range current {
+				w := vocabulary()[uri]
+				for _, n := range f[1:] {
+					words++
+					if in := map[string]bool{"element": w.hasElement([]byte(n)), "attribute": w.hasAttribute([]byte(n)), "qualified": w.hasQualified([]byte(n))}; !in[f[0]] {
+						t.Errorf("%s %s of %s is listed and unknown", f[0], n, uri)
+					}
+				}
+			}
+		} else {
+			current = f[1:]
 			for _, uri := range f[1:] {
 				if seen[uri] {
 					t.Errorf("%s stands twice", uri)
@@ -27,6 +40,17 @@ func TestVocabularyIsSoundAndHasNoCarrier(t *testing.T) {
 				}
 			}
 		}
+	}
+	total := 0
+	for uri, w := range vocabulary() {
+		if !seen[uri] {
+			t.Errorf("%s is known and not listed", uri)
+		}
+		w.read()
+		total += len(w.elements) + len(w.attributes) + len(w.qualified)
+	}
+	if total != words || len(vocabulary()) != len(seen) {
+		t.Errorf("%d words of %d namespaces are known, %d of %d listed", total, len(vocabulary()), words, len(seen))
 	}
 	const (
 		w = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
