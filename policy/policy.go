@@ -69,6 +69,10 @@ type Profile struct {
 	// Codes looks for QR codes in pictures and pages, whose addresses the notice
 	// shows; HoldCodes lets a message with one wait.
 	Codes, HoldCodes bool
+
+	// SmallPages draws flattened pages in black and white where they are no
+	// pictures.
+	SmallPages bool
 	// KeepCSV leaves cells alone that a spreadsheet would read as formulas.
 	KeepCSV bool
 
@@ -110,15 +114,16 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		return sanitize.Options{Language: "ja", Limits: r.Limits}
 	}
 	return sanitize.Options{
-		Rules:    f.Rules,
-		URLs:     f.URLs,
-		Codes:    f.Codes || f.HoldCodes,
-		KeepCSV:  f.KeepCSV,
-		Comments: f.Comments,
-		Accept:   f.Accept,
-		Language: f.Language,
-		Wording:  f.Wording,
-		Limits:   r.Limits,
+		Rules:      f.Rules,
+		URLs:       f.URLs,
+		Codes:      f.Codes || f.HoldCodes,
+		KeepCSV:    f.KeepCSV,
+		Comments:   f.Comments,
+		Accept:     f.Accept,
+		SmallPages: f.SmallPages,
+		Language:   f.Language,
+		Wording:    f.Wording,
+		Limits:     r.Limits,
 	}
 }
 

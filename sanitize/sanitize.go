@@ -281,28 +281,29 @@ func (r Rule) Allows(m Mode) bool {
 // Options is all that a worker is told. They come from policy before the run;
 // the worker has no other source of settings.
 type Options struct {
-	Task     Task                         `json:"task"`
-	ID       string                       `json:"id"`                // of the message, for the notice
-	PartID   string                       `json:"part_id,omitempty"` // of the entry that will hold parts kept back
-	Expires  time.Time                    `json:"expires"`           // of that entry
-	Now      time.Time                    `json:"now"`
-	Language string                       `json:"language"`            // of notices: "ja", "en", "ja+en"
-	Wording  map[string]map[string]string `json:"wording,omitempty"`   // what the site says in the place of our own words, by language and section
-	AuthLine string                       `json:"auth_line,omitempty"` // sender authentication, one line
-	Hostname string                       `json:"hostname,omitempty"`
-	Own      []string                     `json:"own,omitempty"` // the tenant's domains: a stranger's display name that shows one is marked
-	Rules    map[Class]Rule               `json:"rules"`
-	URLs     URLs                         `json:"urls,omitempty"`
-	Codes    bool                         `json:"codes,omitempty"`     // look for QR codes in pictures and pages
-	KeepCSV  bool                         `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas
-	Comments bool                         `json:"comments,omitempty"`  // take comments out of documents
-	Accept   bool                         `json:"accept,omitempty"`    // accept the tracked changes of texts
-	Only     []string                     `json:"only,omitempty"`      // a release of parts: the new mail holds just these paths
-	KeepAll  bool                         `json:"keep_all,omitempty"`  // second run: every attachment is kept back
-	Preview  bool                         `json:"preview,omitempty"`   // put the treated text into the report
-	KindHint Kind                         `json:"kind_hint,omitempty"` // TaskVerifyFile: what the output must be
-	FileName string                       `json:"file_name,omitempty"` // TaskFile: the name the file has
-	Limits   Limits                       `json:"limits"`
+	Task       Task                         `json:"task"`
+	ID         string                       `json:"id"`                // of the message, for the notice
+	PartID     string                       `json:"part_id,omitempty"` // of the entry that will hold parts kept back
+	Expires    time.Time                    `json:"expires"`           // of that entry
+	Now        time.Time                    `json:"now"`
+	Language   string                       `json:"language"`            // of notices: "ja", "en", "ja+en"
+	Wording    map[string]map[string]string `json:"wording,omitempty"`   // what the site says in the place of our own words, by language and section
+	AuthLine   string                       `json:"auth_line,omitempty"` // sender authentication, one line
+	Hostname   string                       `json:"hostname,omitempty"`
+	Own        []string                     `json:"own,omitempty"` // the tenant's domains: a stranger's display name that shows one is marked
+	Rules      map[Class]Rule               `json:"rules"`
+	URLs       URLs                         `json:"urls,omitempty"`
+	Codes      bool                         `json:"codes,omitempty"`     // look for QR codes in pictures and pages
+	KeepCSV    bool                         `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas
+	Comments   bool                         `json:"comments,omitempty"`  // take comments out of documents
+	Accept     bool                         `json:"accept,omitempty"`    // accept the tracked changes of texts
+	Only       []string                     `json:"only,omitempty"`      // a release of parts: the new mail holds just these paths
+	KeepAll    bool                         `json:"keep_all,omitempty"`  // second run: every attachment is kept back
+	Preview    bool                         `json:"preview,omitempty"`   // put the treated text into the report
+	KindHint   Kind                         `json:"kind_hint,omitempty"` // TaskVerifyFile: what the output must be
+	FileName   string                       `json:"file_name,omitempty"` // TaskFile: the name the file has
+	Limits     Limits                       `json:"limits"`
+	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
 
 	// Lane is the tenant in whose lane the message may be treated, if it is
 	// plain text; empty: in a process of its own. The worker is not told.

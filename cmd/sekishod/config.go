@@ -119,6 +119,7 @@ type profileConfig struct {
 	Body        string   `mapstructure:"body"`
 	URLs        string   `mapstructure:"urls"`
 	QR          string   `mapstructure:"qr"`
+	Pages       string   `mapstructure:"pages"`
 	Office      steps    `mapstructure:"office"`
 	PDF         steps    `mapstructure:"pdf"`
 	Image       steps    `mapstructure:"image"`
@@ -719,6 +720,13 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 		case "off":
 		default:
 			return nil, f.errorf(at+".qr", "want show, hold or off, got %q%s", p.QR, suggest(p.QR, []string{"show", "hold", "off"}))
+		}
+		switch p.Pages {
+		case "", "usual":
+		case "small":
+			out.SmallPages = true
+		default:
+			return nil, f.errorf(at+".pages", "want usual or small, got %q%s", p.Pages, suggest(p.Pages, []string{"usual", "small"}))
 		}
 		switch p.CSV {
 		case "", "neutralise":

@@ -30,6 +30,9 @@ func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, 
 		if c.Tool == sanitize.PDFWords {
 			name, args = "pdftotext", append(args, "-enc", "UTF-8", "-bbox", "-", "-")
 		} else {
+			if c.Grey == 1 {
+				args = append(args, "-gray")
+			}
 			args = append(args, "-r", fmt.Sprint(c.DPI), "-")
 		}
 		cmd := exec.CommandContext(ctx, name, args...)
@@ -136,7 +139,7 @@ func TestEveryPageIsPackedByWhatItShows(t *testing.T) {
 		var out bytes.Buffer
 		p := &pictures{s: s, w: newWriter(&out, 1<<30), dpi: 150, sheets: []drawn{{width: 100, height: 100}}}
 		p.parent = p.w.number()
-		if err := p.page(side, side, c.samples, pixels); err != nil {
+		if err := firstOf(p.take(side, side, c.samples, pixels), p.settle(0)); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.finish(); err != nil {
@@ -148,6 +151,65 @@ func TestEveryPageIsPackedByWhatItShows(t *testing.T) {
 		if !strings.Contains(out.String(), c.want) {
 			t.Errorf("%s: no %s", what, c.want)
 		}
+	}
+}
+
+// TestSmallPagesAreBlackAndWhite: a page of letters is, a picture is not.
+func TestSmallPagesAreBlackAndWhite(t *testing.T) {
+	text := "BT /F 12 Tf 20 50 Td (letters and nothing else) Tj ET"
+	b := fmt.Appendf(nil, "%%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[3 0 R]/Count 1>>\nendobj\n"+
+		"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 100]/Resources<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>/Contents 4 0 R>>\nendobj\n"+
+		"4 0 obj\n<</Length %d>>\nstream\n%s\nendstream\nendobj\ntrailer\n<</Root 1 0 R>>\n%%%%EOF\n", len(text), text)
+	s := session(len(b), nil)
+	s.Tools, s.Options.SmallPages = programs(t), true
+	var out bytes.Buffer
+	if _, err := (Pages{}).Sanitize(t.Context(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if err := look(out.Bytes()); err != nil {
+		t.Errorf("the second look: %v", err)
+	}
+	usual, _, err := draw(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := unpack(t, out.Bytes())
+	if !strings.Contains(all, "/CCITTFaxDecode") || !strings.Contains(all, "/BitsPerComponent 1") {
+		t.Error("the page is not in group 4")
+	}
+	pixels := func(b []byte) []byte {
+		cmd := exec.Command("pdftoppm", "-q", "-r", "50", "-gray")
+		cmd.Stdin = bytes.NewReader(b)
+		p, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	// A point of 200 dpi and one of 150 are not of one size, so pages differ by
+	// half a pixel at their edges; the words do not.
+	dark := func(b []byte) (n int) {
+		for _, v := range pixels(b) {
+			n += 255 - int(v)
+		}
+		return n
+	}
+	if small, grey := dark(out.Bytes()), dark(usual); small < grey*8/10 || small > grey*12/10 {
+		t.Errorf("the small page has %d of black, the usual one %d", small, grey)
+	}
+	box := bytes.Repeat([]byte{255}, 200*200)
+	for i := range 1000 {
+		box[i] = 180
+	}
+	if d, _, err := packPage(newFaxTables(), 200, 200, 1, box); err != nil || d["BitsPerComponent"] == int64(1) {
+		t.Errorf("a shaded box became %v, %v", d, err)
+	}
+	grey := make([]byte, 120*120)
+	for i := range grey {
+		grey[i] = byte(i % 120 / 8 * 16)
+	}
+	if d, _, err := packPage(newFaxTables(), 120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
+		t.Errorf("a picture became %v, %v", d, err)
 	}
 }
 
@@ -175,7 +237,7 @@ func TestWhatADrawingProgramLiesAboutIsRefused(t *testing.T) {
 	for what, c := range pnms {
 		p := &pictures{s: session(100, nil), w: newWriter(io.Discard, 1<<20), dpi: 150, sheets: []drawn{{width: 9, height: 9}}}
 		p.parent = p.w.number()
-		d := &pnm{s: p.s, page: p.page}
+		d := &pnm{s: p.s, page: p.take}
 		_, err := io.Copy(d, strings.NewReader(c.b))
 		if err == nil {
 			err = d.end()
@@ -189,15 +251,15 @@ func TestWhatADrawingProgramLiesAboutIsRefused(t *testing.T) {
 func TestManyPagesAreDrawnSmallerOrNotAtAll(t *testing.T) {
 	a4 := drawn{width: 595, height: 842}
 	for n, c := range map[int]struct{ least, most int }{1: {150, 150}, 200: {140, 150}, 490: {90, 110}} {
-		dpi, err := resolution(session(100, nil), slices.Repeat([]drawn{a4}, n))
+		dpi, err := resolution(session(100, nil), slices.Repeat([]drawn{a4}, n), pageDPI)
 		if err != nil || dpi < c.least || dpi > c.most {
 			t.Errorf("%d pages at %d dpi, %v", n, dpi, err)
 		}
 	}
-	if dpi, err := resolution(session(100, nil), []drawn{{width: 14400, height: 14400}}); !errors.Is(err, sanitize.ErrLimit) {
+	if dpi, err := resolution(session(100, nil), []drawn{{width: 14400, height: 14400}}, pageDPI); !errors.Is(err, sanitize.ErrLimit) {
 		t.Errorf("a page of five metres at %d dpi: %v", dpi, err)
 	}
-	if dpi, err := resolution(session(100, nil), []drawn{{width: 3370, height: 2384}}); err != nil || dpi != 149 && dpi != 150 {
+	if dpi, err := resolution(session(100, nil), []drawn{{width: 3370, height: 2384}}, pageDPI); err != nil || dpi != 149 && dpi != 150 {
 		t.Errorf("A0 at %d dpi, %v", dpi, err)
 	}
 }

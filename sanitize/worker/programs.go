@@ -32,8 +32,8 @@ const (
 	megabyte = 1 << 20
 	// What a run may write, limits.md: 256 MiB carry LibreOffice.
 	maxToolFile = 256 * megabyte
-	// Pages are passed on as they are drawn: 500 of A4 in grey at 150 dpi.
-	maxPixels = 1 << 30
+	// Pages are passed on as they are drawn: all pixels of a message in colour.
+	maxPixels = 3 << 29
 )
 
 // programOf says how a call is run. It refuses what is not in the table, and

@@ -231,3 +231,84 @@ func TestAnIdleSpareIsSmallNeedsTools(t *testing.T) {
 		t.Errorf("a spare that waits occupies %d KiB", n>>10)
 	}
 }
+
+// manyPages is a PDF of n pages, each with a bar as long as its number. That it
+// has no table is repaired by whoever reads it.
+func manyPages(n int) []byte {
+	var b bytes.Buffer
+	kids := ""
+	for i := range n {
+		kids += fmt.Sprintf(" %d 0 R", 10+2*i)
+	}
+	fmt.Fprintf(&b, "%%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[%s]/Count %d>>\nendobj\n", kids, n)
+	for i := range n {
+		bar := fmt.Sprintf("0 0 %d 50 re f", i+1)
+		fmt.Fprintf(&b, "%d 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/Contents %d 0 R>>\nendobj\n%d 0 obj\n<</Length %d>>\nstream\n%s\nendstream\nendobj\n", 10+2*i, 11+2*i, 11+2*i, len(bar), bar)
+	}
+	b.WriteString("trailer\n<</Root 1 0 R>>\n%%EOF\n")
+	return b.Bytes()
+}
+
+func TestManyPagesAreDrawnByTwoAtATimeNeedsTools(t *testing.T) {
+	const n = 3*sheaf + 3
+	doc := manyPages(n)
+	var all [][]byte
+	for _, atOnce := range []int{1, 2} {
+		tools := realTools(t, "/usr/bin/pdftoppm")
+		tools.AtOnce = atOnce
+		c, _ := ask(t, tools)
+		out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 72}, doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, out)
+		if free := len(tools.slots); free != 0 {
+			t.Errorf("%d turns were not given back", free)
+		}
+	}
+	const head = len("P6\n100 100\n255\n")
+	if len(all[0]) != n*(head+30000) || !bytes.Equal(all[0], all[1]) {
+		t.Fatalf("%d and %d octets, want %d", len(all[0]), len(all[1]), n*(head+30000))
+	}
+	for i := range n {
+		row := all[1][i*(head+30000)+head+99*300:][:300]
+		if black := bytes.Count(row, []byte{0, 0, 0}); black != i+1 {
+			t.Errorf("page %d has a bar of %d", i+1, black)
+		}
+	}
+	// A worker that is gone costs both runs at once.
+	tools := realTools(t, "/usr/bin/pdftoppm")
+	in, err := Memory("in")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if _, err := in.Write(doc); err != nil {
+		t.Fatal(err)
+	}
+	free, err := tools.turn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	prog, _ := programOf(sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 300})
+	w := &pieces{w: closedPipe(t), most: prog.output}
+	if _, err := tools.draw(t.Context(), sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 300}, time.Minute, in, w); err == nil {
+		t.Error("pages went to nobody")
+	}
+	free()
+	if left := len(tools.slots); left != 0 {
+		t.Errorf("%d turns were not given back", left)
+	}
+}
+
+// closedPipe is a file whose reader is gone.
+func closedPipe(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	t.Cleanup(func() { w.Close() })
+	return w
+}

@@ -213,7 +213,12 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("longer than %s", limit))
 	defer cancel()
 	begin := time.Now()
-	spent, _, err := t.start(ctx, prog, min(cpu, prog.cpu), in, w)
+	var spent time.Duration
+	if c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf {
+		spent, err = t.draw(ctx, c, cpu, in, w)
+	} else {
+		spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w)
+	}
 	p.cpu += spent
 	if t.Ran != nil {
 		t.Ran(c.Tool, time.Since(begin), err)
@@ -340,6 +345,7 @@ func (t *Tools) taken(ctx context.Context, prog tool, state sandbox.State, said 
 type pieces struct {
 	w    io.Writer
 	most int64
+	bare bool // without their lengths
 	n    int64
 	err  error // of the socket
 }
@@ -356,9 +362,12 @@ func (p *pieces) Write(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
-	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(b)))
-	if _, p.err = p.w.Write(head[:]); p.err == nil {
+	if !p.bare {
+		var head [4]byte
+		binary.BigEndian.PutUint32(head[:], uint32(len(b)))
+		_, p.err = p.w.Write(head[:])
+	}
+	if p.err == nil {
 		_, p.err = p.w.Write(b)
 	}
 	if p.err != nil {
