@@ -373,7 +373,7 @@ func packPage(fax *faxTables, width, height, samples int, pixels []byte) (pdf.Di
 		// Letters have soft edges, and four greys are enough for those; pictures
 		// want more.
 		few := middling(pixels) < 0.12
-		if few && fax != nil && !shaded(pixels) {
+		if few && fax != nil && !shaded(pixels, width) {
 			d["DecodeParms"] = pdf.Dict{"K": int64(-1), "Columns": int64(width), "Rows": int64(height)}
 			return as(pdf.Name("DeviceGray"), 1, "CCITTFaxDecode"), group4(fax, blackened(pixels, width, height), width, height), nil
 		}
@@ -465,10 +465,10 @@ func middling(pixels []byte) float64 {
 
 // shaded reports whether a page has areas of one grey, which would be lost in
 // black and white; the soft edges of letters are none.
-func shaded(pixels []byte) bool {
+func shaded(pixels []byte, width int) bool {
 	n := 0
-	for i := 1; i < len(pixels); i++ {
-		if v := pixels[i]; v == pixels[i-1] && v-17 < 222 {
+	for i := width + 1; i < len(pixels); i++ {
+		if v := pixels[i]; v-17 < 222 && v == pixels[i-1] && v == pixels[i-width] && v == pixels[i-width-1] {
 			n++
 		}
 	}
