@@ -241,7 +241,7 @@ var kinds = map[Kind]KindFacts{
 	KindVSDX:    {ClassUnknown, ".vsdx", "application/vnd.ms-visio.drawing", "Visio 図面", "Visio drawing"},
 	KindOPC:     {ClassUnknown, ".opc", "application/octet-stream", "OPC パッケージ", "OPC package"},
 	KindXPS:     {ClassUnknown, ".xps", "application/vnd.ms-xpsdocument", "XPS 文書", "XPS document"},
-	KindFlatOPC: {ClassUnknown, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},
+	KindFlatOPC: {ClassOffice, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},
 	KindWordML:  {ClassLegacyOffice, ".xml", "application/xml", "Office 2003 XML 文書", "Office 2003 XML document"},
 	KindODF:     {ClassOffice, ".odf", "application/vnd.oasis.opendocument", "OpenDocument ファイル", "OpenDocument file"},
 	KindODT:     {ClassOffice, ".odt", "application/vnd.oasis.opendocument.text", "OpenDocument 文書", "OpenDocument text"},

@@ -49,6 +49,32 @@ func FuzzPackage(f *testing.F) {
 	f.Fuzz(fuzzOne)
 }
 
+// FuzzFlat mutates a single file.
+func FuzzFlat(f *testing.F) {
+	for _, c := range cases {
+		f.Add(c.pkg().flat())
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		tight := func(o *sanitize.Options) {
+			o.Limits.Expanded, o.Limits.OutputBytes, o.Limits.Pixels, o.Limits.PicturePixels = 4<<20, 4<<20, 1<<20, 1<<20
+		}
+		out, res, err := treatFlat(t, b, tight)
+		if err != nil {
+			for _, known := range []error{sanitize.ErrMalformed, sanitize.ErrAmbiguous, sanitize.ErrLimit, sanitize.ErrEncrypted, sanitize.ErrUnsupported} {
+				if errors.Is(err, known) {
+					return
+				}
+			}
+			t.Fatalf("an error of no kind: %v", err)
+		}
+		checkPackage(t, "output", out)
+		again, second, found, err := treat(out)
+		if err != nil || second.Kind != res.Kind || second.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
+			t.Fatalf("second run: %s %s, %v, %v", second.Kind, second.Outcome, found, err)
+		}
+	})
+}
+
 // FuzzPart mutates the main part alone, inside an archive that is sound.
 func FuzzPart(f *testing.F) {
 	for i, c := range cases {
