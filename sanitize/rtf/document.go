@@ -1,0 +1,702 @@
+package rtf
+
+import (
+	"context"
+	"fmt"
+
+	"sekisho/sanitize"
+)
+
+const (
+	// maxDepth is how deep groups may stand in groups: Word's own stay under 40,
+	// and readers that call themselves for each run out of stack.
+	maxDepth = 512
+	// maxFonts is how many fonts a file may define; Word writes some 800 at most.
+	maxFonts = 8192
+	// maxCells is how many cells a row may have: Word knows 63, others write more.
+	maxCells = 256
+	// maxText bounds what is collected to be judged as a whole: a field's code, a
+	// name, a form field.
+	maxText = 64 << 10
+	// maxPictures is how many pictures a file may have.
+	maxPictures = 5000
+)
+
+// group is the state of one group of the file.
+type group struct {
+	part  part
+	shell part // of a group in a shell whose destination has not come yet: which one
+	outer part // of \upr: what its text is
+	ours  bool // opened here, for a destination that began in the middle of a group
+	named bool // a destination began in it
+	used  bool // something stood in it
+	sets  bool // \shppict, \shpinst: its parent has what the older form would say again
+	has   bool // it had one of these
+	uc    int32
+
+	run    run // which of the fonts the text is in
+	font   int32
+	fontOf [3]int32 // by run, -1 for none
+
+	field    *field
+	object   *object
+	property *property
+	picture  *picture
+	levels   *int // of \list and \listoverride: how many may still stand
+}
+
+// run says which of its fonts text is in: Word names three.
+type run uint8
+
+const (
+	runPlain run = iota
+	runLow
+	runHigh
+	runDouble
+)
+
+// document is one file on its way.
+type document struct {
+	ctx    context.Context
+	s      *sanitize.Session
+	in     sanitize.Object
+	scan   *scanner
+	words  map[string]word
+	w      *writer // to the file, or what collects
+	report report
+
+	groups []group
+	star   bool // \* was read
+
+	codePage string           // of text whose font says nothing
+	fonts    map[int32]string // their code pages, "" for that of the file
+	deff     int32
+	defining int32 // the font that is being defined, -1 for none
+
+	pending  []byte // text in a code page, not decoded yet
+	eat      int32  // characters that stand for the last \u, for readers that do not know it
+	high     rune   // the first half of a pair
+	cells    int
+	pictures int
+	template []rune
+	grey     []byte
+}
+
+func (d *document) top() *group { return &d.groups[len(d.groups)-1] }
+
+// walk reads the file to the end of its first group.
+func (d *document) walk() error {
+	file := d.w
+	for n := 0; n == 0 || len(d.groups) > 0; n++ {
+		if n%4096 == 0 && d.ctx.Err() != nil {
+			return d.ctx.Err()
+		}
+		if file.err != nil {
+			return file.err
+		}
+		k, err := d.scan.next()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			if k != tokenOpen {
+				return fmt.Errorf("it begins with no group: %w", sanitize.ErrMalformed)
+			}
+			d.groups = append(d.groups, group{named: true, uc: 1, fontOf: [3]int32{-1, -1, -1}})
+			d.w.open()
+			// All text is \u, so that the code page matters only to what readers
+			// think of fonts.
+			d.w.controlNumber("rtf", 1)
+			d.w.control("ansi")
+			d.w.controlNumber("uc", 1)
+			continue
+		}
+		switch k {
+		case tokenEnd:
+			d.report.found("rtf.unfinished", sanitize.Rewritten, "")
+			for len(d.groups) > 0 {
+				if err := d.close(); err != nil {
+					return err
+				}
+			}
+		case tokenOpen:
+			err = d.open()
+		case tokenClose:
+			err = d.close()
+		case tokenWord:
+			err = d.control()
+		case tokenSymbol:
+			d.symbol(d.scan.char)
+		case tokenHex:
+			d.star = false
+			d.octets([]byte{d.scan.char})
+		case tokenText:
+			d.star = false
+			d.octets(d.scan.text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if d.scan.rest() {
+		d.report.found("rtf.trailing", sanitize.Rewritten, "")
+	}
+	d.w.raw("\r\n")
+	d.w.flush()
+	return d.w.err
+}
+
+// open begins a group.
+func (d *document) open() error {
+	d.settle()
+	d.star = false
+	if len(d.groups) >= maxDepth {
+		return fmt.Errorf("groups more than %d deep: %w", maxDepth, sanitize.ErrLimit)
+	}
+	up := d.top()
+	up.used = true
+	g := *up
+	g.ours, g.named, g.used, g.sets, g.has, g.shell = false, false, false, false, false, 0
+	switch {
+	case up.part == partForm, up.part == partList:
+		g.part = partBody
+	case shell(up.part):
+		// A destination may follow that belongs here; anything else does not.
+		g.part, g.shell = partSkip, up.part
+	}
+	d.groups = append(d.groups, g)
+	d.w.open()
+	return nil
+}
+
+// shell reports whether a destination is one that holds others, and whose own
+// text is nothing.
+func shell(p part) bool {
+	switch p {
+	case partUpr, partField, partObject, partPicture, partPicProp, partProperty:
+		return true
+	default:
+		return false
+	}
+}
+
+// close ends a group, and those that were opened here inside of it.
+func (d *document) close() error {
+	d.settle()
+	d.star = false
+	for {
+		g := *d.top()
+		if err := d.leave(&g); err != nil {
+			return err
+		}
+		d.groups = d.groups[:len(d.groups)-1]
+		d.w.close()
+		if len(d.groups) == 0 {
+			return nil
+		}
+		if g.sets {
+			d.top().has = true
+		}
+		if !g.ours {
+			return nil
+		}
+	}
+}
+
+// leave does what the end of a destination asks for. A group has what its parent
+// has, so that only the one in which a destination began ends it.
+func (d *document) leave(g *group) error {
+	var up group
+	if n := len(d.groups); n > 1 {
+		up = d.groups[n-2]
+	}
+	switch {
+	case g.part == partForm, g.part == partPicProp:
+		d.release(g)
+	case g.part == partTemplate && up.part != partTemplate:
+		d.report.found("rtf.template", sanitize.Removed, string(d.template))
+		d.template = nil
+	case g.levels != nil && g.levels != up.levels && g.part == partList:
+		// As many as were announced: a reader may take that number for granted
+		// (CVE-2014-1761).
+		for ; *g.levels > 0 && *g.levels < 9; *g.levels-- {
+			d.w.open()
+			d.w.control("lfolevel")
+			d.w.close()
+		}
+	}
+	switch {
+	case g.picture != nil && g.picture != up.picture:
+		return d.endPicture(g)
+	case g.property != nil && g.property != up.property:
+		d.endProperty(g.property)
+	case g.field != nil && g.field != up.field:
+		d.decide(g.field, false)
+	case g.object != nil && g.object != up.object:
+		d.endObject(g.object)
+	}
+	return nil
+}
+
+// settle ends a run of characters.
+func (d *document) settle() {
+	if len(d.pending) > 0 {
+		d.decode()
+	}
+	d.eat = 0
+}
+
+// writes reports whether words of format belong into the group.
+func (g *group) writes() bool {
+	switch g.part {
+	case partBody, partLevel, partForm, partList:
+		return true
+	default:
+		return false
+	}
+}
+
+// waits reports whether a destination may still come that makes something of the
+// group.
+func (g *group) waits() bool { return g.part != partSkip || g.shell != 0 && !g.used }
+
+// control does what a control word says.
+func (d *document) control() error {
+	star := d.star
+	d.star = false
+	name, number, has := string(d.scan.text), d.scan.number, d.scan.has
+	if name == "bin" {
+		return d.binary(int64(number))
+	}
+	g := d.top()
+	if !g.waits() {
+		return nil
+	}
+	w, known := d.words[name]
+	if !known {
+		d.settle()
+		if star {
+			d.report.found("rtf.unknown", sanitize.Rewritten, name)
+			d.skip()
+		}
+		return nil
+	}
+	switch w.role {
+	case roleState:
+		d.setting(name, number, has)
+		return nil
+	case roleChar:
+		if d.eat > 0 && w.quote {
+			d.eat-- // it stands for the \u before it
+			return nil
+		}
+	}
+	d.settle()
+	switch w.role {
+	case rolePart, roleGone:
+		return d.begin(name, w, star)
+	case roleFormat:
+		if w.high > 0 && has && (number < w.low || number > w.high) {
+			return nil
+		}
+		if g.writes() {
+			d.put(name, number, has)
+		}
+	case roleChar:
+		d.character(name, w.rune)
+	case roleFont:
+		if g.part == partFonts {
+			d.put(name, number, has)
+		}
+	case roleColor:
+		if g.part == partColors && has && number >= 0 && number <= w.high {
+			d.put(name, number, has)
+		}
+	case rolePicture:
+		switch {
+		case g.part == partPicture:
+			g.picture.word(name, number, has)
+		case name == "shplid" && (g.writes() || g.part == partPicProp):
+			d.put(name, number, has)
+		}
+	case roleField:
+		if g.part == partField {
+			g.field.flag(name)
+		}
+	case roleDenied:
+		if g.writes() {
+			d.report.found(w.rule, w.act, "")
+		}
+	}
+	return nil
+}
+
+// put writes a control word.
+func (d *document) put(name string, number int32, has bool) {
+	d.top().used = true
+	if has {
+		d.w.controlNumber(name, number)
+	} else {
+		d.w.control(name)
+	}
+}
+
+// skip drops what is left of the group.
+func (d *document) skip() {
+	g := d.top()
+	g.part, g.shell, g.used = partSkip, 0, true
+}
+
+// begin begins a destination: in this group when nothing stood in it yet, else
+// in one of our own, since a destination changes only what follows it.
+func (d *document) begin(name string, w word, star bool) error {
+	g := d.top()
+	from := g.part
+	if from == partSkip {
+		from = g.shell
+	}
+	if w.role == roleGone || !belongs(from, w.part) {
+		d.turnAway(name, w, from)
+		return nil
+	}
+	if w.part == partOneLevel && (g.levels == nil || *g.levels <= 0) || w.part == partCode && g.field.decided {
+		d.skip() // more than there may be
+		return nil
+	}
+	if w.part == partOld && len(d.groups) > 1 && d.groups[len(d.groups)-2].has {
+		d.skip() // what stood before it says the same
+		return nil
+	}
+	if g.named || g.used {
+		if len(d.groups) >= maxDepth {
+			return fmt.Errorf("groups more than %d deep: %w", maxDepth, sanitize.ErrLimit)
+		}
+		g.used = true
+		n := *g
+		n.ours, n.used, n.has = true, false, false
+		d.groups = append(d.groups, n)
+		d.w.open()
+		g = d.top()
+	}
+	g.named, g.part, g.shell = true, w.part, 0
+	switch w.part {
+	case partUpr:
+		g.outer = from
+	case partUnicode:
+		g.part = partBody
+		if from == partUpr {
+			g.part = g.outer
+		}
+	case partField:
+		g.field = &field{}
+	case partResult:
+		g.part = partBody
+		if from == partField && d.decide(g.field, true) {
+			d.w.control(name)
+		}
+	case partObject:
+		g.object = &object{}
+	case partShown:
+		g.part = partBody
+		if from == partObject {
+			g.object.shown = true
+		}
+	case partPicture:
+		g.picture = &picture{}
+	case partProperty:
+		g.property = &property{}
+	case partForm, partPicProp:
+		d.w = &writer{up: d.w}
+		d.name(name, star)
+	case partModern:
+		g.part, g.sets = partBody, true
+		d.name(name, star)
+	case partOld:
+		g.part = partBody
+	case partList:
+		g.levels = new(int)
+		if name == "list" {
+			*g.levels = 9
+		}
+		d.name(name, star)
+	case partOneLevel:
+		*g.levels--
+		g.part, g.levels = partBody, nil
+		d.name(name, star)
+	case partCode, partClass, partData, partName, partValue, partTemplate:
+	default:
+		if from == partFonts {
+			g.part = partFonts
+		}
+		if w.part == partFonts {
+			d.defining = -1
+		}
+		d.name(name, star)
+	}
+	return nil
+}
+
+// name writes the word that begins a destination.
+func (d *document) name(name string, star bool) {
+	if star {
+		d.w.star()
+	}
+	d.w.control(name)
+}
+
+// turnAway drops a destination that does not stay, or that does not belong where
+// it stands.
+func (d *document) turnAway(name string, w word, from part) {
+	g := d.top()
+	switch {
+	case w.role == roleGone && w.rule != "":
+		d.report.found(w.rule, w.act, name)
+	case w.part == partField && from == partCode:
+		g.field.nested = true // its target would be made by another field
+	case w.part == partObject, w.part == partData && from != partObject:
+		d.report.found("rtf.object", sanitize.Removed, "")
+	case w.part == partTemplate:
+		d.report.found("rtf.template", sanitize.Removed, "")
+	}
+	d.skip()
+}
+
+// belongs reports whether a destination may stand in another.
+func belongs(in, p part) bool {
+	switch in {
+	case partField:
+		return p == partCode || p == partResult
+	case partObject:
+		return p == partClass || p == partData || p == partShown
+	case partProperty:
+		return p == partName || p == partValue
+	case partPicture:
+		return p == partPicProp
+	case partPicProp:
+		return p == partProperty
+	case partValue:
+		return p == partPicture
+	case partCode:
+		return p == partForm
+	case partFonts:
+		return p == partBody
+	case partUpr:
+		return p == partUnicode
+	case partBody, partForm, partList:
+		switch p {
+		case partCode, partClass, partData, partName, partValue, partPicProp, partForm:
+			return false
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+// setting takes a word that says how the file is to be read.
+func (d *document) setting(name string, n int32, has bool) {
+	g := d.top()
+	switch name {
+	case "uc":
+		if d.settle(); has && n >= 0 {
+			g.uc = min(n, 64)
+		}
+		return
+	case "u":
+		if has {
+			d.unicode(n)
+		}
+		return
+	}
+	d.settle()
+	switch name {
+	case "mac":
+		d.codePage = "macintosh"
+	case "pc":
+		d.codePage = "cp437"
+	case "pca":
+		d.codePage = "cp850"
+	case "ansicpg":
+		if cs := codePage(n); cs != "" {
+			if d.codePage = cs; len(d.groups) == 1 {
+				d.put(name, n, true)
+			}
+		}
+	case "deff", "adeff":
+		if has && n >= 0 && n <= maxFontNumber && g.writes() {
+			if name == "deff" {
+				d.deff, g.font = n, n
+			}
+			d.put(name, n, true)
+		}
+	case "f", "af":
+		d.font(name, n, has)
+	case "plain":
+		g.font, g.run, g.fontOf = d.deff, runPlain, [3]int32{-1, -1, -1}
+		if g.writes() {
+			d.put(name, 0, false)
+		}
+	case "loch":
+		d.turn(runLow, name)
+	case "hich":
+		d.turn(runHigh, name)
+	case "dbch":
+		d.turn(runDouble, name)
+	case "fcharset":
+		if g.part == partFonts && has && n >= 0 && n <= 255 {
+			if cs, ok := fontCharsets[n]; ok && d.defining >= 0 {
+				d.fonts[d.defining] = cs
+			}
+			d.put(name, n, true)
+		}
+	case "cpg":
+		if cs := codePage(n); g.part == partFonts && cs != "" && d.defining >= 0 {
+			d.fonts[d.defining] = cs
+			d.put(name, n, true)
+		}
+	case "fprq":
+		if g.part == partFonts && has && n >= 0 && n <= 2 {
+			d.put(name, n, true)
+		}
+	case "trowd":
+		d.cells = 0
+		if g.writes() {
+			d.put(name, 0, false)
+		}
+	case "cellx":
+		if d.cells++; g.writes() && has && d.cells <= maxCells {
+			d.put(name, n, true)
+		}
+	case "listoverridecount":
+		// There are overrides of the first level and of all nine.
+		if g.part == partList && has && (n == 0 || n == 1 || n == 9) {
+			*g.levels = int(n)
+			d.put(name, n, true)
+		}
+	}
+}
+
+func (d *document) turn(r run, name string) {
+	g := d.top()
+	g.run = r
+	if g.writes() {
+		d.put(name, 0, false)
+	}
+}
+
+// maxFontNumber is the highest number of a font: readers count in 16 bits
+// (CVE-2023-21716).
+const maxFontNumber = 1<<16 - 1
+
+// font takes \f and \af.
+func (d *document) font(name string, n int32, has bool) {
+	g := d.top()
+	bad := !has || n < 0 || n > maxFontNumber
+	if g.part == partFonts {
+		if name != "f" {
+			return
+		}
+		if _, ok := d.fonts[n]; bad || !ok && len(d.fonts) >= maxFonts {
+			d.skip()
+			return
+		}
+		d.defining, d.fonts[n] = n, ""
+		d.put(name, n, true)
+		return
+	}
+	if bad {
+		return
+	}
+	if g.run != runPlain {
+		g.fontOf[g.run-1] = n
+	}
+	if name == "f" {
+		g.font = n
+	}
+	if g.writes() {
+		d.put(name, n, true)
+	}
+}
+
+// symbol takes a control symbol.
+func (d *document) symbol(c byte) {
+	d.star = false
+	switch c {
+	case '*':
+		d.star = true
+	case '\\', '{', '}':
+		d.octets([]byte{c})
+	case '\r', '\n':
+		d.settle()
+		d.character("par", ' ')
+	case '\t':
+		d.settle()
+		d.character("tab", '\t')
+	case '~', '_', '-', ':':
+		if d.eat > 0 {
+			d.eat--
+			return
+		}
+		d.settle()
+		d.mark(c)
+	}
+}
+
+// mark takes a symbol that stands for a character.
+func (d *document) mark(c byte) {
+	g := d.top()
+	switch {
+	case g.writes():
+		g.used = true
+		d.w.raw(`\` + string(c))
+	case c == '~':
+		d.gather(g, 0xA0)
+	case c == '_':
+		d.gather(g, '-')
+	case c == ':':
+		d.gather(g, ':')
+	}
+}
+
+// character takes a word that stands for a character.
+func (d *document) character(name string, r rune) {
+	g := d.top()
+	if !g.writes() {
+		d.gather(g, r)
+		return
+	}
+	d.put(name, 0, false)
+	switch name {
+	case "par", "row", "nestrow", "sect", "page", "line":
+		d.w.lineEnd()
+	}
+}
+
+// binary takes \bin: bytes of a picture or an object, and of nothing elsewhere.
+func (d *document) binary(n int64) error {
+	d.settle()
+	g := d.top()
+	g.used = true
+	return d.scan.binary(n, func(b []byte) {
+		switch g.part {
+		case partPicture:
+			g.picture.data = append(g.picture.data, b...)
+		case partData:
+			g.object.bytes(b)
+		}
+	})
+}
+
+// release ends what a destination collected that is written later.
+func (d *document) release(g *group) {
+	text := string(d.w.buf)
+	d.w = d.w.up
+	switch {
+	case len(text) > maxText:
+		d.report.found("rtf.unknown", sanitize.Rewritten, "")
+	case g.part == partForm:
+		g.field.form = text
+	case g.part == partPicProp:
+		g.picture.properties = text
+	}
+}
