@@ -147,7 +147,7 @@ func typed(t *testing.T, dir, typ string) map[string]bool {
 }
 
 var (
-	findingCode = regexp.MustCompile(`^(archive|convert|pdf|xls|ooxml|odf|html|text|image|detect|mime|header|limit|message|csv|calendar|vcard)\.[a-z0-9]+(-[a-z0-9]+)*$`)
+	findingCode = regexp.MustCompile(`^(archive|convert|pdf|rtf|xls|ooxml|odf|html|text|image|detect|mime|header|limit|message|csv|calendar|vcard)\.[a-z0-9]+(-[a-z0-9]+)*$`)
 	smtpCode    = regexp.MustCompile(`^smtp\.[a-z_]+$`)
 	// firstCells are the code words in the first column of the tables.
 	firstCell = regexp.MustCompile("(?m)^\\| ([^|]*`[^|]*) \\|")

@@ -156,7 +156,7 @@ func TestEveryHoldIsWordedInBothLanguages(t *testing.T) {
 // that one of them can put into a report has words here, and no words stand
 // here for a code that nobody uses.
 func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
-	literal := regexp.MustCompile(`"((?:archive|convert|outlook|pdf|doc|xls|ppt|ichitaro|ooxml|odf|image|detect|text|html|svg|mime|csv|name|calendar|vcard|message|limit|header)\.[a-z0-9-]+)"`)
+	literal := regexp.MustCompile(`"((?:archive|convert|outlook|pdf|rtf|doc|xls|ppt|ichitaro|ooxml|odf|image|detect|text|html|svg|mime|csv|name|calendar|vcard|message|limit|header)\.[a-z0-9-]+)"`)
 	used := map[string]bool{}
 	for _, dir := range []string{"../../sanitize", "../header"} {
 		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

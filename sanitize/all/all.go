@@ -25,6 +25,7 @@ import (
 	"sekisho/sanitize/outlook"
 	"sekisho/sanitize/pdf"
 	"sekisho/sanitize/ppt"
+	"sekisho/sanitize/rtf"
 	"sekisho/sanitize/text"
 	"sekisho/sanitize/verify"
 	"sekisho/sanitize/xls"
@@ -91,6 +92,7 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 
 		sanitize.KindPPT: ppt.Sanitizer{},
 		sanitize.KindXLS: xls.Sanitizer{},
+		sanitize.KindRTF: rtf.Sanitizer{},
 	}
 }
 

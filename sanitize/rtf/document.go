@@ -43,6 +43,7 @@ type group struct {
 	property *property
 	picture  *picture
 	levels   *int // of \list and \listoverride: how many may still stand
+	exact    bool // of \listoverride: and must
 }
 
 // run says which of its fonts text is in: Word names three.
@@ -72,6 +73,7 @@ type document struct {
 	fonts    map[int32]string // their code pages, "" for that of the file
 	deff     int32
 	defining int32 // the font that is being defined, -1 for none
+	fontName []byte
 
 	pending  []byte // text in a code page, not decoded yet
 	eat      int32  // characters that stand for the last \u, for readers that do not know it
@@ -133,6 +135,7 @@ func (d *document) walk() error {
 		case tokenText:
 			d.star = false
 			d.octets(d.scan.text)
+			d.secondHalf()
 		}
 		if err != nil {
 			return err
@@ -216,10 +219,10 @@ func (d *document) leave(g *group) error {
 	case g.part == partTemplate && up.part != partTemplate:
 		d.report.found("rtf.template", sanitize.Removed, string(d.template))
 		d.template = nil
-	case g.levels != nil && g.levels != up.levels && g.part == partList:
+	case g.part == partList && g.exact:
 		// As many as were announced: a reader may take that number for granted
 		// (CVE-2014-1761).
-		for ; *g.levels > 0 && *g.levels < 9; *g.levels-- {
+		for ; *g.levels > 0; *g.levels-- {
 			d.w.open()
 			d.w.control("lfolevel")
 			d.w.close()
@@ -300,6 +303,9 @@ func (d *document) control() error {
 			return nil
 		}
 		if g.writes() {
+			if star && !g.used && w.starred {
+				d.w.star() // a style that old readers are to pass over
+			}
 			d.put(name, number, has)
 		}
 	case roleChar:
@@ -415,8 +421,9 @@ func (d *document) begin(name string, w word, star bool) error {
 		g.part = partBody
 	case partList:
 		g.levels = new(int)
+		g.exact = false
 		if name == "list" {
-			*g.levels = 9
+			*g.levels = 9 // of an override as many as it says
 		}
 		d.name(name, star)
 	case partOneLevel:
@@ -570,7 +577,7 @@ func (d *document) setting(name string, n int32, has bool) {
 	case "listoverridecount":
 		// There are overrides of the first level and of all nine.
 		if g.part == partList && has && (n == 0 || n == 1 || n == 9) {
-			*g.levels = int(n)
+			*g.levels, g.exact = int(n), true
 			d.put(name, n, true)
 		}
 	}
@@ -600,7 +607,7 @@ func (d *document) font(name string, n int32, has bool) {
 			d.skip()
 			return
 		}
-		d.defining, d.fonts[n] = n, ""
+		d.defining, d.fonts[n], d.fontName = n, "", d.fontName[:0]
 		d.put(name, n, true)
 		return
 	}

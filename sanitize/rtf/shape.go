@@ -85,8 +85,8 @@ var actingProperties = []string{"pihlShape", "wzScript", "wzScriptLang", "pibNam
 // an element in bytes and the second their count (CVE-2010-3333 is a size that
 // no reader expected).
 func numbers(v string) bool {
-	if _, err := strconv.ParseInt(v, 10, 32); err == nil {
-		return true
+	if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+		return n >= -1<<31 && n < 1<<32
 	}
 	size, rest, ok := strings.Cut(v, ";")
 	if !ok {

@@ -1,6 +1,8 @@
 package rtf
 
 import (
+	"bytes"
+
 	"sekisho/internal/charset"
 )
 
@@ -150,9 +152,54 @@ func (d *document) octets(b []byte) {
 	}
 }
 
+// secondHalf takes a byte that ends a run, but is the second half of a Japanese
+// character: programs that wrote the bytes of CP932 as they are wrote braces and
+// backslashes that way, and Windows reads them back.
+func (d *document) secondHalf() {
+	n := len(d.pending)
+	if n == 0 || d.pending[n-1] < 0x81 || d.charset(d.top()) != "cp932" || !d.scan.fill(1) {
+		return
+	}
+	open := false
+	for i := 0; i < n; i++ {
+		c := d.pending[i]
+		open = c >= 0x81 && c <= 0x9F || c >= 0xE0 && c <= 0xFC
+		if open {
+			i++
+			open = i == n
+		}
+	}
+	if c := d.scan.buf[d.scan.at]; open && (c == '{' || c == '}' || c == '\\') {
+		d.pending = append(d.pending, c)
+		d.scan.at++
+	}
+}
+
+// nameSays takes the charset of a font from the end of its name, as Windows
+// does for fonts that name none: one typeface in several alphabets.
+func (d *document) nameSays() {
+	if cs := d.fonts[d.defining]; cs != "" && cs != "windows-1252" {
+		return
+	}
+	for _, s := range []struct{ end, charset string }{
+		{" CE", "windows-1250"}, {" Cyr", "windows-1251"}, {" Greek", "windows-1253"}, {" Tur", "windows-1254"}, {" (Hebrew)", "windows-1255"}, {" (Arabic)", "windows-1256"},
+		{" Baltic", "windows-1257"}, {" (Vietnamese)", "windows-1258"}, {" (Thai)", "windows-874"},
+	} {
+		if bytes.HasSuffix(d.fontName, []byte(s.end)) {
+			d.fonts[d.defining] = s.charset
+		}
+	}
+}
+
 // ascii writes or collects printable ASCII.
 func (d *document) ascii(g *group, b []byte) {
 	if g.writes() || g.part == partFonts {
+		if g.part == partFonts && d.defining >= 0 && len(d.fontName) < maxDetail {
+			name, _, end := bytes.Cut(b, []byte(";"))
+			if d.fontName = append(d.fontName, name...); end {
+				d.nameSays()
+			}
+		}
 		g.used = true
 		d.w.text(b)
 		return

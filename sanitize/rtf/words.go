@@ -25,14 +25,15 @@ const (
 
 // word is what is known of a control word.
 type word struct {
-	role  role
-	part  part   // of rolePart
-	rune  rune   // of roleChar: what it is in text that is collected, 0 for nothing
-	quote bool   // of roleChar: programs write it behind \u, for readers that do not know that
-	rule  string // of roleGone, roleDenied: the finding; "" for none
-	act   sanitize.Action
-	low   int32 // of roleFormat: the numbers it may have, both zero for any
-	high  int32
+	role    role
+	part    part   // of rolePart
+	rune    rune   // of roleChar: what it is in text that is collected, 0 for nothing
+	quote   bool   // of roleChar: programs write it behind \u, for readers that do not know that
+	rule    string // of roleGone, roleDenied: the finding; "" for none
+	act     sanitize.Action
+	starred bool  // of roleFormat: it may stand behind \*
+	low     int32 // of roleFormat: the numbers it may have, both zero for any
+	high    int32
 }
 
 // part is a kind of destination: what the text in a group is.
@@ -109,6 +110,11 @@ var vocabulary = sync.OnceValue(func() map[string]word {
 	} {
 		each(l.list, word{role: roleFormat, low: l.low, high: l.high})
 	}
+	for _, name := range []string{"cs", "ts", "ds", "tsrowd"} {
+		w := m[name]
+		w.starred = true
+		m[name] = w
+	}
 	each(fontWords, word{role: roleFont})
 	each("red green blue", word{role: roleColor, high: 255})
 	each(pictureWords, word{role: rolePicture})
@@ -136,7 +142,7 @@ var vocabulary = sync.OnceValue(func() map[string]word {
 const quiet = `generator info rsidtbl latentstyles xmlnstbl wgrffmtfilter pgptbl passwordhash password protusertbl protstart protend writereservation writereservhash
 	oldcprops oldpprops oldtprops oldsprops userprops factoidname keycode hlinkbase atnicn blipuid bliptag gridtbl ebcstart ebcend mvfmf mvfml mvtof mvtol svb pnrnot
 	xmlopen xmlattr xmlattrname xmlattrvalue xmlclose xmlname windowcaption mhtmltag htmltag author operator title subject company manager category keywords
-	comment doccomm bkmkpub staticval propname linkval datafield fldtype objname objalias objsect objtime`
+	comment doccomm bkmkpub pgdsctbl expandedcolortbl hyphen staticval propname linkval datafield fldtype objname objalias objsect objtime`
 
 // told are destinations that never stay, by the finding that says so.
 var told = []struct {
@@ -175,7 +181,7 @@ const bodyParts = `stylesheet listtable listoverridetable revtbl pn pnseclvl pnt
 	annotation atnid atnauthor atntime atndate atnref atnparent atrfstart atrfend bkmkstart bkmkend xe tc txe rxe pxe
 	ffname ffdeftext ffformat ffhelptext ffstattext ffl panose falt fname defchp defpap nesttableprops nonesttables
 	shp shpgrp shptxt background do dptxbxtext
-	mmathPr moMath moMathPara moMathParaPr macc maccPr mbar mbarPr mborderBox mborderBoxPr mbox mboxPr mchr mctrlPr md mdeg mden mdPr me meqArr meqArrPr mf mfName mfPr mfunc mfuncPr
+	mmath mmathPr moMath moMathPara moMathParaPr macc maccPr mbar mbarPr mborderBox mborderBoxPr mbox mboxPr mchr mctrlPr md mdeg mden mdPr me meqArr meqArrPr mf mfName mfPr mfunc mfuncPr
 	mgroupChr mgroupChrPr mlim mlimLow mlimLowPr mlimUpp mlimUppPr mm mmc mmcPr mmcs mmPr mmr mnary mnaryPr mnum mphant mphantPr mr mrad mradPr mrPr msPre msPrePr msSub msSubPr msSubSup
 	msSubSupPr msSup msSupPr msub msup mbegChr mendChr msepChr mtype mvertJc mpos mmcJc mcount mlimLoc mdegHide mgrow msubHide msupHide mshow mstrikeBLTR mstrikeH mstrikeTLBR mstrikeV
 	mtransp mzeroAsc mzeroDesc mzeroWid mhideBot mhideLeft mhideRight mhideTop malnScr maln mnoBreak mopEmu mdiff mbaseJc mbrk mcGp mcGpRule mcSp mmaxDist mobjDist mplcHide mrSp mrSpRule
@@ -197,7 +203,7 @@ const formatWords = `
 	notabind wraptrsp prcolbl noextrasprl nocolbal cvmme sprstsp sprsspbf otblrul transmf swpbdr brkfrm sprslnsp subfontbysize truncatefontheight truncex bdbfhdr dntblnsbdb expshrtn
 	lytexcttp lytprtmet msmcap nolead nospaceforul noultrlspc noxlattoyen oldlinewrap sprsbsp sprstsm wpjst wpsp wptab splytwnine ftnlytwnine htmautsp useltbaln alntblind lytcalctblwd
 	lyttblrtgr oldas lnbrkrule bdrrlswsix nolnhtadjtbl ApplyBrkRules snapgridtocell allowfieldendsel wrppunct asianbrkrule newtblstyruls nogrowautofit usenormstyforlist noindnmbrts
-	felnbrelev indrlsweleven nocxsptable notcvasp notvatxbx spltpgpar hwelev afelev cachedcolbal utinl notbrkcnstfrctbl krnprsnet usexform toplinepunct nojkernpunct
+	felnbrelev indrlsweleven nocxsptable notcvasp notvatxbx spltpgpar hwelev afelev cachedcolbal utinl notbrkcnstfrctbl nobrkwrptbl noafcnsttbl snaptogridincell krnprsnet usexform toplinepunct nojkernpunct
 	dgsnap dghspace dgvspace dghorigin dgvorigin dghshow dgvshow dgmargin jcompress jexpand horzdoc vertdoc lnongrid ilfomacatclnup revisions trackmoves trackformatting
 	relyonvml donotembedsysfont donotembedlingdata showplaceholdtext nofeaturethrottle nouicompat formdisp formprot allprot formshade annotprot revprot revprop revbar readprot
 	enforceprot protlevel stylesortmethod autofmtoverride readonlyrecommended noqfpromote pgbrdrhead pgbrdrfoot brdrart pgbrdropt pgbrdrsnap fromtext doctype horzvert rtldoc ltrdoc
@@ -231,12 +237,12 @@ const formatWords = `
 
 	animtext accnone accdot acccomma acccircle accunderdot b caps deleted dn embo expnd expndtw fittext i impr kerning lang langfe langfenp langnp nosupersub outl scaps shad strike
 	striked sub super ul uld uldash uldashd uldashdd uldb ulhair ulhwave ulldash ulnone ulth ulthd ulthdash ulthdashd ulthdashdd ulthldash ululdbwave ulw ulwave up v webhidden chbrdr
-	chshdng cgrid g gcw noproof nosectexpand rtlch ltrch ab acaps acf adn aexpnd ai alang aoutl ascaps ashad astrike aul auld auldb aulnone aulw aup fcs hres crauth
+	chshdng cgrid g gcw noproof nosectexpand rtlch ltrch ab acaps acf adn aexpnd ai alang aoutl ascaps ashad astrike aul auld auldb aulnone aulw aup fcs hres chhres crauth
 	crdate revised revauth revdttm revauthdel revdttmdel mvf mvt mvauth mvdate twoinone
 
 	additive sautoupd shidden slocked spersonal scompose sreply ssemihidden sqformat spriority sunhideused
 
-	listtemplateid listsimple listhybrid listrestarthdn listid liststyleid leveljc leveljcn levelstartat levelold levelprev levelprevspace levelspace levelindent levelfollow levellegal
+	listtemplateid listsimple listhybrid listrestarthdn listid liststyleid leveljc leveljcn levelstartat levelold levelprev levelprevspace levelspace levelindent levelfollow levellegal lvltentative
 	levelnorestart levelpicture levelpicturenosize leveltemplateid listoverridestartat listoverrideformat
 
 	fftype ffownhelp ffownstat ffprot ffsize fftypetxt ffrecalc ffhaslistbox ffmaxlen ffdefres ffres bkmkcolf bkmkcoll xef bxe ixe yxe tcf tcl tcn fldalt

@@ -106,9 +106,10 @@ func (w *writer) text(b []byte) {
 		return
 	}
 	w.begin()
-	if w.word {
-		w.buf, w.word = append(w.buf, ' '), false
+	if c := b[0]; w.word && (letter(c) || digit(c) || c == '-' || c == ' ') {
+		w.buf = append(w.buf, ' ')
 	}
+	w.word = false
 	from := 0
 	for i, c := range b {
 		if c == '\\' || c == '{' || c == '}' {

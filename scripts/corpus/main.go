@@ -4,7 +4,7 @@
 // collection is not part of the project.
 //
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
-//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|xls|ppt|odf ...]
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|rtf|xls|ppt|odf ...]
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus pdf
 package main
 
@@ -415,7 +415,7 @@ func words(folder string, before, after []string) error {
 	for i := range after {
 		format := "pdf"
 		switch strings.ToLower(filepath.Ext(after[i])) {
-		case ".docx", ".dotx", ".doc", ".odt", ".ott", ".fodt":
+		case ".docx", ".dotx", ".doc", ".rtf", ".odt", ".ott", ".fodt":
 			format = "txt:Text (encoded):UTF8"
 		case ".xlsx", ".xltx", ".xls", ".ods", ".ots", ".fods":
 			format = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
