@@ -436,7 +436,7 @@ var findings = map[string]text{
 	"xls.theme":                {"独自のテーマ", "own themes"},
 	"xls.more":                 {"その他の所見", "further findings"},
 	"rtf.object":               {"埋め込みオブジェクト", "embedded objects"},
-	"rtf.dde":                  {"DDE", "DDE"},
+	"rtf.dde":                  {"DDE のフィールド", "DDE fields"},
 	"rtf.field":                {"フィールド", "fields"},
 	"rtf.property-field":       {"ファイル情報のフィールド", "fields of properties"},
 	"rtf.link":                 {"リンク", "links"},
