@@ -29,6 +29,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
 
+	"sekisho/internal/cfb"
 	"sekisho/internal/corpus"
 	"sekisho/internal/dnstest"
 	"sekisho/internal/scantest"
@@ -112,6 +113,7 @@ func TestScripts(t *testing.T) {
 			"behave":   cmdBehave,
 			"gateway":  cmdGateway,
 			"mail":     cmdMail,
+			"oldword":  cmdOldWord,
 			"pad":      cmdPad,
 			"send":     cmdSend,
 			"cert":     cmdCert,
@@ -304,6 +306,7 @@ var samples = map[string]func() []byte{
 	"jpeg":     corpus.JPEG,
 	"pdf":      corpus.PDF,
 	"xdw":      corpus.DocuWorks,
+	"xlm":      corpus.MacroSheet,
 	"jtd":      func() []byte { return corpus.Ichitaro("令和八年度 議案第１号\n物価高騰対応") },
 	"lzh":      func() []byte { return corpus.LZH("a.jpg", corpus.JPEG()) },
 	"exe":      corpus.Program,
@@ -318,6 +321,29 @@ var samples = map[string]func() []byte{
 	"bytes": func() []byte { return []byte("\x00\x01\x02 no kind that anybody knows \xfe\xff\x00") },
 	// A compound file without any directory that says what it is.
 	"ole": func() []byte { return append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1528)...) },
+}
+
+// oldword RTF DOC: has LibreOffice write a document of Word 97, and puts macros
+// into it.
+func cmdOldWord(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2, "oldword RTF DOC")
+	dir := ts.MkAbs("oldword")
+	ts.Check(os.MkdirAll(dir, 0o700))
+	cmd := exec.Command("soffice", "--headless", "-env:UserInstallation=file://"+filepath.Join(dir, "profile"), "--convert-to", "doc", "--outdir", dir, ts.MkAbs(args[0]))
+	out, err := cmd.CombinedOutput()
+	stem := strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0]))
+	b, rerr := os.ReadFile(filepath.Join(dir, stem+".doc"))
+	if rerr != nil {
+		ts.Fatalf("LibreOffice wrote no document: %v %s", err, out)
+	}
+	f, err := cfb.Open(bytes.NewReader(b), int64(len(b)))
+	ts.Check(err)
+	f.Root.Storages = append(f.Root.Storages, &cfb.Storage{Name: "Macros", Storages: []*cfb.Storage{{Name: "VBA", Streams: []*cfb.Stream{
+		cfb.NewStream("_VBA_PROJECT", []byte(corpus.Macro)), cfb.NewStream("dir", []byte(corpus.Macro)),
+	}}}})
+	var made bytes.Buffer
+	ts.Check(cfb.Write(&made, f.Root))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), made.Bytes(), 0o600))
 }
 
 // mail FILE SUBJECT [KIND:NAME...]: writes a mail with attachments. KIND is a

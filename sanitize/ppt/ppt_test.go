@@ -513,3 +513,11 @@ func TestRealPresentationsKeepTheFourProperties(t *testing.T) {
 		t.Error("none was rebuilt")
 	}
 }
+
+func TestTheNameSaysHowAPresentationOpens(t *testing.T) {
+	for in, want := range map[string]string{"説明.pps": "説明.pps", "雛形.POT": "雛形.pot", "資料.ppt": "資料.ppt", "資料.doc": "資料.ppt"} {
+		if got := sanitize.KindPPT.FileName(in); !strings.EqualFold(got, want) {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}
