@@ -60,6 +60,11 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if err := d.rebuild(); err != nil {
 		return sanitize.Result{}, err
 	}
+	// A profile that wants comments or changes out of documents has them taken
+	// out of the modern form, where that is done.
+	if o := d.s.Options; o.Comments && d.fib.ccp[storyComments] > 0 || o.Accept && d.tracked {
+		return sanitize.Result{}, fmt.Errorf("comments or tracked changes, which the profile does not want: %w", sanitize.ErrUnsupported)
+	}
 	d.foreign(f.Root)
 	summary, more := d.small(f.Root, propset.SummaryName), d.small(f.Root, propset.DocumentSummaryName)
 	if propset.Custom(more) {
@@ -142,6 +147,8 @@ type document struct {
 	pieces []piece
 	byFC   []int // pieces in the order of their place in the stream
 	length uint32
+
+	tracked bool // it has tracked changes
 
 	moved map[uint64]block // what was taken over from Data, by place and form
 }

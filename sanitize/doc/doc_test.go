@@ -442,6 +442,29 @@ func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
 	}
 }
 
+// TestCommentsAndChangesGoDownTheLadder: the modern form is where they are taken
+// out.
+func TestCommentsAndChangesGoDownTheLadder(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*sanitize.Options)
+		paper  func(*paper)
+		want   error
+	}{
+		{"comments", func(o *sanitize.Options) { o.Comments = true }, func(p *paper) { p.stories[storyComments] = "意見\r" }, sanitize.ErrUnsupported},
+		{"no comments", func(o *sanitize.Options) { o.Comments = true }, func(*paper) {}, nil},
+		{"changes", func(o *sanitize.Options) { o.Accept = true }, func(p *paper) { p.runs["町長"] = change(sprmCFRMarkDel, 1) }, sanitize.ErrUnsupported},
+		{"no changes", func(o *sanitize.Options) { o.Accept = true }, func(*paper) {}, nil},
+		{"both stay", func(*sanitize.Options) {}, func(p *paper) { p.stories[storyComments], p.runs["町長"] = "意見\r", change(sprmCFRMarkDel, 1) }, nil},
+	} {
+		p := newPaper()
+		c.paper(p)
+		if _, _, _, err := treat(p.bytes(t), c.change); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+}
+
 // TestAnEmptiedFieldIsLocked: Word works fields out anew when it prints.
 func TestAnEmptiedFieldIsLocked(t *testing.T) {
 	p := newPaper()

@@ -54,12 +54,7 @@ var english = func() map[string]bool {
 // Both must be harmless: programs differ in which one they go by when the field
 // is worked out anew.
 func verdict(literal string, nested bool, flt byte, links bool) string {
-	s := strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0xA0 || r == 0x3000 {
-			return ' '
-		}
-		return r
-	}, literal))
+	s := trimmed(literal)
 	if s == "" && !nested {
 		return "" // a field without code does nothing
 	}
@@ -103,6 +98,16 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 		return "HYPERLINK"
 	}
 	return ""
+}
+
+// trimmed is a code without what programs take for blanks around it.
+func trimmed(literal string) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0xA0 || r == 0x3000 {
+			return ' '
+		}
+		return r
+	}, literal))
 }
 
 // harmlessCall is the simplest code of a field: what the list of fieldcode says
@@ -284,8 +289,10 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 		return c
 	})
 	literal := string(utf16.Decode(code))
-	flt := byte(0)
-	if begin.has {
+	// A number counts where the table knows the whole field: of others nothing
+	// is written to it.
+	flt, whole := byte(0), begin.has && marks[end].has && (f.sep < 0 || marks[f.sep].has)
+	if whole {
 		flt = begin.fld[1]
 	}
 	word := verdict(literal, f.nested, flt, d.s.Options.URLs == sanitize.KeepURLs)
@@ -293,9 +300,9 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 		word = "(too long)"
 	}
 	if word == "" {
-		if strings.TrimSpace(strings.Trim(literal, "\x00\x01\x02\x07\x0c\r\t ")) == "" && begin.has {
+		if trimmed(literal) == "" && whole {
 			begin.fld[1] = fltQuote
-		} else if begin.has && flt > 2 && fieldNames[flt] == "" {
+		} else if whole && flt > 2 && fieldNames[flt] == "" {
 			// A number that means nothing; the keyword has one.
 			begin.fld[1] = numberOf(literal)
 		}
@@ -326,7 +333,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 // numberOf is the number of the field whose keyword a code begins with, zero if
 // it is none.
 func numberOf(literal string) byte {
-	word, _, _ := strings.Cut(strings.TrimSpace(literal), " ")
+	word, _, _ := strings.Cut(trimmed(literal), " ")
 	for n, name := range fieldNames {
 		if strings.EqualFold(name, word) {
 			return n

@@ -14,6 +14,10 @@ const (
 	sprmCObjLocation = 0x680E
 	sprmCFObj        = 0x0856
 	sprmCFSpec       = 0x0855
+	sprmCFRMarkDel   = 0x0800
+	sprmCFRMarkIns   = 0x0801
+	sprmCPropRMark90 = 0xCA57
+	sprmCPropRMark   = 0xCA89
 	sprmPHugePapx    = 0x6646
 	sprmPHugePapx95  = 0x6645
 	sprmPTableProps  = 0x646B
@@ -157,6 +161,10 @@ func (d *document) run(b []byte, stands bool) (r properties, err error) {
 			object = p.value[0] != 0
 		case sprmCFSpec:
 			r.special = p.value[0] != 0
+		case sprmCFRMarkDel, sprmCFRMarkIns:
+			d.tracked = d.tracked || p.value[0] != 0
+		case sprmCPropRMark, sprmCPropRMark90:
+			d.tracked = true
 		}
 	}
 	var at block
