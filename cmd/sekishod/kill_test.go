@@ -93,6 +93,13 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 	}
 
+	// Senders and the next hop are other machines, whose processors the gateway
+	// does not share: a next hop that has taken a message and waits for a
+	// processor to say so is no moment of ours. Root can have it so.
+	apart := raise(elsewhere)
+	t.Logf("senders and next hop with a processor of their own: %v", apart)
+	defer raise(0)
+
 	dir := t.TempDir()
 	// Senders wait while much is under way: what is tested is the kill, not how
 	// long a queue can get.
@@ -177,6 +184,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		log := newWatchedLog()
 		logs = append(logs, log)
 		g := exec.Command(filepath.Join(binaries, "sekishod"), "--config", file)
+		if apart {
+			g = exec.Command("nice", "-n", strconv.Itoa(-elsewhere), filepath.Join(binaries, "sekishod"), "--config", file)
+		}
 		g.Stderr = log
 		if err := g.Start(); err != nil {
 			t.Fatal(err)
@@ -333,8 +343,10 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if most > 20 {
 		t.Errorf("a kill left %d copies, more than there were deliveries in flight", most)
 	}
-	// The kill takes what was in hand, not all the others with it.
-	if classes["poison"] > 5+len(acknowledged)/20 {
+	// The kill takes what was in hand, not all the others with it: after its
+	// first death a message is in hand alone of those that had one, so each that
+	// is held as poison needs two deaths to itself.
+	if classes["poison"] > 5+len(deaths)/2 {
 		t.Errorf("%d of %d messages were held as poison", classes["poison"], len(acknowledged))
 	}
 	if len(acknowledged) < kills {
@@ -346,6 +358,24 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	if !strings.Contains(cli("audit", "verify"), "whole") {
 		t.Error("the chain of the audit is broken")
 	}
+}
+
+// elsewhere is the niceness of what stands for other machines.
+const elsewhere = -10
+
+// raise sets the niceness of this process, of every thread there is. It reports
+// whether it may.
+func raise(nice int) bool {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return false
+	}
+	for _, e := range tasks {
+		if tid, err := strconv.Atoi(e.Name()); err != nil || syscall.Setpriority(syscall.PRIO_PROCESS, tid, nice) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // window is the time between a next hop's answer and the commit that writes it
