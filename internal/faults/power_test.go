@@ -446,40 +446,6 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 				t.Errorf("%q, %v", p, err)
 			}
 		}},
-		{"Referenced", func(t *testing.T) {
-			// A disk that takes long: the change is there for every reader, and not
-			// yet on it.
-			s.mustAccept([]byte("content"))
-			e := s.claim(spool.Received)
-			ref, _, err := s.WriteBlob(ctx, "town", func(w io.Writer) error { _, err := w.Write(blobtest.Bytes(9, 70000)); return err })
-			if err == nil {
-				err = s.Settle(ctx, e, spool.Change{To: spool.Queued, Update: func(e *spool.Entry) { e.Sanitized = ref }})
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			e = s.claim(spool.Queued)
-			s.disk.Set(lossyfs.Faults{SyncDelay: 200 * time.Millisecond})
-			go func() {
-				_ = s.Settle(ctx, e, spool.Change{To: spool.Received, Update: func(e *spool.Entry) { e.Sanitized = blob.Ref{} }})
-			}()
-			for {
-				if got, err := s.Get(ctx, "town", e.Envelope.ID); err != nil {
-					t.Fatal(err)
-				} else if got.State == spool.Received {
-					break
-				}
-			}
-			named, err := s.db.Referenced(ctx, ref.ID)
-			s.cut(lossyfs.Drop, 1)
-			got, gerr := s.Get(ctx, "town", e.Envelope.ID)
-			if gerr != nil {
-				t.Fatal(gerr)
-			}
-			if err == nil && !named && got.Sanitized.ID == ref.ID {
-				t.Error("bytes that may be deleted are named again after the cut")
-			}
-		}},
 		{"DeleteTenantKey", func(t *testing.T) {
 			secret := blobtest.Bytes(5, 60)
 			if _, err := s.db.AddTenantKey(ctx, "city", secret); err != nil {

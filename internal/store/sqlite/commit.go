@@ -51,6 +51,13 @@ func (s *Store) do(ctx context.Context, f func(*tx) error) error {
 	return s.send(ctx, &op{f: f, done: make(chan struct{})})
 }
 
+// barrier returns when all that was committed before is durable. (The power
+// cuts of internal/faults cannot show that somebody needs it: on FUSE a write to
+// the log waits for the sync of it, so that nothing is committed meanwhile.)
+func (s *Store) barrier(ctx context.Context) error {
+	return s.send(ctx, &op{f: func(*tx) error { return nil }, done: make(chan struct{})})
+}
+
 // doSoon is do for what must not wait behind a sync that is under way.
 func (s *Store) doSoon(ctx context.Context, f func(*tx) error) error {
 	return s.send(ctx, &op{f: f, urgent: true, done: make(chan struct{})})

@@ -597,7 +597,7 @@ func (s *Store) Referenced(ctx context.Context, id blob.ID) (bool, error) {
 	}
 	// What has just been read may be a commit that a power cut takes back, and
 	// the caller is about to delete the bytes.
-	if err := s.do(ctx, func(*tx) error { return nil }); err != nil {
+	if err := s.barrier(ctx); err != nil {
 		return true, fmt.Errorf("references of blob %s: %w", id, err)
 	}
 	return false, nil
