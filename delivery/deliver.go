@@ -313,7 +313,16 @@ func (v *calling) hosts(ctx context.Context) {
 		return
 	}
 	asked := ""
+	n.strict = v.e.Envelope.RequireTLS
+	if n.strict && v.to.hop.TLS == "off" {
+		v.last = &trouble{outcome: failed, status: "5.7.30", answer: "the sender requires TLS, which this hop has switched off"}
+		return
+	}
 	c := d.lanes.take(v.lane)
+	if c != nil && n.strict && c.keeps() != nil {
+		c.quit()
+		c = nil
+	}
 	if c != nil && n.enforced() && !c.dane && (!c.proved || n.forbids(c.host.name) != nil) {
 		// It is of a time before the policy.
 		c.quit()
@@ -338,6 +347,11 @@ func (v *calling) hosts(ctx context.Context) {
 	signed, t := d.signed(ctx, v.to)
 	if t != nil {
 		v.last = t
+		return
+	}
+	if n.strict && v.to.hop.MX && signed == nil && !n.enforced() {
+		// RFC 8689, 4.2.1.
+		v.last = &trouble{outcome: failed, status: "5.7.30", answer: bound("the sender requires TLS, and neither DNSSEC nor MTA-STS proves the servers of " + v.to.domain)}
 		return
 	}
 	tried, reached := 0, asked != ""

@@ -480,6 +480,9 @@ func (w *world) reseal(e *spool.Entry) {
 			in.Asked = append(in.Asked, fmt.Sprintf("to %q %d %q", r.To.String(), r.Notify, r.Original))
 		}
 	}
+	if v.RequireTLS {
+		in.Asked = append(in.Asked, "requiretls")
+	}
 	for _, n := range e.Networks {
 		out.Networks = append(out.Networks, uint8(n))
 	}

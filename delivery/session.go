@@ -74,6 +74,7 @@ type session struct {
 	host   host
 	tls    bool
 	dane   bool // with one that a TLSA record names
+	known  bool // whoever it is with has proved its name
 	proved bool // with a certificate that holds for the host's name; known where a policy asks
 	sent   int  // messages
 	stop   func() bool
@@ -120,11 +121,17 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 		// "require", and anything we do not know.
 		want = func(c *tls.Config) { c.RootCAs = d.Roots }
 	}
+	if n.strict {
+		hop.TLS = "require"
+		want = func(c *tls.Config) { c.RootCAs = d.Roots }
+	}
+	known := !opportunistic(hop)
 	if len(n.tlsa) > 0 {
 		// Not opportunistic any more: what DNSSEC proves cannot be taken away by
 		// an answer without STARTTLS. RFC 7672, 2.2.
 		hop.TLS = "require"
-		if n.tlsa.Usable() || !n.enforced() {
+		if n.tlsa.Usable() || !n.enforced() && !n.strict {
+			known = n.tlsa.Usable()
 			want = func(c *tls.Config) { n.dane(c, h.name, d.now) }
 		}
 	}
@@ -143,7 +150,7 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 		}
 		return nil, t
 	}
-	s.dane = n.tlsa.Usable()
+	s.dane, s.known = n.tlsa.Usable(), known && s.tls
 	if n.policy != nil && s.tls {
 		if t, ok := s.conn.Conn.(*tls.Conn); ok {
 			s.proved = d.proved(t.ConnectionState(), h.name) == nil
@@ -348,6 +355,11 @@ func (s *session) unfit(m *message, received string, e *spool.Entry, to []envelo
 	if most, err := strconv.ParseInt(s.offers["SIZE"], 10, 64); err == nil && most > 0 && most < m.size+int64(len(received)) {
 		return no("5.3.4", fmt.Sprintf("the message has %d octets, the server takes %d", m.size+int64(len(received)), most))
 	}
+	if e.Envelope.RequireTLS {
+		if err := s.keeps(); err != nil {
+			return no("5.7.30", err.Error())
+		}
+	}
 	if !s.offer("SMTPUTF8") && needsUTF8(m, e, to) {
 		// RFC 6531, 3.2.
 		return no("5.6.7", "the server does not offer SMTPUTF8, which an address or the header needs")
@@ -355,6 +367,17 @@ func (s *session) unfit(m *message, received string, e *spool.Entry, to []envelo
 	if !s.offer("8BITMIME") && m.eightBit {
 		// RFC 6152, 3: convert or return. What was sealed is not converted.
 		return no("5.6.3", "the message has 8-bit octets and the server does not offer 8BITMIME")
+	}
+	return nil
+}
+
+// keeps says why a session cannot keep what REQUIRETLS promises. RFC 8689, 4.2.1.
+func (s *session) keeps() error {
+	switch {
+	case !s.tls || !s.known:
+		return errors.New("the sender requires TLS with a server that is proved")
+	case !s.offer("REQUIRETLS"):
+		return errors.New("the sender requires TLS, and the server does not promise it (REQUIRETLS)")
 	}
 	return nil
 }

@@ -173,6 +173,7 @@ type need struct {
 	policy *mtasts.Policy
 	tlsa   dane.Records // of the host; where one can be applied the policy is not asked, RFC 8461, 2
 	domain string
+	strict bool // REQUIRETLS: nothing but a proved server. RFC 8689, 4.2.1
 }
 
 // needOf finds it out. What the administrator switched off stays off.

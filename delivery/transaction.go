@@ -93,6 +93,9 @@ func (t *transaction) commands(to []envelope.Address) []string {
 	if t.utf8 {
 		mail += " SMTPUTF8"
 	}
+	if e.RequireTLS {
+		mail += " REQUIRETLS"
+	}
 	dsn := s.offer("DSN") && e.DSN != nil
 	if dsn {
 		// They were parsed when they came and are sealed; read again, because

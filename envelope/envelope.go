@@ -251,9 +251,12 @@ type Envelope struct {
 	DSN       *DSN      `json:"dsn,omitempty"`  // what the sender asked to be told; nil: nothing. Not changed once set
 	UTF8      bool      `json:"utf8,omitempty"` // SMTPUTF8 was asked for
 	Body8Bit  bool      `json:"body8bit,omitempty"`
-	Size      int64     `json:"size"`
-	Digest    Digest    `json:"digest"` // SHA-256 of the bytes as received
-	Received  time.Time `json:"received"`
+	// RequireTLS: the sender wants it to go under TLS alone, to servers that are
+	// proved and promise the same, or to come back. RFC 8689.
+	RequireTLS bool      `json:"requiretls,omitempty"`
+	Size       int64     `json:"size"`
+	Digest     Digest    `json:"digest"` // SHA-256 of the bytes as received
+	Received   time.Time `json:"received"`
 	// What the daemon's bounded header reader saw in the top block, for lists
 	// and searches: values as they came, cut to 998 octets, decoded by nobody.
 	HeaderFrom string `json:"header_from,omitempty"`

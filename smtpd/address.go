@@ -24,6 +24,7 @@ type MailParams struct {
 	Body8   bool   // BODY=8BITMIME; RFC 6152
 	Return  string // RET; RFC 3461, 4.3
 	EnvID   string // ENVID as it came, in xtext; RFC 3461, 4.4
+	TLS     bool   // REQUIRETLS; RFC 8689
 	hasBody bool
 	hasSize bool
 }
@@ -41,13 +42,13 @@ const (
 )
 
 // parseMail reads what follows the verb of a MAIL command. dsn is whether the
-// parameters of RFC 3461 were offered.
-func parseMail(arg string, maxSize int64, dsn bool) (envelope.Address, MailParams, *refusal) {
+// parameters of RFC 3461 were offered, tls whether REQUIRETLS was.
+func parseMail(arg string, maxSize int64, dsn, tls bool) (envelope.Address, MailParams, *refusal) {
 	path, params, ok := cutPath(arg, "FROM:")
 	if !ok {
 		return envelope.Address{}, MailParams{}, &refuseMailSyntax
 	}
-	p, r := parseMailParams(params, maxSize, dsn)
+	p, r := parseMailParams(params, maxSize, dsn, tls)
 	if r != nil {
 		return envelope.Address{}, MailParams{}, r
 	}
@@ -188,7 +189,7 @@ func cutPath(arg, keyword string) (path, params string, ok bool) {
 
 // parseMailParams reads the parameters of MAIL that we offer. A parameter we
 // do not know is refused, never ignored: it may ask for something.
-func parseMailParams(s string, maxSize int64, dsn bool) (MailParams, *refusal) {
+func parseMailParams(s string, maxSize int64, dsn, tls bool) (MailParams, *refusal) {
 	var p MailParams
 	for _, f := range strings.Fields(s) {
 		key, value, has := strings.Cut(f, "=")
@@ -240,9 +241,15 @@ func parseMailParams(s string, maxSize int64, dsn bool) (MailParams, *refusal) {
 				return p, &refuseParameterValue
 			}
 			p.EnvID = value
+		case "REQUIRETLS":
+			switch {
+			case !tls:
+				return p, &refuseParameter
+			case has || p.TLS:
+				return p, &refuseParameterValue
+			}
+			p.TLS = true
 		default:
-			// REQUIRETLS too: it is not offered while delivery cannot keep
-			// the promise. RFC 8689, 2.
 			return p, &refuseParameter
 		}
 	}

@@ -106,7 +106,7 @@ func TestSenderPaths(t *testing.T) {
 		{"FROM:<a@x.example> REQUIRETLS", envelope.Address{}, MailParams{}, 555},
 		{"FROM:<a@x.example> X-ANYTHING=1", envelope.Address{}, MailParams{}, 555},
 	} {
-		got, p, r := parseMail(c.arg, 1000, false)
+		got, p, r := parseMail(c.arg, 1000, false, false)
 		code := 0
 		if r != nil {
 			code, got, p = r.Code, envelope.Address{}, MailParams{}
@@ -170,7 +170,7 @@ func TestParametersOfReportsAreReadStrictly(t *testing.T) {
 		{" ENVID=a ENVID=b", "", "", 501},
 		{" ENVID=" + strings.Repeat("a", 101), "", "", 501},
 	} {
-		_, got, r := parseMail("FROM:<a@x.example>"+c.arg, 1000, true)
+		_, got, r := parseMail("FROM:<a@x.example>"+c.arg, 1000, true, false)
 		code := 0
 		if r != nil {
 			code = r.Code
@@ -210,4 +210,17 @@ func FuzzPath(f *testing.F) {
 			t.Fatalf("%q gave %q, and that %v, %v", arg, s, b, r)
 		}
 	})
+}
+
+// RFC 8689, 2.
+func TestREQUIRETLSIsAWordAlone(t *testing.T) {
+	for arg, want := range map[string]int{" REQUIRETLS": 0, " requiretls BODY=8BITMIME": 0, " REQUIRETLS=YES": 501, " REQUIRETLS=": 501, " REQUIRETLS REQUIRETLS": 501} {
+		_, p, r := parseMail("FROM:<a@x.example>"+arg, 1000, true, true)
+		switch {
+		case want == 0 && (r != nil || !p.TLS):
+			t.Errorf("%q: %v, %+v", arg, r, p)
+		case want != 0 && (r == nil || r.Code != want):
+			t.Errorf("%q: %+v, want %d", arg, r, want)
+		}
+	}
 }

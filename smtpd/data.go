@@ -112,6 +112,7 @@ func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth)
 			DSN:        asked(params, g.asked),
 			UTF8:       params.UTF8,
 			Body8Bit:   params.Body8,
+			RequireTLS: params.TLS,
 			Received:   now,
 			HeaderFrom: top.from,
 			MessageID:  top.messageID,

@@ -440,6 +440,12 @@ func (g *Guard) answered(code int, answer []byte) {
 	}
 }
 
+// offersRequireTLS reports whether a sender may ask that his mail goes under TLS
+// alone: one inside, who is told when it cannot, and only under TLS himself. RFC
+// 8689, 2. To the internet it is not offered: hardly a server inside knows of
+// it, and whoever was promised it here would lose his mail there.
+func (g *Guard) offersRequireTLS() bool { return g.cfg.dsn && g.tls != nil }
+
 // extensions makes our answer to EHLO out of the library's: what is on this
 // list stays, the rest goes, CHUNKING and BINARYMIME with it.
 func (g *Guard) extensions(answer []byte) []byte {
@@ -458,6 +464,9 @@ func (g *Guard) extensions(answer []byte) []byte {
 	lines = append(lines, "SIZE "+strconv.FormatInt(g.cfg.limits.MessageSize, 10))
 	if g.cfg.dsn {
 		lines = append(lines, "DSN")
+	}
+	if g.offersRequireTLS() {
+		lines = append(lines, "REQUIRETLS")
 	}
 	if g.cfg.tls != nil && g.tls == nil {
 		lines = append(lines, "STARTTLS")

@@ -213,7 +213,7 @@ func (g *Guard) mailFrom(arg string) {
 		g.refuse(&refuseSecondMail)
 		return
 	}
-	from, params, r := parseMail(arg, g.cfg.limits.MessageSize, g.cfg.dsn)
+	from, params, r := parseMail(arg, g.cfg.limits.MessageSize, g.cfg.dsn, g.offersRequireTLS())
 	if r != nil {
 		g.refuse(r)
 		return

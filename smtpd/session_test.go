@@ -657,3 +657,71 @@ func TestWishesOfTheSenderAreSealed(t *testing.T) {
 		t.Errorf("%d recipients, want 3", seen)
 	}
 }
+
+// RFC 8689, 2: it is offered where the promise can be kept and its failure told,
+// to senders inside, and only over a connection that has TLS itself.
+func TestREQUIRETLSIsForSendersInsideUnderTLS(t *testing.T) {
+	cert := testCertificate(t)
+	g := newGateway(t, &cert, nil)
+	for _, c := range []struct {
+		listener string
+		tls      bool
+		offered  bool
+	}{{"mx", false, false}, {"mx", true, false}, {"inside", false, false}, {"inside", true, true}, {"office", true, true}} {
+		raw := g.dial(t, c.listener)
+		lines := []string{"EHLO c.example"}
+		if c.tls {
+			// What it answers to STARTTLS is the third.
+			speakOn(t, raw, "EHLO c.example", "STARTTLS")
+			secure := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+			if err := secure.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			raw = secure
+		}
+		answers := ehloAndMail(t, raw, !c.tls, append(lines, "MAIL FROM:<soumu@town.example> REQUIRETLS"))
+		offered := strings.Contains(answers[0], "REQUIRETLS")
+		taken := strings.HasPrefix(answers[1], "250")
+		if offered != c.offered || taken != c.offered {
+			t.Errorf("%s, TLS %v: offered %v, taken %v: %q", c.listener, c.tls, offered, taken, answers)
+		}
+		raw.Close()
+	}
+}
+
+// speakOn says lines on a connection that has not been greeted, and reads an
+// answer to each and the greeting.
+func speakOn(t *testing.T, c net.Conn, lines ...string) {
+	t.Helper()
+	ehloAndMail(t, c, true, lines)
+}
+
+// ehloAndMail says lines one by one and returns their whole answers.
+func ehloAndMail(t *testing.T, c net.Conn, greeted bool, lines []string) (answers []string) {
+	t.Helper()
+	b := make([]byte, 1)
+	hear := func() (s string) {
+		for line := ""; ; {
+			if _, err := c.Read(b); err != nil {
+				t.Fatalf("%q: %v", s, err)
+			}
+			s, line = s+string(b), line+string(b)
+			if b[0] == '\n' {
+				if len(line) > 3 && line[3] == ' ' {
+					return s
+				}
+				line = ""
+			}
+		}
+	}
+	if greeted {
+		hear()
+	}
+	for _, l := range lines {
+		if _, err := io.WriteString(c, l+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, hear())
+	}
+	return answers
+}

@@ -646,6 +646,10 @@ func intake(e *envelope.Envelope) seal.Intake {
 		i.To = append(i.To, a.String())
 	}
 	i.Asked = asked(e.DSN)
+	if e.RequireTLS {
+		// A wish that was taken away would let it go in clear.
+		i.Asked = append(i.Asked, "requiretls")
+	}
 	return i
 }
 

@@ -333,6 +333,7 @@ func TestChangedEnvelopeIsTampered(t *testing.T) {
 			"recipient more":   func(v *envelope.Envelope) { v.To = append(v.To, v.From) },
 			"recipient fewer":  func(v *envelope.Envelope) { v.To = v.To[:1] },
 			"digest":           func(v *envelope.Envelope) { v.Digest[0] ^= 1 },
+			"tls":              func(v *envelope.Envelope) { v.RequireTLS = true },
 			"addresses joined": func(v *envelope.Envelope) { v.To[0].Local, v.To[0].Domain = "", v.To[0].String() },
 		} {
 			c := e
