@@ -71,7 +71,14 @@ const (
 )
 
 // ErrDoctype is a DOCTYPE, which refuses the document.
-var ErrDoctype = fmt.Errorf("DOCTYPE: %w", ErrMalformed)
+var ErrDoctype error = doctype{}
+
+// doctype is what fmt.Errorf would make; but that would be the first thing that
+// every worker does.
+type doctype struct{}
+
+func (doctype) Error() string { return "DOCTYPE: malformed XML" }
+func (doctype) Unwrap() error { return ErrMalformed }
 
 func malformed(format string, a ...any) error {
 	return fmt.Errorf("%s: %w", fmt.Sprintf(format, a...), ErrMalformed)
