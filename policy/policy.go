@@ -79,6 +79,8 @@ type Profile struct {
 	// Comments takes the comments out of Office documents, Accept accepts the
 	// tracked changes of texts, so that nobody reads what was deleted.
 	Comments, Accept bool
+	// Values leaves cells of workbooks their values and no formulas.
+	Values bool
 	// HoldMessage lists the classes for which the whole message waits.
 	// Ambiguous and tampered always do and need not be listed.
 	HoldMessage map[sanitize.Class]bool
@@ -120,6 +122,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		KeepCSV:    f.KeepCSV,
 		Comments:   f.Comments,
 		Accept:     f.Accept,
+		Values:     f.Values,
 		SmallPages: f.SmallPages,
 		Language:   f.Language,
 		Wording:    f.Wording,

@@ -303,6 +303,7 @@ type Options struct {
 	KindHint   Kind                         `json:"kind_hint,omitempty"` // TaskVerifyFile: what the output must be
 	FileName   string                       `json:"file_name,omitempty"` // TaskFile: the name the file has
 	Limits     Limits                       `json:"limits"`
+	Values     bool                         `json:"values,omitempty"`      // cells of workbooks keep their values and no formulas
 	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
 
 	// Lane is the tenant in whose lane the message may be treated, if it is

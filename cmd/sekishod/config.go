@@ -118,6 +118,7 @@ type profileConfig struct {
 	Name        string   `mapstructure:"name"`
 	Body        string   `mapstructure:"body"`
 	URLs        string   `mapstructure:"urls"`
+	Formulas    string   `mapstructure:"formulas"`
 	QR          string   `mapstructure:"qr"`
 	Pages       string   `mapstructure:"pages"`
 	Office      steps    `mapstructure:"office"`
@@ -711,6 +712,13 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			out.Accept = true
 		default:
 			return nil, f.errorf(at+".changes", "want keep or accept, got %q%s", p.Changes, suggest(p.Changes, []string{"keep", "accept"}))
+		}
+		switch p.Formulas {
+		case "", "keep":
+		case "values":
+			out.Values = true
+		default:
+			return nil, f.errorf(at+".formulas", "want keep or values, got %q%s", p.Formulas, suggest(p.Formulas, []string{"keep", "values"}))
 		}
 		switch p.QR {
 		case "", "show":

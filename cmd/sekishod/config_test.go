@@ -127,6 +127,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a step that does not exist", minimal + "profiles: [ { name: default, office: rebiuld } ]\n", `did you mean "rebuild"?`},
 		{"remove in a list", minimal + "profiles: [ { name: default, office: [rebuild, remove] } ]\n", `remove stands alone`},
 		{"pages of no known form", minimal + "profiles: [ { name: default, pages: tiny } ]\n", `profiles[0].pages: want usual or small`},
+		{"a way with formulas that does not exist", minimal + "profiles: [ { name: default, formulas: value } ]\n", `profiles[0].formulas: want keep or values`},
 		{"a way with codes that does not exist", minimal + "profiles: [ { name: default, qr: hide } ]\n", `profiles[0].qr: want show, hold or off`},
 		{"a class that cannot hold", minimal + "profiles: [ { name: default, hold_message: [pdf] } ]\n", `profiles[0].hold_message[0]: want executable`},
 		{"originals", minimal + "originals: { deliver: on }\n", `:11: originals.deliver: originals are never delivered so far`},

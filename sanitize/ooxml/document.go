@@ -508,6 +508,7 @@ func (d *document) reportUnreached() {
 // in VML, the workbooks behind charts.
 func (d *document) treat() error {
 	flt := newFilter(d.s.Options.Limits.XMLDepth)
+	flt.values = d.s.Options.Values
 	for _, p := range d.parts {
 		if err := d.ctx.Err(); err != nil {
 			return err
@@ -594,6 +595,7 @@ func (d *document) write(w io.Writer) error {
 		}
 	}
 	flt := newFilter(d.s.Options.Limits.XMLDepth)
+	flt.values = d.s.Options.Values
 	for _, p := range d.parts {
 		if err := d.ctx.Err(); err != nil {
 			return err

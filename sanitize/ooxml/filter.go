@@ -25,6 +25,7 @@ type filter struct {
 	report   *report
 	maxDepth int
 	flags    packageFlags
+	values   bool // cells keep no formulas
 
 	s        *xmlscan.Scanner
 	out      output

@@ -877,6 +877,7 @@ func TestEveryCodeIsMet(t *testing.T) {
 		met[c.rule] = true // TestRelationshipsGoWithTheirCode
 	}
 	met["ooxml.tracked-change"] = true // TestTrackedChangesAreAcceptedWhenTheProfileSaysSo
+	met["ooxml.value"] = true // TestFormulasBecomeValuesWhenTheProfileSaysSo
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -1279,6 +1280,20 @@ func TestLinksGoWhenTheProfileSaysSo(t *testing.T) {
 		t.Errorf("%s, %v", res.Outcome, err)
 	}
 	checkPackage(t, "links", out)
+}
+
+func TestFormulasBecomeValuesWhenTheProfileSaysSo(t *testing.T) {
+	p := xlsx(`<c r="A1"><f>SUM(B1:C1)</f><v>3</v></c><c r="B1"><f t="shared" ref="B1:B2" si="0">1+1</f><v>2</v></c><c r="B2"><f t="shared" si="0"/><v>4</v></c>`, "", "")
+	out, res, found, err := treat(p.bytes(t), func(o *sanitize.Options) { o.Values = true })
+	if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.value" }) {
+		t.Fatalf("%s, %v, %v", res.Outcome, found, err)
+	}
+	for name, b := range unpack(t, out) {
+		if strings.Contains(name, "sheet1") && (strings.Contains(b, "<f") || strings.Count(b, "<v>") != 3) {
+			t.Errorf("%s: %s", name, b)
+		}
+	}
+	checkPackage(t, "values", out)
 }
 
 func sharedFiles(t testing.TB) []string {

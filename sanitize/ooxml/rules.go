@@ -673,6 +673,11 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 	} else {
 		why = formula.Excel(string(f.formula))
 	}
+	if why == "" && f.values && fr.role == roleFormula && fr.space == spaceSheet && f.local(fr, len(f.frames)-1) == "f" {
+		f.report.found("ooxml.value", f.part.source, sanitize.Replaced, "by the profile")
+		fr.doomed = true
+		return
+	}
 	if why == "" {
 		if fr.role == roleFormula && fr.space == spaceSheet && fr.extra.kind == "shared" && len(f.formula) > 0 {
 			if f.shared == nil {

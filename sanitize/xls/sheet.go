@@ -396,6 +396,9 @@ func (s *sheet) formula(r *record) error {
 		}
 		v = shared
 	}
+	if !v.bad() && s.w.s.Options.Values {
+		v = verdict{"xls.value", "by the profile"}
+	}
 	if !v.bad() {
 		n := 22 + len(tokens) + p.extra
 		if n > maxRecord {
@@ -454,7 +457,7 @@ func (s *sheet) result(r *record) {
 
 // sharedFormula writes a formula that stands for several cells.
 func (s *sheet) sharedFormula(r *record) bool {
-	if s.kind != inSheet || !s.lastExp {
+	if s.kind != inSheet || !s.lastExp || s.w.s.Options.Values {
 		return false
 	}
 	d := r.joined()

@@ -488,6 +488,20 @@ func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
 	}
 }
 
+func TestFormulasBecomeValuesWhenTheProfileSaysSo(t *testing.T) {
+	out, res, found, err := treat(t, newBook(formulaCell(1, 0, 7, cat(tInt(3), tInt(4), []byte{0x03})...),
+		formulaCell(2, 0, 1, tExp(2, 0)...), rec(recSharedFmla, uint16(2), uint16(3), 0, 0, 0, 2, uint16(3), tInt(1)), formulaCell(3, 0, 2, tExp(2, 0)...)).bytes(t), func(o *sanitize.Options) { o.Values = true })
+	if err != nil || res.Outcome != sanitize.Disarmed || len(found) != 1 || found[0].Rule != "xls.value" {
+		t.Fatalf("%s, %v, %v", res.Outcome, found, err)
+	}
+	rs := unpack(t, out)
+	if len(with(rs, recFormula))+len(with(rs, recSharedFmla)) > 0 {
+		t.Error("a formula stays")
+	}
+	number(1, 0, 7)(t, rs)
+	number(3, 0, 2)(t, rs)
+}
+
 func TestResultsOfEveryKindAreKept(t *testing.T) {
 	bad := cat(tStr("x"), tCall(110, 1))
 	special := func(row uint16, kind, value int) []byte {
