@@ -435,6 +435,7 @@ var findings = map[string]text{
 	"xls.shape-copy":           {"新しい形式の図形の控え", "newer copies of shapes"},
 	"xls.table":                {"リストの枠", "frames of lists"},
 	"xls.theme":                {"独自のテーマ", "own themes"},
+	"xls.comments":             {"コメント", "comments"},
 	"xls.value":                {"数式", "formulas"},
 	"xls.more":                 {"その他の所見", "further findings"},
 	"rtf.object":               {"埋め込みオブジェクト", "embedded objects"},

@@ -322,6 +322,7 @@ var sentences = map[string]words{
 	"xls.shape-copy":           {"図形の控え %d 個を除外", "%d copies of shapes left out"},
 	"xls.table":                {"リストの枠 %d 個を除外", "%d frame(s) of lists left out"},
 	"xls.theme":                {"独自のテーマ %d 個を除外", "%d theme(s) left out"},
+	"xls.comments":             {"コメント %d 個を削除", "%d comment(s) removed"},
 	"xls.value":                {"数式 %d 個を値に置き換え（設定による）", "%d formula(s) replaced by their value, as configured"},
 	"xls.more":                 {"そのほかの要素 %d 個を処理", "%d further item(s) treated"},
 	"rtf.object":               {"埋め込みオブジェクト %d 個を削除", "%d embedded object(s) removed"},

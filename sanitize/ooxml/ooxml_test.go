@@ -877,7 +877,7 @@ func TestEveryCodeIsMet(t *testing.T) {
 		met[c.rule] = true // TestRelationshipsGoWithTheirCode
 	}
 	met["ooxml.tracked-change"] = true // TestTrackedChangesAreAcceptedWhenTheProfileSaysSo
-	met["ooxml.value"] = true // TestFormulasBecomeValuesWhenTheProfileSaysSo
+	met["ooxml.value"] = true          // TestFormulasBecomeValuesWhenTheProfileSaysSo
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -84,7 +84,7 @@ const (
 	ftLbsData   = 0x13
 	ftCblsFmla  = 0x14
 	ftCmo       = 0x15
-	typePicture = 0x08
+	typeNote    = 0x19
 )
 
 // objectParts are the parts that are numbers, and how many octets they have.
@@ -101,6 +101,7 @@ func (s *sheet) object(r *record) error {
 	if len(d) < 22 || le.Uint16(d) != ftCmo || le.Uint16(d[2:]) != 18 {
 		return fmt.Errorf("object: %w", sanitize.ErrMalformed)
 	}
+	s.comment = le.Uint16(d[4:]) == typeNote
 	found := func(rule string, a sanitize.Action) { s.w.report.found(rule, s.w.place, a, "") }
 	const recalculated = 0x0200 | 0x1000
 	b := []byte{ftCmo, 0, 18, 0}
@@ -273,6 +274,11 @@ func (s *sheet) textObject(r *record) error {
 	if !t.ok {
 		return fmt.Errorf("text of a shape: %w", sanitize.ErrMalformed)
 	}
+	if s.comment && s.w.s.Options.Comments && len(t.text) > 0 {
+		// The shape stays, with nothing to read in it: the comment is counted.
+		t.text, t.runs = nil, nil
+		s.w.report.found("xls.comments", s.w.place, sanitize.Removed, "")
+	}
 	b := append([]byte(nil), r.data[:16]...)
 	le.PutUint16(b[10:], uint16(len(t.text)))
 	le.PutUint16(b[12:], uint16(len(t.runs)))
@@ -301,6 +307,16 @@ func (s *sheet) textObject(r *record) error {
 		runs = runs[n:]
 	}
 	return nil
+}
+
+// note writes where a comment is, and whose. [MS-XLS] 2.4.179.
+func (s *sheet) note(r *record) {
+	if !s.w.s.Options.Comments {
+		s.emit(r, 0)
+		return
+	}
+	// Nobody: a space, for some name there must be.
+	s.out = appendRecord(s.out, recNote, append(append([]byte(nil), r.data[:8]...), 1, 0, 0, ' ', 0))
 }
 
 // link writes a hyperlink that leads to the web, to a mail or to a place in the

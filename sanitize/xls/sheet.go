@@ -30,6 +30,7 @@ type sheet struct {
 	// While it is written.
 	replaced    bool // by an empty sheet
 	hostKept    bool
+	comment     bool // the last shape shows a comment
 	headersDone bool
 	pieces      [][]byte // of the new drawing, one for each host and one behind the last
 	host        int
@@ -313,7 +314,7 @@ func (s *sheet) record(r *record) (kept bool, end int, err error) {
 		return true, end, nil
 	case recNote:
 		if s.kind == inSheet && len(r.data) >= 8 {
-			s.emit(r, 0)
+			s.note(r)
 		}
 		return true, end, nil
 	case recDVal:

@@ -502,6 +502,29 @@ func TestFormulasBecomeValuesWhenTheProfileSaysSo(t *testing.T) {
 	number(3, 0, 2)(t, rs)
 }
 
+func TestCommentsGoWhenTheProfileSaysSo(t *testing.T) {
+	all := textBox("内緒の話")
+	le.PutUint16(all[1][4+4:], typeNote)
+	m := newBook(append(all, rec(recNote, uint16(0), uint16(0), uint16(0), uint16(1), long("太郎"), 0))...)
+	out, res, found, err := treat(t, m.bytes(t), func(o *sanitize.Options) { o.Comments = true })
+	if err != nil || res.Outcome != sanitize.Disarmed || len(found) != 1 || found[0].Rule != "xls.comments" {
+		t.Fatalf("%s, %v, %v", res.Outcome, found, err)
+	}
+	for _, word := range []string{"内緒", "太郎"} {
+		if u := units(word); bytes.Contains(out, appendCharacters(nil, u)[1:]) {
+			t.Errorf("%s is still there", word)
+		}
+	}
+	if err := looked(t, out); err != nil {
+		t.Error(err)
+	}
+	stable(t, out)
+	out, res, _, err = treat(t, m.bytes(t))
+	if err != nil || res.Outcome != sanitize.Clean || !bytes.Contains(out, appendCharacters(nil, units("内緒"))[1:]) {
+		t.Errorf("kept: %s, %v", res.Outcome, err)
+	}
+}
+
 func TestResultsOfEveryKindAreKept(t *testing.T) {
 	bad := cat(tStr("x"), tCall(110, 1))
 	special := func(row uint16, kind, value int) []byte {
