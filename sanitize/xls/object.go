@@ -41,7 +41,9 @@ func (w *workbook) rewrite(b []byte) (out []byte, splits []int, err error) {
 func (s *sheet) draw() error {
 	if len(s.drawing) == 0 {
 		if s.hosts > 0 {
-			s.w.report.found("xls.record", s.w.place, sanitize.Rewritten, "objects without a drawing")
+			// QUIRK: objects as Excel 95 had them, which LibreOffice draws; it
+			// converts them, here they would be lost.
+			return fmt.Errorf("%d objects without a drawing: %w", s.hosts, sanitize.ErrMalformed)
 		}
 		return nil
 	}
@@ -76,15 +78,15 @@ func (s *sheet) shape() bool {
 
 // The parts of an object. [MS-XLS] 2.4.181.
 const (
-	ftEnd       = 0x00
-	ftMacro     = 0x04
-	ftPioGrbit  = 0x08
-	ftPictFmla  = 0x09
-	ftSbsFmla   = 0x0E
-	ftLbsData   = 0x13
-	ftCblsFmla  = 0x14
-	ftCmo       = 0x15
-	typeNote    = 0x19
+	ftEnd      = 0x00
+	ftMacro    = 0x04
+	ftPioGrbit = 0x08
+	ftPictFmla = 0x09
+	ftSbsFmla  = 0x0E
+	ftLbsData  = 0x13
+	ftCblsFmla = 0x14
+	ftCmo      = 0x15
+	typeNote   = 0x19
 )
 
 // objectParts are the parts that are numbers, and how many octets they have.

@@ -577,6 +577,7 @@ func TestWhatIsNotForUsIsRefused(t *testing.T) {
 		{"no compound file", bytes.Repeat([]byte("x"), 4096), sanitize.ErrContainer, true},
 		{"cut short", wrapped(t, "Workbook", newBook().stream()[:700], nil, nil), sanitize.ErrMalformed, false},
 		{"two sheets at one place", wrapped(t, "Workbook", same, nil, nil), sanitize.ErrMalformed, false},
+		{"objects of Excel 95", newBook(obj(1)).bytes(t), sanitize.ErrMalformed, false},
 		{"sheet inside a sheet", newBook(bof(0x0600, 0x10), rec(recEOF)).bytes(t), sanitize.ErrMalformed, false},
 	} {
 		s := newSession(len(c.file))
