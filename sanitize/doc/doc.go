@@ -31,6 +31,7 @@ import (
 
 	"sekisho/internal/cfb"
 	"sekisho/internal/propset"
+	"sekisho/internal/vba"
 	"sekisho/sanitize"
 )
 
@@ -226,11 +227,11 @@ func (d *document) foreign(root *cfb.Storage) {
 	for _, s := range root.Storages {
 		switch name := strings.ToLower(s.Name); name {
 		case "macros", "_vba_project_cur", "vba":
-			if modules := modules(s); len(modules) > 0 {
-				for _, m := range modules {
-					d.report.found("doc.vba", "Macros/"+printable(m), sanitize.Removed, "")
-				}
-			} else {
+			modules := vba.Modules(s)
+			for _, m := range modules {
+				d.report.found("doc.vba", "Macros/"+printable(m.Name), sanitize.Removed, m.String())
+			}
+			if len(modules) == 0 {
 				d.report.found("doc.vba", printable(s.Name), sanitize.Removed, "")
 			}
 		case "objectpool":
@@ -245,23 +246,6 @@ func (d *document) foreign(root *cfb.Storage) {
 			d.report.found("doc.storage", printable(s.Name), sanitize.Removed, "")
 		}
 	}
-}
-
-// modules are the names of the modules of a project: streams of its storage VBA
-// that are not the project's own.
-func modules(s *cfb.Storage) []string {
-	v := s.Storage("VBA")
-	if v == nil {
-		return nil
-	}
-	var names []string
-	for _, m := range v.Streams {
-		l := strings.ToLower(m.Name)
-		if l != "dir" && l != "_vba_project" && !strings.HasPrefix(l, "__srp_") {
-			names = append(names, m.Name)
-		}
-	}
-	return names
 }
 
 // objectName is what an embedded object says it is: the second text of its

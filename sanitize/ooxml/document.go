@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"sekisho/internal/cfb"
 	"sekisho/internal/link"
+	"sekisho/internal/vba"
 	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
@@ -83,6 +85,7 @@ func (d *document) gather() error {
 	d.prune()
 	d.nameParts()
 	d.reportUnreached()
+	d.reportModules()
 	return nil
 }
 
@@ -471,6 +474,34 @@ func isNumber(s string) bool {
 		}
 	}
 	return true
+}
+
+// maxProject is the longest VBA project that is looked into for the report.
+const maxProject = 32 << 20
+
+// reportModules tells what the macros were that go: each module with its hash
+// and the words by which malware is known.
+func (d *document) reportModules() {
+	for _, f := range d.order {
+		if !strings.HasSuffix(strings.ToLower(f.Name), "vbaproject.bin") && d.types.of(f.Name) != "application/vnd.ms-office.vbaProject" || f.Size > maxProject {
+			continue
+		}
+		r, err := f.Open(d.s.Meter)
+		if err != nil {
+			continue // it goes whatever it is
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			continue
+		}
+		project, err := cfb.Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			continue
+		}
+		for _, m := range vba.Modules(project.Root) {
+			d.report.found("ooxml.vba", f.Name+"/"+m.Name, sanitize.Removed, m.String())
+		}
+	}
 }
 
 // reportUnreached tells of members that no relationship leads to and that hold

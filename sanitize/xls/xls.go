@@ -34,6 +34,7 @@ import (
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
 	"sekisho/internal/propset"
+	"sekisho/internal/vba"
 	"sekisho/sanitize"
 )
 
@@ -153,6 +154,9 @@ func (w *workbook) behind(root *cfb.Storage) {
 		case name == "_VBA_PROJECT_CUR" || name == "VBA" || name == "MACROS":
 			if !hollow(s) {
 				w.report.found("xls.vba", s.Name, sanitize.Removed, "")
+				for _, m := range vba.Modules(s) {
+					w.report.found("xls.vba", s.Name+"/"+m.Name, sanitize.Removed, m.String())
+				}
 			}
 		case name == "_SX_DB_CUR":
 			w.report.found("xls.pivot", s.Name, sanitize.Replaced, "")
