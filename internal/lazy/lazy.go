@@ -38,6 +38,15 @@ func (r *Regexp) FindString(s string) string { return r.get().FindString(s) }
 // FindStringIndex is the method of regexp.Regexp.
 func (r *Regexp) FindStringIndex(s string) []int { return r.get().FindStringIndex(s) }
 
+// FindIndex is the method of regexp.Regexp.
+func (r *Regexp) FindIndex(b []byte) []int { return r.get().FindIndex(b) }
+
+// FindSubmatchIndex is the method of regexp.Regexp.
+func (r *Regexp) FindSubmatchIndex(b []byte) []int { return r.get().FindSubmatchIndex(b) }
+
+// ReplaceAll is the method of regexp.Regexp.
+func (r *Regexp) ReplaceAll(b, by []byte) []byte { return r.get().ReplaceAll(b, by) }
+
 // FindStringSubmatch is the method of regexp.Regexp.
 func (r *Regexp) FindStringSubmatch(s string) []string { return r.get().FindStringSubmatch(s) }
 

@@ -106,7 +106,7 @@ func (p Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	pdf, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: in.Size}, in.Reader())
+	pdf, err := paged(ctx, s, src, in, in.Size)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
