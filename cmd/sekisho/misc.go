@@ -284,7 +284,10 @@ func isolationChecks(cmd *cobra.Command, u *ui) []client.Check {
 	if err != nil {
 		return []client.Check{{Name: "isolation", Status: "fail", Detail: err.Error()}}
 	}
-	return append(isolationLines(findings), toolLines((&worker.Tools{Launcher: bin}).Look(cmd.Context()))...)
+	tools := &worker.Tools{Launcher: bin}
+	cs := append(isolationLines(findings), toolLines(tools.Look(cmd.Context()))...)
+	fonts, err := tools.Fonts(cmd.Context())
+	return append(cs, fontLines(fonts, err)...)
 }
 
 // maxIndexAge is how old the list of packages may be before doctor warns: a
@@ -307,6 +310,28 @@ func toolLines(all []worker.Installed) []client.Check {
 	}
 	if age, err := worker.IndexAge(time.Now()); err == nil && age > maxIndexAge {
 		cs = append(cs, client.Check{Name: "tool packages", Status: "warn", Detail: fmt.Sprintf("the list of packages is %d days old: apt-get update", int(age.Hours()/24))})
+	}
+	return cs
+}
+
+// fontLines are what Japanese is drawn with. A document drawn with another font
+// than its author's has other line ends; one without any is drawn as boxes.
+func fontLines(f worker.Fonts, err error) []client.Check {
+	switch {
+	case errors.Is(err, sandbox.ErrNoTool):
+		return []client.Check{{Name: "fonts", Status: "warn", Detail: "not known: fc-list is not installed"}}
+	case err != nil:
+		return []client.Check{{Name: "fonts", Status: "warn", Detail: err.Error()}}
+	case len(f.Families) == 0:
+		return []client.Check{{Name: "fonts", Status: "warn", Detail: "no font has Japanese: what is converted or drawn shows boxes"}}
+	}
+	cs := []client.Check{{Name: "fonts", Status: "pass", Detail: strings.Join(f.Families, ", ")}}
+	for _, m := range []struct{ name, by string }{{"font: MS Mincho", f.Mincho}, {"font: MS Gothic", f.Gothic}} {
+		c := client.Check{Name: m.name, Status: "pass", Detail: m.by}
+		if m.by == "" {
+			c.Status, c.Detail = "warn", "no font of its kind: another one is drawn in its place"
+		}
+		cs = append(cs, c)
 	}
 	return cs
 }

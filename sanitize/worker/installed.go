@@ -43,7 +43,18 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 	return all
 }
 
+// ask is the first line of what a program says.
 func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
+	text, err := t.answerOf(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSuffix(strings.TrimPrefix(printable(first), " ("), ")"), nil
+}
+
+// answerOf is what a program says without an input.
+func (t *Tools) answerOf(ctx context.Context, p tool) (string, error) {
 	limit := t.Time
 	if limit == 0 {
 		limit = toolTime
@@ -56,18 +67,15 @@ func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
 	}
 	defer in.Close()
 	var said strings.Builder
-	_, complaint, err := t.start(ctx, p, p.cpu, in, &pieces{w: &said, most: p.output})
+	_, complaint, err := t.start(ctx, p, p.cpu, in, &pieces{w: &said, most: p.output, bare: true})
 	if err != nil {
 		return "", err
 	}
-	// The poppler tools say it where they complain; what others say comes behind
-	// its length.
-	text := complaint
-	if said.Len() > 4 {
-		text = said.String()[4:]
+	// The poppler tools say it where they complain.
+	if said.Len() > 0 {
+		return said.String(), nil
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return strings.TrimSuffix(strings.TrimPrefix(printable(first), " ("), ")"), nil
+	return complaint, nil
 }
 
 // IndexAge is how old the list of packages is by which the distribution says
