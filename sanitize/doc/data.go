@@ -237,6 +237,10 @@ func (d *document) preview(number uint32) (block, error) {
 		}
 		// In hundredths of a millimetre.
 		width, height := uint32(le.Uint16(drawn[2:])), uint32(le.Uint16(drawn[4:]))
+		across, down := min(width*1440/2540, 0x7FFF), min(height*1440/2540, 0x7FFF)
+		if w, h, ok := d.shownSize(number); ok {
+			across, down = w, h
+		}
 		made, err := d.drawings().Rewrite(pictureShape(drawn[head:], width*360, height*360))
 		if err != nil {
 			why, err := drawing(err)
@@ -245,12 +249,28 @@ func (d *document) preview(number uint32) (block, error) {
 		frame := make([]byte, pictureHeader)
 		le.PutUint16(frame[4:], pictureHeader)
 		le.PutUint16(frame[6:], mmShape)
-		le.PutUint16(frame[28:], uint16(min(width*1440/2540, 0x7FFF)))
-		le.PutUint16(frame[30:], uint16(min(height*1440/2540, 0x7FFF)))
+		le.PutUint16(frame[28:], uint16(across))
+		le.PutUint16(frame[30:], uint16(down))
 		le.PutUint16(frame[32:], 1000)
 		le.PutUint16(frame[34:], 1000)
 		return reframed(frame, made), "", nil
 	})
+}
+
+// shownSize is how large an object was shown, in twentieths of a point. It stands
+// in a stream of the object's that no specification describes: behind twenty
+// octets, in two numbers.
+func (d *document) shownSize(number uint32) (across, down uint32, ok bool) {
+	s := d.objects.Storage(fmt.Sprintf("_%d", number)).Stream("\x03PIC")
+	if s == nil || s.Size < 28 || s.Size > 4096 {
+		return 0, 0, false
+	}
+	b, err := d.stream(s)
+	if err != nil {
+		return 0, 0, false
+	}
+	across, down = le.Uint32(b[20:]), le.Uint32(b[24:])
+	return across, down, le.Uint16(b[10:]) == 8 && across > 0 && across < 0x7FFF && down > 0 && down < 0x7FFF
 }
 
 // pictureShape is a shape that shows a drawing of Windows, with the entry of its

@@ -103,7 +103,7 @@ func container(err error) error {
 	case errors.Is(err, cfb.ErrLimit):
 		return fmt.Errorf("%w: %w", err, sanitize.ErrLimit)
 	case errors.Is(err, cfb.ErrFormat):
-		return fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+		return fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	default:
 		return err
 	}
