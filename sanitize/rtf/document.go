@@ -44,6 +44,7 @@ type group struct {
 	picture  *picture
 	levels   *int // of \list and \listoverride: how many may still stand
 	exact    bool // of \listoverride: and must
+	override bool // it is one
 }
 
 // run says which of its fonts text is in: Word names three.
@@ -365,7 +366,7 @@ func (d *document) begin(name string, w word, star bool) error {
 		d.turnAway(name, w, from)
 		return nil
 	}
-	if w.part == partOneLevel && (g.levels == nil || *g.levels <= 0) || w.part == partCode && g.field.decided {
+	if w.part == partOneLevel && (g.levels == nil || *g.levels <= 0 || (name == "lfolevel") != g.override) || w.part == partCode && g.field.decided {
 		d.skip() // more than there may be
 		return nil
 	}
@@ -421,7 +422,7 @@ func (d *document) begin(name string, w word, star bool) error {
 		g.part = partBody
 	case partList:
 		g.levels = new(int)
-		g.exact = false
+		g.exact, g.override = false, name == "listoverride"
 		if name == "list" {
 			*g.levels = 9 // of an override as many as it says
 		}
@@ -576,7 +577,7 @@ func (d *document) setting(name string, n int32, has bool) {
 		}
 	case "listoverridecount":
 		// There are overrides of the first level and of all nine.
-		if g.part == partList && has && (n == 0 || n == 1 || n == 9) {
+		if g.part == partList && g.override && !g.exact && has && (n == 0 || n == 1 || n == 9) {
 			*g.levels, g.exact = int(n), true
 			d.put(name, n, true)
 		}

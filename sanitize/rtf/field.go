@@ -62,6 +62,9 @@ func (d *document) decide(f *field, result bool) bool {
 		d.report.field(why, code)
 		return false
 	}
+	if i := strings.IndexAny(code, "\"“”„\\"); i > 0 && code[i-1] != ' ' && !strings.Contains(strings.TrimLeft(code[:i], " "), " ") {
+		code = code[:i] + " " + code[i:] // one way of writing it, which every reader reads alike
+	}
 	if result {
 		d.w.pending--
 	}
