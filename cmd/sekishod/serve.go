@@ -256,7 +256,8 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	}
 
 	// The people.
-	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Log: log, Originals: originals}
+	began := time.Now()
+	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Steady: func() time.Duration { return time.Since(began) }, Log: log, Originals: originals}
 	people := &admin.Admin{
 		Quarantine: quar, Journal: g.spool, Accounts: g.store, Lists: g.store, Finder: g.store, GiveUp: out.GiveUp, Relist: g.relist, Table: table, Tenants: tenants,
 		Preview: pipe.Preview, Retry: g.retry, Doctor: g.doctor, Now: time.Now, Log: log,
