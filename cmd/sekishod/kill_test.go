@@ -96,9 +96,10 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	// Senders and the next hop are other machines, whose processors the gateway
 	// does not share: a next hop that has taken a message and waits for a
 	// processor to say so is no moment of ours. Root can have it so.
-	apart := raise(elsewhere)
-	t.Logf("senders and next hop with a processor of their own: %v", apart)
-	defer raise(0)
+	ours := niceness()
+	apart := raise(ours + elsewhere)
+	t.Logf("senders and next hop with a processor of their own: %v; load average %s", apart, loadAverage())
+	defer raise(ours)
 
 	dir := t.TempDir()
 	// Senders wait while much is under way: what is tested is the kill, not how
@@ -360,7 +361,26 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 }
 
-// elsewhere is the niceness of what stands for other machines.
+// niceness is that of this process.
+func niceness() int {
+	n, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - n // as the system call has it, getpriority(2)
+}
+
+// loadAverage is that of the last minute: what a figure was taken beside.
+func loadAverage() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	load, _, _ := strings.Cut(string(b), " ")
+	return load
+}
+
+// elsewhere is how much less nice what stands for other machines is.
 const elsewhere = -10
 
 // raise sets the niceness of this process, of every thread there is. It reports
