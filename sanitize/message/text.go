@@ -31,6 +31,23 @@ type told struct {
 	weight int64 // letters that are not part of an address: how much it says
 }
 
+func (t told) findings() []sanitize.Finding {
+	var fs []sanitize.Finding
+	add := func(rule string, a sanitize.Action, n int) {
+		if n > 0 {
+			fs = append(fs, sanitize.Finding{Rule: rule, Action: a, Detail: fmt.Sprint(n)})
+		}
+	}
+	add("text.user-defined", sanitize.Reported, t.UserDefined)
+	add("text.illegal-bytes", sanitize.Reported, t.Replaced)
+	add("text.control", sanitize.Rewritten, t.Dropped+t.turned)
+	add("html.url", sanitize.Rewritten, t.urls)
+	if t.Contradicted {
+		fs = append(fs, sanitize.Finding{Rule: "text.charset", Action: sanitize.Reported, Detail: t.Label + " is " + t.Charset})
+	}
+	return fs
+}
+
 // rewriteText reads text in any charset and writes it in UTF-8, lines ended by
 // CRLF. It keeps no more than one line in memory.
 func rewriteText(r io.Reader, label string, l layout, out io.Writer) (told, error) {
