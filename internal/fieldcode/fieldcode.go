@@ -10,18 +10,23 @@ import (
 	"slices"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 )
 
 // harmlessFields compute from the document alone. ECMA-376 part 1, 17.16.5,
 // without those that load, run or ask.
-var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ
+var harmlessFields = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ
 	DATE TIME HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
+}}
 
 // propertyFields show properties of the file, which do not go along: their last
 // result stands for them. They are no danger, so this is no news.
-var propertyFields = strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILENAME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
+var propertyFields = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILENAME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
 	TEMPLATE TITLE COMMENTS USERADDRESS USERINITIALS USERNAME DOCPROPERTY INFO BIBLIOGRAPHY CITATION`)
+}}
 
 // Verdict says why a field may not stay; "" when it may. literal is the
 // code written at the field's own level; nested tells that fields inside it
@@ -44,7 +49,7 @@ func Verdict(literal string, nested bool) string {
 	if word == "" {
 		return "(no name)"
 	}
-	if nested || !slices.Contains(harmlessFields, word) {
+	if nested || !slices.Contains(harmlessFields.Get(), word) {
 		return word
 	}
 	rest := s[end:]
@@ -137,4 +142,4 @@ func isQuote(r rune) bool { return r == '"' || r == '“' || r == '”' || r == 
 // Property reports whether a field of this name, in capitals, only shows a
 // property of the file: nothing is lost to the reader when its last result
 // takes its place.
-func Property(word string) bool { return slices.Contains(propertyFields, word) }
+func Property(word string) bool { return slices.Contains(propertyFields.Get(), word) }

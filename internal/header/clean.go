@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"sekisho/internal/lazy"
 )
 
 // maxName is what file systems take: 255 bytes. In UTF-8 that are 85 kanji.
@@ -14,13 +16,15 @@ const maxName = 255
 // documents are extensions that give way to the true one. A name may have other
 // dots, in a number or a date; what looks like a second type goes, because it
 // is not true.
-var documents = table2(`
+var documents = lazy.Value[map[string]bool]{Make: func() map[string]bool {
+	return table2(`
 	doc docx docm dot dotx dotm rtf odt ott jtd jtdc jtt xls xlsx xlsm xlsb xlt xltx xltm ods ots csv tsv
 	ppt pptx pptm pps ppsx ppsm pot potx potm odp otp pdf xps oxps txt text log md htm html xhtml mht mhtml xml json
 	jpg jpeg jpe jfif png gif bmp tif tiff webp heic heif svg svgz ico wmf emf psd ai eps
 	zip lzh lha 7z rar tar gz tgz bz2 xz zst cab iso img vhd vhdx
 	eml msg ics vcf vcs tnef dat mp3 mp4 wav wma wmv avi mov m4a mpg mpeg
 	dwg dxf jww sfc p21 xdw xbd jhd jsd vsd vsdx pub one epub hwp hwpx pages numbers key`)
+}}
 
 func table2(s string) map[string]bool {
 	t := map[string]bool{}
@@ -219,7 +223,7 @@ func stripExt(s, ext string) string {
 			return s
 		}
 		e := lower(trim(s[i+1:]))
-		known := documents[e] || e == ext
+		known := documents.Get()[e] || e == ext
 		if !known && !((first || ext == "") && extLike(e)) {
 			return s
 		}

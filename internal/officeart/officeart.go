@@ -23,6 +23,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"sekisho/internal/lazy"
 )
 
 // ErrMalformed says that something does not hold together.
@@ -209,16 +211,18 @@ func (r *Rebuilder) Append(out []byte, h Header, body []byte) ([]byte, error) {
 
 // children are the records that may stand in each container; container 0 is
 // where a host puts drawings.
-var children = map[uint16]map[uint16]bool{
-	0:                 set(TypeDggContainer, TypeBStore, TypeDgContainer, TypeSpgrContainer, TypeSpContainer, TypeFBSE),
-	TypeDggContainer:  set(typeFDGG, TypeBStore, typeFOPT, typeTertiaryFOPT, typeColorMRU, typeSplitMenuColor),
-	TypeBStore:        set(TypeFBSE),
-	TypeDgContainer:   set(typeFDG, typeFRIT, TypeSpgrContainer, TypeSpContainer, TypeSolver),
-	TypeSpgrContainer: set(TypeSpgrContainer, TypeSpContainer),
-	TypeSpContainer: set(typeFSPGR, typeFSP, typeFPSPL, typeFOPT, typeSecondaryFOPT, typeTertiaryFOPT,
-		TypeClientTextbox, TypeChildAnchor, TypeClientAnchor, TypeClientData),
-	TypeSolver: set(typeConnectorRule, typeArcRule, typeCalloutRule),
-}
+var children = lazy.Value[map[uint16]map[uint16]bool]{Make: func() map[uint16]map[uint16]bool {
+	return map[uint16]map[uint16]bool{
+		0:                 set(TypeDggContainer, TypeBStore, TypeDgContainer, TypeSpgrContainer, TypeSpContainer, TypeFBSE),
+		TypeDggContainer:  set(typeFDGG, TypeBStore, typeFOPT, typeTertiaryFOPT, typeColorMRU, typeSplitMenuColor),
+		TypeBStore:        set(TypeFBSE),
+		TypeDgContainer:   set(typeFDG, typeFRIT, TypeSpgrContainer, TypeSpContainer, TypeSolver),
+		TypeSpgrContainer: set(TypeSpgrContainer, TypeSpContainer),
+		TypeSpContainer: set(typeFSPGR, typeFSP, typeFPSPL, typeFOPT, typeSecondaryFOPT, typeTertiaryFOPT,
+			TypeClientTextbox, TypeChildAnchor, TypeClientAnchor, TypeClientData),
+		TypeSolver: set(typeConnectorRule, typeArcRule, typeCalloutRule),
+	}
+}}
 
 func set(types ...uint16) map[uint16]bool {
 	m := make(map[uint16]bool, len(types))
@@ -229,9 +233,11 @@ func set(types ...uint16) map[uint16]bool {
 }
 
 // sizes are the lengths of records that have one. [MS-ODRAW] 2.2.
-var sizes = map[uint16]int{
-	typeFDG: 8, typeFSPGR: 16, typeFSP: 8, TypeChildAnchor: 16, typeConnectorRule: 24, typeArcRule: 8, typeCalloutRule: 8, typeFPSPL: 4,
-}
+var sizes = lazy.Value[map[uint16]int]{Make: func() map[uint16]int {
+	return map[uint16]int{
+		typeFDG: 8, typeFSPGR: 16, typeFSP: 8, TypeChildAnchor: 16, typeConnectorRule: 24, typeArcRule: 8, typeCalloutRule: 8, typeFPSPL: 4,
+	}
+}}
 
 func isBlip(t uint16) bool { return t >= typeBlipFirst && t <= typeBlipLast }
 
@@ -263,7 +269,7 @@ func (r *Rebuilder) record(out []byte, h Header, body []byte, parent uint16, dep
 	if isBlip(h.Type) && (parent == 0 || parent == TypeBStore) {
 		return r.loose(out, h, body)
 	}
-	if !children[parent][h.Type] {
+	if !children.Get()[parent][h.Type] {
 		switch {
 		case h.Type == typeOleObject:
 			r.found(Object, "")
@@ -339,7 +345,7 @@ func (r *Rebuilder) record(out []byte, h Header, body []byte, parent uint16, dep
 		}
 		return out, nil
 	default:
-		n, ok := sizes[h.Type]
+		n, ok := sizes.Get()[h.Type]
 		if !ok {
 			r.found(Unknown, "record %04X", h.Type)
 			return out, nil

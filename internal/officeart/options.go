@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf16"
+
+	"sekisho/internal/lazy"
 )
 
 // form is what the value of a property may be.
@@ -47,33 +49,35 @@ var spans = [...]struct{ first, last uint16 }{
 	{0x07C0, 0x07C5}, // place and size as a share of the page
 }
 
-var single = map[uint16]form{
-	0x00C0: formText, // text of a WordArt
-	0x00C5: formText, // its font
-	0x00C6: formText, // the same for the web
-	0x00C1: formCopy, // the same text as RTF
-	0x0104: formPicture, 0x010F: formPicture, 0x0186: formPicture, 0x01C5: formPicture,
-	0x0105: formLinkName, 0x0110: formLinkName, 0x0187: formLinkName, 0x01C6: formLinkName,
-	0x0106: formLinkFlags, 0x0111: formLinkFlags, 0x0188: formLinkFlags, 0x01C7: formLinkFlags,
-	0x010B: formObject, // pictureId
-	0x0112: formScript, // movie
-	0x0145: formArray, 0x0146: formArray, 0x0151: formArray, 0x0152: formArray, 0x0155: formArray, 0x0156: formArray, 0x0157: formArray,
-	0x0197: formArray, 0x01CF: formArray,
-	0x0383: formArray, 0x03A1: formArray, 0x0502: formArray,
-	0x0380: formText, // name
-	0x0381: formText, // description, which screen readers speak
-	0x038D: formText, // tip
-	0x0382: formHyperlink,
-	0x038E: formScript, 0x0397: formScript, 0x0398: formScript, 0x039A: formScript, 0x03A5: formScript, // scripts, and a bot of the web
-	0x0680: formScript, 0x0681: formScript, 0x0682: formScript, 0x0683: formScript, 0x06BF: formQuiet, // web component
-	0x0700: formCopy, 0x073F: formQuiet, // ink
-	0x03A9: formCopy, // metroBlob, an OPC package
-	// pFragments belong to no drawing of an Office that is still in use; RTF
-	// has made Word overrun a buffer with them (CVE-2010-3333).
-	0x0159: formQuiet,
-	// The rest of a web page.
-	0x0399: formQuiet, 0x03A6: formQuiet, 0x03A7: formQuiet, 0x03A8: formQuiet,
-}
+var single = lazy.Value[map[uint16]form]{Make: func() map[uint16]form {
+	return map[uint16]form{
+		0x00C0: formText, // text of a WordArt
+		0x00C5: formText, // its font
+		0x00C6: formText, // the same for the web
+		0x00C1: formCopy, // the same text as RTF
+		0x0104: formPicture, 0x010F: formPicture, 0x0186: formPicture, 0x01C5: formPicture,
+		0x0105: formLinkName, 0x0110: formLinkName, 0x0187: formLinkName, 0x01C6: formLinkName,
+		0x0106: formLinkFlags, 0x0111: formLinkFlags, 0x0188: formLinkFlags, 0x01C7: formLinkFlags,
+		0x010B: formObject, // pictureId
+		0x0112: formScript, // movie
+		0x0145: formArray, 0x0146: formArray, 0x0151: formArray, 0x0152: formArray, 0x0155: formArray, 0x0156: formArray, 0x0157: formArray,
+		0x0197: formArray, 0x01CF: formArray,
+		0x0383: formArray, 0x03A1: formArray, 0x0502: formArray,
+		0x0380: formText, // name
+		0x0381: formText, // description, which screen readers speak
+		0x038D: formText, // tip
+		0x0382: formHyperlink,
+		0x038E: formScript, 0x0397: formScript, 0x0398: formScript, 0x039A: formScript, 0x03A5: formScript, // scripts, and a bot of the web
+		0x0680: formScript, 0x0681: formScript, 0x0682: formScript, 0x0683: formScript, 0x06BF: formQuiet, // web component
+		0x0700: formCopy, 0x073F: formQuiet, // ink
+		0x03A9: formCopy, // metroBlob, an OPC package
+		// pFragments belong to no drawing of an Office that is still in use; RTF
+		// has made Word overrun a buffer with them (CVE-2010-3333).
+		0x0159: formQuiet,
+		// The rest of a web page.
+		0x0399: formQuiet, 0x03A6: formQuiet, 0x03A7: formQuiet, 0x03A8: formQuiet,
+	}
+}}
 
 func formOf(id uint16) form {
 	// [MS-ODRAW] 2.3.11 to 2.3.15: the lines of the four sides and between columns
@@ -81,7 +85,7 @@ func formOf(id uint16) form {
 	if id >= 0x0540 && id < 0x0680 {
 		id = 0x01C0 + (id-0x0540)%0x40
 	}
-	if f, ok := single[id]; ok {
+	if f, ok := single.Get()[id]; ok {
 		return f
 	}
 	for _, s := range spans {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"sekisho/internal/lazy"
 )
 
 // Filter is one step of a stream's encoding, by its long name.
@@ -18,10 +20,12 @@ type Filter struct {
 // bomb in a bomb.
 const maxFilters = 8
 
-var longNames = map[Name]Name{
-	"AHx": "ASCIIHexDecode", "A85": "ASCII85Decode", "LZW": "LZWDecode", "Fl": "FlateDecode",
-	"RL": "RunLengthDecode", "CCF": "CCITTFaxDecode", "DCT": "DCTDecode",
-}
+var longNames = lazy.Value[map[Name]Name]{Make: func() map[Name]Name {
+	return map[Name]Name{
+		"AHx": "ASCIIHexDecode", "A85": "ASCII85Decode", "LZW": "LZWDecode", "Fl": "FlateDecode",
+		"RL": "RunLengthDecode", "CCF": "CCITTFaxDecode", "DCT": "DCTDecode",
+	}
+}}
 
 // ErrFilter says that a stream has an encoding that is none of PDF's, or a
 // chain too long.
@@ -63,7 +67,7 @@ func (f *File) chain(filter, parms Object) ([]Filter, error) {
 		if !ok {
 			return nil, ErrFilter
 		}
-		if l, ok := longNames[n]; ok {
+		if l, ok := longNames.Get()[n]; ok {
 			n = l
 		}
 		step := Filter{Name: n}

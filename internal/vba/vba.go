@@ -19,6 +19,7 @@ import (
 
 	"sekisho/internal/cfb"
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 )
 
 const (
@@ -221,15 +222,19 @@ func tokens(out, in []byte) ([]byte, error) {
 }
 
 // automatic are procedures that an application calls by itself.
-var automatic = strings.Fields(`AutoExec AutoOpen AutoClose AutoExit AutoNew Auto_Open Auto_Close Auto_Exec Document_Open Document_Close Document_New DocumentOpen Document_BeforeClose
+var automatic = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`AutoExec AutoOpen AutoClose AutoExit AutoNew Auto_Open Auto_Close Auto_Exec Document_Open Document_Close Document_New DocumentOpen Document_BeforeClose
 	Document_ContentControlOnEnter Workbook_Open Workbook_Activate Workbook_Close Workbook_BeforeClose Workbook_Deactivate Worksheet_Activate Worksheet_Calculate Worksheet_Change
 	Worksheet_SelectionChange OnSlideShowPageChange OnSlideShowTerminate SlideShow_OnBegin Frame1_Layout Layout_Change Form_Load UserForm_Initialize UserForm_Activate`)
+}}
 
 // suspicious are words that macros of malware need and others seldom do.
-var suspicious = strings.Fields(`Shell ShellExecute ShellExecuteA CreateObject GetObject CallByName URLDownloadToFile URLDownloadToFileA WScript.Shell Scripting.FileSystemObject ADODB.Stream
+var suspicious = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`Shell ShellExecute ShellExecuteA CreateObject GetObject CallByName URLDownloadToFile URLDownloadToFileA WScript.Shell Scripting.FileSystemObject ADODB.Stream
 	MSXML2.XMLHTTP Microsoft.XMLHTTP WinHttp.WinHttpRequest InternetExplorer.Application Shell.Application PowerShell cmd.exe mshta rundll32 regsvr32 certutil bitsadmin wmic winmgmts
 	Win32_Process Environ Kill FileCopy SaveToFile SetAttr RegWrite RegRead ExecuteExcel4Macro VBProject VBComponents CodeModule Lib Declare VirtualAlloc VirtualProtect RtlMoveMemory
 	CreateThread CreateProcess WriteProcessMemory Chr ChrW StrReverse FromBase64String ResponseBody SendKeys AddFromString DDEInitiate`)
+}}
 
 // look finds both in a source. A word counts where it stands by itself.
 func look(src []byte) (auto, words []string) {
@@ -248,12 +253,12 @@ func look(src []byte) (auto, words []string) {
 			from = i + 1
 		}
 	}
-	for _, w := range automatic {
+	for _, w := range automatic.Get() {
 		if len(auto) < maxWords && stands(w) {
 			auto = append(auto, w)
 		}
 	}
-	for _, w := range suspicious {
+	for _, w := range suspicious.Get() {
 		if len(words) < maxWords && stands(w) && !slices.Contains(words, w) {
 			words = append(words, w)
 		}

@@ -35,23 +35,25 @@ type VCF struct{}
 
 // The findings of this package. What a program makes by itself (its own
 // properties, a reminder that only shows a line) is not missed by a reader.
-var actions = map[string]sanitize.Action{
-	"calendar.attach":     sanitize.Removed,   // ATTACH, inline or by address
-	"calendar.alarm":      sanitize.Removed,   // VALARM that starts, plays or mails something
-	"calendar.reminder":   sanitize.Rewritten, // VALARM that shows a line
-	"calendar.html":       sanitize.Rewritten, // HTML, whose text stays
-	"calendar.link":       sanitize.Removed,   // an address of a scheme that opens something
-	"calendar.address":    sanitize.Rewritten, // an attendee without a mail address
-	"calendar.recurrence": sanitize.Removed,   // a rule that repeats by the hour or is none
-	"calendar.value":      sanitize.Removed,   // a value that is not of the form it must have
-	"calendar.line":       sanitize.Removed,   // a line that is no content line
-	"calendar.component":  sanitize.Removed,   // a component of an unknown kind
-	"calendar.property":   sanitize.Rewritten, // properties of a program's own
-	"calendar.url":        sanitize.Rewritten, // addresses defanged or left out by the profile
-	"vcard.media":         sanitize.Removed,   // pictures, sounds
-	"vcard.key":           sanitize.Removed,   // keys and certificates
-	"vcard.agent":         sanitize.Removed,   // a card in a card
-}
+var actions = lazy.Value[map[string]sanitize.Action]{Make: func() map[string]sanitize.Action {
+	return map[string]sanitize.Action{
+		"calendar.attach":     sanitize.Removed,   // ATTACH, inline or by address
+		"calendar.alarm":      sanitize.Removed,   // VALARM that starts, plays or mails something
+		"calendar.reminder":   sanitize.Rewritten, // VALARM that shows a line
+		"calendar.html":       sanitize.Rewritten, // HTML, whose text stays
+		"calendar.link":       sanitize.Removed,   // an address of a scheme that opens something
+		"calendar.address":    sanitize.Rewritten, // an attendee without a mail address
+		"calendar.recurrence": sanitize.Removed,   // a rule that repeats by the hour or is none
+		"calendar.value":      sanitize.Removed,   // a value that is not of the form it must have
+		"calendar.line":       sanitize.Removed,   // a line that is no content line
+		"calendar.component":  sanitize.Removed,   // a component of an unknown kind
+		"calendar.property":   sanitize.Rewritten, // properties of a program's own
+		"calendar.url":        sanitize.Rewritten, // addresses defanged or left out by the profile
+		"vcard.media":         sanitize.Removed,   // pictures, sounds
+		"vcard.key":           sanitize.Removed,   // keys and certificates
+		"vcard.agent":         sanitize.Removed,   // a card in a card
+	}
+}}
 
 // work is the treatment of one file.
 type work struct {
@@ -77,7 +79,7 @@ func (w *work) finish(kind sanitize.Kind, out io.Writer) (sanitize.Result, error
 	sort.Strings(rules)
 	res := sanitize.Result{Outcome: sanitize.Clean, Kind: kind, Mode: sanitize.Rebuild}
 	for _, r := range rules {
-		f := sanitize.Finding{Rule: r, Action: actions[r], Detail: fmt.Sprint(w.count[r])}
+		f := sanitize.Finding{Rule: r, Action: actions.Get()[r], Detail: fmt.Sprint(w.count[r])}
 		if f.Action == "" {
 			f.Action = sanitize.Reported
 		}

@@ -11,10 +11,12 @@ import (
 )
 
 // inside says which components may stand in which. RFC 5545, 3.6.
-var inside = map[string][]string{
-	"VCALENDAR": {"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"},
-	"VTIMEZONE": {"STANDARD", "DAYLIGHT"},
-}
+var inside = lazy.Value[map[string][]string]{Make: func() map[string][]string {
+	return map[string][]string{
+		"VCALENDAR": {"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"},
+		"VTIMEZONE": {"STANDARD", "DAYLIGHT"},
+	}
+}}
 
 // form says what a property's value may look like and how it is written.
 type form uint8
@@ -43,51 +45,59 @@ type rule struct {
 
 // properties are those that are kept, by component. RFC 5545, 3.8, and what
 // Outlook and Google need to show an entry as they mean it.
-var properties = map[string]map[string]rule{
-	"VCALENDAR": {
-		"CALSCALE": {form: formWord, words: "GREGORIAN"}, "NAME": {form: formText}, "DESCRIPTION": {form: formText},
-		"METHOD":       {form: formWord, words: "PUBLISH REQUEST REPLY ADD CANCEL REFRESH COUNTER DECLINECOUNTER"},
-		"X-WR-CALNAME": {form: formText}, "X-WR-CALDESC": {form: formText}, "X-WR-TIMEZONE": {form: formText},
-	},
-	"VEVENT":    entry,
-	"VTODO":     entry,
-	"VJOURNAL":  entry,
-	"VFREEBUSY": entry,
-	"VTIMEZONE": {"TZID": {form: formText}, "LAST-MODIFIED": {form: formTime}},
-	"STANDARD":  zone,
-	"DAYLIGHT":  zone,
-}
+var properties = lazy.Value[map[string]map[string]rule]{Make: func() map[string]map[string]rule {
+	return map[string]map[string]rule{
+		"VCALENDAR": {
+			"CALSCALE": {form: formWord, words: "GREGORIAN"}, "NAME": {form: formText}, "DESCRIPTION": {form: formText},
+			"METHOD":       {form: formWord, words: "PUBLISH REQUEST REPLY ADD CANCEL REFRESH COUNTER DECLINECOUNTER"},
+			"X-WR-CALNAME": {form: formText}, "X-WR-CALDESC": {form: formText}, "X-WR-TIMEZONE": {form: formText},
+		},
+		"VEVENT":    entry.Get(),
+		"VTODO":     entry.Get(),
+		"VJOURNAL":  entry.Get(),
+		"VFREEBUSY": entry.Get(),
+		"VTIMEZONE": {"TZID": {form: formText}, "LAST-MODIFIED": {form: formTime}},
+		"STANDARD":  zone.Get(),
+		"DAYLIGHT":  zone.Get(),
+	}
+}}
 
-var zone = map[string]rule{
-	"DTSTART": {form: formTime}, "TZOFFSETFROM": {form: formOffset}, "TZOFFSETTO": {form: formOffset}, "TZNAME": {form: formText, many: true},
-	"RRULE": {form: formRule, many: true}, "RDATE": {form: formTimes, many: true}, "COMMENT": {form: formText, many: true},
-}
+var zone = lazy.Value[map[string]rule]{Make: func() map[string]rule {
+	return map[string]rule{
+		"DTSTART": {form: formTime}, "TZOFFSETFROM": {form: formOffset}, "TZOFFSETTO": {form: formOffset}, "TZNAME": {form: formText, many: true},
+		"RRULE": {form: formRule, many: true}, "RDATE": {form: formTimes, many: true}, "COMMENT": {form: formText, many: true},
+	}
+}}
 
-var entry = map[string]rule{
-	"UID": {form: formText}, "SUMMARY": {form: formText}, "DESCRIPTION": {form: formText}, "LOCATION": {form: formText},
-	"COMMENT": {form: formText, many: true}, "CONTACT": {form: formText, many: true}, "CATEGORIES": {form: formTexts, many: true},
-	"RESOURCES": {form: formTexts, many: true}, "RELATED-TO": {form: formText, many: true}, "REQUEST-STATUS": {form: formTexts, many: true},
-	"DTSTAMP": {form: formTime}, "DTSTART": {form: formTime}, "DTEND": {form: formTime}, "DUE": {form: formTime}, "COMPLETED": {form: formTime},
-	"CREATED": {form: formTime}, "LAST-MODIFIED": {form: formTime}, "RECURRENCE-ID": {form: formTime}, "DURATION": {form: formLength},
-	"EXDATE": {form: formTimes, many: true}, "RDATE": {form: formTimes, many: true}, "RRULE": {form: formRule, many: true}, "EXRULE": {form: formRule, many: true},
-	"STATUS": {form: formWord, words: "TENTATIVE CONFIRMED CANCELLED NEEDS-ACTION COMPLETED IN-PROCESS DRAFT FINAL"},
-	"CLASS":  {form: formWord, words: "PUBLIC PRIVATE CONFIDENTIAL"}, "TRANSP": {form: formWord, words: "OPAQUE TRANSPARENT"},
-	"PRIORITY": {form: formNumber}, "SEQUENCE": {form: formNumber}, "PERCENT-COMPLETE": {form: formNumber}, "GEO": {form: formGeo},
-	"ORGANIZER": {form: formPerson}, "ATTENDEE": {form: formPerson, many: true}, "URL": {form: formLink}, "FREEBUSY": {form: formPeriods, many: true},
-	"X-MICROSOFT-CDO-BUSYSTATUS":     {form: formWord, words: "FREE TENTATIVE BUSY OOF WORKINGELSEWHERE"},
-	"X-MICROSOFT-CDO-INTENDEDSTATUS": {form: formWord, words: "FREE TENTATIVE BUSY OOF WORKINGELSEWHERE"},
-	"X-MICROSOFT-CDO-ALLDAYEVENT":    {form: formWord, words: "TRUE FALSE"},
-}
+var entry = lazy.Value[map[string]rule]{Make: func() map[string]rule {
+	return map[string]rule{
+		"UID": {form: formText}, "SUMMARY": {form: formText}, "DESCRIPTION": {form: formText}, "LOCATION": {form: formText},
+		"COMMENT": {form: formText, many: true}, "CONTACT": {form: formText, many: true}, "CATEGORIES": {form: formTexts, many: true},
+		"RESOURCES": {form: formTexts, many: true}, "RELATED-TO": {form: formText, many: true}, "REQUEST-STATUS": {form: formTexts, many: true},
+		"DTSTAMP": {form: formTime}, "DTSTART": {form: formTime}, "DTEND": {form: formTime}, "DUE": {form: formTime}, "COMPLETED": {form: formTime},
+		"CREATED": {form: formTime}, "LAST-MODIFIED": {form: formTime}, "RECURRENCE-ID": {form: formTime}, "DURATION": {form: formLength},
+		"EXDATE": {form: formTimes, many: true}, "RDATE": {form: formTimes, many: true}, "RRULE": {form: formRule, many: true}, "EXRULE": {form: formRule, many: true},
+		"STATUS": {form: formWord, words: "TENTATIVE CONFIRMED CANCELLED NEEDS-ACTION COMPLETED IN-PROCESS DRAFT FINAL"},
+		"CLASS":  {form: formWord, words: "PUBLIC PRIVATE CONFIDENTIAL"}, "TRANSP": {form: formWord, words: "OPAQUE TRANSPARENT"},
+		"PRIORITY": {form: formNumber}, "SEQUENCE": {form: formNumber}, "PERCENT-COMPLETE": {form: formNumber}, "GEO": {form: formGeo},
+		"ORGANIZER": {form: formPerson}, "ATTENDEE": {form: formPerson, many: true}, "URL": {form: formLink}, "FREEBUSY": {form: formPeriods, many: true},
+		"X-MICROSOFT-CDO-BUSYSTATUS":     {form: formWord, words: "FREE TENTATIVE BUSY OOF WORKINGELSEWHERE"},
+		"X-MICROSOFT-CDO-INTENDEDSTATUS": {form: formWord, words: "FREE TENTATIVE BUSY OOF WORKINGELSEWHERE"},
+		"X-MICROSOFT-CDO-ALLDAYEVENT":    {form: formWord, words: "TRUE FALSE"},
+	}
+}}
 
 // parameters are those that are kept, with the words they may have; "" for
 // text, "@" for mail addresses. VALUE is written by us.
-var parameters = map[string]string{
-	"CN": "", "TZID": "", "LANGUAGE": "", "SENT-BY": "@", "DELEGATED-FROM": "@", "DELEGATED-TO": "@", "MEMBER": "@",
-	"ROLE":     "CHAIR REQ-PARTICIPANT OPT-PARTICIPANT NON-PARTICIPANT",
-	"PARTSTAT": "NEEDS-ACTION ACCEPTED DECLINED TENTATIVE DELEGATED COMPLETED IN-PROCESS",
-	"CUTYPE":   "INDIVIDUAL GROUP RESOURCE ROOM UNKNOWN", "RSVP": "TRUE FALSE", "RANGE": "THISANDFUTURE",
-	"RELTYPE": "PARENT CHILD SIBLING", "FBTYPE": "FREE BUSY BUSY-UNAVAILABLE BUSY-TENTATIVE", "RELATED": "START END",
-}
+var parameters = lazy.Value[map[string]string]{Make: func() map[string]string {
+	return map[string]string{
+		"CN": "", "TZID": "", "LANGUAGE": "", "SENT-BY": "@", "DELEGATED-FROM": "@", "DELEGATED-TO": "@", "MEMBER": "@",
+		"ROLE":     "CHAIR REQ-PARTICIPANT OPT-PARTICIPANT NON-PARTICIPANT",
+		"PARTSTAT": "NEEDS-ACTION ACCEPTED DECLINED TENTATIVE DELEGATED COMPLETED IN-PROCESS",
+		"CUTYPE":   "INDIVIDUAL GROUP RESOURCE ROOM UNKNOWN", "RSVP": "TRUE FALSE", "RANGE": "THISANDFUTURE",
+		"RELTYPE": "PARENT CHILD SIBLING", "FBTYPE": "FREE BUSY BUSY-UNAVAILABLE BUSY-TENTATIVE", "RELATED": "START END",
+	}
+}}
 
 // component is one component with what is in it.
 type component struct {
@@ -181,7 +191,7 @@ func (w *work) component(c *component) error {
 		w.line("VERSION:2.0")
 		w.line("PRODID:-//Sekisho//Sekisho//EN")
 	}
-	allowed := properties[c.name]
+	allowed := properties.Get()[c.name]
 	once := map[string]string{}
 	var html string
 	described := false
@@ -229,7 +239,7 @@ func (w *work) component(c *component) error {
 			continue
 		}
 		known := false
-		for _, name := range inside[c.name] {
+		for _, name := range inside.Get()[c.name] {
 			known = known || name == sub.name
 		}
 		if !known {
@@ -432,7 +442,7 @@ func (w *work) params(p property) []param {
 	var out []param
 	seen := map[string]bool{}
 	for _, q := range p.params {
-		words, ok := parameters[q.name]
+		words, ok := parameters.Get()[q.name]
 		if !ok || seen[q.name] || len(q.values) == 0 {
 			continue
 		}

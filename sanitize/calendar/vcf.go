@@ -10,16 +10,19 @@ import (
 	"strings"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
 // cardProperties are those that are kept, with how many fields their value
 // has: 0 for one text, else structured at semicolons, -1 for a list at commas.
-var cardProperties = map[string]int{
-	"FN": 0, "N": 5, "NICKNAME": -1, "ORG": 8, "TITLE": 0, "ROLE": 0, "TEL": 0, "EMAIL": 0, "ADR": 7, "LABEL": 0, "BDAY": 0, "ANNIVERSARY": 0,
-	"NOTE": 0, "UID": 0, "REV": 0, "CATEGORIES": -1, "GEO": 0, "TZ": 0, "CLASS": 0, "SORT-STRING": 0, "KIND": 0, "GENDER": 0, "LANG": 0,
-	"X-PHONETIC-FIRST-NAME": 0, "X-PHONETIC-LAST-NAME": 0, "X-PHONETIC-ORG": 0, "X-GENDER": 0,
-}
+var cardProperties = lazy.Value[map[string]int]{Make: func() map[string]int {
+	return map[string]int{
+		"FN": 0, "N": 5, "NICKNAME": -1, "ORG": 8, "TITLE": 0, "ROLE": 0, "TEL": 0, "EMAIL": 0, "ADR": 7, "LABEL": 0, "BDAY": 0, "ANNIVERSARY": 0,
+		"NOTE": 0, "UID": 0, "REV": 0, "CATEGORIES": -1, "GEO": 0, "TZ": 0, "CLASS": 0, "SORT-STRING": 0, "KIND": 0, "GENDER": 0, "LANG": 0,
+		"X-PHONETIC-FIRST-NAME": 0, "X-PHONETIC-LAST-NAME": 0, "X-PHONETIC-ORG": 0, "X-GENDER": 0,
+	}
+}}
 
 // cardTypes are the words a TYPE may have. RFC 2426, 3.2 and 3.3.
 const cardTypes = "HOME WORK PREF VOICE FAX MSG CELL PAGER BBS MODEM CAR ISDN VIDEO PCS INTERNET X400 DOM INTL POSTAL PARCEL TEXT MAIN OTHER"
@@ -94,7 +97,7 @@ func (w *work) card(c *component) {
 			}
 			continue
 		}
-		fields, ok := cardProperties[p.name]
+		fields, ok := cardProperties.Get()[p.name]
 		if !ok {
 			w.found("calendar.property")
 			continue

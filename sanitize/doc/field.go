@@ -6,6 +6,7 @@ import (
 	"unicode/utf16"
 
 	"sekisho/internal/fieldcode"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -20,17 +21,19 @@ const (
 // kinds of fields by their number in the field table. [MS-DOC] 2.9.90. Keywords
 // in the text are in the language of the program that wrote them; the number is
 // the same everywhere.
-var fieldNames = map[byte]string{
-	0x03: "REF", 0x04: "XE", 0x05: "FTNREF", 0x06: "SET", 0x07: "IF", 0x08: "INDEX", 0x09: "TC", 0x0A: "STYLEREF", 0x0B: "RD", 0x0C: "SEQ", 0x0D: "TOC",
-	0x0E: "INFO", 0x0F: "TITLE", 0x10: "SUBJECT", 0x11: "AUTHOR", 0x12: "KEYWORDS", 0x13: "COMMENTS", 0x14: "LASTSAVEDBY", 0x15: "CREATEDATE", 0x16: "SAVEDATE",
-	0x17: "PRINTDATE", 0x18: "REVNUM", 0x19: "EDITTIME", 0x1A: "NUMPAGES", 0x1B: "NUMWORDS", 0x1C: "NUMCHARS", 0x1D: "FILENAME", 0x1E: "TEMPLATE", 0x1F: "DATE", 0x20: "TIME",
-	0x21: "PAGE", 0x22: "=", 0x23: "QUOTE", 0x24: "INCLUDE", 0x25: "PAGEREF", 0x26: "ASK", 0x27: "FILLIN", 0x28: "DATA", 0x29: "NEXT", 0x2A: "NEXTIF", 0x2B: "SKIPIF", 0x2C: "MERGEREC",
-	0x2D: "DDE", 0x2E: "DDEAUTO", 0x2F: "GLOSSARY", 0x30: "PRINT", 0x31: "EQ", 0x32: "GOTOBUTTON", 0x33: "MACROBUTTON", 0x34: "AUTONUMOUT", 0x35: "AUTONUMLGL", 0x36: "AUTONUM",
-	0x37: "IMPORT", 0x38: "LINK", 0x39: "SYMBOL", 0x3A: "EMBED", 0x3B: "MERGEFIELD", 0x3C: "USERNAME", 0x3D: "USERINITIALS", 0x3E: "USERADDRESS", 0x3F: "BARCODE", 0x40: "DOCVARIABLE",
-	0x41: "SECTION", 0x42: "SECTIONPAGES", 0x43: "INCLUDEPICTURE", 0x44: "INCLUDETEXT", 0x45: "FILESIZE", 0x46: "FORMTEXT", 0x47: "FORMCHECKBOX", 0x48: "NOTEREF", 0x49: "TOA", 0x4A: "TA",
-	0x4B: "MERGESEQ", 0x4D: "PRIVATE", 0x4E: "DATABASE", 0x4F: "AUTOTEXT", 0x50: "COMPARE", 0x51: "ADDIN", 0x53: "FORMDROPDOWN", 0x54: "ADVANCE", 0x55: "DOCPROPERTY", 0x57: "CONTROL",
-	0x58: "HYPERLINK", 0x59: "AUTOTEXTLIST", 0x5A: "LISTNUM", 0x5B: "HTMLCONTROL", 0x5C: "BIDIOUTLINE", 0x5D: "ADDRESSBLOCK", 0x5E: "GREETINGLINE", fltShape: "SHAPE",
-}
+var fieldNames = lazy.Value[map[byte]string]{Make: func() map[byte]string {
+	return map[byte]string{
+		0x03: "REF", 0x04: "XE", 0x05: "FTNREF", 0x06: "SET", 0x07: "IF", 0x08: "INDEX", 0x09: "TC", 0x0A: "STYLEREF", 0x0B: "RD", 0x0C: "SEQ", 0x0D: "TOC",
+		0x0E: "INFO", 0x0F: "TITLE", 0x10: "SUBJECT", 0x11: "AUTHOR", 0x12: "KEYWORDS", 0x13: "COMMENTS", 0x14: "LASTSAVEDBY", 0x15: "CREATEDATE", 0x16: "SAVEDATE",
+		0x17: "PRINTDATE", 0x18: "REVNUM", 0x19: "EDITTIME", 0x1A: "NUMPAGES", 0x1B: "NUMWORDS", 0x1C: "NUMCHARS", 0x1D: "FILENAME", 0x1E: "TEMPLATE", 0x1F: "DATE", 0x20: "TIME",
+		0x21: "PAGE", 0x22: "=", 0x23: "QUOTE", 0x24: "INCLUDE", 0x25: "PAGEREF", 0x26: "ASK", 0x27: "FILLIN", 0x28: "DATA", 0x29: "NEXT", 0x2A: "NEXTIF", 0x2B: "SKIPIF", 0x2C: "MERGEREC",
+		0x2D: "DDE", 0x2E: "DDEAUTO", 0x2F: "GLOSSARY", 0x30: "PRINT", 0x31: "EQ", 0x32: "GOTOBUTTON", 0x33: "MACROBUTTON", 0x34: "AUTONUMOUT", 0x35: "AUTONUMLGL", 0x36: "AUTONUM",
+		0x37: "IMPORT", 0x38: "LINK", 0x39: "SYMBOL", 0x3A: "EMBED", 0x3B: "MERGEFIELD", 0x3C: "USERNAME", 0x3D: "USERINITIALS", 0x3E: "USERADDRESS", 0x3F: "BARCODE", 0x40: "DOCVARIABLE",
+		0x41: "SECTION", 0x42: "SECTIONPAGES", 0x43: "INCLUDEPICTURE", 0x44: "INCLUDETEXT", 0x45: "FILESIZE", 0x46: "FORMTEXT", 0x47: "FORMCHECKBOX", 0x48: "NOTEREF", 0x49: "TOA", 0x4A: "TA",
+		0x4B: "MERGESEQ", 0x4D: "PRIVATE", 0x4E: "DATABASE", 0x4F: "AUTOTEXT", 0x50: "COMPARE", 0x51: "ADDIN", 0x53: "FORMDROPDOWN", 0x54: "ADVANCE", 0x55: "DOCPROPERTY", 0x57: "CONTROL",
+		0x58: "HYPERLINK", 0x59: "AUTOTEXTLIST", 0x5A: "LISTNUM", 0x5B: "HTMLCONTROL", 0x5C: "BIDIOUTLINE", 0x5D: "ADDRESSBLOCK", 0x5E: "GREETINGLINE", fltShape: "SHAPE",
+	}
+}}
 
 const (
 	fltQuote = 0x23
@@ -39,13 +42,13 @@ const (
 
 // english are the keywords of all fields, so that a word that is none of them is
 // known to be of another language, or a bookmark.
-var english = func() map[string]bool {
+var english = lazy.Value[map[string]bool]{Make: func() map[string]bool {
 	m := map[string]bool{"MACRO": true, "HTMLACTIVEX": true, "BIBLIOGRAPHY": true, "CITATION": true, "DISPLAYBARCODE": true, "MERGEBARCODE": true, "PAGEN": true, "FTN": true, "AUTOTEXT": true}
-	for _, n := range fieldNames {
+	for _, n := range fieldNames.Get() {
 		m[n] = true
 	}
 	return m
-}()
+}}
 
 // verdict says why a field may not stay, "" when it may. literal is the code
 // written at the field's own level, flt its number in the field table, zero when
@@ -58,26 +61,26 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 	if s == "" && !nested {
 		return "" // a field without code does nothing
 	}
-	name := fieldNames[flt]
+	name := fieldNames.Get()[flt]
 	end := strings.IndexAny(s, " \\\"“”")
 	if end < 0 {
 		end = len(s)
 	}
 	word := strings.ToUpper(s[:end])
 	switch {
-	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
+	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
 		// A drawing in the line; the field only says so.
 		return ""
 	case name != "" && (name == "SHAPE" || fieldcode.Verdict(harmlessCall(name), false) != ""):
-		if fieldcode.Property(name) && (word == name || !english[word] || fieldcode.Property(word)) {
+		if fieldcode.Property(name) && (word == name || !english.Get()[word] || fieldcode.Property(word)) {
 			return name
 		}
-		if english[word] && !fieldcode.Property(word) && fieldcode.Verdict(harmlessCall(word), false) != "" {
+		if english.Get()[word] && !fieldcode.Property(word) && fieldcode.Verdict(harmlessCall(word), false) != "" {
 			return word // the text says it better than the number
 		}
 		return name
 	}
-	if name != "" && !english[word] {
+	if name != "" && !english.Get()[word] {
 		// A keyword of another language, or a bookmark: the number says what it
 		// is. What leads out of the document has a place to lead to.
 		if !plainWord(word) || outside(s[end:]) && name != "HYPERLINK" {
@@ -302,7 +305,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 	if word == "" {
 		if trimmed(literal) == "" && whole {
 			begin.fld[1] = fltQuote
-		} else if whole && flt > 2 && fieldNames[flt] == "" {
+		} else if whole && flt > 2 && fieldNames.Get()[flt] == "" {
 			// A number that means nothing; the keyword has one.
 			begin.fld[1] = numberOf(literal)
 		}
@@ -334,7 +337,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 // it is none.
 func numberOf(literal string) byte {
 	word, _, _ := strings.Cut(trimmed(literal), " ")
-	for n, name := range fieldNames {
+	for n, name := range fieldNames.Get() {
 		if strings.EqualFold(name, word) {
 			return n
 		}

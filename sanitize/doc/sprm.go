@@ -2,6 +2,8 @@ package doc
 
 import (
 	"slices"
+
+	"sekisho/internal/lazy"
 )
 
 // Properties of characters, paragraphs, tables, sections and pictures stand as a
@@ -29,7 +31,7 @@ const (
 // characterSprms are the sprms of characters that say how a letter looks, who
 // changed it and in which language it is. [MS-DOC] 2.6.1. Those that lead into
 // other streams are not among them.
-var characterSprms = func() map[uint16]bool {
+var characterSprms = lazy.Value[map[uint16]bool]{Make: func() map[uint16]bool {
 	m := map[uint16]bool{}
 	for _, n := range []uint16{
 		0x0800, 0x0801, 0x0802, 0x4804, 0x6805, 0x4807, 0x6A09, 0x2A0C, 0x4A10, 0x0811, 0x6815, 0x6816, 0x6817, 0x0818, 0xC81A,
@@ -42,7 +44,7 @@ var characterSprms = func() map[uint16]bool {
 		m[n] = true
 	}
 	return m
-}()
+}}
 
 // The groups of sprms, bits 10 to 12 of their number. [MS-DOC] 2.2.5.1.
 const (
@@ -113,7 +115,7 @@ func (p sprm) appendTo(b []byte) []byte { return append(le.AppendUint16(b, p.op)
 func (p sprm) harmless() bool {
 	switch p.op >> 10 & 7 {
 	case groupCharacter:
-		return characterSprms[p.op]
+		return characterSprms.Get()[p.op]
 	case groupParagraph:
 		return p.op != sprmPHugePapx && p.op != sprmPHugePapx95 && p.op != sprmPTableProps
 	case groupPicture, groupSection, groupTable:

@@ -3,6 +3,7 @@ package doc
 import (
 	"bytes"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -39,17 +40,19 @@ const (
 
 // plcs are the tables that give every character or span of characters a record
 // of one length. [MS-DOC] 2.8.
-var plcs = map[int]int{
-	2: 2, 3: 0, // references to footnotes, their texts
-	4: 30, 5: 0, // comments
-	11: 0,        // headers and footers
-	22: 4, 23: 0, // bookmarks
-	40: 26, 41: 26, // where shapes stand
-	42: 4, 43: 0, // what comments speak of
-	46: 2, 47: 0, // endnotes
-	56: 22, 58: 22, 75: 6, 76: 6, // text boxes
-	93: 4, // tables, looked up faster
-}
+var plcs = lazy.Value[map[int]int]{Make: func() map[int]int {
+	return map[int]int{
+		2: 2, 3: 0, // references to footnotes, their texts
+		4: 30, 5: 0, // comments
+		11: 0,        // headers and footers
+		22: 4, 23: 0, // bookmarks
+		40: 26, 41: 26, // where shapes stand
+		42: 4, 43: 0, // what comments speak of
+		46: 2, 47: 0, // endnotes
+		56: 22, 58: 22, 75: 6, 76: 6, // text boxes
+		93: 4, // tables, looked up faster
+	}
+}}
 
 // tables writes the table stream, in the order of the pairs.
 func (d *document) tables(fields [8][]byte) error {
@@ -75,7 +78,7 @@ func (d *document) tables(fields [8][]byte) error {
 		var made, behind []byte
 		var err error
 		story, fielded := stories[i]
-		size, isPlc := plcs[i]
+		size, isPlc := plcs.Get()[i]
 		switch {
 		case fielded:
 			made = fields[story]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"sekisho/internal/lazy"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
@@ -329,7 +330,7 @@ func (c *cleaner) inline(lex *pdf.Lexer, in []byte, out *bytes.Buffer) {
 			continue
 		}
 		key := pdf.Name(t.Text)
-		if long, ok := inlineKeys[key]; ok {
+		if long, ok := inlineKeys.Get()[key]; ok {
 			key = long
 		}
 		d[key] = programValue(lex, lex.Next(), 0)
@@ -343,10 +344,12 @@ func (c *cleaner) inline(lex *pdf.Lexer, in []byte, out *bytes.Buffer) {
 	c.inlineImage(d, in[start:end], out)
 }
 
-var inlineKeys = map[pdf.Name]pdf.Name{
-	"BitsPerComponent": "BPC", "ColorSpace": "CS", "Decode": "D", "DecodeParms": "DP", "Filter": "F", "Height": "H", "ImageMask": "IM",
-	"Interpolate": "I", "Width": "W",
-}
+var inlineKeys = lazy.Value[map[pdf.Name]pdf.Name]{Make: func() map[pdf.Name]pdf.Name {
+	return map[pdf.Name]pdf.Name{
+		"BitsPerComponent": "BPC", "ColorSpace": "CS", "Decode": "D", "DecodeParms": "DP", "Filter": "F", "Height": "H", "ImageMask": "IM",
+		"Interpolate": "I", "Width": "W",
+	}
+}}
 
 // inlineLength is how many octets an image without filter has; -1 when it
 // does not say.

@@ -36,7 +36,7 @@ func num(v uint32) []byte { return le.AppendUint32(nil, v) }
 
 func str(instance uint16, s string) []byte { return atom(typeCString, instance, unwide(s)...) }
 
-func zero(t uint16) []byte { return atom(t, 0, make([]byte, sizes[t])...) }
+func zero(t uint16) []byte { return atom(t, 0, make([]byte, sizes.Get()[t])...) }
 
 // with returns a copy of an atom with octets of its body changed.
 func with(rec []byte, at int, b ...byte) []byte {

@@ -1,6 +1,10 @@
 package ppt
 
-import "sekisho/internal/officeart"
+import (
+	"sekisho/internal/officeart"
+
+	"sekisho/internal/lazy"
+)
 
 // The types of records. [MS-PPT] 2.13.24.
 const (
@@ -204,11 +208,13 @@ const (
 	tag10 = "___PPT10" // PowerPoint 2002
 )
 
-var tags = map[string]map[uint16]bool{
-	tag9: set(typeStyleText9, typeMasterStyle9, typeOutline9, typeTextDefaults9, typeBullets9, typeAdvisorFlags9),
-	tag10: set(typeFonts10, typeMasterStyle10, typeTextDefault10, typeGridSpacing, typeCommentIndex, typeOutline10, typeSlideFlags10, typeSlideTime10,
-		typeHashCode, typeTimeNode, typeBuildList, typeComment, typeStyleText10),
-}
+var tags = lazy.Value[map[string]map[uint16]bool]{Make: func() map[string]map[uint16]bool {
+	return map[string]map[uint16]bool{
+		tag9: set(typeStyleText9, typeMasterStyle9, typeOutline9, typeTextDefaults9, typeBullets9, typeAdvisorFlags9),
+		tag10: set(typeFonts10, typeMasterStyle10, typeTextDefault10, typeGridSpacing, typeCommentIndex, typeOutline10, typeSlideFlags10, typeSlideTime10,
+			typeHashCode, typeTimeNode, typeBuildList, typeComment, typeStyleText10),
+	}
+}}
 
 // inText are the records of a text, in an outline or in a shape.
 var inText = []uint16{
@@ -222,87 +228,93 @@ var inTimeNode = []uint16{
 }
 
 // children are the records that may stand in each container.
-var children = map[uint16]map[uint16]bool{
-	typeDocument:      set(typeDocumentAtom, typeExObjList, typeEnvironment, typeDrawingGroup, typeSlideList, typeList, typeHeaders, typeNamedShows, typePrintOptions, typeShowInfo, typeEndDocument),
-	typeEnvironment:   set(typeKinsoku, typeFonts, typeCharFormat, typeParaFormat, typeDefaultRuler, typeSpecialDef, typeMasterStyle),
-	typeKinsoku:       set(typeKinsokuAtom, typeCString),
-	typeFonts:         set(typeFontEntity),
-	typeFonts10:       set(typeFontEntity),
-	typeDrawingGroup:  set(officeart.TypeDggContainer),
-	typeDrawing:       set(officeart.TypeDgContainer),
-	typeSlideList:     set(append(inText, typeSlidePersist)...),
-	typeList:          set(typeProgTags, typeNormalView, typeNotesTextView, typeOutlineView, typeSlideViewInfo, typeSorterView),
-	typeSlideViewInfo: set(typeViewInfo, typeSlideViewAtom, typeGuide),
-	typeOutlineView:   set(typeViewInfo),
-	typeSorterView:    set(typeViewInfo),
-	typeNotesTextView: set(typeViewInfo),
-	typeNormalView:    set(typeNormalViewAt),
-	typeHeaders:       set(typeHeadersAtom, typeCString),
-	typeNamedShows:    set(typeNamedShow),
-	typeNamedShow:     set(typeCString, typeNamedSlides),
-	typeExObjList:     set(typeExObjListAtom, typeHyperlink),
-	typeHyperlink:     set(typeHyperlinkAtom, typeCString),
-	typeMainMaster:    set(typeSlideAtom, typeColorScheme, typeMasterStyle, typeDrawing, typeCString, typeProgTags, typeHeaders, typeSlideShowInfo),
-	typeSlide:         set(typeSlideAtom, typeSlideShowInfo, typeHeaders, typeDrawing, typeColorScheme, typeCString, typeProgTags),
-	typeNotes:         set(typeNotesAtom, typeDrawing, typeColorScheme, typeCString, typeProgTags, typeHeaders),
-	typeHandout:       set(typeDrawing, typeColorScheme, typeCString, typeProgTags, typeHeaders),
+var children = lazy.Value[map[uint16]map[uint16]bool]{Make: func() map[uint16]map[uint16]bool {
+	return map[uint16]map[uint16]bool{
+		typeDocument:      set(typeDocumentAtom, typeExObjList, typeEnvironment, typeDrawingGroup, typeSlideList, typeList, typeHeaders, typeNamedShows, typePrintOptions, typeShowInfo, typeEndDocument),
+		typeEnvironment:   set(typeKinsoku, typeFonts, typeCharFormat, typeParaFormat, typeDefaultRuler, typeSpecialDef, typeMasterStyle),
+		typeKinsoku:       set(typeKinsokuAtom, typeCString),
+		typeFonts:         set(typeFontEntity),
+		typeFonts10:       set(typeFontEntity),
+		typeDrawingGroup:  set(officeart.TypeDggContainer),
+		typeDrawing:       set(officeart.TypeDgContainer),
+		typeSlideList:     set(append(inText, typeSlidePersist)...),
+		typeList:          set(typeProgTags, typeNormalView, typeNotesTextView, typeOutlineView, typeSlideViewInfo, typeSorterView),
+		typeSlideViewInfo: set(typeViewInfo, typeSlideViewAtom, typeGuide),
+		typeOutlineView:   set(typeViewInfo),
+		typeSorterView:    set(typeViewInfo),
+		typeNotesTextView: set(typeViewInfo),
+		typeNormalView:    set(typeNormalViewAt),
+		typeHeaders:       set(typeHeadersAtom, typeCString),
+		typeNamedShows:    set(typeNamedShow),
+		typeNamedShow:     set(typeCString, typeNamedSlides),
+		typeExObjList:     set(typeExObjListAtom, typeHyperlink),
+		typeHyperlink:     set(typeHyperlinkAtom, typeCString),
+		typeMainMaster:    set(typeSlideAtom, typeColorScheme, typeMasterStyle, typeDrawing, typeCString, typeProgTags, typeHeaders, typeSlideShowInfo),
+		typeSlide:         set(typeSlideAtom, typeSlideShowInfo, typeHeaders, typeDrawing, typeColorScheme, typeCString, typeProgTags),
+		typeNotes:         set(typeNotesAtom, typeDrawing, typeColorScheme, typeCString, typeProgTags, typeHeaders),
+		typeHandout:       set(typeDrawing, typeColorScheme, typeCString, typeProgTags, typeHeaders),
 
-	officeart.TypeClientData:    set(typePlaceholder, typeShapeAtom, typeShapeFlags10, typeRecolor, typeAnimation, typeAction, typeProgTags),
-	officeart.TypeClientTextbox: set(inText...),
+		officeart.TypeClientData:    set(typePlaceholder, typeShapeAtom, typeShapeFlags10, typeRecolor, typeAnimation, typeAction, typeProgTags),
+		officeart.TypeClientTextbox: set(inText...),
 
-	typeAnimation: set(typeAnimationAtom),
-	typeAction:    set(typeActionAtom),
-	typeProgTags:  set(typeBinaryTag),
-	typeOutline9:  set(typeOutlineHead9, typeStyleText9),
-	typeOutline10: set(typeOutlineHead9, typeStyleText10),
-	typeBullets9:  set(typeBullet9),
+		typeAnimation: set(typeAnimationAtom),
+		typeAction:    set(typeActionAtom),
+		typeProgTags:  set(typeBinaryTag),
+		typeOutline9:  set(typeOutlineHead9, typeStyleText9),
+		typeOutline10: set(typeOutlineHead9, typeStyleText10),
+		typeBullets9:  set(typeBullet9),
 
-	typeComment:      set(typeCString, typeCommentAtom),
-	typeCommentIndex: set(typeCString, typeCommentIndexA),
-	typeBuildList:    set(typeParaBuild, typeChartBuild, typeDiagramBuild),
-	typeParaBuild:    set(typeBuildAtom, typeParaBuildAtom, typeLevelInfo, typeTimeNode),
-	typeChartBuild:   set(typeBuildAtom, typeChartBuildAt),
-	typeDiagramBuild: set(typeBuildAtom, typeDiagramAtom),
+		typeComment:      set(typeCString, typeCommentAtom),
+		typeCommentIndex: set(typeCString, typeCommentIndexA),
+		typeBuildList:    set(typeParaBuild, typeChartBuild, typeDiagramBuild),
+		typeParaBuild:    set(typeBuildAtom, typeParaBuildAtom, typeLevelInfo, typeTimeNode),
+		typeChartBuild:   set(typeBuildAtom, typeChartBuildAt),
+		typeDiagramBuild: set(typeBuildAtom, typeDiagramAtom),
 
-	typeTimeNode:      set(inTimeNode...),
-	typeSubEffect:     set(inTimeNode...),
-	typeTimeCondition: set(typeConditionAtom, typeVisual),
-	typeBehavior:      set(typeBehaviorAtom, typeVariants, typeProperties, typeVisual),
-	typeAnimate:       set(typeAnimateAtom, typeAnimateValues, typeVariant, typeBehavior),
-	typeColor:         set(typeColorAtom, typeBehavior),
-	typeEffect:        set(typeEffectAtom, typeVariant, typeBehavior),
-	typeMotion:        set(typeMotionAtom, typeVariant, typeBehavior),
-	typeRotation:      set(typeRotationAtom, typeBehavior),
-	typeScale:         set(typeScaleAtom, typeBehavior),
-	typeSetBehavior:   set(typeSetAtom, typeVariant, typeBehavior),
-	typeVisual:        set(typeVisualShape, typeVisualPage),
-	typeProperties:    set(typeVariant),
-	typeVariants:      set(typeVariant),
-	typeAnimateValues: set(typeAnimateValue, typeVariant),
-}
+		typeTimeNode:      set(inTimeNode...),
+		typeSubEffect:     set(inTimeNode...),
+		typeTimeCondition: set(typeConditionAtom, typeVisual),
+		typeBehavior:      set(typeBehaviorAtom, typeVariants, typeProperties, typeVisual),
+		typeAnimate:       set(typeAnimateAtom, typeAnimateValues, typeVariant, typeBehavior),
+		typeColor:         set(typeColorAtom, typeBehavior),
+		typeEffect:        set(typeEffectAtom, typeVariant, typeBehavior),
+		typeMotion:        set(typeMotionAtom, typeVariant, typeBehavior),
+		typeRotation:      set(typeRotationAtom, typeBehavior),
+		typeScale:         set(typeScaleAtom, typeBehavior),
+		typeSetBehavior:   set(typeSetAtom, typeVariant, typeBehavior),
+		typeVisual:        set(typeVisualShape, typeVisualPage),
+		typeProperties:    set(typeVariant),
+		typeVariants:      set(typeVariant),
+		typeAnimateValues: set(typeAnimateValue, typeVariant),
+	}
+}}
 
 // sizes are the lengths of atoms that have one. What is behind it is no part of
 // the record; one that is shorter would have its reader look behind its end.
-var sizes = map[uint16]int{
-	typeDocumentAtom: 40, typeEndDocument: 0, typeSlideAtom: 24, typeNotesAtom: 8, typeSlidePersist: 20, typeSlideShowInfo: 16, typeGuide: 8, typeViewInfo: 52,
-	typeSlideViewAtom: 3, typeShowInfo: 80, typeExObjListAtom: 4, typeGridSpacing: 8, typeNormalViewAt: 20, typeColorScheme: 32, typePlaceholder: 8,
-	typeShapeAtom: 1, typeShapeFlags10: 1, typeOutlineRef: 4, typeTextHeader: 4, typeOutlineHead9: 8, typeFontEntity: 68, typeKinsokuAtom: 4, typeHyperlinkAtom: 4,
-	typeSlideNumber: 4, typeHeadersAtom: 4, typeTextAction: 8, typeAnimationAtom: 28, typeActionAtom: 16, typeDateTime: 8, typeGenericDate: 4, typeHeaderMeta: 4,
-	typeFooterMeta: 4, typeRTFDate: 132, typePrintOptions: 5, typeAdvisorFlags9: 4, typeVisualShape: 20, typeHashCode: 4, typeVisualPage: 4, typeBuildAtom: 16,
-	typeChartBuildAt: 8, typeDiagramAtom: 4, typeParaBuildAtom: 16, typeLevelInfo: 4, typeCommentAtom: 28, typeCommentIndexA: 8, typeSlideFlags10: 4, typeSlideTime10: 8,
-	typeTimeNodeAtom: 32, typeConditionAtom: 16, typeModifier: 8, typeBehaviorAtom: 16, typeAnimateAtom: 12, typeColorAtom: 52, typeEffectAtom: 8, typeMotionAtom: 20,
-	typeRotationAtom: 20, typeScaleAtom: 32, typeSetAtom: 8, typeIterate: 20, typeSequence: 20, typeAnimateValue: 4,
-}
+var sizes = lazy.Value[map[uint16]int]{Make: func() map[uint16]int {
+	return map[uint16]int{
+		typeDocumentAtom: 40, typeEndDocument: 0, typeSlideAtom: 24, typeNotesAtom: 8, typeSlidePersist: 20, typeSlideShowInfo: 16, typeGuide: 8, typeViewInfo: 52,
+		typeSlideViewAtom: 3, typeShowInfo: 80, typeExObjListAtom: 4, typeGridSpacing: 8, typeNormalViewAt: 20, typeColorScheme: 32, typePlaceholder: 8,
+		typeShapeAtom: 1, typeShapeFlags10: 1, typeOutlineRef: 4, typeTextHeader: 4, typeOutlineHead9: 8, typeFontEntity: 68, typeKinsokuAtom: 4, typeHyperlinkAtom: 4,
+		typeSlideNumber: 4, typeHeadersAtom: 4, typeTextAction: 8, typeAnimationAtom: 28, typeActionAtom: 16, typeDateTime: 8, typeGenericDate: 4, typeHeaderMeta: 4,
+		typeFooterMeta: 4, typeRTFDate: 132, typePrintOptions: 5, typeAdvisorFlags9: 4, typeVisualShape: 20, typeHashCode: 4, typeVisualPage: 4, typeBuildAtom: 16,
+		typeChartBuildAt: 8, typeDiagramAtom: 4, typeParaBuildAtom: 16, typeLevelInfo: 4, typeCommentAtom: 28, typeCommentIndexA: 8, typeSlideFlags10: 4, typeSlideTime10: 8,
+		typeTimeNodeAtom: 32, typeConditionAtom: 16, typeModifier: 8, typeBehaviorAtom: 16, typeAnimateAtom: 12, typeColorAtom: 52, typeEffectAtom: 8, typeMotionAtom: 20,
+		typeRotationAtom: 20, typeScaleAtom: 32, typeSetAtom: 8, typeIterate: 20, typeSequence: 20, typeAnimateValue: 4,
+	}
+}}
 
 // most are the longest that atoms of no fixed length may be: far above what
 // PowerPoint writes, and too little for a file to hide in. Texts have no limit
 // but that of the file.
-var most = map[uint16]int{
-	typeNamedSlides: 64 << 10, typeMasterText: 64 << 10, typeMasterStyle: 4 << 10, typeMasterStyle9: 4 << 10, typeMasterStyle10: 4 << 10, typeCharFormat: 256, typeParaFormat: 256, typeTextRuler: 256,
-	typeDefaultRuler: 256, typeSpecialDef: 256, typeTextDefaults9: 256, typeTextDefault10: 256, typeRecolor: 64 << 10, typeVariant: 4 << 10,
-	typeTextChars: 1 << 30, typeTextBytes: 1 << 30, typeStyleText: 1 << 30, typeSpecialInfo: 1 << 30, typeStyleText9: 1 << 30, typeStyleText10: 1 << 30,
-	typeCString: 64 << 10,
-}
+var most = lazy.Value[map[uint16]int]{Make: func() map[uint16]int {
+	return map[uint16]int{
+		typeNamedSlides: 64 << 10, typeMasterText: 64 << 10, typeMasterStyle: 4 << 10, typeMasterStyle9: 4 << 10, typeMasterStyle10: 4 << 10, typeCharFormat: 256, typeParaFormat: 256, typeTextRuler: 256,
+		typeDefaultRuler: 256, typeSpecialDef: 256, typeTextDefaults9: 256, typeTextDefault10: 256, typeRecolor: 64 << 10, typeVariant: 4 << 10,
+		typeTextChars: 1 << 30, typeTextBytes: 1 << 30, typeStyleText: 1 << 30, typeSpecialInfo: 1 << 30, typeStyleText9: 1 << 30, typeStyleText10: 1 << 30,
+		typeCString: 64 << 10,
+	}
+}}
 
 // loss says what it means that a record does not stay.
 type loss struct {
@@ -312,43 +324,45 @@ type loss struct {
 
 // losses are the records that are known and not wanted; one that is not here
 // either is on no list.
-var losses = map[uint16]loss{
-	typeVBAInfo:       {"", false}, // looked at on its own
-	typeExObjRef:      {"", false}, // what it refers to is told
-	typeOleEmbed:      {"ppt.object", true},
-	typeOleLink:       {"ppt.linked-object", true},
-	typeOleControl:    {"ppt.control", true},
-	typeMetaFile:      {"", false},
-	typeSounds:        {"ppt.sound", true},
-	typeSound:         {"ppt.sound", true},
-	typeVideo:         {"ppt.media", true},
-	typeAVI:           {"ppt.media", true},
-	typeMCI:           {"ppt.media", true},
-	typeMIDI:          {"ppt.media", true},
-	typeCDAudio:       {"ppt.media", true},
-	typeWAVEmbedded:   {"ppt.media", true},
-	typeWAVLink:       {"ppt.media", true},
-	typeFontData:      {"ppt.font", false},
-	typeFontFlags10:   {"", false},
-	typePrivacy10:     {"", false},
-	typeToolbars10:    {"", false},
-	typeAlbum10:       {"", false},
-	typeCommand:       {"ppt.animation-command", true},
-	typeStringTag:     {"ppt.tags", false},
-	typeBookmarks:     {"", false},
-	typeTextBookmark:  {"", false},
-	typeSummary:       {"", false},
-	typeRoutingSlip:   {"ppt.publishing", false},
-	typeHTMLDoc9:      {"ppt.publishing", false},
-	typeHTMLPublish:   {"ppt.publishing", false},
-	typeHTMLPublish9:  {"ppt.publishing", false},
-	typeBroadcast9:    {"ppt.publishing", false},
-	typeBroadcastAt9:  {"ppt.publishing", false},
-	typeEnvelope9:     {"ppt.publishing", false},
-	typeEnvelopeData9: {"ppt.publishing", false},
-	typeSlideSync12:   {"ppt.publishing", false},
-	typeTheme:         {"ppt.newer-copy", false},
-	typeColorMapping:  {"ppt.newer-copy", false},
-	typeNewPlace12:    {"ppt.newer-copy", false},
-	typeHyperlink9:    {"", false}, // the tip of a link
-}
+var losses = lazy.Value[map[uint16]loss]{Make: func() map[uint16]loss {
+	return map[uint16]loss{
+		typeVBAInfo:       {"", false}, // looked at on its own
+		typeExObjRef:      {"", false}, // what it refers to is told
+		typeOleEmbed:      {"ppt.object", true},
+		typeOleLink:       {"ppt.linked-object", true},
+		typeOleControl:    {"ppt.control", true},
+		typeMetaFile:      {"", false},
+		typeSounds:        {"ppt.sound", true},
+		typeSound:         {"ppt.sound", true},
+		typeVideo:         {"ppt.media", true},
+		typeAVI:           {"ppt.media", true},
+		typeMCI:           {"ppt.media", true},
+		typeMIDI:          {"ppt.media", true},
+		typeCDAudio:       {"ppt.media", true},
+		typeWAVEmbedded:   {"ppt.media", true},
+		typeWAVLink:       {"ppt.media", true},
+		typeFontData:      {"ppt.font", false},
+		typeFontFlags10:   {"", false},
+		typePrivacy10:     {"", false},
+		typeToolbars10:    {"", false},
+		typeAlbum10:       {"", false},
+		typeCommand:       {"ppt.animation-command", true},
+		typeStringTag:     {"ppt.tags", false},
+		typeBookmarks:     {"", false},
+		typeTextBookmark:  {"", false},
+		typeSummary:       {"", false},
+		typeRoutingSlip:   {"ppt.publishing", false},
+		typeHTMLDoc9:      {"ppt.publishing", false},
+		typeHTMLPublish:   {"ppt.publishing", false},
+		typeHTMLPublish9:  {"ppt.publishing", false},
+		typeBroadcast9:    {"ppt.publishing", false},
+		typeBroadcastAt9:  {"ppt.publishing", false},
+		typeEnvelope9:     {"ppt.publishing", false},
+		typeEnvelopeData9: {"ppt.publishing", false},
+		typeSlideSync12:   {"ppt.publishing", false},
+		typeTheme:         {"ppt.newer-copy", false},
+		typeColorMapping:  {"ppt.newer-copy", false},
+		typeNewPlace12:    {"ppt.newer-copy", false},
+		typeHyperlink9:    {"", false}, // the tip of a link
+	}
+}}

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"unicode/utf16"
 
+	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
 	"sekisho/sanitize"
@@ -37,7 +37,7 @@ func (d *deck) record(out []byte, h officeart.Header, body []byte, parent uint16
 		}
 	}
 	if allowed == nil {
-		allowed = children[parent]
+		allowed = children.Get()[parent]
 	}
 	if parent != 0 && !allowed[h.Type] {
 		d.lost(h, body, parent)
@@ -60,7 +60,7 @@ func (d *deck) record(out []byte, h officeart.Header, body []byte, parent uint16
 			return out, nil
 		}
 	}
-	if _, container := children[h.Type]; container {
+	if _, container := children.Get()[h.Type]; container {
 		at := len(out)
 		h.Ver = 15
 		out = h.Append(out)
@@ -120,13 +120,13 @@ func (d *deck) list(out, b []byte, parent uint16, allowed map[uint16]bool, depth
 
 // atom appends a record that is no container.
 func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
-	if n, ok := sizes[h.Type]; ok {
+	if n, ok := sizes.Get()[h.Type]; ok {
 		if len(body) < n {
 			d.report.Found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
 			return out
 		}
 		body = body[:n]
-	} else if n, ok := most[h.Type]; !ok || len(body) > n {
+	} else if n, ok := most.Get()[h.Type]; !ok || len(body) > n {
 		d.report.Found("ppt.damaged", d.where, sanitize.Removed, fmt.Sprintf("record %04X of %d octets", h.Type, len(body)))
 		return out
 	}
@@ -180,7 +180,7 @@ func (d *deck) atom(out []byte, h officeart.Header, body []byte) []byte {
 
 // lost tells that a record does not stay.
 func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
-	l, known := losses[h.Type]
+	l, known := losses.Get()[h.Type]
 	switch h.Type {
 	case typeOleEmbed, typeOleLink, typeOleControl:
 		d.objects = true
@@ -309,7 +309,7 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 }
 
 // inside is how a hyperlink calls a slide: number, place in the show, title.
-var inside = regexp.MustCompile(`^-?[0-9]+,-?[0-9]+,`)
+var inside = lazy.Compile(`^-?[0-9]+,-?[0-9]+,`)
 
 // judge says whether a hyperlink of the list may stay, its number, and where it
 // leads. [MS-PPT] 2.10.16.
@@ -384,7 +384,7 @@ func (d *deck) tag(out, body []byte, depth int) ([]byte, error) {
 		case h.Type == typeCString:
 			name = wide(b)
 		case h.Type == typeTagData:
-			allowed, ok := tags[name]
+			allowed, ok := tags.Get()[name]
 			if !ok {
 				switch name {
 				case "___PPT11", "___PPT12", "___PPT2001", "___PPTMac11":

@@ -552,7 +552,7 @@ func (d *document) setting(name string, n int32, has bool) {
 		d.turn(runDouble, name)
 	case "fcharset":
 		if g.part == partFonts && has && n >= 0 && n <= 255 {
-			if cs, ok := fontCharsets[n]; ok && d.defining >= 0 {
+			if cs, ok := fontCharsets.Get()[n]; ok && d.defining >= 0 {
 				d.fonts[d.defining] = cs
 			}
 			d.put(name, n, true)

@@ -4,15 +4,18 @@ import (
 	"bytes"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/lazy"
 )
 
 // fontCharsets are the code pages of fonts, by \fcharset. RTF 1.9.1, "Font
 // Table". The font of symbols has none: its characters are pictures by number.
-var fontCharsets = map[int32]string{
-	0: "windows-1252", 1: "", 2: symbols, 77: "macintosh", 78: "cp932", 79: "euc-kr", 80: "gb18030", 81: "big5", 128: "cp932", 129: "euc-kr", 134: "gb18030", 136: "big5",
-	161: "windows-1253", 162: "windows-1254", 163: "windows-1258", 177: "windows-1255", 178: "windows-1256", 186: "windows-1257", 204: "windows-1251", 222: "windows-874",
-	238: "windows-1250", 254: "cp437", 255: "cp850",
-}
+var fontCharsets = lazy.Value[map[int32]string]{Make: func() map[int32]string {
+	return map[int32]string{
+		0: "windows-1252", 1: "", 2: symbols, 77: "macintosh", 78: "cp932", 79: "euc-kr", 80: "gb18030", 81: "big5", 128: "cp932", 129: "euc-kr", 134: "gb18030", 136: "big5",
+		161: "windows-1253", 162: "windows-1254", 163: "windows-1258", 177: "windows-1255", 178: "windows-1256", 186: "windows-1257", 204: "windows-1251", 222: "windows-874",
+		238: "windows-1250", 254: "cp437", 255: "cp850",
+	}
+}}
 
 const symbols = "symbols"
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -119,11 +120,11 @@ var vocabulary = sync.OnceValue(func() map[string]word {
 	each("red green blue", word{role: roleColor, high: 255})
 	each(pictureWords, word{role: rolePicture})
 	each("flddirty fldedit fldlock fldpriv", word{role: roleField})
-	for name, r := range characters {
+	for name, r := range characters.Get() {
 		m[name] = word{role: roleChar, rune: r, quote: r > 0x7F}
 	}
 	each(bodyParts, word{role: rolePart})
-	for name, p := range parts {
+	for name, p := range parts.Get() {
 		m[name] = word{role: rolePart, part: p}
 	}
 	each(quiet, word{role: roleGone})
@@ -160,20 +161,24 @@ var told = []struct {
 }
 
 // characters stand for themselves in the text.
-var characters = map[string]rune{
-	"par": ' ', "line": ' ', "tab": '\t', "sect": ' ', "page": ' ', "column": ' ', "cell": ' ', "nestcell": ' ', "row": ' ', "nestrow": ' ', "lbr": ' ',
-	"emdash": '—', "endash": '–', "emspace": 0x2003, "enspace": 0x2002, "qmspace": 0x2005, "bullet": '•', "lquote": '‘', "rquote": '’', "ldblquote": '“', "rdblquote": '”',
-	"zwbo": 0, "zwnbo": 0, "zwj": 0, "zwnj": 0, "ltrmark": 0, "rtlmark": 0,
-	"chdate": 0, "chdpl": 0, "chdpa": 0, "chtime": 0, "chpgn": 0, "sectnum": 0, "chftn": 0, "chatn": 0, "chftnsep": 0, "chftnsepc": 0,
-}
+var characters = lazy.Value[map[string]rune]{Make: func() map[string]rune {
+	return map[string]rune{
+		"par": ' ', "line": ' ', "tab": '\t', "sect": ' ', "page": ' ', "column": ' ', "cell": ' ', "nestcell": ' ', "row": ' ', "nestrow": ' ', "lbr": ' ',
+		"emdash": '—', "endash": '–', "emspace": 0x2003, "enspace": 0x2002, "qmspace": 0x2005, "bullet": '•', "lquote": '‘', "rquote": '’', "ldblquote": '“', "rdblquote": '”',
+		"zwbo": 0, "zwnbo": 0, "zwj": 0, "zwnj": 0, "ltrmark": 0, "rtlmark": 0,
+		"chdate": 0, "chdpl": 0, "chdpa": 0, "chtime": 0, "chpgn": 0, "sectnum": 0, "chftn": 0, "chatn": 0, "chftnsep": 0, "chftnsepc": 0,
+	}
+}}
 
 // parts are the destinations that are treated in a way of their own.
-var parts = map[string]part{
-	"fonttbl": partFonts, "colortbl": partColors, "leveltext": partLevel, "levelnumbers": partLevel, "upr": partUpr, "ud": partUnicode,
-	"field": partField, "fldinst": partCode, "fldrslt": partResult, "formfield": partForm, "object": partObject, "result": partShown, "objclass": partClass, "objdata": partData,
-	"pict": partPicture, "picprop": partPicProp, "shppict": partModern, "nonshppict": partOld, "shpinst": partModern, "shprslt": partOld,
-	"sp": partProperty, "sn": partName, "sv": partValue, "list": partList, "listlevel": partOneLevel, "listoverride": partList, "lfolevel": partOneLevel,
-}
+var parts = lazy.Value[map[string]part]{Make: func() map[string]part {
+	return map[string]part{
+		"fonttbl": partFonts, "colortbl": partColors, "leveltext": partLevel, "levelnumbers": partLevel, "upr": partUpr, "ud": partUnicode,
+		"field": partField, "fldinst": partCode, "fldrslt": partResult, "formfield": partForm, "object": partObject, "result": partShown, "objclass": partClass, "objdata": partData,
+		"pict": partPicture, "picprop": partPicProp, "shppict": partModern, "nonshppict": partOld, "shpinst": partModern, "shprslt": partOld,
+		"sp": partProperty, "sn": partName, "sv": partValue, "list": partList, "listlevel": partOneLevel, "listoverride": partList, "lfolevel": partOneLevel,
+	}
+}}
 
 // bodyParts are the destinations that hold text or nothing but format.
 const bodyParts = `stylesheet listtable listoverridetable revtbl pn pnseclvl pntext pntxta pntxtb listtext listname liststylename listpicture

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -384,9 +385,11 @@ var wordFields = []int64{0, 1, 2, 3, 4, 5, 8, 9, 0x0A, 0x0C, 0x0D, 0x1A, 0x1F, 0
 
 // activeWords are the names of fields that load, run or ask, in English. Where a
 // name is in another language the number says what it is.
-var activeWords = strings.Fields(`DDE DDEAUTO INCLUDE INCLUDETEXT INCLUDEPICTURE IMPORT LINK EMBED CONTROL HTMLCONTROL MACROBUTTON MACRO GOTOBUTTON AUTOTEXT AUTOTEXTLIST GLOSSARY
+var activeWords = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`DDE DDEAUTO INCLUDE INCLUDETEXT INCLUDEPICTURE IMPORT LINK EMBED CONTROL HTMLCONTROL MACROBUTTON MACRO GOTOBUTTON AUTOTEXT AUTOTEXTLIST GLOSSARY
 	DATABASE DATA RD PRINT PRIVATE ADDIN ASK FILLIN SET IF QUOTE COMPARE MERGEFIELD MERGEREC MERGESEQ NEXT NEXTIF SKIPIF DOCVARIABLE BARCODE ADDRESSBLOCK GREETINGLINE
 	AUTHOR TITLE SUBJECT KEYWORDS COMMENTS LASTSAVEDBY CREATEDATE SAVEDATE PRINTDATE REVNUM EDITTIME NUMWORDS NUMCHARS FILENAME FILESIZE TEMPLATE USERNAME USERINITIALS USERADDRESS DOCPROPERTY INFO`)
+}}
 
 // fields looks at every field of the text, and at every table of fields.
 func (d *wordDocument) fields() error {
@@ -478,7 +481,7 @@ func (d *wordDocument) field(code string, number int64) error {
 	}
 	word = strings.ToUpper(word)
 	switch {
-	case word == "", slices.Contains(activeWords, word):
+	case word == "", slices.Contains(activeWords.Get(), word):
 		return d.bad("field %q", word)
 	case number == 0x23:
 		return d.bad("an emptied field that is not empty")
@@ -488,7 +491,7 @@ func (d *wordDocument) field(code string, number int64) error {
 			return d.bad("field HYPERLINK to %q", target)
 		}
 		return nil
-	case slices.Contains(harmlessFields, word), word == "SHAPE", number != 0:
+	case slices.Contains(harmlessFields.Get(), word), word == "SHAPE", number != 0:
 		return nil
 	default:
 		return d.bad("field %q", word)

@@ -476,8 +476,10 @@ type fieldCheck struct {
 	sep   []bool
 }
 
-var harmlessFields = strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ DATE TIME
+var harmlessFields = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ DATE TIME
 	HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
+}}
 
 func (f *fieldCheck) start(e xml.StartElement) error {
 	attr := func(name string) string {
@@ -518,7 +520,7 @@ func (f *fieldCheck) text(s string) {
 
 func instruction(s string) error {
 	word := strings.ToUpper(strings.Trim(firstWord(s), `"\`))
-	if word == "" || slices.Contains(harmlessFields, word) {
+	if word == "" || slices.Contains(harmlessFields.Get(), word) {
 		if word == "HYPERLINK" {
 			if target := secondWord(s); target != "" && !strings.HasPrefix(target, `\`) && strings.Contains(target, ":") && !harmlessURL(target) {
 				return fmt.Errorf("field HYPERLINK to %q", target)

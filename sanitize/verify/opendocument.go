@@ -51,7 +51,9 @@ var odfForbidden = sync.OnceValue(func() map[string]bool {
 	return m
 })
 
-var odfPictures = strings.Fields("draw:image draw:fill-image style:background-image text:list-level-style-image chart:symbol-image")
+var odfPictures = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields("draw:image draw:fill-image style:background-image text:list-level-style-image chart:symbol-image")
+}}
 
 // odfSetting are settings that load, run or tell of the sender's machine.
 var odfSetting = lazy.Compile(`(?i)macro|scriptconf|link|printer(name|setup)|url$|database|embed.*font|update|password|protectionkey|loadreadonly|savethumbnail|addin`)
@@ -228,7 +230,7 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 					return err
 				}
 			}
-			if n == "office:binary-data" && (len(open) == 0 || !slices.Contains(odfPictures, open[len(open)-1])) {
+			if n == "office:binary-data" && (len(open) == 0 || !slices.Contains(odfPictures.Get(), open[len(open)-1])) {
 				return notAllowed(o.where, "data in %s", name)
 			}
 			if err := o.attributes(name, dir, n, x); err != nil {
@@ -333,7 +335,7 @@ func (o *openDocument) attributes(name, dir, n string, e xml.StartElement) error
 func (o *openDocument) href(dir, n, v string) error {
 	ok := false
 	switch {
-	case slices.Contains(odfPictures, n):
+	case slices.Contains(odfPictures.Get(), n):
 		ok = !o.flat && o.parts[dir+v] != nil && !strings.HasSuffix(v, ".xml")
 		o.linked[dir+v] = true
 	case n == "draw:object":

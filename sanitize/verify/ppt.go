@@ -3,13 +3,13 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
 
 	"github.com/richardlehane/mscfb"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -188,7 +188,7 @@ func checkPPT(s *sanitize.Session, where string, b []byte) error {
 }
 
 // inShow is how a hyperlink calls a slide.
-var inShow = regexp.MustCompile(`^-?\d+,-?\d+,`)
+var inShow = lazy.Compile(`^-?\d+,-?\d+,`)
 
 // list walks records. Which are containers they say themselves.
 func (p *presentation) list(b []byte, parent, depth int) error {

@@ -22,10 +22,12 @@ import (
 var rtfForbidden = lazy.Compile(`^(obj.*|bin|datastore|themedata|colorschememapping|template|filetbl|file|nextfile|linkself|mailmerge|mm(addfieldname|connectstr|connectstrdata|datasource|headersource|odso.*|query|mailsubject|recip.*)|docvar|userprops|info|generator|xml.*|mhtmltag|htmltag|htmlrtf|fromhtml|fontemb|fontfile|ffentrymcr|ffexitmcr|keycode|hl|hlsrc|hlfr|hlloc|hlinkbase|subdocument|datafield|private|password.*|protusertbl|writereserv.*|oldcprops|oldpprops|oldtprops|oldsprops|linkstyles|wgrffmtfilter|latentstyles|svb|macpict|pmmetafile|dibitmap|wbitmap|nonshppict|shprslt|upr|ud|factoidname|bkmkpub|dde.*|result)$`)
 
 // rtfStarred are the destinations that may be passed over and that are written.
-var rtfStarred = strings.Fields(`cs ts ds fldinst formfield shppict shpinst picprop listtable listoverridetable listpicture listname liststylename bkmkstart bkmkend footnote annotation atnid atnauthor atntime atndate
+var rtfStarred = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`cs ts ds fldinst formfield shppict shpinst picprop listtable listoverridetable listpicture listname liststylename bkmkstart bkmkend footnote annotation atnid atnauthor atntime atndate
 	atnref atnparent atrfstart atrfend revtbl pn pnseclvl pntext pntxta pntxtb ftnsep ftnsepc ftncn aftnsep aftnsepc aftncn xe tc txe rxe pxe ffname ffdeftext ffformat ffhelptext ffstattext ffl panose falt fname
 	defchp defpap nesttableprops background do dptxbxtext mmath mmathPr moMath moMathPara list listoverride listlevel lfolevel leveltext levelnumbers shptxt shp shpgrp pict tsrowd fonttbl colortbl stylesheet
 	header headerl headerr headerf footer footerl footerr footerf listtext nonesttables field fldrslt sp sn sv`)
+}}
 
 // rtfMath are destinations of formulas, which begin with m.
 var rtfMath = lazy.Compile(`^m[a-zA-Z]{1,18}$`)
@@ -152,7 +154,7 @@ func (r *rtfReader) word(word, number string, starred bool, at int) error {
 	if rtfForbidden.MatchString(strings.ToLower(word)) || word == "uc" && (n != 1 || at > 20) {
 		return notAllowed(r.where, "RTF: word %q", word)
 	}
-	if starred && !slices.Contains(rtfStarred, word) && !rtfMath.MatchString(word) {
+	if starred && !slices.Contains(rtfStarred.Get(), word) && !rtfMath.MatchString(word) {
 		return notAllowed(r.where, "RTF: destination %q", word)
 	}
 	if g.first == "" {

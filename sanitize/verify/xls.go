@@ -2,11 +2,11 @@ package verify
 
 import (
 	"encoding/binary"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
 
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -243,7 +243,7 @@ func (w *workbook) client(r record) error {
 }
 
 // automaticName is a name that Excel runs at some time.
-var automaticName = regexp.MustCompile(`(?i)^auto_?(open|close|activate|deactivate)`)
+var automaticName = lazy.Compile(`(?i)^auto_?(open|close|activate|deactivate)`)
 
 // name looks at a defined name. [MS-XLS] 2.4.150.
 func (w *workbook) name(d []byte) error {
@@ -298,8 +298,10 @@ var computing = [...]struct{ first, last int }{
 
 // tokenSizes are how many octets follow each token, of those that have a fixed
 // number.
-var tokenSizes = map[byte]int{0x01: 4, 0x02: 4, 0x18: 5, 0x1C: 1, 0x1D: 1, 0x1E: 2, 0x1F: 8, 0x20: 7, 0x21: 2, 0x22: 3, 0x23: 4, 0x24: 4, 0x25: 8, 0x26: 6, 0x27: 6, 0x28: 6, 0x29: 2,
-	0x2A: 4, 0x2B: 8, 0x2C: 4, 0x2D: 8, 0x2E: 2, 0x2F: 2, 0x39: 6, 0x3A: 6, 0x3B: 10, 0x3C: 6, 0x3D: 10}
+var tokenSizes = lazy.Value[map[byte]int]{Make: func() map[byte]int {
+	return map[byte]int{0x01: 4, 0x02: 4, 0x18: 5, 0x1C: 1, 0x1D: 1, 0x1E: 2, 0x1F: 8, 0x20: 7, 0x21: 2, 0x22: 3, 0x23: 4, 0x24: 4, 0x25: 8, 0x26: 6, 0x27: 6, 0x28: 6, 0x29: 2,
+		0x2A: 4, 0x2B: 8, 0x2C: 4, 0x2D: 8, 0x2E: 2, 0x2F: 2, 0x39: 6, 0x3A: 6, 0x3B: 10, 0x3C: 6, 0x3D: 10}
+}}
 
 // tokens looks at the tokens of a formula: functions that compute, references
 // into this workbook.
@@ -314,7 +316,7 @@ func (w *workbook) tokens(b, behind []byte) error {
 		if t >= 0x40 {
 			t = t&0x1F | 0x20
 		}
-		n, fixed := tokenSizes[t]
+		n, fixed := tokenSizes.Get()[t]
 		switch {
 		case fixed:
 		case t >= 0x03 && t <= 0x16:

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sekisho/internal/formula"
+	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 )
 
@@ -310,19 +311,21 @@ func functionName(f uint16) string {
 
 // badFunction names a function for the report.
 func badFunction(f uint16) string {
-	if n, ok := macroFunctions[f]; ok {
+	if n, ok := macroFunctions.Get()[f]; ok {
 		return n
 	}
 	return fmt.Sprint(f)
 }
 
 // macroFunctions are those that people who look at reports know.
-var macroFunctions = map[uint16]string{
-	53: "GOTO", 54: "HALT", 96: "RESULT", 110: "EXEC", 132: "FOPEN", 135: "FREADLN", 136: "FREAD", 137: "FWRITELN", 138: "FWRITE",
-	149: "REGISTER", 150: "CALL", 166: "FILES", 175: "INITIATE", 176: "REQUEST", 177: "POKE", 178: "EXECUTE", 179: "TERMINATE",
-	185: "GET.CELL", 186: "GET.WORKSPACE", 188: "GET.DOCUMENT", 257: "EVALUATE", 267: "REGISTER.ID", 268: "GET.WORKBOOK", 379: "RTD",
-	380: "CUBEVALUE", 381: "CUBEMEMBER", 382: "CUBEMEMBERPROPERTY", 383: "CUBERANKEDMEMBER", 477: "CUBEKPIMEMBER", 478: "CUBESET", 479: "CUBESETCOUNT",
-}
+var macroFunctions = lazy.Value[map[uint16]string]{Make: func() map[uint16]string {
+	return map[uint16]string{
+		53: "GOTO", 54: "HALT", 96: "RESULT", 110: "EXEC", 132: "FOPEN", 135: "FREADLN", 136: "FREAD", 137: "FWRITELN", 138: "FWRITE",
+		149: "REGISTER", 150: "CALL", 166: "FILES", 175: "INITIATE", 176: "REQUEST", 177: "POKE", 178: "EXECUTE", 179: "TERMINATE",
+		185: "GET.CELL", 186: "GET.WORKSPACE", 188: "GET.DOCUMENT", 257: "EVALUATE", 267: "REGISTER.ID", 268: "GET.WORKBOOK", 379: "RTD",
+		380: "CUBEVALUE", 381: "CUBEMEMBER", 382: "CUBEMEMBERPROPERTY", 383: "CUBERANKEDMEMBER", 477: "CUBEKPIMEMBER", 478: "CUBESET", 479: "CUBESETCOUNT",
+	}
+}}
 
 // functions are the functions of worksheets by their number. The numbers
 // between are of macro sheets.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
 	"sekisho/sanitize"
@@ -90,7 +91,9 @@ const (
 )
 
 // objectParts are the parts that are numbers, and how many octets they have.
-var objectParts = map[uint16]int{0x05: 0, 0x06: 2, 0x07: 2, 0x0A: 12, 0x0B: 6, 0x0C: 20, 0x0D: 22, 0x0F: 6, 0x10: 8, 0x11: 4, 0x12: 8}
+var objectParts = lazy.Value[map[uint16]int]{Make: func() map[uint16]int {
+	return map[uint16]int{0x05: 0, 0x06: 2, 0x07: 2, 0x0A: 12, 0x0B: 6, 0x0C: 20, 0x0D: 22, 0x0F: 6, 0x10: 8, 0x11: 4, 0x12: 8}
+}}
 
 // object writes what a shape is. What runs or is embedded goes; the picture of
 // it is in the drawing and stays.
@@ -154,7 +157,7 @@ func (s *sheet) object(r *record) error {
 				b = append(b, f...)
 			}
 		default:
-			size, ok := objectParts[ft]
+			size, ok := objectParts.Get()[ft]
 			if !ok || n < size {
 				s.w.report.found("xls.record", s.w.place, sanitize.Rewritten, fmt.Sprintf("part %04X of an object", ft))
 				continue
