@@ -63,7 +63,7 @@ func (t *Tally) Settle(s *Session) Outcome {
 		l := t.lines[k]
 		f := Finding{Rule: k.rule, Where: k.where, Action: k.action, Detail: l.detail}
 		if l.count > 1 {
-			f.Detail = fmt.Sprintf("%s (%d times)", l.detail, l.count)
+			f.Detail = strings.TrimSpace(fmt.Sprintf("%s (%d times)", l.detail, l.count))
 		}
 		s.Found(f)
 	}

@@ -8,7 +8,8 @@ set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
 # What a gateway runs beside itself, each time in a sandbox: without them
-# documents are rebuilt all the same, and not drawn or converted.
+# office documents are rebuilt all the same; nothing is drawn or converted, and
+# PDF, which two of them judge, waits.
 want=(libheif-examples poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk)
 [ "${1-}" = tools ] || want+=(swaks libnet-ssleay-perl openssl python3
 	bubblewrap # runs a scanner's command

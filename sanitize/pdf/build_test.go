@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -91,7 +92,13 @@ func (t treated) has(rule string) bool {
 }
 
 func treat(b []byte, change func(*sanitize.Options)) (treated, error) {
+	return treatBy(b, nil, change)
+}
+
+// treatBy has tools to ask for.
+func treatBy(b []byte, tools func(context.Context, sanitize.ToolCall, io.Reader, io.Writer) error, change func(*sanitize.Options)) (treated, error) {
 	s := session(len(b), change)
+	s.Tools = tools
 	var out bytes.Buffer
 	res, err := s.Nested(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
 	if err != nil {

@@ -35,6 +35,7 @@ type cleaner struct {
 	steps           int        // entries looked at, whether they stay or not
 	fax             *faxTables // made when the first picture needs them
 	maps            int        // character maps on each other
+	longest         float64    // side of a page, in points
 	err             error
 }
 
@@ -227,8 +228,8 @@ func (c *cleaner) left(k pdf.Name, in pdf.Dict) {
 			if !c.step(len(d)) {
 				return
 			}
-			for _, a := range d {
-				c.action(a, "AA")
+			for _, k := range keys(d) {
+				c.action(d[k], "AA")
 			}
 		}
 	case "A", "PA":

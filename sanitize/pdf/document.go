@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -75,6 +76,7 @@ func (c *cleaner) document() error {
 		if err := c.ctx.Err(); err != nil {
 			return err
 		}
+		c.report.page = i + 1
 		if err := c.page(c.order[i], parents[i], s); err != nil {
 			return err
 		}
@@ -82,6 +84,7 @@ func (c *cleaner) document() error {
 			return c.err
 		}
 	}
+	c.report.page = 0
 	c.catalog(catalog, root)
 	if structure.Num != 0 {
 		catalog["StructTreeRoot"] = structure
@@ -239,9 +242,24 @@ func (c *cleaner) page(out, parent pdf.Ref, s sheet) error {
 			for i := range v {
 				v[i], _ = c.number(a[i])
 			}
-			if w, h := v[2]-v[0], v[3]-v[1]; max(w, -w, h, -h) > maxSide {
-				return fmt.Errorf("a page of more than %d points: %w", maxSide, sanitize.ErrLimit)
+			// Longer than any reader shows, annex C: cut to what it may be, from
+			// the corner that is nearest to where pages begin.
+			if w, h := v[2]-v[0], v[3]-v[1]; !(max(w, -w, h, -h) <= maxSide) {
+				x, y := min(v[0], v[2]), min(v[1], v[3])
+				for i, from := range []float64{x, y} {
+					if from < -maxSide || from > maxSide || from != from {
+						from = 0
+					}
+					to := max(v[i], v[i+2])
+					if !(to > from && to-from <= maxSide) {
+						to = from + maxSide
+					}
+					v[i], v[i+2] = from, to
+				}
+				in[k] = pdf.Array{pdf.Real(v[0]), pdf.Real(v[1]), pdf.Real(v[2]), pdf.Real(v[3])}
+				c.report.found("pdf.page-size", "", sanitize.Rewritten, fmt.Sprintf("more than %d points", maxSide))
 			}
+			c.longest = max(c.longest, math.Abs(v[2]-v[0]), math.Abs(v[3]-v[1]))
 		}
 	}
 	rotate := in["Rotate"]
@@ -456,7 +474,7 @@ func (c *cleaner) places(root pdf.Dict) {
 			add(&c.dests, string(s), v)
 		}
 	})
-	for k := range names {
+	for _, k := range keys(names) {
 		switch k {
 		case "Dests":
 		case "EmbeddedFiles":
@@ -566,7 +584,7 @@ func (c *cleaner) catalog(out, root pdf.Dict) {
 			out["OpenAction"] = p
 		}
 	}
-	for k := range root {
+	for _, k := range keys(root) {
 		switch k {
 		case "OpenAction", "Names", "AcroForm":
 		default:
@@ -718,7 +736,7 @@ func (c *cleaner) outlines(o pdf.Object) pdf.Object {
 			if n, ok := c.integer(d["F"]); ok && n > 0 && n < 4 {
 				m.d["F"] = n
 			}
-			for k := range d {
+			for _, k := range keys(d) {
 				switch k {
 				case "A", "F": // seen to, and flags
 				default:

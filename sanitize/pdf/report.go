@@ -1,72 +1,27 @@
 package pdf
 
 import (
-	"cmp"
-	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
+	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
 
-// report gathers findings: one for each rule, place and action, however often
-// it was met, so that ten thousand links make one line.
+// report gathers findings, and the pages on which something was taken.
 type report struct {
-	order []reportKey
-	lines map[reportKey]*reportLine
+	sanitize.Tally
+	page  int   // which is being written, from 1; 0: something of the whole document
+	pages []int // in their order
 }
-
-type reportKey struct {
-	rule, where string
-	action      sanitize.Action
-}
-
-type reportLine struct {
-	detail string
-	count  int
-}
-
-// maxLines bounds the report; a session takes 200.
-const maxLines = 150
 
 func (r *report) found(rule, where string, action sanitize.Action, detail string) {
-	k := reportKey{rule, where, action}
-	l := r.lines[k]
-	if l == nil && len(r.order) >= maxLines {
-		k.where = "" // the rule and what was done must not be lost
-		l = r.lines[k]
+	r.Found(rule, where, action, detail)
+	if r.page > 0 && (sanitize.Finding{Action: action}).Changed() && (len(r.pages) == 0 || r.pages[len(r.pages)-1] != r.page) {
+		r.pages = append(r.pages, r.page)
 	}
-	if l == nil {
-		if r.lines == nil {
-			r.lines = map[reportKey]*reportLine{}
-		}
-		const longest = 150
-		if len(detail) > longest {
-			detail = detail[:longest]
-		}
-		l = &reportLine{detail: strings.ToValidUTF8(detail, "�")}
-		r.lines[k] = l
-		r.order = append(r.order, k)
-	}
-	l.count++
 }
 
-// file hands the findings to the session and tells whether anything was taken.
-func (r *report) file(s *sanitize.Session) sanitize.Outcome {
-	out := sanitize.Clean
-	slices.SortFunc(r.order, func(a, b reportKey) int {
-		return cmp.Or(strings.Compare(a.rule, b.rule), strings.Compare(a.where, b.where), strings.Compare(string(a.action), string(b.action)))
-	})
-	for _, k := range r.order {
-		l := r.lines[k]
-		f := sanitize.Finding{Rule: k.rule, Where: k.where, Action: k.action, Detail: l.detail}
-		if l.count > 1 {
-			f.Detail = strings.TrimSpace(fmt.Sprintf("%s (%d times)", l.detail, l.count))
-		}
-		s.Found(f)
-		if f.Changed() {
-			out = sanitize.Disarmed
-		}
-	}
-	return out
-}
+// keys are those of a dictionary in one order, so that the same document makes
+// the same report.
+func keys(d pdf.Dict) []pdf.Name { return slices.Sorted(maps.Keys(d)) }

@@ -14,7 +14,7 @@
 // grammar.go says what may stay, clean.go copies it, shapes.go has the simple
 // values, document.go the pages, names and outlines, content.go the programs,
 // image.go, jbig2.go and fax.go the pictures, font.go the fonts, writer.go the
-// file.
+// file. judge.go has other programs look at what was written before it counts.
 package pdf
 
 import (
@@ -44,15 +44,22 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		return sanitize.Result{}, mapped(err)
 	}
 	c := &cleaner{
-		ctx: ctx, s: s, in: in, f: f, g: newGrammar(), report: &report{},
+		ctx: ctx, s: s, in: in, f: f, g: newGrammar(), report: &report{Tally: sanitize.Tally{More: "pdf.more"}},
 		memo: map[memoKey]pdf.Ref{}, pages: map[int]pdf.Ref{}, seen: map[int]bool{},
 	}
-	c.w = newWriter(out, s.Options.Limits.OutputBytes)
+	made := &sanitize.Buffer{Most: s.Options.Limits.OutputBytes}
+	c.w = newWriter(made, s.Options.Limits.OutputBytes)
 	c.around(b)
 	if err := c.document(); err != nil {
 		return sanitize.Result{}, mapped(err)
 	}
-	return sanitize.Result{Outcome: c.report.file(s), Kind: sanitize.KindPDF, Mode: sanitize.Rebuild}, nil
+	if err := c.judged(made.Bytes()); err != nil {
+		return sanitize.Result{}, err
+	}
+	if _, err := out.Write(made.Bytes()); err != nil {
+		return sanitize.Result{}, fmt.Errorf("write the document: %w", err)
+	}
+	return sanitize.Result{Outcome: c.report.Settle(s), Kind: sanitize.KindPDF, Mode: sanitize.Rebuild}, nil
 }
 
 // mapped says what an error of the reader is to the session.

@@ -95,20 +95,3 @@ func TestTheFontPageIsDrawnNeedsTools(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkOthersLook is what it would cost to have other programs look at a
-// PDF once more: whether its syntax is sound, and how its first page looks.
-func BenchmarkOthersLook(b *testing.B) {
-	doc := manyPages(3)
-	for name, k := range map[string]sanitize.ToolCall{"qpdf-check": {Tool: sanitize.QPDFCheck}, "first-page": {Tool: sanitize.PDFPixels, First: 1, Last: 1, DPI: 36, Grey: 1}} {
-		b.Run(name, func(b *testing.B) {
-			tools := realTools(b, "/usr/bin/qpdf", "/usr/bin/pdftoppm")
-			for b.Loop() {
-				c, _ := ask(b, tools)
-				if _, err := call(b, c, k, doc); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -74,6 +74,19 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		}
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
 			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0
+	case sanitize.PDFLook:
+		// At 36 dpi, limits.md, or smaller where a page is very large.
+		args := []string{"-q", "-cropbox", "-gray", "-f", from, "-l", to}
+		switch {
+		case c.DPI == lookDPI && c.Longest == 0:
+			args = append(args, "-r", fmt.Sprint(c.DPI))
+		case c.Longest >= 10 && c.Longest <= 1000 && c.DPI == 0:
+			args = append(args, "-scale-to", fmt.Sprint(c.Longest))
+		default:
+			return tool{}, false
+		}
+		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
+			output: maxPixels, stream: true, cpu: 20 * time.Second}, pages && c.Grey == 0 && c.Source == 0
 	case sanitize.PDFText, sanitize.PDFWords:
 		args := []string{"-q", "-cropbox", "-enc", "UTF-8", "-f", from, "-l", to}
 		if c.Tool == sanitize.PDFWords {
@@ -90,6 +103,9 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		return tool{}, false
 	}
 }
+
+// lookDPI is what shows whether a page can be drawn.
+const lookDPI = 36
 
 func qpdf(args ...string) tool {
 	// Status 3 is a result with warnings. A double-Flate file took 40 s.

@@ -25,8 +25,11 @@ import (
 const (
 	toolRunsPart    = 8
 	toolRunsMessage = 64
-	toolCPU         = 60 * time.Second // of all runs for a message
-	toolTime        = 60 * time.Second // of one run
+	// Looks at what was rebuilt are short and by far the most, one for each PDF
+	// of an archive; they count for themselves.
+	toolLooks = 256
+	toolCPU   = 60 * time.Second // of all runs for a message
+	toolTime  = 60 * time.Second // of one run
 )
 
 // ErrOutOfTurn says that a worker asked for what nobody may ask for, or before
@@ -99,13 +102,20 @@ func (t *Tools) turn(ctx context.Context) (free func(), err error) {
 // purse is what one run of a worker may still ask for.
 type purse struct {
 	runs  int
+	looks int
 	parts map[int]int
 	cpu   time.Duration
 }
 
 // charge counts a run, and says how much processor time it may take.
-func (p *purse) charge(part int, all time.Duration) (time.Duration, error) {
-	switch {
+func (p *purse) charge(c sanitize.ToolCall, all time.Duration) (time.Duration, error) {
+	part := c.Part
+	switch look := c.Tool == sanitize.PDFLook; {
+	case look && p.looks >= toolLooks:
+		return 0, fmt.Errorf("more than %d looks for a message", toolLooks)
+	case look && all-p.cpu >= time.Second:
+		p.looks++
+		return (all - p.cpu).Truncate(time.Second), nil
 	case p.runs >= toolRunsMessage:
 		return 0, fmt.Errorf("more than %d runs for a message", toolRunsMessage)
 	case p.parts[part] >= toolRunsPart:
@@ -195,7 +205,7 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	if all == 0 {
 		all = toolCPU
 	}
-	cpu, err := p.charge(c.Part, all)
+	cpu, err := p.charge(c, all)
 	if err != nil {
 		return sanitize.ToolAnswer{Result: sanitize.ToolSpent, Detail: err.Error()}
 	}
@@ -214,9 +224,12 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	defer cancel()
 	begin := time.Now()
 	var spent time.Duration
-	if c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf {
+	switch {
+	case c.Tool == sanitize.PDFLook:
+		spent, err = t.look(ctx, prog, cpu, in, w)
+	case c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf:
 		spent, err = t.draw(ctx, c, cpu, in, w)
-	} else {
+	default:
 		spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w)
 	}
 	p.cpu += spent

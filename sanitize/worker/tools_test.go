@@ -81,6 +81,8 @@ func TestPDFToolsNeedsTools(t *testing.T) {
 		{sanitize.ToolCall{Tool: sanitize.QPDFCheck}, ""},
 		{sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: 1, DPI: 36, Grey: 1}, "P5\n298 421\n255\n"},
 		{sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: 1, Longest: 100}, "P6\n71 100\n255\n"},
+		{sanitize.ToolCall{Tool: sanitize.PDFLook, First: 1, Last: 1, DPI: 36}, "P5\n298 421\n255\n"},
+		{sanitize.ToolCall{Tool: sanitize.PDFLook, First: 1, Last: 1, Longest: 100}, "P5\n71 100\n255\n"},
 		{sanitize.ToolCall{Tool: sanitize.PDFText, First: 1, Last: 1}, "\f"},
 		{sanitize.ToolCall{Tool: sanitize.PDFWords, First: 1, Last: 1}, "<!DOCTYPE html"},
 	} {
@@ -90,7 +92,7 @@ func TestPDFToolsNeedsTools(t *testing.T) {
 		}
 	}
 	c, _ = ask(t, &Tools{Launcher: real}) // another message
-	for _, k := range []sanitize.ToolCall{{Tool: sanitize.QPDFPlain}, {Tool: sanitize.QPDFCheck}, {Tool: sanitize.PDFPixels, First: 1, Last: 1, DPI: 36}} {
+	for _, k := range []sanitize.ToolCall{{Tool: sanitize.QPDFPlain}, {Tool: sanitize.QPDFCheck}, {Tool: sanitize.PDFPixels, First: 1, Last: 1, DPI: 36}, {Tool: sanitize.PDFLook, First: 1, Last: 1, DPI: 36}} {
 		if out, err := call(t, c, k, []byte("no document at all")); !errors.Is(err, sanitize.ErrTool) {
 			t.Errorf("%s of no document: %d octets, %v", k.Tool, len(out), err)
 		}
@@ -260,23 +262,32 @@ func TestAMessageMayAskOnlySoOften(t *testing.T) {
 	p := purse{parts: map[int]int{}}
 	for part := range 8 {
 		for n := range toolRunsPart {
-			if _, err := p.charge(part, time.Minute); err != nil {
+			if _, err := p.charge(sanitize.ToolCall{Part: part}, time.Minute); err != nil {
 				t.Fatalf("part %d, run %d: %v", part, n, err)
 			}
 		}
-		if _, err := p.charge(part, time.Minute); err == nil {
+		if _, err := p.charge(sanitize.ToolCall{Part: part}, time.Minute); err == nil {
 			t.Errorf("part %d may ask once more", part)
 		}
 	}
-	if _, err := p.charge(100, time.Minute); err == nil {
+	if _, err := p.charge(sanitize.ToolCall{Part: 100}, time.Minute); err == nil {
 		t.Error("the message may ask once more")
 	}
+	// Looks at what was rebuilt do not count among them.
+	for n := range toolLooks {
+		if _, err := p.charge(sanitize.ToolCall{Tool: sanitize.PDFLook, Part: 1}, time.Minute); err != nil {
+			t.Fatalf("look %d: %v", n, err)
+		}
+	}
+	if _, err := p.charge(sanitize.ToolCall{Tool: sanitize.PDFLook, Part: 1}, time.Minute); err == nil {
+		t.Error("it may look once more")
+	}
 	p = purse{parts: map[int]int{}, cpu: 59 * time.Second}
-	if cpu, err := p.charge(1, time.Minute); err != nil || cpu != time.Second {
+	if cpu, err := p.charge(sanitize.ToolCall{Part: 1}, time.Minute); err != nil || cpu != time.Second {
 		t.Errorf("%s, %v", cpu, err)
 	}
 	p.cpu = 59*time.Second + 1
-	if _, err := p.charge(1, time.Minute); err == nil {
+	if _, err := p.charge(sanitize.ToolCall{Part: 1}, time.Minute); err == nil {
 		t.Error("processor time is lent")
 	}
 }
@@ -461,6 +472,40 @@ func BenchmarkToolStart(b *testing.B) {
 			b.Fatal(err)
 		}
 		if err := end(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestWhatEitherFindsUnfitIsUnfit puts programs in the places of the two that
+// look at a rebuilt PDF.
+func TestWhatEitherFindsUnfitIsUnfit(t *testing.T) {
+	for _, k := range []struct {
+		qpdf, pdftoppm string
+		atOnce         int
+		want           error
+	}{
+		{"/bin/true", "/bin/true", 2, nil}, {"/bin/true", "/bin/true", 1, nil},
+		{"/bin/false", "/bin/true", 2, sanitize.ErrTool}, {"/bin/false", "/bin/true", 1, sanitize.ErrTool},
+		{"/bin/true", "/bin/false", 2, sanitize.ErrTool}, {"/bin/true", "/bin/false", 1, sanitize.ErrTool},
+		{"/usr/bin/no-such-program", "/bin/true", 2, sanitize.ErrNoTool}, {"/bin/true", "/usr/bin/no-such-program", 1, sanitize.ErrNoTool},
+	} {
+		c, _ := ask(t, &Tools{Launcher: real, AtOnce: k.atOnce, Programs: map[string]string{"qpdf": k.qpdf, "pdftoppm": k.pdftoppm}})
+		out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFLook, First: 1, Last: 1, DPI: 36}, []byte("x"))
+		if !errors.Is(err, k.want) || len(out) > 0 {
+			t.Errorf("%s and %s, %d at once: %q, %v", k.qpdf, k.pdftoppm, k.atOnce, out, err)
+		}
+	}
+}
+
+func BenchmarkLook(b *testing.B) {
+	c, _ := ask(b, realTools(b, "/usr/bin/qpdf", "/usr/bin/pdftoppm"))
+	pdf := corpus.PDF()
+	for n := 0; b.Loop(); n++ {
+		if n%toolLooks == 0 {
+			c, _ = ask(b, realTools(b))
+		}
+		if _, err := call(b, c, sanitize.ToolCall{Tool: sanitize.PDFLook, First: 1, Last: 1, DPI: 36}, pdf); err != nil {
 			b.Fatal(err)
 		}
 	}
