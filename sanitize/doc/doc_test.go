@@ -119,8 +119,7 @@ func checkOutput(t testing.TB, name string, out []byte) {
 	if err != nil || res.Outcome != sanitize.Clean {
 		t.Fatalf("%s: again: %v %v %v", name, res.Outcome, err, found)
 	}
-	// A JPEG is drawn anew each time, and no two drawings are equal.
-	if !bytes.Equal(again, out) && !bytes.Contains(out, []byte("JFIF")) && !bytes.Contains(out, []byte{0xFF, 0xD8, 0xFF}) {
+	if !bytes.Equal(again, out) {
 		t.Fatalf("%s: a second run writes other octets", name)
 	}
 }

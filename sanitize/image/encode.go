@@ -115,13 +115,19 @@ func (h *huffman) codes() *[256]code {
 }
 
 func (e *encoder) encode(r raster) error {
+	return e.picture(r, func(codes *[4]*[256]code) { e.scan(r, codes) })
+}
+
+// picture writes a file around what scan goes through: with codes it writes,
+// without it counts.
+func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	tables := standardHuffman
 	if int64(r.width)*int64(r.height) <= bestBelow {
 		// Pictures of few colours come with tables made for them, and would
 		// leave half as large again with the standard's. So the picture is
 		// gone through twice; that costs time but no memory.
 		e.counts = new([4][256]int)
-		e.scan(r, nil)
+		scan(nil)
 		for i := range tables {
 			tables[i] = optimal(&e.counts[i])
 		}
@@ -132,7 +138,7 @@ func (e *encoder) encode(r raster) error {
 	for i := range tables {
 		codes[i] = tables[i].codes()
 	}
-	e.scan(r, &codes)
+	scan(&codes)
 	e.emit(0x7f, 7) // T.81 F.1.2.3: filled up with ones
 	e.out.write(0xff, 0xd9)
 	e.out.flush()

@@ -24,6 +24,15 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := s.SpendPixels(j.width, j.height); err != nil {
 		return sanitize.Result{}, err
 	}
+	if j.keepsCoefficients() && affordable(int64(j.width)*int64(j.height), 2*j.samples()+1) == nil {
+		switch c, err := j.coefficients(); {
+		case err == nil:
+			return j.rewrite(ctx, s, in, c, out)
+		case !errors.Is(err, errPixels):
+			return sanitize.Result{}, err
+		}
+		// What this reader makes nothing of another may be able to draw.
+	}
 	if err := affordable(int64(j.width)*int64(j.height), j.bytesPerPixel()); err != nil {
 		return sanitize.Result{}, err
 	}
@@ -57,6 +66,23 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	return clean(sanitize.KindJPEG), nil
 }
 
+// rewrite writes the picture from its coefficients.
+func (j *segments) rewrite(ctx context.Context, s *sanitize.Session, in sanitize.Object, c *coefficients, out io.Writer) (sanitize.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return sanitize.Result{}, err
+	}
+	if s.Looks() {
+		s.Look(c.grey(j.table(0)))
+	}
+	dropped(s, j.dropped)
+	trailing(s, in, j.end)
+	e := encoder{out: &writer{w: out}, luma: j.table(0), chroma: j.table(1), density: j.density}
+	if err := e.rewrite(c); err != nil {
+		return sanitize.Result{}, fmt.Errorf("encode JPEG: %w", err)
+	}
+	return clean(sanitize.KindJPEG), nil
+}
+
 // segments is what the walk over a JPEG file found.
 type segments struct {
 	width, height int
@@ -66,6 +92,8 @@ type segments struct {
 	ids           [4]byte
 	tables        [4]byte // the quantisation table each component uses
 	quant         [4]*[64]byte
+	retabled      bool // a quantisation that cannot be written as it is
+	scans         int
 	density       [5]byte // unit and two numbers, as in JFIF
 	adobe         int     // the transform, -1 when there is no mark
 	jfif          bool
@@ -194,6 +222,7 @@ func walkJPEG(in sanitize.Object) (*segments, error) {
 			}
 		case m == 0xda:
 			cut(start, start)
+			j.scans++
 			n, err := scan(r)
 			at += n
 			if err != nil {
@@ -287,9 +316,12 @@ func (j *segments) quantisation(b []byte) bool {
 			if precision == 1 {
 				v = int(b[1+2*i])<<8 | int(b[2+2*i])
 			}
+			j.retabled = j.retabled || v < 1 || v > 255
 			// Baseline tables have 8 bits, and nothing divides by zero.
 			t[i] = byte(min(max(v, 1), 255))
 		}
+		// Tables that change between scans mean another for each component.
+		j.retabled = j.retabled || j.scans > 0 && (j.quant[id] == nil || *j.quant[id] != t)
 		j.quant[id] = &t
 		b = b[1+size:]
 	}
@@ -313,6 +345,18 @@ func (j *segments) frame(b []byte, progressive bool) bool {
 // picture a 32-bit coefficient for each too, and a second picture where it
 // converts colours.
 func (j *segments) bytesPerPixel() float64 {
+	n := j.samples()
+	if j.progressive {
+		n *= 5
+	}
+	if j.rgb() || j.components == 4 {
+		n += 4
+	}
+	return n
+}
+
+// samples is how many there are for a pixel.
+func (j *segments) samples() float64 {
 	most := 1
 	for _, s := range j.sampling[:j.components] {
 		most = max(most, int(s>>4)*int(s&15))
@@ -324,14 +368,7 @@ func (j *segments) bytesPerPixel() float64 {
 	if j.components == 1 {
 		samples = 1
 	}
-	n := samples
-	if j.progressive {
-		n *= 5
-	}
-	if j.rgb() || j.components == 4 {
-		n += 4
-	}
-	return n
+	return samples
 }
 
 // rgb is the standard library's rule for three components that are not YCbCr.

@@ -31,7 +31,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "folder with the three binaries")
 	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
-	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI, for doc, xls and ppt)")
+	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), again (a second treatment, which must change nothing)")
 	flag.Parse()
 	c := collection{dir: *corpus}
 	err := c.load()
@@ -391,9 +391,9 @@ func (c *collection) office(bin string, judges []string, folders []string) error
 		fmt.Printf("%s: %d files in %.1f s (%.1f a second); benign: %s; flagged active and not encrypted: %s; cdrcheck fails on %d of %d outputs\n",
 			folder, len(rows), took.Seconds(), float64(len(rows))/took.Seconds(), counts(benign), counts(active), failed, len(outputs))
 		for _, j := range judges {
-			by, ok := map[string]func(string, []string, []string) error{"words": words, "validity": valid, "pages": pages, "poi": poi, "": nothing}[j]
+			by, ok := map[string]func(string, []string, []string) error{"words": words, "validity": valid, "pages": pages, "poi": poi, "again": again(bin), "": nothing}[j]
 			if !ok {
-				return fmt.Errorf("no judge %q: words, validity, pages and poi are there", j)
+				return fmt.Errorf("no judge %q: words, validity, pages, poi and again are there", j)
 			}
 			if err := by(folder, inputs, outputs); err != nil {
 				return err
@@ -407,6 +407,55 @@ func (c *collection) office(bin string, judges []string, folders []string) error
 }
 
 func nothing(string, []string, []string) error { return nil }
+
+// again treats what was written a second time: nothing may be left to take, and
+// the octets stay the same.
+func again(bin string) func(string, []string, []string) error {
+	return func(folder string, before, after []string) error {
+		out, err := os.MkdirTemp("", "sekisho-again-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(out)
+		clean, equal := 0, 0
+		for i, f := range after {
+			// One at a time: outputs of one name would get in each other's way.
+			dir := filepath.Join(out, fmt.Sprint(i))
+			raw, err := exec.Command(filepath.Join(bin, "sekisho"), "sanitize", "--json", "--out", dir, f).Output()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				return err
+			}
+			var r result
+			if err := json.Unmarshal(raw, &r); err != nil {
+				return err
+			}
+			if r.Outcome != "clean" {
+				fmt.Printf("  a second time %s: %s %s\n", r.Outcome, filepath.Base(before[i]), r.Error)
+			} else {
+				clean++
+			}
+			if r.Output == "" {
+				continue
+			}
+			a, aerr := os.ReadFile(f)
+			b, berr := os.ReadFile(r.Output)
+			if err := errors.Join(aerr, berr); err != nil {
+				return err
+			}
+			if bytes.Equal(a, b) {
+				equal++
+			} else {
+				fmt.Printf("  a second time other octets: %s\n", filepath.Base(before[i]))
+			}
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+		}
+		fmt.Printf("%s: of %d treated a second time %d are clean, %d have the same octets\n", folder, len(after), clean, equal)
+		return nil
+	}
+}
 
 // words has LibreOffice read every file before and after, and compares the
 // words it found.

@@ -33,8 +33,8 @@ func poi(folder string, before, after []string) error {
 	}
 	opened, lost, differ, new := 0, 0, 0, 0
 	for i := range a {
-		was, old := strings.CutPrefix(a[i], "ok ")
-		is, now := strings.CutPrefix(b[i], "ok ")
+		was, old := strings.CutPrefix(a[i], "ok")
+		is, now := strings.CutPrefix(b[i], "ok")
 		switch {
 		case !old && now:
 			new++
