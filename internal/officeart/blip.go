@@ -64,7 +64,7 @@ func (r *Rebuilder) store(out []byte, h Header, body []byte) ([]byte, error) {
 		p, err = r.blip(bh, pic)
 	} else if r.Delay != nil && at != noPlace && size > 0 {
 		delayed = true
-		p, err = r.delayed(at, size)
+		p, err = r.delayed(at)
 	}
 	if err != nil {
 		return nil, err
@@ -93,9 +93,8 @@ func (r *Rebuilder) store(out []byte, h Header, body []byte) ([]byte, error) {
 const noPlace = 0xFFFFFFFF
 
 // delayed takes a picture from the old stream to the new one, once.
-func (r *Rebuilder) delayed(at, size uint32) (blip, error) {
-	key := uint64(at)<<32 | uint64(size)
-	if p, ok := r.moved[key]; ok {
+func (r *Rebuilder) delayed(at uint32) (blip, error) {
+	if p, ok := r.moved[at]; ok {
 		return p, nil
 	}
 	if uint64(at) >= uint64(len(r.Delay)) {
@@ -108,6 +107,11 @@ func (r *Rebuilder) delayed(at, size uint32) (blip, error) {
 		r.found(Unknown, "picture at %d", at)
 		return blip{}, nil
 	}
+	// Pictures lie beside one another. In one that is not packed many others can
+	// lie, and each would be written.
+	if r.taken += int64(HeaderSize + len(body)); r.taken > 2*int64(len(r.Delay)) {
+		return blip{}, fmt.Errorf("pictures that lie in one another: %w", ErrLimit)
+	}
 	p, err := r.blip(h, body)
 	if err != nil {
 		return blip{}, err
@@ -115,9 +119,9 @@ func (r *Rebuilder) delayed(at, size uint32) (blip, error) {
 	p.at = r.DelayBase + uint32(len(r.Delayed))
 	r.Delayed = append(r.Delayed, p.record...)
 	if r.moved == nil {
-		r.moved = map[uint64]blip{}
+		r.moved = map[uint32]blip{}
 	}
-	r.moved[key] = p
+	r.moved[at] = p
 	return p, nil
 }
 

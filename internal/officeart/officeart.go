@@ -186,7 +186,8 @@ type Rebuilder struct {
 
 	records int
 	pics    int
-	moved   map[uint64]blip // pictures of the old stream by place and length
+	moved   map[uint32]blip // pictures of the old stream by place
+	taken   int64           // octets of that stream that they had in all
 	square  []byte
 }
 

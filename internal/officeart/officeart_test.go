@@ -384,3 +384,41 @@ func FuzzRewrite(f *testing.F) {
 		}
 	})
 }
+
+// TestPicturesThatLieInOneAnotherAreRefused: a drawing that is not packed may hold
+// the records of others, and each would be written.
+func TestPicturesThatLieInOneAnotherAreRefused(t *testing.T) {
+	for depth, want := range map[int]error{1: nil, 20: ErrLimit} {
+		var stream []byte
+		var places []uint32
+		for range depth {
+			wmf := append([]byte{1, 0, 9, 0, 0, 3}, make([]byte, 12)...)
+			inside := append(make([]byte, 16), stream...)
+			wmf = binary.LittleEndian.AppendUint32(wmf, uint32(3+len(inside)/2))
+			wmf = append(append(wmf, 0x17, 0x08), inside...)
+			wmf = append(wmf, 3, 0, 0, 0, 0, 0)
+			blip := make([]byte, 16+34)
+			binary.LittleEndian.PutUint32(blip[16+28:], uint32(len(wmf)))
+			blip[16+32] = 0xFE
+			stream = rec(blipWMF, 0x216, append(blip, wmf...)...)
+			const before = HeaderSize + 16 + 34 + 18 + 6 + 16
+			for i := range places {
+				places[i] += before
+			}
+			places = append(places, 0)
+		}
+		var entries [][]byte
+		for _, at := range places {
+			e := make([]byte, 36)
+			binary.LittleEndian.PutUint32(e[20:], 100)
+			binary.LittleEndian.PutUint32(e[28:], at)
+			entries = append(entries, AppendRecord(nil, Header{Ver: 2, Type: TypeFBSE}, e))
+		}
+		var what []string
+		r := newRebuilder(&what)
+		r.Delay = stream
+		if _, err := r.Rewrite(box(TypeDggContainer, box(TypeBStore, entries...))); !errors.Is(err, want) {
+			t.Errorf("%d deep: %v %v, want %v", depth, err, what, want)
+		}
+	}
+}

@@ -44,6 +44,11 @@ func (d *document) over(form uint64, place uint32, f func(b []byte) ([]byte, str
 		var from []byte
 		if form != formPreview {
 			from = d.data[place:]
+			// Nothing that a program writes into Data lies in something else there.
+			// What does would be written once for every place that leads into it.
+			if d.taken += extent(form, from); d.taken > 2*int64(len(d.data)) {
+				return block{}, fmt.Errorf("pictures that lie in one another: %w", sanitize.ErrLimit)
+			}
 		}
 		b, why, err := f(from)
 		if err != nil {
@@ -56,6 +61,9 @@ func (d *document) over(form uint64, place uint32, f func(b []byte) ([]byte, str
 			}
 			made = block{to: uint32(len(d.dataOut)), placed: true}
 			d.dataOut = append(d.dataOut, b...)
+			if int64(len(d.dataOut)) > d.s.Options.Limits.OutputBytes {
+				return block{}, fmt.Errorf("pictures: %w", sanitize.ErrLimit)
+			}
 		}
 	}
 	if d.moved == nil {
@@ -63,6 +71,19 @@ func (d *document) over(form uint64, place uint32, f func(b []byte) ([]byte, str
 	}
 	d.moved[key] = made
 	return made, nil
+}
+
+// extent is how many octets something in Data says that it has, as far as they
+// are there.
+func extent(form uint64, b []byte) int64 {
+	switch {
+	case form == formHuge && len(b) >= 2:
+		return min(2+int64(le.Uint16(b)), int64(len(b)))
+	case form != formHuge && len(b) >= 4:
+		return min(int64(le.Uint32(b)), int64(len(b)))
+	default:
+		return int64(len(b))
+	}
 }
 
 // pictureHeader is the length of what stands before every picture and before the

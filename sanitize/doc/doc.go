@@ -151,7 +151,9 @@ type document struct {
 
 	tracked bool // it has tracked changes
 
-	moved map[uint64]block // what was taken over from Data, by place and form
+	moved  map[uint64]block // what was taken over from Data, by place and form
+	taken  int64            // octets of Data that it has in all
+	walked int64            // octets of text that runs of characters had in all
 }
 
 // open reads the streams.

@@ -2,6 +2,7 @@ package doc
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"sekisho/sanitize"
@@ -114,6 +115,14 @@ func (d *document) characters() error {
 				// [MS-DOC] 2.9.32: an octet with the length.
 				if at >= pageSize-1 || at+1+int(page[at]) > pageSize-1 {
 					return malformed("properties at %d of a page", at)
+				}
+				// Pages follow one another through the text. Where each has all of
+				// it, it would be walked once for each.
+				if from < to {
+					d.walked += max(int64(min(uint64(to), uint64(len(d.main))))-int64(from), 0)
+				}
+				if d.walked > 4*int64(len(d.main)) {
+					return fmt.Errorf("runs of characters that lie in one another: %w", sanitize.ErrLimit)
 				}
 				if run, err = d.run(page[at+1:at+1+int(page[at])], d.stands(from, to)); err != nil {
 					return err

@@ -23,6 +23,7 @@ type paper struct {
 	pairs    map[int][]byte    // further structures
 	behind   map[int][]byte    // what follows one without being counted
 	data     []byte            // the stream Data
+	pages    int               // pages of characters, all of the same
 	dead     string            // text that no piece refers to
 	ident    uint16
 	nFib     uint16
@@ -147,7 +148,9 @@ func (p *paper) bytes(t testing.TB) []byte {
 	}
 	fcs = append(fcs, end)
 	chpPage := uint32(len(main) / pageSize)
-	page(1, fcs, props)
+	for range max(p.pages, 1) {
+		page(1, fcs, props)
+	}
 	papPage := uint32(len(main) / pageSize)
 	papx := append([]byte{0, 0}, p.para...)
 	if len(papx)%2 != 0 {
@@ -169,12 +172,17 @@ func (p *paper) bytes(t testing.TB) []byte {
 	all := map[int][]byte{
 		pairStsh:    p.sheet(),
 		pairSed:     plc([]uint32{0, uint32(len(units(p.stories[0])))}, append(le.AppendUint32([]byte{0, 0}, sepAt), 1, 2, 3, 4, 5, 6)),
-		pairBteChpx: plc([]uint32{textAt, end}, le.AppendUint32(nil, chpPage)),
 		pairBtePapx: plc([]uint32{textAt, end}, le.AppendUint32(nil, papPage)),
 		pairFfn:     append([]byte{1, 0, 0, 0, 39 + 10}, append(make([]byte, 39), 'T', 0, 'i', 0, 'm', 0, 0, 0, 0, 0)...),
 		pairDop:     make([]byte, 500),
 		pairClx:     append(append(bytes.Clone(p.clx), append([]byte{2}, le.AppendUint32(nil, uint32(len(cps)+len(pcds)))...)...), append(cps, pcds...)...),
 	}
+	var starts []uint32
+	var numbers []byte
+	for i := range max(p.pages, 1) {
+		starts, numbers = append(starts, textAt), le.AppendUint32(numbers, chpPage+uint32(i))
+	}
+	all[pairBteChpx] = plc(append(starts, end), numbers)
 	for story, kinds := range p.kinds {
 		if kinds == nil {
 			continue

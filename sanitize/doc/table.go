@@ -2,6 +2,7 @@ package doc
 
 import (
 	"bytes"
+	"fmt"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -67,6 +68,7 @@ func (d *document) tables(fields [8][]byte) error {
 			stories[i] = story
 		}
 	}
+	total := 0
 	for i := range d.fib.pairs {
 		b := d.get(i)
 		if len(b) == 0 {
@@ -116,6 +118,13 @@ func (d *document) tables(fields [8][]byte) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(made) > 0 {
+			// Structures lie beside one another. Where many name the same octets,
+			// each would be written.
+			if total += len(b) + len(behind); total > 2*len(d.table) {
+				return fmt.Errorf("structures that lie in one another: %w", sanitize.ErrLimit)
+			}
 		}
 		d.put(i, made, behind)
 	}

@@ -23,6 +23,7 @@ const (
 type edit struct {
 	atom    []byte            // its record
 	objects map[uint32]uint32 // where each persist object lies
+	walked  int               // octets of directories
 }
 
 // edits follows the chain of edits from the last to the first. What a later one
@@ -68,6 +69,11 @@ func (d *deck) directory(e *edit, at uint32) error {
 	h, body, ok := d.at(at)
 	if !ok || h.Type != typePersistDir {
 		return fmt.Errorf("no directory at %d: %w", at, sanitize.ErrMalformed)
+	}
+	// Each edit has a directory of its own. One that all name would be walked for
+	// each of them.
+	if e.walked += len(body); e.walked > 4*len(d.doc) {
+		return fmt.Errorf("directories that lie in one another: %w", sanitize.ErrMalformed)
 	}
 	for len(body) >= 4 {
 		v := le.Uint32(body)
@@ -175,6 +181,13 @@ func (d *deck) alive(e edit) ([]object, error) {
 					live[last].texts++
 				}
 			}
+		}
+	}
+	// Objects lie beside one another: more than the stream has cannot be alive.
+	total := 0
+	for _, o := range live {
+		if total += officeart.HeaderSize + len(o.body); total > len(d.doc) {
+			return nil, fmt.Errorf("objects that lie in one another: %w", sanitize.ErrMalformed)
 		}
 	}
 	return live, nil

@@ -60,7 +60,9 @@ type show struct {
 	store                                     [][]byte
 	more                                      map[string]string // more streams
 	token                                     uint32
-	session                                   bool // an edit with a session of encryption
+	session                                   bool     // an edit with a session of encryption
+	same                                      []uint32 // more numbers of the slide
+	edits, directory                          int      // how many there are, and how many entries the directory has besides
 }
 
 const shownText = "物価高騰対応"
@@ -105,11 +107,26 @@ func (w *show) bytes(t testing.TB) []byte {
 			doc = append(doc, b...)
 		}
 	}
+	for _, id := range w.same {
+		places = append(append(places, num(id|1<<20)...), places[20:24]...)
+	}
+	for range w.directory {
+		places = append(append(places, num(19|1<<20)...), 0, 0, 0, 0)
+	}
 	dir := len(doc)
 	doc = append(doc, atom(typePersistDir, 0, places...)...)
+	before := 0
+	for range w.edits {
+		e := make([]byte, 28)
+		copy(e[8:], num(uint32(before)))
+		copy(e[12:], num(uint32(dir)))
+		before = len(doc)
+		doc = append(doc, atom(typeUserEdit, 0, e...)...)
+	}
 	edit := len(doc)
 	e := make([]byte, 28)
 	e[7] = 3
+	copy(e[8:], num(uint32(before)))
 	copy(e[12:], num(uint32(dir)))
 	e[16], e[20] = 1, 19
 	if w.session {
@@ -467,6 +484,33 @@ func TestEditsInACircleAreRefused(t *testing.T) {
 	copy(b[at+8+8:], num(uint32(edit)))
 	if _, _, _, err := treat(b); !errors.Is(err, sanitize.ErrMalformed) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestObjectsThatLieInOneAnotherAreRefused: each would be written with all that
+// lie in it.
+func TestObjectsThatLieInOneAnotherAreRefused(t *testing.T) {
+	for n, want := range map[uint32]error{0: nil, 12: sanitize.ErrMalformed} {
+		w := newShow()
+		w.slide = append(w.slide, str(3, strings.Repeat("長", 20000)))
+		for i := range n {
+			w.list = append(w.list, persist(4+i, 300+i))
+			w.same = append(w.same, 4+i)
+		}
+		if _, _, _, err := treat(w.bytes(t)); !errors.Is(err, want) {
+			t.Errorf("%d more: %v, want %v", n, err, want)
+		}
+	}
+}
+
+// TestDirectoriesThatEditsShareAreRefused: each edit would walk all of it.
+func TestDirectoriesThatEditsShareAreRefused(t *testing.T) {
+	for n, want := range map[int]error{1: nil, 60: sanitize.ErrMalformed} {
+		w := newShow()
+		w.edits, w.directory = n, 20000
+		if _, _, _, err := treat(w.bytes(t)); !errors.Is(err, want) {
+			t.Errorf("%d edits: %v, want %v", n, err, want)
+		}
 	}
 }
 
