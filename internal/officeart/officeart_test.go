@@ -123,6 +123,8 @@ func TestPropertiesThatDrawStayAndOthersGo(t *testing.T) {
 		{"link to a file", []prop{{id: 0x0382, data: fileLink(`\\evil\x`)}}, nil, []string{`4 file:\\evil\x`}},
 		{"link to a script", []prop{{id: 0x0382, data: urlLink("javascript:x")}}, nil, []string{"4 javascript:x"}},
 		{"link inside", []prop{{id: 0x0382, data: Link{Place: "Sheet1!A1"}.AppendTo(nil)}}, []prop{{id: 0x0382, data: Link{Place: "Sheet1!A1"}.AppendTo(nil)}}, nil},
+		{"link to another workbook", []prop{{id: 0x0382, data: Link{Place: `'[\\evil\x.xls]S'!A1`}.AppendTo(nil)}}, nil, []string{`4 '[\\evil\x.xls]S'!A1`}},
+		{"link to nowhere", []prop{{id: 0x0382, data: Link{}.AppendTo(nil)}}, nil, []string{"4 "}},
 		{"link of unknown kind", []prop{{id: 0x0382, data: append(append(slices.Clone(classHlink), 2, 0, 0, 0, 1, 0, 0, 0), make([]byte, 20)...)}}, nil, []string{"4 moniker:00000000000000000000000000000000"}},
 		{"link that is none", []prop{{id: 0x0382, data: []byte("MARKER")}}, nil, []string{"4 unreadable"}},
 	} {

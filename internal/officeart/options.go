@@ -2,6 +2,7 @@ package officeart
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -200,8 +201,8 @@ func (r *Rebuilder) options(out []byte, h Header, body []byte) ([]byte, error) {
 				r.found(Hyperlink, "unreadable")
 				break
 			}
-			if !l.local() && (r.Link == nil || !r.Link(l.Target)) {
-				r.found(Hyperlink, "%s", l.Target)
+			if !l.Inside() && (l.Target == "" || r.Link == nil || !r.Link(l.Target)) {
+				r.found(Hyperlink, "%s", cmp.Or(l.Target, l.Place))
 				break
 			}
 			b = l.AppendTo(nil)
@@ -284,7 +285,12 @@ type Link struct {
 	Place   string // inside the target, or inside the document itself
 }
 
-func (l Link) local() bool { return l.Target == "" && l.Place != "" }
+// Inside reports whether the hyperlink leads to a place in the document itself.
+// Excel takes a place with another workbook in brackets for one in that workbook,
+// wherever it lies, and fetches it.
+func (l Link) Inside() bool {
+	return l.Target == "" && l.Place != "" && !strings.ContainsAny(l.Place, `[]\|`)
+}
 
 var (
 	classHlink = []byte{0xD0, 0xC9, 0xEA, 0x79, 0xF9, 0xBA, 0xCE, 0x11, 0x8C, 0x82, 0x00, 0xAA, 0x00, 0x4B, 0xA9, 0x0B}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"sekisho/internal/fieldcode"
 	"sekisho/internal/lazy"
@@ -67,6 +68,10 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 		end = len(s)
 	}
 	word := strings.ToUpper(s[:end])
+	if narrow := strings.Map(halfWidth, word); narrow != word && english.Get()[narrow] {
+		// Nobody types a keyword in full-width letters; who folds them reads it.
+		return narrow
+	}
 	switch {
 	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
 		// A drawing in the line; the field only says so.
@@ -79,11 +84,13 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 			return word // the text says it better than the number
 		}
 		return name
+	case activeElsewhere.Get()[word]:
+		return word
 	}
 	if name != "" && !english.Get()[word] {
 		// A keyword of another language, or a bookmark: the number says what it
 		// is. What leads out of the document has a place to lead to.
-		if !plainWord(word) || outside(s[end:]) && name != "HYPERLINK" {
+		if !plainWord(word) || name != "HYPERLINK" && (outside(s[end:]) || namesFile(name, s[end:])) {
 			return name
 		}
 		s, end, word = name+s[end:], len(name), name
@@ -101,6 +108,70 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 		return "HYPERLINK"
 	}
 	return ""
+}
+
+// activeElsewhere are keywords of fields that load, run or embed as Word has them
+// in other languages: German, French, Spanish, Portuguese, Italian, Dutch, Danish,
+// Norwegian, Swedish, Finnish. The number says what a field is, but a program of
+// that language that works it out anew goes by the word.
+var activeElsewhere = lazy.Value[map[string]bool]{Make: func() map[string]bool {
+	m := map[string]bool{}
+	for _, w := range strings.Fields(`EINFÜGENTEXT EINFÜGENGRAFIK EINFÜGEN EINBETTEN VERKNÜPFUNG DATENBANK IMPORTIEREN MAKROSCHALTFLÄCHE GEHEZU
+		INCLURETEXTE INCLUREIMAGE INCLURE INCORPORER LIAISON BASEDEDONNEES BASEDEDONNÉES IMPORTER BOUTONMACRO ALLERBOUTON INSERTIONAUTO
+		INCLUIRTEXTO INCLUIRIMAGEN INCLUIR INCRUSTAR VINCULO VÍNCULO VINCULAR BASEDATOS BASEDEDATOS IMPORTAR BOTONMACRO BOTÓNMACRO
+		INCLUIRIMAGEM INCLUIRFIGURA INCORPORAR BANCODEDADOS BOTÃOMACRO BOTÃODEMACRO
+		INCLUDITESTO INCLUDIIMMAGINE INCLUDI INCORPORA COLLEGAMENTO IMPORTA PULSANTEMACRO
+		TEKSTINVOEGEN FIGUURINVOEGEN INVOEGEN INSLUITEN KOPPELING IMPORTEREN MACROKNOP
+		INKLUDERTEKST INKLUDERBILLEDE INKLUDERBILDE INKLUDER INTEGRER KÆDE KOBLING MAKROKNAP MAKROKNAPP
+		INKLUDERATEXT INKLUDERABILD INKLUDERA INFOGATEXT INFOGABILD BÄDDAIN LÄNK DATABAS
+		LISÄÄTEKSTI LISÄÄKUVA UPOTA LINKITÄ TIETOKANTA MAKROPAINIKE`) {
+		m[w] = true
+	}
+	return m
+}}
+
+// halfWidth is the letter of ASCII that a full-width one looks like.
+func halfWidth(r rune) rune {
+	if r >= 'Ａ' && r <= 'ｚ' {
+		return r - 'Ａ' + 'A'
+	}
+	return r
+}
+
+// namesFile reports whether one of the arguments of a field may be the name of a
+// file, which the field of that number has none of. It is asked where the keyword
+// is of a language that is not known here.
+func namesFile(name, args string) bool {
+	switch name {
+	case "XE", "TC", "TA", "EQ", "STYLEREF", "SYMBOL":
+		return false // a text of the reader's
+	}
+	format := false // the next argument is how a number, a date or a text is written
+	for args = strings.TrimLeft(args, " "); args != ""; args = strings.TrimLeft(args, " ") {
+		if args[0] == '\\' {
+			n := min(2, len(args))
+			format = n == 2 && strings.IndexByte("*@#", args[1]) >= 0
+			args = args[n:]
+			continue
+		}
+		var arg string
+		if strings.IndexAny(args, "\"“”") == 0 {
+			_, size := utf8.DecodeRuneInString(args)
+			args = args[size:]
+			end := strings.IndexAny(args, "\"“”")
+			if end < 0 {
+				end = len(args)
+			}
+			arg, args = args[:end], strings.TrimLeft(args[end:], "\"“”")
+		} else {
+			arg, args, _ = strings.Cut(args, " ")
+		}
+		if !format && strings.ContainsAny(arg, `./\:|`) {
+			return true
+		}
+		format = false
+	}
+	return false
 }
 
 // trimmed is a code without what programs take for blanks around it.

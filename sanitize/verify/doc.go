@@ -391,6 +391,12 @@ var activeWords = lazy.Value[[]string]{Make: func() []string {
 	AUTHOR TITLE SUBJECT KEYWORDS COMMENTS LASTSAVEDBY CREATEDATE SAVEDATE PRINTDATE REVNUM EDITTIME NUMWORDS NUMCHARS FILENAME FILESIZE TEMPLATE USERNAME USERINITIALS USERADDRESS DOCPROPERTY INFO`)
 }}
 
+// foreignWords are such names in other languages, those that load and embed.
+var foreignWords = lazy.Value[[]string]{Make: func() []string {
+	return strings.Fields(`EINFÜGENTEXT EINFÜGENGRAFIK EINBETTEN VERKNÜPFUNG INCLURETEXTE INCLUREIMAGE INCORPORER LIAISON INCLUIRTEXTO INCLUIRIMAGEN INCLUIRIMAGEM
+	INCRUSTAR VÍNCULO INCLUDITESTO INCLUDIIMMAGINE COLLEGAMENTO TEKSTINVOEGEN INSLUITEN KOPPELING INKLUDERATEXT LÄNK`)
+}}
+
 // fields looks at every field of the text, and at every table of fields.
 func (d *wordDocument) fields() error {
 	type open struct {
@@ -479,9 +485,15 @@ func (d *wordDocument) field(code string, number int64) error {
 	if i := strings.IndexAny(code, " \\\"“”"); i >= 0 {
 		word, args = code[:i], code[i:]
 	}
-	word = strings.ToUpper(word)
+	// Full-width letters read like others.
+	word = strings.ToUpper(strings.Map(func(r rune) rune {
+		if r > 0xFF20 && r < 0xFF5B {
+			return r - 0xFEE0
+		}
+		return r
+	}, word))
 	switch {
-	case word == "", slices.Contains(activeWords.Get(), word):
+	case word == "", slices.Contains(activeWords.Get(), word), slices.Contains(foreignWords.Get(), word):
 		return d.bad("field %q", word)
 	case number == 0x23:
 		return d.bad("an emptied field that is not empty")

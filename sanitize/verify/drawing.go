@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"io"
+	"strings"
 	"unicode/utf16"
 
 	"sekisho/sanitize"
@@ -260,8 +261,12 @@ func checkLink(where string, b []byte) error {
 		}
 	}
 	if flags&0x08 != 0 {
-		if _, ok := text(2); !ok {
+		place, ok := text(2)
+		if !ok {
 			return notAllowed(where, "hyperlink cut short")
+		}
+		if flags&0x01 == 0 && strings.ContainsAny(place, `[]\|`) {
+			return notAllowed(where, "hyperlink to %q in another document", place)
 		}
 	}
 	if len(b) > 0 {

@@ -21,6 +21,7 @@ import (
 
 	"sekisho/internal/corpus"
 	"sekisho/internal/zipstrict"
+	"sekisho/internal/officeart"
 	"sekisho/sanitize"
 )
 
@@ -485,6 +486,20 @@ func TestOpenDocumentsOffTheListAreRefused(t *testing.T) {
 	} {
 		if err := look(sanitize.KindODT, b); !errors.Is(err, ErrNotAllowed) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestALinkIntoAnotherDocumentIsNotAllowed: Excel takes a place with another
+// workbook in brackets for one in that workbook.
+func TestALinkIntoAnotherDocumentIsNotAllowed(t *testing.T) {
+	for l, ok := range map[officeart.Link]bool{
+		{Place: "Sheet1!A1"}:                        true,
+		{Place: `'[\\evil\x.xls]S'!A1`}:             false,
+		{Target: "https://example.jp/", Place: "a"}: true,
+	} {
+		if err := checkLink("x", l.AppendTo(nil)); (err == nil) != ok {
+			t.Errorf("%+v: %v", l, err)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package xls
 
 import (
 	"fmt"
-	"strings"
 
 	"sekisho/internal/lazy"
 	"sekisho/internal/link"
@@ -333,8 +332,7 @@ func (s *sheet) link(r *record) {
 		return
 	}
 	l, ok := officeart.ParseLink(d[8:])
-	inside := ok && l.Target == "" && l.Place != "" && !strings.ContainsAny(l.Place, `[]\|`)
-	if !inside && !(ok && l.Target != "" && link.Harmless(l.Target) && s.w.s.Options.URLs == sanitize.KeepURLs) {
+	if !(ok && l.Inside()) && !(ok && l.Target != "" && link.Harmless(l.Target) && s.w.s.Options.URLs == sanitize.KeepURLs) {
 		why := l.Target
 		if why == "" {
 			why = l.Place
