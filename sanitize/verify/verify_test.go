@@ -20,8 +20,8 @@ import (
 	"testing"
 
 	"sekisho/internal/corpus"
-	"sekisho/internal/zipstrict"
 	"sekisho/internal/officeart"
+	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
 )
 
