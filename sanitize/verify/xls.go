@@ -157,6 +157,12 @@ func (w *workbook) check() error {
 			err = w.formula(whole, 8, 10)
 		case 0x1051:
 			err = w.formula(whole, 6, 8)
+		case 0x01B1:
+			err = w.condition(whole)
+		case 0x087A:
+			err = w.newerCondition(whole)
+		case 0x01BE:
+			err = w.validation(whole)
 		case 0x005D:
 			w.shapes[depth]++
 			err = w.object(d)
@@ -307,9 +313,14 @@ var tokenSizes = lazy.Value[map[byte]int]{Make: func() map[byte]int {
 // into this workbook.
 func (w *workbook) tokens(b, behind []byte) error {
 	arrays := false
+	all := len(b)
+	starts, jumps := map[int]bool{all: true}, []int(nil)
+	var operands []string // as far as they stand one behind the other; "" is no text
 	for len(b) > 0 {
+		starts[all-len(b)] = true
 		t := b[0]
 		b = b[1:]
+		here := all - len(b)
 		if t >= 0x80 {
 			return notAllowed(w.where, "token %02X", t)
 		}
@@ -329,7 +340,21 @@ func (w *workbook) tokens(b, behind []byte) error {
 			if n = 3; b[0]&4 != 0 {
 				n += 2 * (int(binary.LittleEndian.Uint16(b[1:])) + 1)
 			}
-			if b[0]&0xA0 != 0 {
+			if n > len(b) {
+				return notAllowed(w.where, "attribute %02X cut short", b[0])
+			}
+			dist := int(binary.LittleEndian.Uint16(b[1:]))
+			switch b[0] &^ 1 { // whether it is always computed anew
+			case 0x02:
+				jumps = append(jumps, here+n+dist)
+			case 0x04:
+				for i := range dist + 1 {
+					jumps = append(jumps, here+3+int(binary.LittleEndian.Uint16(b[3+2*i:])))
+				}
+			case 0x08:
+				jumps = append(jumps, here+n+dist+1)
+			case 0x00, 0x10, 0x40:
+			default:
 				return notAllowed(w.where, "attribute %02X", b[0])
 			}
 		default:
@@ -339,12 +364,27 @@ func (w *workbook) tokens(b, behind []byte) error {
 			return notAllowed(w.where, "token %02X cut short", t)
 		}
 		switch t {
-		case 0x20, 0x26:
+		case 0x20:
 			arrays = true
+		case 0x26, 0x27, 0x28:
+			arrays = arrays || t == 0x26
+			jumps = append(jumps, here+n+int(binary.LittleEndian.Uint16(b[4:])))
+		case 0x29, 0x2E, 0x2F:
+			jumps = append(jumps, here+n+int(binary.LittleEndian.Uint16(b)))
+		case 0x18:
+			if b[0] == 0 || b[0] > 0x10 || b[0] >= 4 && b[0] <= 5 || b[0] >= 8 && b[0] <= 9 {
+				return notAllowed(w.where, "token 18 %02X", b[0])
+			}
 		case 0x21, 0x22:
 			f := int(binary.LittleEndian.Uint16(b[n-2:]))
 			if !slices.ContainsFunc(computing[:], func(r struct{ first, last int }) bool { return f >= r.first && f <= r.last }) {
 				return notAllowed(w.where, "function %d", f)
+			}
+			if f == 359 {
+				args := int(b[0] & 0x7F)
+				if t != 0x22 || args < 1 || args > 2 || args > len(operands) || !leadsNowhere(operands[len(operands)-args]) {
+					return notAllowed(w.where, "HYPERLINK to elsewhere")
+				}
 			}
 		case 0x39, 0x3A, 0x3B:
 			i := int(binary.LittleEndian.Uint16(b))
@@ -352,10 +392,181 @@ func (w *workbook) tokens(b, behind []byte) error {
 				return notAllowed(w.where, "a reference elsewhere")
 			}
 		}
+		switch {
+		case t == 0x17:
+			operands = append(operands, stringToken(b[:n]))
+		case t == 0x16, t >= 0x1C && t <= 0x1F, t >= 0x20 && t != 0x21 && t != 0x22 && (t < 0x26 || t > 0x29) && t != 0x2E && t != 0x2F:
+			operands = append(operands, "")
+		case t == 0x19 && b[0]&0x1E == 0: // blanks
+		default:
+			operands = nil
+		}
 		b = b[n:]
+	}
+	for _, at := range jumps {
+		if !starts[at] {
+			return notAllowed(w.where, "a jump into a token")
+		}
 	}
 	if len(behind) > 0 && !arrays {
 		return notAllowed(w.where, "%d octets behind a formula", len(behind))
+	}
+	return nil
+}
+
+// stringToken is the text of a string in a formula, from its length on.
+func stringToken(b []byte) string {
+	if b[1]&1 != 0 {
+		return utf16Text(b[2:])
+	}
+	u := make([]uint16, len(b)-2)
+	for i, c := range b[2:] {
+		u[i] = uint16(c)
+	}
+	return string(utf16.Decode(u))
+}
+
+// leadsNowhere reports whether a target of HYPERLINK is a place in the workbook,
+// the web or a mail address.
+func leadsNowhere(target string) bool {
+	if strings.HasPrefix(target, "#") {
+		return !strings.ContainsAny(target, `[]\|`)
+	}
+	return harmlessURL(target)
+}
+
+// condition looks at a condition for a format: how it looks, then two formulas
+// that end the record. [MS-XLS] 2.4.42.
+func (w *workbook) condition(d []byte) error {
+	if len(d) < 12 {
+		return notAllowed(w.where, "condition of %d octets", len(d))
+	}
+	n1, n2 := int(binary.LittleEndian.Uint16(d[2:])), int(binary.LittleEndian.Uint16(d[4:]))
+	flags, at := binary.LittleEndian.Uint32(d[6:]), 12
+	if flags&(1<<25) != 0 {
+		n := 2
+		if d[10]&1 != 0 && len(d) >= 14 {
+			n = max(int(binary.LittleEndian.Uint16(d[12:])), 2)
+		}
+		at += n
+	}
+	for i, n := range []int{118, 8, 8, 4, 2} {
+		if flags&(1<<(26+i)) != 0 {
+			at += n
+		}
+	}
+	if at+n1+n2 != len(d) {
+		return notAllowed(w.where, "condition with formulas of %d and %d octets in %d", n1, n2, len(d))
+	}
+	if err := w.tokens(d[at:at+n1], nil); err != nil {
+		return err
+	}
+	return w.tokens(d[at+n1:], nil)
+}
+
+// newerCondition looks at the formulas of a condition for a format as newer
+// versions write it: two, one that is looked at first, and those of bounds.
+// [MS-XLS] 2.4.43.
+func (w *workbook) newerCondition(d []byte) error {
+	short := notAllowed(w.where, "condition of %d octets", len(d))
+	if len(d) < 22 {
+		return short
+	}
+	kind, n1, n2 := d[12], int64(binary.LittleEndian.Uint16(d[14:])), int64(binary.LittleEndian.Uint16(d[16:]))
+	at := int64(22)
+	// skip goes over octets, formula over the tokens of one.
+	skip := func(n int64) bool { at += n; return at <= int64(len(d)) }
+	formula := func(n int64) error {
+		from := at
+		if !skip(n) {
+			return short
+		}
+		return w.tokens(d[from:at], nil)
+	}
+	count := func() (int64, bool) {
+		if !skip(2) {
+			return 0, false
+		}
+		return u16(d, at-2), true
+	}
+	if look := u32(d, 18); look == 0 && !skip(2) || look > 0 && !skip(look) {
+		return short
+	}
+	for _, n := range []int64{n1, n2} {
+		if err := formula(n); err != nil {
+			return err
+		}
+	}
+	n, ok := count()
+	if !ok {
+		return short
+	}
+	if err := formula(n); err != nil {
+		return err
+	}
+	if !skip(22) {
+		return short
+	}
+	bounds := func(many, behind int64) error {
+		for range many {
+			if !skip(1) {
+				return short
+			}
+			what := d[at-1]
+			n, ok := count()
+			if !ok {
+				return short
+			}
+			if err := formula(n); err != nil {
+				return err
+			}
+			if n == 0 && what != 2 && what != 3 && !skip(8) || !skip(behind) {
+				return short
+			}
+		}
+		return nil
+	}
+	switch kind {
+	case 1, 2, 5:
+		return nil
+	case 3, 6:
+		if !skip(6) {
+			return short
+		}
+		return bounds(int64(d[at-3]), map[byte]int64{3: 8, 6: 5}[kind])
+	case 4:
+		if !skip(22) {
+			return short
+		}
+		return bounds(2, 0)
+	default:
+		return notAllowed(w.where, "condition of kind %d", kind)
+	}
+}
+
+// validation looks at the formulas of a rule for what may be typed: they stand
+// behind four texts. [MS-XLS] 2.4.96.
+func (w *workbook) validation(d []byte) error {
+	at := int64(4)
+	for range 4 {
+		if at+3 > int64(len(d)) {
+			return notAllowed(w.where, "validation of %d octets", len(d))
+		}
+		n := u16(d, at)
+		if d[at+2]&1 != 0 {
+			n *= 2
+		}
+		at += 3 + n
+	}
+	for range 2 {
+		if at+4 > int64(len(d)) || at+4+u16(d, at) > int64(len(d)) {
+			return notAllowed(w.where, "validation of %d octets", len(d))
+		}
+		n := u16(d, at)
+		if err := w.tokens(d[at+4:at+4+n], nil); err != nil {
+			return err
+		}
+		at += 4 + n
 	}
 	return nil
 }
@@ -367,8 +578,15 @@ func (w *workbook) object(d []byte) error {
 		switch {
 		case i == 0 && (ft != 0x15 || n != 18):
 			return notAllowed(w.where, "object that begins with part %04X", ft)
-		case ft == 0x13:
-			return nil // a list: its lines follow
+		case ft == 0x13: // a list: where its lines come from, then its lines
+			if n == 0 || len(d) < 6 || binary.LittleEndian.Uint16(d[4:]) == 0 {
+				return nil
+			}
+			size := int(binary.LittleEndian.Uint16(d[4:]))
+			if size < 6 || 6+size > len(d) || 6+int(binary.LittleEndian.Uint16(d[6:])) > size {
+				return notAllowed(w.where, "formula of a list of %d octets", size)
+			}
+			return w.tokens(d[12:12+int(binary.LittleEndian.Uint16(d[6:]))], nil)
 		case n > len(d)-4:
 			return notAllowed(w.where, "object cut short")
 		case ft == 0 && len(d) == 4:

@@ -40,6 +40,11 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 		p.extra += n
 		return true
 	}
+	// Where tokens begin, and where jumps and groups of tokens end: a jump into the
+	// middle of a token would find others there, that nobody has judged.
+	begins := make([]bool, len(tokens)+1)
+	begins[len(tokens)] = true
+	var ends []int
 	indirect, odd := false, false
 	named, called := 0, 0
 	// The last operands, as far as they matter to HYPERLINK, which has two.
@@ -47,6 +52,7 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 	count := 0
 	for i := 0; i < len(tokens); {
 		t := tokens[i]
+		begins[i] = true
 		i++
 		rest := tokens[i:]
 		base := t
@@ -88,20 +94,37 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 			odd = odd || strings.ContainsAny(tok.text, "[|")
 		case base == 0x18: // PtgElf and others: labels as references
 			n = 5
-			if len(rest) >= 1 && rest[0] == 0x1d {
-				return fail("xls.pivot", "field of a pivot table")
+			if len(rest) >= 1 {
+				switch k := rest[0]; {
+				case k == 0x1d:
+					return fail("xls.pivot", "field of a pivot table")
+				case k < 0x01 || k > 0x10 || k == 0x04 || k == 0x05 || k == 0x08 || k == 0x09:
+					// Of others nobody knows how long they are.
+					return fail("xls.formula", "token 18 %02X", k)
+				}
 			}
 		case base == 0x19: // PtgAttr
 			if len(rest) < 3 {
 				return fail("xls.formula", "cut short")
 			}
 			n = 3
-			switch kind := rest[0]; {
-			case kind&0x04 != 0:
-				n += 2 * (int(le.Uint16(rest[1:])) + 1)
+			switch at, kind := int(le.Uint16(rest[1:])), rest[0]; {
 			case kind&0x20 != 0: // PtgAttrBaxcel: was written by a macro
 				return fail("xls.formula", "assignment")
-			case kind&^(0x01|0x02|0x08|0x10|0x40) != 0:
+			case kind&^0x01 == 0x02: // to what follows if a condition does not hold
+				ends = append(ends, i+n+at)
+			case kind&^0x01 == 0x04: // [MS-XLS] 2.5.198.34: counted from the table of jumps on
+				table := i + n
+				if n += 2 * (at + 1); n > len(rest) {
+					return fail("xls.formula", "jumps cut short")
+				}
+				for k := range at + 1 {
+					ends = append(ends, table+int(le.Uint16(rest[3+2*k:])))
+				}
+			case kind&^0x01 == 0x08: // behind the function; one is not counted
+				ends = append(ends, i+n+at+1)
+			case kind&^0x01 == 0, kind&^0x01 == 0x10, kind&^0x01 == 0x40:
+			default:
 				return fail("xls.formula", "attribute %02X", kind)
 			}
 		case base == 0x1c, base == 0x1d:
@@ -167,13 +190,20 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 			n = 8
 		case base == 0x26: // PtgMemArea
 			n = 6
+			if len(rest) >= n {
+				ends = append(ends, i+n+int(le.Uint16(rest[4:])))
+			}
 			if len(extra)-p.extra < 2 || !take(2+8*int(le.Uint16(extra[p.extra:]))) {
 				return fail("xls.formula", "areas cut short")
 			}
-		case base == 0x27, base == 0x28:
-			n = 6
-		case base == 0x29, base == 0x2e, base == 0x2f:
-			n = 2
+		case base == 0x27, base == 0x28: // PtgMemErr, PtgMemNoMem
+			if n = 6; len(rest) >= n {
+				ends = append(ends, i+n+int(le.Uint16(rest[4:])))
+			}
+		case base == 0x29, base == 0x2e, base == 0x2f: // PtgMemFunc and its kin
+			if n = 2; len(rest) >= n {
+				ends = append(ends, i+n+int(le.Uint16(rest)))
+			}
 		case base == 0x39: // PtgNameX
 			if n = 6; len(rest) < n {
 				break
@@ -238,6 +268,11 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 			// What is computed is no literal, and a jump leads past one. How many
 			// operands went into it is not counted: this may only be too strict.
 			count = 0
+		}
+	}
+	for _, at := range ends {
+		if at > len(tokens) || !begins[at] {
+			return fail("xls.formula", "jump into a token")
 		}
 	}
 	// A call of no built-in function names its function as the first argument.

@@ -3,9 +3,11 @@ package xls
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sekisho/internal/formula"
+	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
@@ -87,6 +89,10 @@ func cut(out []byte, r *record, most int) []byte {
 		return appendRecord(out, r.typ, nil)
 	case most > 0:
 		return appendRecord(out, r.typ, r.data[:min(len(r.data), most)])
+	case len(r.data) < maxRecord-256:
+		// Only what does not fit into one record goes on in others, and texts are
+		// cut between characters. What stands behind a short one belongs to nothing.
+		return appendRecord(out, r.typ, r.data)
 	default:
 		return appendRaw(out, r)
 	}
@@ -348,7 +354,8 @@ func (w *workbook) name(r *record) error {
 	n.name, n.tokens, n.extra = u, rest[:size], rest[size:]
 	t := strings.ToLower(text(u))
 	switch {
-	case n.flags&nameBuiltin != 0 && len(u) == 1 && (u[0] == 1 || u[0] == 2 || u[0] == 10 || u[0] == 11):
+	case n.flags&nameBuiltin != 0 && slices.ContainsFunc(u, func(c uint16) bool { return runsByItself.Get()[c] != "" }):
+		// One character says which it is; nobody knows what more of them do.
 		n.automatic = true
 	case n.flags&nameBuiltin == 0 && automatic(t):
 		n.automatic = true
@@ -365,6 +372,11 @@ func (w *workbook) name(r *record) error {
 	w.names = append(w.names, n)
 	return nil
 }
+
+// runsByItself are the built-in names of what Excel runs. [MS-XLS] 2.5.66.
+var runsByItself = lazy.Value[map[uint16]string]{Make: func() map[uint16]string {
+	return map[uint16]string{1: "Auto_Open", 2: "Auto_Close", 10: "Auto_Activate", 11: "Auto_Deactivate"}
+}}
 
 // automatic reports whether Excel runs what a name of this beginning leads to.
 func automatic(name string) bool {
@@ -387,7 +399,7 @@ func (w *workbook) settle(drawing []byte) (err error) {
 		if n.automatic {
 			n.verdict = verdict{"xls.auto-run", text(n.name)}
 			if n.flags&nameBuiltin != 0 {
-				n.verdict.why = map[uint16]string{1: "Auto_Open", 2: "Auto_Close", 10: "Auto_Activate", 11: "Auto_Deactivate"}[n.name[0]]
+				n.verdict.why = runsByItself.Get()[n.name[0]]
 			}
 		}
 		if n.flags&(nameFunc|nameVB|nameProc) != 0 && !n.function && !n.verdict.bad() {

@@ -592,6 +592,32 @@ func (s *sheet) drop(number uint16) {
 	s.dropped[number] = true
 }
 
+// looks is how many octets say how cells look that a condition holds for, -1 if
+// they are cut short. [MS-XLS] 2.5.92: flags say which parts there are.
+func looks(b []byte) int {
+	if len(b) < 6 {
+		return -1
+	}
+	flags := le.Uint32(b)
+	n := 6
+	for _, p := range []struct {
+		flag uint32
+		size int
+	}{{1 << 25, 2}, {1 << 26, 118}, {1 << 27, 8}, {1 << 28, 8}, {1 << 29, 4}, {1 << 30, 2}} {
+		switch {
+		case flags&p.flag == 0:
+		case p.size == 2 && p.flag == 1<<25 && b[4]&1 != 0: // a format of its own, counted
+			if n+2 > len(b) {
+				return -1
+			}
+			n += max(int(le.Uint16(b[n:])), 2)
+		default:
+			n += p.size
+		}
+	}
+	return n
+}
+
 // condition judges the formulas of one condition.
 func (s *sheet) condition(r *record) verdict {
 	d := r.joined()
@@ -608,7 +634,9 @@ func (s *sheet) condition(r *record) verdict {
 			return short
 		}
 		n1, n2 := int(le.Uint16(d[2:])), int(le.Uint16(d[4:]))
-		if n1+n2 > len(d)-6 {
+		// How cells look stands before the formulas. If something stood between,
+		// other programs than this would read other formulas.
+		if look := looks(d[6:]); look < 0 || 6+look+n1+n2 != len(d) {
 			return short
 		}
 		if v := judge(d[len(d)-n1-n2 : len(d)-n2]); v.bad() {

@@ -249,6 +249,25 @@ var cases = []struct {
 	{name: "HYPERLINK behind a harmless literal", rule: "xls.hyperlink-formula", action: sanitize.Replaced, make: func() *bookMaker {
 		return newBook(textCell(2, 0, "click", cat([]byte{0x44, 0, 0, 0, 0}, tStr("https://ok.example/"), []byte{0x29, 0, 0}, tCall(359, 2))...))
 	}},
+	// A jump that ends in a string finds the tokens of a call of CALL there.
+	{name: "jump into a string", rule: "xls.formula", action: sanitize.Replaced, gone: []string{"\x42\x01\x96\x00"}, make: func() *bookMaker {
+		return newBook(formulaCell(2, 0, 7, cat(tInt(1), []byte{0x19, 2, 3, 0}, []byte{0x17, 7, 0, 0x1E, 1, 0, 0x42, 1, 0x96, 0})...))
+	}, check: number(2, 0, 7)},
+	{name: "choice that leads into a string", rule: "xls.formula", action: sanitize.Replaced, gone: []string{"\x42\x01\x96\x00"}, make: func() *bookMaker {
+		return newBook(formulaCell(2, 0, 7, cat(tInt(1), []byte{0x19, 4, 1, 0, 4, 0, 7, 0}, []byte{0x17, 7, 0, 0x1E, 1, 0, 0x42, 1, 0x96, 0})...))
+	}, check: number(2, 0, 7)},
+	{name: "group that ends in a string", rule: "xls.formula", action: sanitize.Replaced, make: func() *bookMaker {
+		return newBook(formulaCell(2, 0, 7, cat([]byte{0x29, 4, 0}, tStr("abcdef"))...))
+	}, check: number(2, 0, 7)},
+	{name: "token nobody knows", rule: "xls.formula", action: sanitize.Replaced, make: func() *bookMaker {
+		return newBook(formulaCell(2, 0, 7, 0x18, 0x33, 0, 0, 0, 0))
+	}, check: number(2, 0, 7)},
+	{name: "name of more than what runs", rule: "xls.auto-run", action: sanitize.Removed, make: func() *bookMaker {
+		return newBook().self().global(nameRecord(nameBuiltin|nameHidden, "x\x01", tRef3(0)...))
+	}},
+	{name: "condition with something before its formulas", rule: "xls.formula", action: sanitize.Removed, gone: []string{"MARKER"}, make: func() *bookMaker {
+		return newBook(rec(recCondFmt, uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)), rec(recCF, 2, 0, uint16(3), uint16(0), uint32(0), uint16(0), "MARKER", tInt(1)))
+	}},
 	{name: "INDIRECT to elsewhere", rule: "xls.external-link", action: sanitize.Replaced, make: func() *bookMaker {
 		return newBook(formulaCell(2, 0, 1, cat(tStr("[http://x/a.xls]S!A1"), tCall(148, 1))...))
 	}},
@@ -465,6 +484,7 @@ func TestWhatComputesStays(t *testing.T) {
 			return newBook(rec(recDVal, make([]byte, 10), uint32(0xffffffff), uint32(1)), rec(recDV, uint32(3), []byte{1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0}, uint16(3), uint16(0), tInt(3), uint16(0), uint16(0), uint16(1), make([]byte, 8)))
 		}, recDV},
 		{"template", func() *bookMaker { return newBook().global(rec(0x0060)) }, 0x0060},
+		{"jumps", func() *bookMaker { return newBook(formulaCell(2, 0, 7, jumps...)) }, recFormula},
 	} {
 		out, res, found, err := treat(t, c.make().bytes(t))
 		if err != nil || res.Outcome != sanitize.Clean || len(found) > 0 {
@@ -478,6 +498,45 @@ func TestWhatComputesStays(t *testing.T) {
 			t.Errorf("%s: second look: %v", c.name, err)
 		}
 		stable(t, out)
+	}
+}
+
+// jumps is IF(1,2,CHOOSE(1,2,3)) as Excel writes it.
+var jumps = cat(tInt(1), []byte{0x19, 2, 7, 0}, tInt(2), []byte{0x19, 8, 38, 0}, tInt(1), []byte{0x19, 4, 2, 0, 6, 0, 13, 0, 20, 0},
+	tInt(2), []byte{0x19, 8, 10, 0}, tInt(3), []byte{0x19, 8, 3, 0}, tCall(100, 3), []byte{0x19, 8, 3, 0}, tCall(1, 3))
+
+// TestTheSecondLookReadsEveryFormula: what is changed in an output behind the
+// sanitizer's back is seen.
+func TestTheSecondLookReadsEveryFormula(t *testing.T) {
+	cf12 := func(b ...byte) [][]byte {
+		return [][]byte{rec(recCondFmt12, uint16(recCondFmt12), make([]byte, 10), uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)),
+			rec(recCF12, uint16(recCF12), make([]byte, 10), 3, 0, uint16(0), uint16(0), uint32(0), uint16(0), uint16(0), make([]byte, 22), make([]byte, 3), 1, make([]byte, 2), 1, uint16(len(b)), b, 0.0)}
+	}
+	good, bad := cat(tStr("MARK"), tInt(0x4177)), cat(tStr("MARK"), tCall(110, 1)[:3])
+	for name, c := range map[string]struct {
+		records  [][]byte
+		old, new []byte
+	}{
+		"jump":               {[][]byte{formulaCell(2, 0, 7, jumps...)}, []byte{0x19, 2, 7, 0}, []byte{0x19, 2, 8, 0}},
+		"choice":             {[][]byte{formulaCell(2, 0, 7, jumps...)}, []byte{6, 0, 13, 0, 20, 0}, []byte{6, 0, 14, 0, 20, 0}},
+		"HYPERLINK":          {[][]byte{textCell(2, 0, "町", cat(tStr("https://www.example.jp/"), tStr("町"), tCall(359, 2))...)}, []byte("https"), []byte("msdtx")},
+		"condition":          {[][]byte{rec(recCondFmt, uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)), rec(recCF, 2, 0, uint16(len(good)), uint16(0), uint32(0), uint16(0), good)}, good, bad},
+		"condition of later": {cf12(good...), good, bad},
+		"validation": {[][]byte{rec(recDVal, make([]byte, 10), uint32(0xffffffff), uint32(1)), rec(recDV, uint32(3), []byte{1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0},
+			uint16(len(good)), uint16(0), good, uint16(0), uint16(0), uint16(1), make([]byte, 8))}, good, bad},
+		"list": {drawn(obj(0x12, uint16(0x13), uint16(0x1FEE), uint16(6+len(good)), uint16(len(good)), uint32(0), good, uint16(0), uint16(0), uint16(0), uint16(0))), good, bad},
+	} {
+		out, _, found, err := treat(t, newBook(c.records...).bytes(t))
+		if err != nil || bytes.Count(out, c.old) != 1 {
+			t.Errorf("%s: %v %v, %d times in the output", name, err, found, bytes.Count(out, c.old))
+			continue
+		}
+		if err := looked(t, out); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := looked(t, bytes.Replace(out, c.old, c.new, 1)); err == nil {
+			t.Errorf("%s: not seen", name)
+		}
 	}
 }
 
