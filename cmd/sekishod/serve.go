@@ -221,7 +221,11 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 			g.cgroups = nil // an extra; the limits of the profile hold without it
 			log.Info("isolation", "kind", "cgroup", "err", err)
 		}
-		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: &sandbox.Starter{Path: bin},
+		starter, err := sandbox.OpenStarter(ctx, bin, sandbox.Worker())
+		if err != nil {
+			log.Info("isolation", "kind", "network", "err", err) // costs time and no more
+		}
+		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: starter,
 			Tools:  &worker.Tools{Launcher: bin, Spares: converterSpares()},
 			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}

@@ -28,7 +28,8 @@ type Command struct {
 	// made; nil does not.
 	Cgroups *Cgroups
 
-	probe string   // set by SelfTest
-	group *os.File // made by Start from Cgroups
-	end   func()   // called when the process was reaped, before Wait returns
+	probe         string   // set by SelfTest
+	sharesNetwork bool     // set by a Starter that is in an empty one
+	group         *os.File // made by Start from Cgroups
+	end           func()   // called when the process was reaped, before Wait returns
 }

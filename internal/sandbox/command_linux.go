@@ -162,6 +162,9 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 		},
 	}
+	if c.sharesNetwork {
+		attr.Sys.Cloneflags &^= unix.CLONE_NEWNET
+	}
 	mapIDs(attr.Sys)
 	if c.group != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.group.Fd())
@@ -181,7 +184,7 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
 			// A cgroup namespace is an extra: a unit's RestrictNamespaces
 			// or an old kernel may refuse just this one.
-			attr.Sys.Cloneflags = namespaces
+			attr.Sys.Cloneflags &^= unix.CLONE_NEWCGROUP
 			process, err = os.StartProcess(path, argv, attr)
 		}
 		if err != nil {

@@ -23,8 +23,8 @@ import (
 // exit with ExitUnconfined. If the process is a self-test, a Starter or the
 // first process of a Tool, Enter does that work and does not return.
 func Enter(argv []string) (args []string, r Report, err error) {
-	if len(argv) == 2 && argv[1] == starterFlag {
-		serve()
+	if len(argv) > 1 && argv[1] == starterFlag {
+		serve(len(argv) == 3 && argv[2] == emptyNetwork)
 	}
 	if len(argv) < 2 {
 		return nil, Report{}, errors.New("not started by its launcher: this program is never run by hand")
@@ -121,7 +121,7 @@ func launched() error {
 		return err
 	}
 	if up {
-		return errors.New("not in a network namespace of its own (the loopback interface is up)")
+		return errors.New("not in an empty network namespace (the loopback interface is up)")
 	}
 	return nil
 }

@@ -23,6 +23,11 @@ func (c *Command) Start(context.Context) (*Process, error) { return nil, ErrUnsu
 // A Starter starts nothing here.
 type Starter struct{ Path string }
 
+// OpenStarter refuses.
+func OpenStarter(_ context.Context, binary string, _ Profile) (*Starter, error) {
+	return &Starter{Path: binary}, ErrUnsupported
+}
+
 // Close does nothing.
 func (s *Starter) Close() error { return nil }
 

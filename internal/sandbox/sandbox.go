@@ -3,9 +3,10 @@
 //
 // The parent (the daemon, or the command line tool) fills in a Command: the
 // binary, the open files the child gets as descriptors 0, 1, 2, ..., and a
-// Profile of limits. Start gives the child an empty environment and user,
-// network, pid, mount, ipc and uts namespaces of its own, and it is killed
-// with its parent, whatever way the parent ends.
+// Profile of limits. Start gives the child an empty environment and user, pid,
+// mount, ipc and uts namespaces of its own and an empty network (which the
+// children of a Starter may share), and it is killed with its parent, whatever
+// way the parent ends.
 //
 // The child calls Enter as the first statement of main. Enter takes the limits
 // from the command line the parent wrote, closes what leaked in, sets the

@@ -128,7 +128,7 @@ func TestHalfOfTheNamespacesIsRefusedNeedsNamespaces(t *testing.T) {
 		want  string
 	}{
 		{"no pid namespace", unix.CLONE_NEWPID, []uintptr{unix.CAP_SYS_ADMIN}, "not in a pid namespace"},
-		{"no network namespace", unix.CLONE_NEWNET, []uintptr{unix.CAP_SYS_ADMIN}, "not in a network namespace"},
+		{"no network namespace", unix.CLONE_NEWNET, []uintptr{unix.CAP_SYS_ADMIN}, "not in an empty network namespace"},
 		{"no capability", 0, nil, "not in a user namespace"},
 		{"one too many", 0, []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN}, "not in a user namespace"},
 	} {

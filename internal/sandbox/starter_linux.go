@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,8 @@ import (
 type Starter struct {
 	Path string // the binary, as in Command
 
+	shared bool // its children share its network, see OpenStarter
+
 	mu     sync.Mutex
 	orders *os.File // our end of the socket, nil if there is no process
 	ended  chan struct{}
@@ -35,12 +38,33 @@ type Starter struct {
 
 const (
 	starterFlag  = "--starter"
+	emptyNetwork = "in-an-empty-network" // after starterFlag
 	withGroup    = "group"
 	withoutGroup = "-"
 	starterFD    = 3
 	// maxOrder bounds path and arguments of a command.
 	maxOrder = 64 << 10
 )
+
+// OpenStarter returns a Starter whose children share its empty network, if the
+// self-test of the binary passes in such a one. If not, the error says why, and
+// each child of the Starter gets a network of its own.
+func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error) {
+	s := &Starter{Path: binary, shared: true}
+	t, free, err := layTargets(binary)
+	if err == nil {
+		defer free()
+		var found Finding
+		found, _, err = runOne(ctx, Command{Path: binary, Profile: p, Starter: s}, probes[0], t)
+		if err == nil && !found.Pass {
+			err = errors.New(found.Detail)
+		}
+	}
+	if err != nil {
+		return &Starter{Path: binary}, errors.Join(fmt.Errorf("try a common network: %w", err), s.Close())
+	}
+	return s, nil
+}
 
 // start has the Starter start a command.
 //
@@ -195,11 +219,17 @@ func (s *Starter) launch() error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(ended)
-		p, err := os.StartProcess(s.Path, []string{s.Path, starterFlag}, &os.ProcAttr{
+		attr := &os.ProcAttr{
 			Dir: "/", Env: []string{},
 			Files: []*os.File{null, null, os.Stderr, theirs},
 			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
-		})
+		}
+		argv := []string{s.Path, starterFlag}
+		if s.shared {
+			argv = append(argv, emptyNetwork)
+			intoEmptyNetwork(attr.Sys)
+		}
+		p, err := os.StartProcess(s.Path, argv, attr)
 		started <- err
 		if err == nil {
 			// How it ended is of no use: whoever waits for one of its
@@ -213,6 +243,18 @@ func (s *Starter) launch() error {
 	}
 	s.orders, s.ended = ours, ended
 	return nil
+}
+
+// intoEmptyNetwork has a process begin in a network of its own. Root needs
+// nothing else for that. Others need a user namespace, in which they stay who
+// they are.
+func intoEmptyNetwork(sys *syscall.SysProcAttr) {
+	sys.Cloneflags = unix.CLONE_NEWNET
+	if u, g := os.Geteuid(), os.Getegid(); u != 0 {
+		sys.Cloneflags |= unix.CLONE_NEWUSER
+		sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: u, HostID: u, Size: 1}}
+		sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: g, HostID: g, Size: 1}}
+	}
 }
 
 // Close ends the process and everything it started, and waits for its end.
@@ -246,8 +288,9 @@ func socketpair() (ours, theirs *os.File, err error) {
 }
 
 // serve is the main of the Starter. It takes orders until its parent closes
-// the socket, and exits; its children die with it.
-func serve() {
+// the socket, and exits; its children die with it. shared says that its network
+// is an empty one, made for it.
+func serve(shared bool) {
 	// What it does is one system call after the other, and each fork is alone:
 	// more threads at work only wake one another, and a fork copies what they
 	// have touched.
@@ -272,7 +315,7 @@ func serve() {
 		packet := string(buf[:n])
 		go func() {
 			defer control.Close()
-			obey(packet, control, files)
+			obey(packet, control, files, shared)
 		}()
 	}
 }
@@ -305,7 +348,7 @@ func attached(oob []byte) (control *os.File, files []*os.File, err error) {
 
 // obey starts one process, says so, and says how it ended. Errors of writing
 // mean that nobody is interested any more; then the process is killed, too.
-func obey(packet string, control *os.File, files []*os.File) {
+func obey(packet string, control *os.File, files []*os.File, shared bool) {
 	parts := strings.Split(packet, "\x00")
 	if len(parts) < 3 || parts[0] == withGroup && len(files) == 0 {
 		giveUp(errors.New("starter: short order"))
@@ -313,7 +356,7 @@ func obey(packet string, control *os.File, files []*os.File) {
 	o, err := parseOrder(parts[2])
 	var p *Process
 	if err == nil {
-		c := &Command{Path: parts[1], Args: parts[3:], Files: files, Profile: o.Profile, probe: o.probe}
+		c := &Command{Path: parts[1], Args: parts[3:], Files: files, Profile: o.Profile, probe: o.probe, sharesNetwork: shared}
 		if parts[0] == withGroup {
 			c.group, c.Files = files[0], files[1:]
 		}

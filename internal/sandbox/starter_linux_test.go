@@ -26,6 +26,22 @@ func newStarter(tb testing.TB) *Starter {
 	return s
 }
 
+// starters are those of both kinds: whose children have a network each, and
+// whose children share one.
+func starters(tb testing.TB) map[string]*Starter {
+	tb.Helper()
+	s, err := OpenStarter(tb.Context(), program(tb), small())
+	if err != nil || !s.shared {
+		tb.Fatalf("no common network: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Errorf("close the starter: %v", err)
+		}
+	})
+	return map[string]*Starter{"own network": newStarter(tb), "common network": s}
+}
+
 // startBy is start by a Starter.
 func startBy(tb testing.TB, s *Starter, args ...string) (p *Process, in, out *os.File) {
 	tb.Helper()
@@ -53,7 +69,12 @@ func startBy(tb testing.TB, s *Starter, args ...string) (p *Process, in, out *os
 }
 
 func TestAStarterStartsTheSameNeedsNamespaces(t *testing.T) {
-	s := newStarter(t)
+	for name, s := range starters(t) {
+		t.Run(name, func(t *testing.T) { startsTheSame(t, s) })
+	}
+}
+
+func startsTheSame(t *testing.T, s *Starter) {
 	want := bytes.Repeat([]byte("0123456789abcdef"), 200<<10/16)
 	p, in, out := startBy(t, s, "echo")
 	go func() {
@@ -97,7 +118,12 @@ func TestAStarterStartsTheSameNeedsNamespaces(t *testing.T) {
 }
 
 func TestAStarterKillsNeedsNamespaces(t *testing.T) {
-	s := newStarter(t)
+	for name, s := range starters(t) {
+		t.Run(name, func(t *testing.T) { kills(t, s) })
+	}
+}
+
+func kills(t *testing.T, s *Starter) {
 	p, _, out := startBy(t, s, "wait")
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "waiting\n" {
 		t.Fatalf("the program said %q, %v", line, err)
@@ -159,7 +185,12 @@ func TestAStarterRefusesWhatStartRefuses(t *testing.T) {
 // The kernel takes the children along with a Starter that is lost, the
 // waiting parent is told, and the next start has a new one.
 func TestALostStarterIsReplacedNeedsNamespaces(t *testing.T) {
-	s := newStarter(t)
+	for name, s := range starters(t) {
+		t.Run(name, func(t *testing.T) { isReplaced(t, s) })
+	}
+}
+
+func isReplaced(t *testing.T, s *Starter) {
 	p, _, out := startBy(t, s, "wait")
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "waiting\n" {
 		t.Fatalf("the program said %q, %v", line, err)
@@ -221,7 +252,12 @@ func TestAClosedStarterTakesItsChildrenAlongNeedsNamespaces(t *testing.T) {
 }
 
 func TestManyAtOnceByAStarterNeedsNamespaces(t *testing.T) {
-	s := newStarter(t)
+	for name, s := range starters(t) {
+		t.Run(name, func(t *testing.T) { manyAtOnce(t, s) })
+	}
+}
+
+func manyAtOnce(t *testing.T, s *Starter) {
 	var wg sync.WaitGroup
 	errs := make(chan error, 24)
 	for i := range 24 {
@@ -240,6 +276,45 @@ func TestManyAtOnceByAStarterNeedsNamespaces(t *testing.T) {
 	}
 }
 
+// The network that children share is neither this process's nor one in which
+// anything is up, and every attempt to break out fails in it as well.
+func TestACommonNetworkIsAnEmptyOneNeedsNamespaces(t *testing.T) {
+	s := starters(t)["common network"]
+	targets, free, err := layTargets(program(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free()
+	for _, pr := range probes {
+		found, _, err := runOne(t.Context(), Command{Path: program(t), Profile: small(), Starter: s}, pr, targets)
+		if err != nil || !found.Pass {
+			t.Errorf("%s: %v, %s", pr.says, err, found.Detail)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Log("skipped: only root may look at the namespaces of what it has confined")
+		return
+	}
+	network := func(pid int) string {
+		name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	p, _, _ := startBy(t, s, "wait")
+	q, _, _ := startBy(t, s, "wait")
+	alone, _, _ := startBy(t, newStarter(t), "wait")
+	if a, b := network(p.Pid()), network(q.Pid()); a != b {
+		t.Errorf("two children are in %s and %s", a, b)
+	}
+	for what, pid := range map[string]int{"this process": os.Getpid(), "a child with a network of its own": alone.Pid()} {
+		if network(pid) == network(p.Pid()) {
+			t.Errorf("the common network is that of %s", what)
+		}
+	}
+}
+
 // BenchmarkStartFromABigProcessNeedsNamespaces shows what a Starter is for: a
 // daemon of 100 MiB, forking itself and having it done.
 func BenchmarkStartFromABigProcessNeedsNamespaces(b *testing.B) {
@@ -250,7 +325,7 @@ func BenchmarkStartFromABigProcessNeedsNamespaces(b *testing.B) {
 	for _, c := range []struct {
 		name    string
 		starter *Starter
-	}{{"itself", nil}, {"starter", newStarter(b)}} {
+	}{{"itself", nil}, {"starter", starters(b)["own network"]}, {"starter in an empty network", starters(b)["common network"]}} {
 		b.Run(c.name, func(b *testing.B) {
 			before := ownCPU()
 			for b.Loop() {
