@@ -226,7 +226,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 			log.Info("isolation", "kind", "network", "err", err) // costs time and no more
 		}
 		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: starter,
-			Tools:  &worker.Tools{Launcher: bin, Spares: converterSpares()},
+			Tools:  &worker.Tools{Starter: starter, Launcher: bin, Spares: converterSpares()},
 			Spares: runtime.NumCPU(), Lanes: laneTenants, Processes: max(2, runtime.NumCPU()),
 			LaneFailed: func(tenant string, err error) { log.Warn("examined", "tenant", tenant, "rule", "lane", "err", err) }}
 		examiner = g.runner

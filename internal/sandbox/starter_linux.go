@@ -42,8 +42,9 @@ const (
 	withGroup    = "group"
 	withoutGroup = "-"
 	starterFD    = 3
-	// maxOrder bounds path and arguments of a command.
-	maxOrder = 64 << 10
+	// maxOrder bounds path and arguments of a command; the order of a tool, with
+	// its files in it, is the longest (toolOrder.argument).
+	maxOrder = 120 << 10
 )
 
 // OpenStarter returns a Starter whose children share its empty network, if the
@@ -67,18 +68,24 @@ func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error
 }
 
 // start has the Starter start a command.
-//
-// An order is one packet: whether there is a control group, path, order and
-// arguments, with the files attached and, before them, a socket of its own
-// and the group. On that socket come one packet when
-// the process is started or not, and one when it has ended; closing it kills
-// the process.
 func (s *Starter) start(c *Command) (*Process, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
 	o := order{Profile: c.Profile, given: len(c.Files), probe: c.probe}
-	packet := strings.Join(append([]string{withoutGroup, c.Path, o.String()}, c.Args...), "\x00")
+	return s.order(c, o.String(), c.Args, c.Profile.CPU)
+}
+
+// order has the Starter launch a command, whose first argument tells Enter what
+// to do.
+//
+// An order is one packet: whether there is a control group, path and
+// arguments, with the files attached and, before them, a socket of its own
+// and the group. On that socket come one packet when
+// the process is started or not, and one when it has ended; closing it kills
+// the process.
+func (s *Starter) order(c *Command, first string, args []string, cpu time.Duration) (*Process, error) {
+	packet := strings.Join(append([]string{withoutGroup, c.Path, first}, args...), "\x00")
 	if len(packet) > maxOrder || strings.IndexByte(c.Path, 0) >= 0 {
 		return nil, errors.New("path or arguments too long")
 	}
@@ -140,7 +147,7 @@ func (s *Starter) start(c *Command) (*Process, error) {
 			defer c.end()
 		}
 		n, err := ours.Read(buf)
-		p.state = State{Exit: -1, Signal: "unknown", Killed: p.killed.Load(), Wall: time.Since(begin), cpu: c.Profile.CPU}
+		p.state = State{Exit: -1, Signal: "unknown", Killed: p.killed.Load(), Wall: time.Since(begin), cpu: cpu}
 		if err != nil || n == 0 {
 			p.err = fmt.Errorf("wait: the starter is gone (%w)", orEOF(err))
 			return
@@ -172,7 +179,7 @@ func (s *Starter) send(packet, rights []byte) error {
 			return os.ErrClosed
 		}
 		if s.orders == nil {
-			if err := s.launch(); err != nil {
+			if err := s.begin(); err != nil {
 				return err
 			}
 		}
@@ -199,8 +206,8 @@ func (s *Starter) send(packet, rights []byte) error {
 	}
 }
 
-// launch starts the process. The caller holds the lock.
-func (s *Starter) launch() error {
+// begin starts the process. The caller holds the lock.
+func (s *Starter) begin() error {
 	ours, theirs, err := socketpair()
 	if err != nil {
 		return err
@@ -353,14 +360,22 @@ func obey(packet string, control *os.File, files []*os.File, shared bool) {
 	if len(parts) < 3 || parts[0] == withGroup && len(files) == 0 {
 		giveUp(errors.New("starter: short order"))
 	}
-	o, err := parseOrder(parts[2])
+	c := &Command{Path: parts[1], Args: parts[3:], Files: files}
+	if parts[0] == withGroup {
+		c.group, c.Files = files[0], files[1:]
+	}
 	var p *Process
-	if err == nil {
-		c := &Command{Path: parts[1], Args: parts[3:], Files: files, Profile: o.Profile, probe: o.probe, sharesNetwork: shared}
-		if parts[0] == withGroup {
-			c.group, c.Files = files[0], files[1:]
+	var err error
+	if strings.HasPrefix(parts[2], toolFlag) {
+		// A tool may make sockets, so its network is its own. Its first process
+		// checks the order.
+		p, err = c.launch(parts[2], c.Args, 0)
+	} else {
+		var o order
+		if o, err = parseOrder(parts[2]); err == nil {
+			c.Profile, c.probe, c.sharesNetwork = o.Profile, o.probe, shared
+			p, err = c.start()
 		}
-		p, err = c.start()
 	}
 	for _, f := range files {
 		f.Close()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -350,4 +351,75 @@ func ownCPU() time.Duration {
 		return 0
 	}
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
+}
+
+// A tool is started by a Starter as by this process, with a network that is not
+// the workers': it may make sockets.
+func TestAStarterStartsToolsNeedsNamespaces(t *testing.T) {
+	for name, s := range starters(t) {
+		t.Run(name, func(t *testing.T) {
+			by := func(script string) Tool {
+				tl := shell(script)
+				tl.Starter = s
+				return tl
+			}
+			out, said, exit, err := runOneTool(t, t.Context(), by("cat /job/in.txt; echo wrong >&2; exit 3"))
+			if out != "input\n" || said != "wrong\n" || exit != 3 || err != nil {
+				t.Errorf("%q, %q, %d, %v", out, said, exit, err)
+			}
+			long := by("cat home.d/x | wc -c; id -u; ls /proc || echo no")
+			long.Files = map[string]string{"home.d/x": strings.Repeat("long ", 18<<10)}
+			if out, said, _, err := runOneTool(t, t.Context(), long); out != "92160\n65534\nno\n" || err != nil {
+				t.Errorf("%q, %q, %v", out, said, err)
+			}
+			if _, _, _, err := runOneTool(t, t.Context(), Tool{Path: "/usr/bin/no-such-program", Starter: s}); !errors.Is(err, ErrNoTool) {
+				t.Errorf("%v", err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			begin := time.Now()
+			if _, _, _, err := runOneTool(t, ctx, by("trap '' TERM HUP INT; setsid sleep 31339 & wait")); err == nil || time.Since(begin) > 10*time.Second {
+				t.Errorf("%v after %s", err, time.Since(begin))
+			}
+			spin := by("while :; do :; done")
+			spin.Profile = toolProfile()
+			spin.Profile.CPU = time.Second
+			if _, _, _, err := runOneTool(t, t.Context(), spin); err == nil {
+				t.Error("a loop ended well")
+			}
+
+			// One listens on an abstract socket; the other must not find it.
+			heard := make(chan error, 1)
+			go func() {
+				_, said, _, err := runOneTool(t, t.Context(), by(`python3 -c '
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.bind("\0sekisho-test")
+s.listen()
+s.settimeout(3)
+try:
+  s.accept()
+  print("heard")
+except TimeoutError: print("nobody")'`))
+				if err != nil || said != "" {
+					err = fmt.Errorf("the listener: %v, %s", err, said)
+				}
+				heard <- err
+			}()
+			out, said, _, err = runOneTool(t, t.Context(), by(`python3 -c '
+import socket, time
+for i in range(20):
+  try:
+    socket.socket(socket.AF_UNIX).connect("\0sekisho-test")
+    print("connected")
+    break
+  except OSError: time.sleep(0.1)'`))
+			if out != "" || err != nil {
+				t.Errorf("a tool reached the socket of another: %q, %q, %v", out, said, err)
+			}
+			if err := <-heard; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

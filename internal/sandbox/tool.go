@@ -30,6 +30,9 @@ type Tool struct {
 	// cgo, whose main calls Enter first.
 	Launcher string
 
+	// Starter forks in place of this process, as in Command.
+	Starter *Starter
+
 	// Path and Args are the program. It runs in the directory /job, where it
 	// finds its input as In, and may write below Out and TempDir.
 	Path string

@@ -56,7 +56,12 @@ func (t *Tool) start(ctx context.Context, more ...*os.File) (*Process, error) {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
 	}
 	c := Command{Path: t.Launcher, Files: append([]*os.File{nil, nil, t.Complaint, t.Input, t.Output}, more...)}
-	p, err := c.launch(arg, nil, t.Profile.CPU)
+	var p *Process
+	if t.Starter != nil {
+		p, err = t.Starter.order(&c, arg, nil, t.Profile.CPU)
+	} else {
+		p, err = c.launch(arg, nil, t.Profile.CPU)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(t.Path), err)
 	}

@@ -39,10 +39,11 @@ var ErrOutOfTurn = errors.New("the worker asked for a tool out of turn")
 // Tools runs external programs for workers, each in a sandbox of its own. The
 // fields are set before the first use. One Tools may serve many Runners.
 type Tools struct {
-	Launcher string        // path of sekisho-sanitizer, the first process of each sandbox
-	AtOnce   int           // runs at the same time; zero: one a core
-	Time     time.Duration // of one run; zero: 60 s
-	CPU      time.Duration // of all runs for a message; zero: 60 s
+	Starter  *sandbox.Starter // forks in this process's place; nil: this process forks itself
+	Launcher string           // path of sekisho-sanitizer, the first process of each sandbox
+	AtOnce   int              // runs at the same time; zero: one a core
+	Time     time.Duration    // of one run; zero: 60 s
+	CPU      time.Duration    // of all runs for a message; zero: 60 s
 
 	// Programs replaces programs by others, by their names (soffice, qpdf,
 	// pdftoppm, pdftotext): where a site has them elsewhere. Folders that a
@@ -314,7 +315,7 @@ func (t *Tools) sandboxed(prog tool, cpu time.Duration) sandbox.Tool {
 		path = p
 	}
 	return sandbox.Tool{
-		Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out,
+		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out,
 		Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
 	}
 }

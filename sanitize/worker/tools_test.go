@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -464,17 +465,29 @@ func TestTheClockStandsStillWhileATurnIsAwaited(t *testing.T) {
 	}
 }
 
+// BenchmarkToolStart is by a process of 100 MiB, such as the daemon.
 func BenchmarkToolStart(b *testing.B) {
-	tools := &Tools{Launcher: real, Programs: map[string]string{"qpdf": "/bin/true"}}
-	for b.Loop() {
-		c, end := ask(b, tools)
-		if _, err := call(b, c, sanitize.ToolCall{Tool: sanitize.QPDFCheck}, []byte("x")); err != nil {
-			b.Fatal(err)
-		}
-		if err := end(); err != nil {
-			b.Fatal(err)
-		}
+	ballast := make([]byte, 100<<20)
+	for i := 0; i < len(ballast); i += 4096 {
+		ballast[i] = 1
 	}
+	starter := &sandbox.Starter{Path: real}
+	defer starter.Close()
+	for name, s := range map[string]*sandbox.Starter{"itself": nil, "starter": starter} {
+		b.Run(name, func(b *testing.B) {
+			tools := &Tools{Starter: s, Launcher: real, Programs: map[string]string{"qpdf": "/bin/true"}}
+			for b.Loop() {
+				c, end := ask(b, tools)
+				if _, err := call(b, c, sanitize.ToolCall{Tool: sanitize.QPDFCheck}, []byte("x")); err != nil {
+					b.Fatal(err)
+				}
+				if err := end(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	runtime.KeepAlive(ballast)
 }
 
 // TestWhatEitherFindsUnfitIsUnfit puts programs in the places of the two that
