@@ -91,6 +91,11 @@ const (
 	KindPOTM    Kind = "potm"
 	KindPPAM    Kind = "ppam"
 	KindVSDX    Kind = "vsdx"
+	KindVSDM    Kind = "vsdm"
+	KindVSTX    Kind = "vstx"
+	KindVSTM    Kind = "vstm"
+	KindVSSX    Kind = "vssx"
+	KindVSSM    Kind = "vssm"
 	KindOPC     Kind = "opc" // another package of parts (XPS, 3MF ...)
 	KindFlatOPC Kind = "flat-opc"
 	KindWordML  Kind = "word-2003-xml"
@@ -238,7 +243,12 @@ var kinds = map[Kind]KindFacts{
 	KindPOTX:    {ClassOffice, ".potx", "application/vnd.openxmlformats-officedocument.presentationml.template", "PowerPoint テンプレート", "PowerPoint template"},
 	KindPOTM:    {ClassOffice, ".potm", "application/vnd.ms-powerpoint.template.macroEnabled.12", "マクロ付き PowerPoint テンプレート", "PowerPoint template with macros"},
 	KindPPAM:    {ClassExecutable, ".ppam", "application/vnd.ms-powerpoint.addin.macroEnabled.12", "PowerPoint アドイン", "PowerPoint add-in"},
-	KindVSDX:    {ClassUnknown, ".vsdx", "application/vnd.ms-visio.drawing", "Visio 図面", "Visio drawing"},
+	KindVSDX:    {ClassOffice, ".vsdx", "application/vnd.ms-visio.drawing", "Visio 図面", "Visio drawing"},
+	KindVSDM:    {ClassOffice, ".vsdm", "application/vnd.ms-visio.drawing.macroEnabled.12", "マクロ付き Visio 図面", "Visio drawing with macros"},
+	KindVSTX:    {ClassOffice, ".vstx", "application/vnd.ms-visio.template", "Visio テンプレート", "Visio template"},
+	KindVSTM:    {ClassOffice, ".vstm", "application/vnd.ms-visio.template.macroEnabled.12", "マクロ付き Visio テンプレート", "Visio template with macros"},
+	KindVSSX:    {ClassOffice, ".vssx", "application/vnd.ms-visio.stencil", "Visio ステンシル", "Visio stencil"},
+	KindVSSM:    {ClassOffice, ".vssm", "application/vnd.ms-visio.stencil.macroEnabled.12", "マクロ付き Visio ステンシル", "Visio stencil with macros"},
 	KindOPC:     {ClassUnknown, ".opc", "application/octet-stream", "OPC パッケージ", "OPC package"},
 	KindXPS:     {ClassUnknown, ".xps", "application/vnd.ms-xpsdocument", "XPS 文書", "XPS document"},
 	KindFlatOPC: {ClassOffice, ".xml", "application/xml", "単一 XML 形式の Office 文書", "Office document as one XML file"},

@@ -56,6 +56,7 @@ func read(t *testing.T, file string) string {
 		".docx": "txt:Text (encoded):UTF8",
 		".xlsx": "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1",
 		".pptx": "fodp",
+		".vsdx": "fodg",
 	}[filepath.Ext(file)]
 	var b bytes.Buffer
 	for _, f := range convert(t, file, format) {
@@ -63,7 +64,7 @@ func read(t *testing.T, file string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasSuffix(f, ".fodp") {
+		if strings.HasSuffix(f, ".fodp") || strings.HasSuffix(f, ".fodg") {
 			text = visible(text)
 		}
 		b.Write(text)
@@ -101,6 +102,7 @@ func TestLibreOfficeReadsTheSameWords(t *testing.T) {
 		{convert(t, write("cells.csv", "\ufeff"+cells), "xlsx", "--infilter=Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1")[0], "合計"},
 		{convert(t, write("slide.fodp", slide), "pptx")[0], "防災計画の説明"},
 		{write("macro.docm", string(corpus.Word("マクロのある文書", true))), "マクロのある文書"},
+		{write("plan.vsdx", string(corpus.Visio("避難経路図①", false))), "避難経路図①"},
 	}
 	for _, f := range files {
 		out := t.TempDir()

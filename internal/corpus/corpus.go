@@ -101,6 +101,40 @@ func Excel(text string, macro bool) []byte {
 	}, extra...)...)
 }
 
+// Visio is a drawing of one rectangle with a text; with macro a double click on
+// it runs one.
+func Visio(text string, macro bool) []byte {
+	const ns, rel, typ = `xmlns="http://schemas.microsoft.com/office/visio/2012/main" xmlns:r="` + relOffice + `" xml:space="preserve"`, "http://schemas.microsoft.com/visio/2010/relationships/", "application/vnd.ms-visio."
+	main, event := "drawing.main+xml", `<Cell N="EventDblClick" V="0" F="OPENTEXTWIN()"/>`
+	rels := `<Relationship Id="rId1" Type="` + rel + `pages" Target="pages/pages.xml"/>`
+	var extra []member
+	if macro {
+		main, event = "drawing.macroEnabled.main+xml", `<Cell N="EventDblClick" V="0" F="RUNMACRO(&quot;AutoOpen&quot;)"/>`
+		rels += `<Relationship Id="rId2" Type="` + relVBA + `" Target="vbaProject.bin"/>`
+		extra = append(extra, member{"visio/vbaProject.bin", vba()})
+	}
+	cells := func(names ...string) string {
+		s := ""
+		for i := 0; i < len(names); i += 2 {
+			s += `<Cell N="` + names[i] + `" V="` + names[i+1] + `"/>`
+		}
+		return s
+	}
+	line := func(kind, x, y string) string { return `<Row T="` + kind + `">` + cells("X", x, "Y", y) + `</Row>` }
+	return archive(append([]member{
+		types(`<Override PartName="/visio/document.xml" ContentType="` + typ + main + `"/><Override PartName="/visio/pages/pages.xml" ContentType="` + typ + `pages+xml"/><Override PartName="/visio/pages/page1.xml" ContentType="` + typ + `page+xml"/>`),
+		relations("_rels/.rels", `<Relationship Id="rId1" Type="`+rel+`document" Target="visio/document.xml"/>`),
+		relations("visio/_rels/document.xml.rels", rels),
+		relations("visio/pages/_rels/pages.xml.rels", `<Relationship Id="rId1" Type="`+rel+`page" Target="page1.xml"/>`),
+		{"visio/document.xml", xmlHead + `<VisioDocument ` + ns + `><DocumentSettings/><StyleSheets><StyleSheet ID="0" NameU="No Style">` + cells("LineWeight", "0.01", "LinePattern", "1", "FillPattern", "0") + `</StyleSheet></StyleSheets></VisioDocument>`},
+		{"visio/pages/pages.xml", xmlHead + `<Pages ` + ns + `><Page ID="0" NameU="Page-1" Name="Page-1"><PageSheet>` + cells("PageWidth", "8", "PageHeight", "6", "PageScale", "1", "DrawingScale", "1") + `</PageSheet><Rel r:id="rId1"/></Page></Pages>`},
+		{"visio/pages/page1.xml", xmlHead + `<PageContents ` + ns + `><Shapes><Shape ID="1" Type="Shape" LineStyle="0" FillStyle="0" TextStyle="0">` +
+			cells("PinX", "4", "PinY", "3", "Width", "4", "Height", "2", "LocPinX", "2", "LocPinY", "1") + event +
+			`<Section N="Geometry" IX="0">` + line("RelMoveTo", "0", "0") + line("RelLineTo", "1", "0") + line("RelLineTo", "1", "1") + line("RelLineTo", "0", "1") + line("RelLineTo", "0", "0") + `</Section>` +
+			`<Text>` + escape(text) + `</Text></Shape></Shapes></PageContents>`},
+	}, extra...)...)
+}
+
 func escape(s string) string {
 	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
 }

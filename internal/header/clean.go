@@ -23,7 +23,7 @@ var documents = lazy.Value[map[string]bool]{Make: func() map[string]bool {
 	jpg jpeg jpe jfif png gif bmp tif tiff webp heic heif svg svgz ico wmf emf psd ai eps
 	zip lzh lha 7z rar tar gz tgz bz2 xz zst cab iso img vhd vhdx
 	eml msg ics vcf vcs tnef dat mp3 mp4 wav wma wmv avi mov m4a mpg mpeg
-	dwg dxf jww sfc p21 xdw xbd jhd jsd vsd vsdx pub one epub hwp hwpx pages numbers key`)
+	dwg dxf jww sfc p21 xdw xbd jhd jsd vsd vsdx vsdm vstx vstm vssx vssm pub one epub hwp hwpx pages numbers key`)
 }}
 
 func table2(s string) map[string]bool {

@@ -70,6 +70,12 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPPSM:    ooxml.Sanitizer{},
 		sanitize.KindPOTX:    ooxml.Sanitizer{},
 		sanitize.KindPOTM:    ooxml.Sanitizer{},
+		sanitize.KindVSDX:    ooxml.Sanitizer{},
+		sanitize.KindVSDM:    ooxml.Sanitizer{},
+		sanitize.KindVSTX:    ooxml.Sanitizer{},
+		sanitize.KindVSTM:    ooxml.Sanitizer{},
+		sanitize.KindVSSX:    ooxml.Sanitizer{},
+		sanitize.KindVSSM:    ooxml.Sanitizer{},
 		sanitize.KindFlatOPC: ooxml.Flat{},
 
 		sanitize.KindODT:       odf.Sanitizer{},

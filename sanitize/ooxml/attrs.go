@@ -178,6 +178,10 @@ func (f *filter) plainAttr(sp space, local []byte, a *xmlscan.Attr, name []byte)
 		if sp == spaceSheet && (string(local) == "table" || string(local) == "tableColumn") {
 			f.drop(a)
 		}
+	case "F":
+		if sp == spaceVisio {
+			f.visioFormula(a)
+		}
 	case "formula": // of calculated items and fields of pivot tables
 		if sp == spaceSheet {
 			if why := formula.Excel(string(xmlscan.AppendDecoded(nil, a.Value))); why != "" {
@@ -211,6 +215,9 @@ func (f *filter) relationAttr(sp space, local []byte, a *xmlscan.Attr, name []by
 		return keep
 	}
 	if ok {
+		if sp == spaceVisio {
+			f.visioPicture(r)
+		}
 		if r.id != id {
 			f.replace(a, r.id)
 		}

@@ -29,7 +29,7 @@ func (d *document) gather() error {
 	var main *zipstrict.File
 	for _, r := range rels {
 		prefix, word := splitRelation(r.typ)
-		if word == "officeDocument" && prefix == relOffice && !strings.EqualFold(r.mode, "External") {
+		if (word == "officeDocument" && prefix == relOffice || word == "document" && prefix == relVisio) && !strings.EqualFold(r.mode, "External") {
 			f := d.locate("", r.target)
 			if f == nil {
 				continue
@@ -40,6 +40,9 @@ func (d *document) gather() error {
 			m, ok := mainPartOf(d.types.of(f.Name))
 			if !ok {
 				return fmt.Errorf("main part of type %q: %w", d.types.of(f.Name), sanitize.ErrUnsupported)
+			}
+			if (m.host == hostVisio) != (prefix == relVisio) {
+				return malformed("main part of type %q by a relationship of another application", m.typ)
 			}
 			main, d.main = f, m
 			d.strict = strings.HasPrefix(r.typ, "http://purl.oclc.org/")
@@ -71,6 +74,8 @@ func (d *document) gather() error {
 		root.root = "workbook"
 	case hostSlide:
 		root.root = "presentation"
+	case hostVisio:
+		root.root = "VisioDocument"
 	default:
 		return fmt.Errorf("host %d: %w", d.main.host, sanitize.ErrUnsupported)
 	}
@@ -313,6 +318,7 @@ const (
 	relationTransitional = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 	relationStrict       = "http://purl.oclc.org/ooxml/officeDocument/relationships/"
 	relationPackage      = "http://schemas.openxmlformats.org/package/2006/relationships/"
+	relationVisio        = "http://schemas.microsoft.com/visio/2010/relationships/"
 )
 
 // pivotStays tells whether a pivot table or cache draws on this workbook alone.
@@ -604,6 +610,9 @@ func (d *document) write(w io.Writer) error {
 		office = relationStrict
 	}
 	rels := []*relation{{id: "rId1", typ: office + "officeDocument", target: d.parts[0]}}
+	if d.main.host == hostVisio {
+		rels[0].typ = relationVisio + "document"
+	}
 	app := d.app.xml(d.strict)
 	if app != nil {
 		rels = append(rels, &relation{id: "rId2", typ: relationTransitional + "extended-properties", target: &part{name: "docProps/app.xml"}})

@@ -57,6 +57,7 @@ type packageFlags struct {
 	dropPivots  bool
 	comments    bool // they go
 	accept      bool // tracked changes are accepted
+	links       sanitize.URLs
 }
 
 // binding is one namespace declaration in force.
@@ -101,6 +102,7 @@ const (
 	roleMoved    role = 21 // p:pic of a control, which goes to the end of the tree
 	roleTable    role = 22 // w:tbl, as long as none of its rows stays
 	roleSingle   role = 23 // goes when it is told to, by something in it: a deleted row, the frame of a comment
+	roleForeign  role = 24 // ForeignData of Visio: goes with its picture, else says what that is
 )
 
 type frame struct {
@@ -498,7 +500,7 @@ func (f *filter) discard(fr *frame, d verdict) {
 // loseSomething marks the unit that cannot stay without all of its content.
 func (f *filter) loseSomething() {
 	for i := len(f.frames) - 2; i >= 0; i-- {
-		if f.frames[i].role == roleUnit {
+		if r := f.frames[i].role; r == roleUnit || r == roleForeign {
 			f.frames[i].doomed = true
 			return
 		}
@@ -648,6 +650,14 @@ func (f *filter) finish(fr *frame, tag bool) error {
 			f.cutFrame(fr)
 		} else {
 			f.rowStays()
+		}
+	case roleForeign:
+		if fr.doomed || fr.extra.kind == "" {
+			f.cutFrame(fr)
+		} else {
+			at := f.out.pos()
+			f.out.writeString(fr.extra.kind)
+			f.out.move(at, fr.extra.tree)
 		}
 	case roleTable:
 		if fr.doomed && fr.holds {

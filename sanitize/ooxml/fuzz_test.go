@@ -46,6 +46,7 @@ func FuzzPackage(f *testing.F) {
 	for _, c := range cases {
 		f.Add(c.pkg().bytes(f))
 	}
+	f.Add(vsdx(`<Cell N="EventDblClick" V="0" F="RUNADDON(1)"/><Section N="Hyperlink"><Row N="a"><Cell N="Address" V="file:x"/></Row></Section><ForeignData ForeignType="Object"><Rel r:id="rId3"/></ForeignData>`, "<EventList/>").bytes(f))
 	f.Fuzz(fuzzOne)
 }
 

@@ -14,6 +14,7 @@ const (
 	hostWord  host = 1
 	hostSheet host = 2
 	hostSlide host = 3
+	hostVisio host = 4
 )
 
 // root is the folder in which the application expects its parts.
@@ -23,6 +24,8 @@ func (h host) root() string {
 		return "word/"
 	case hostSheet:
 		return "xl/"
+	case hostVisio:
+		return "visio/"
 	default:
 		return "ppt/"
 	}
@@ -49,6 +52,7 @@ const (
 	typeSheet = "application/vnd.openxmlformats-officedocument.spreadsheetml."
 	typeSlide = "application/vnd.openxmlformats-officedocument.presentationml."
 	typeDraw  = "application/vnd.openxmlformats-officedocument.drawingml."
+	typeVisio = "application/vnd.ms-visio."
 )
 
 // mainPart is a content type a document may begin with, and what it leaves as.
@@ -78,6 +82,12 @@ var mainParts = sync.OnceValue(func() map[string]mainPart {
 		"application/vnd.ms-powerpoint.presentation.macroenabled.main+xml": {sanitize.KindPPTM, sanitize.KindPPTX, hostSlide, typeSlide + "presentation.main+xml", "ppt/presentation.xml"},
 		"application/vnd.ms-powerpoint.slideshow.macroenabled.main+xml":    {sanitize.KindPPSM, sanitize.KindPPSX, hostSlide, typeSlide + "slideshow.main+xml", "ppt/presentation.xml"},
 		"application/vnd.ms-powerpoint.template.macroenabled.main+xml":     {sanitize.KindPOTM, sanitize.KindPOTX, hostSlide, typeSlide + "template.main+xml", "ppt/presentation.xml"},
+		typeVisio + "drawing.main+xml":                                     {sanitize.KindVSDX, sanitize.KindVSDX, hostVisio, typeVisio + "drawing.main+xml", "visio/document.xml"},
+		typeVisio + "drawing.macroEnabled.main+xml":                        {sanitize.KindVSDM, sanitize.KindVSDX, hostVisio, typeVisio + "drawing.main+xml", "visio/document.xml"},
+		typeVisio + "template.main+xml":                                    {sanitize.KindVSTX, sanitize.KindVSTX, hostVisio, typeVisio + "template.main+xml", "visio/document.xml"},
+		typeVisio + "template.macroEnabled.main+xml":                       {sanitize.KindVSTM, sanitize.KindVSTX, hostVisio, typeVisio + "template.main+xml", "visio/document.xml"},
+		typeVisio + "stencil.main+xml":                                     {sanitize.KindVSSX, sanitize.KindVSSX, hostVisio, typeVisio + "stencil.main+xml", "visio/document.xml"},
+		typeVisio + "stencil.macroEnabled.main+xml":                        {sanitize.KindVSSM, sanitize.KindVSSX, hostVisio, typeVisio + "stencil.main+xml", "visio/document.xml"},
 	}
 })
 
@@ -109,11 +119,12 @@ const (
 	relOffice    relPrefix = 1 // transitional or strict
 	relPackage   relPrefix = 2
 	relMicrosoft relPrefix = 3
+	relVisio     relPrefix = 4
 )
 
 // partRules is the allow-list. A relationship and its part stay only if a line
 // here has both their types. ISO/IEC 29500-1, 11.3, 12.3, 13.3, 14.2; the
-// extensions of [MS-DOCX], [MS-XLSX], [MS-PPTX] 2.1.
+// extensions of [MS-DOCX], [MS-XLSX], [MS-PPTX] 2.1, the drawings of [MS-VSDX] 2.1.
 var partRules = []partRule{
 	{"styles", relOffice, typeWord + "styles+xml", classXML, "styles", false},
 	{"stylesWithEffects", relMicrosoft, "application/vnd.ms-word.stylesWithEffects+xml", classXML, "stylesWithEffects", false},
@@ -158,6 +169,12 @@ var partRules = []partRule{
 	{"tableStyles", relOffice, typeSlide + "tableStyles+xml", classXML, "tableStyles", false},
 	{"commentAuthors", relOffice, typeSlide + "commentAuthors+xml", classXML, "commentAuthors", false},
 	{"comments", relOffice, typeSlide + "comments+xml", classXML, "comments/comment", true},
+
+	{"masters", relVisio, typeVisio + "masters+xml", classXML, "masters/masters", false},
+	{"master", relVisio, typeVisio + "master+xml", classXML, "masters/master", true},
+	{"pages", relVisio, typeVisio + "pages+xml", classXML, "pages/pages", false},
+	{"page", relVisio, typeVisio + "page+xml", classXML, "pages/page", true},
+	{"comments", relVisio, typeVisio + "comments+xml", classXML, "comments", false},
 
 	{"theme", relOffice, "application/vnd.openxmlformats-officedocument.theme+xml", classXML, "theme/theme", true},
 	{"themeOverride", relOffice, "application/vnd.openxmlformats-officedocument.themeOverride+xml", classXML, "theme/themeOverride", true},
@@ -222,6 +239,9 @@ var losses = sync.OnceValue(func() map[string]loss {
 		"connections":           {"ooxml.connection", sanitize.Removed},
 		"queryTable":            {"ooxml.connection", sanitize.Removed},
 		"model":                 {"ooxml.connection", sanitize.Removed},
+		"dataConnections":       {"ooxml.connection", sanitize.Removed},
+		"recordsets":            {"ooxml.connection", sanitize.Removed},
+		"recordset":             {"ooxml.connection", sanitize.Removed},
 		"powerPivotData":        {"ooxml.connection", sanitize.Removed},
 		"mailMergeSource":       {"ooxml.mail-merge", sanitize.Removed},
 		"mailMergeHeaderSource": {"ooxml.mail-merge", sanitize.Removed},
@@ -251,7 +271,12 @@ var losses = sync.OnceValue(func() map[string]loss {
 		"thumbnail":                        {"ooxml.thumbnail", sanitize.Rewritten},
 		"printerSettings":                  {"ooxml.printer-settings", sanitize.Rewritten},
 		"calcChain":                        {"ooxml.calc-chain", sanitize.Rewritten},
+		"windows":                          {"ooxml.properties", sanitize.Rewritten},
 		"customXml":                        {"ooxml.custom-xml", sanitize.Rewritten},
+		"solutions":                        {"ooxml.custom-xml", sanitize.Rewritten},
+		"solution":                         {"ooxml.custom-xml", sanitize.Rewritten},
+		"validation":                       {"ooxml.custom-xml", sanitize.Rewritten},
+		"extensions":                       {"ooxml.custom-xml", sanitize.Rewritten},
 		"customXmlProps":                   {"ooxml.custom-xml", sanitize.Rewritten},
 		"customProperty":                   {"ooxml.custom-xml", sanitize.Rewritten},
 		"customData":                       {"ooxml.custom-xml", sanitize.Rewritten},
@@ -304,6 +329,9 @@ func splitRelation(typ string) (relPrefix, string) {
 	}
 	if w, ok := strings.CutPrefix(typ, "http://schemas.openxmlformats.org/package/2006/relationships/"); ok {
 		return relPackage, w[strings.LastIndexByte(w, '/')+1:]
+	}
+	if w, ok := strings.CutPrefix(typ, relationVisio); ok {
+		return relVisio, w
 	}
 	if strings.HasPrefix(typ, "http://schemas.microsoft.com/office/") {
 		return relMicrosoft, typ[strings.LastIndexByte(typ, '/')+1:]

@@ -37,6 +37,7 @@ const (
 	spaceSVG     space = 23
 	spaceA14     space = 24
 	spaceChart2  space = 25 // extensions of charts
+	spaceVisio   space = 26
 )
 
 // spaces are the namespaces with rules. ISO/IEC 29500-1 annex A and -4;
@@ -98,6 +99,9 @@ var spaces = sync.OnceValue(func() map[string]space {
 		"http://schemas.microsoft.com/office/drawing/2013/main/command":          spaceOther,
 		"http://schemas.openxmlformats.org/schemaLibrary/2006/main":              spaceActive,
 		"http://purl.oclc.org/ooxml/schemaLibrary/main":                          spaceActive,
+
+		"http://schemas.microsoft.com/office/visio/2012/main":   spaceVisio,
+		"http://schemas.microsoft.com/office/visio/2011/1/core": spaceVisio,
 
 		"http://www.w3.org/1999/xlink":              spaceIgnored,
 		"http://www.w3.org/2001/XMLSchema-instance": spaceIgnored,

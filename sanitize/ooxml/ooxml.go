@@ -1,5 +1,5 @@
-// Package ooxml makes documents of Word, Excel and PowerPoint harmless: docx,
-// xlsx, pptx and their siblings with macros and as templates.
+// Package ooxml makes documents of Word, Excel, PowerPoint and Visio harmless:
+// docx, xlsx, pptx, vsdx and their siblings with macros and as templates.
 //
 // A document comes in as a ZIP archive of parts that relationships tie
 // together. What goes out is a new archive: of the parts that an allow-list of
@@ -15,7 +15,8 @@
 // stays is what keeps the look.
 //
 // kinds.go holds the allow-lists, document.go the walk over the parts,
-// filter.go and rules.go what happens inside one, media.go the pictures. The
+// filter.go and rules.go what happens inside one, visio.go what is different in
+// drawings of Visio, media.go the pictures. The
 // languages of cells and fields are internal/formula and internal/fieldcode.
 package ooxml
 
@@ -37,6 +38,7 @@ func Kinds() []sanitize.Kind {
 		sanitize.KindDOCX, sanitize.KindDOCM, sanitize.KindDOTX, sanitize.KindDOTM,
 		sanitize.KindXLSX, sanitize.KindXLSM, sanitize.KindXLTX, sanitize.KindXLTM,
 		sanitize.KindPPTX, sanitize.KindPPTM, sanitize.KindPPSX, sanitize.KindPPSM, sanitize.KindPOTX, sanitize.KindPOTM,
+		sanitize.KindVSDX, sanitize.KindVSDM, sanitize.KindVSTX, sanitize.KindVSTM, sanitize.KindVSSX, sanitize.KindVSSM,
 	}
 }
 
@@ -50,7 +52,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	d := &document{
 		ctx: ctx, s: s, in: in, report: &report{},
 		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{},
-		flags: packageFlags{comments: s.Options.Comments, accept: s.Options.Accept},
+		flags: packageFlags{comments: s.Options.Comments, accept: s.Options.Accept, links: s.Options.URLs},
 	}
 	for i := range z.Files {
 		f := &z.Files[i]

@@ -934,6 +934,8 @@ func TestKindsLeaveAsTheirMacroFreeSiblings(t *testing.T) {
 			p = docx("")
 		case hostSheet:
 			p = xlsx("", "", "")
+		case hostVisio:
+			p = vsdx("", "")
 		default:
 			p = pptx("")
 		}

@@ -34,7 +34,7 @@ func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
 	}
 	// The vocabulary of one application has no place in another's document.
 	switch {
-	case sp == spaceWord && f.part.host != hostWord, sp == spaceSheet && f.part.host != hostSheet, sp == spaceSlide && f.part.host != hostSlide:
+	case sp == spaceWord && f.part.host != hostWord, sp == spaceVisio && f.part.host != hostVisio, sp == spaceSheet && f.part.host != hostSheet, sp == spaceSlide && f.part.host != hostSlide:
 		sp = spaceUnknown
 	}
 	switch sp {
@@ -54,6 +54,8 @@ func (f *filter) decide(fr *frame, sp space, local []byte) verdict {
 		return f.decideSheetExtension(fr, sp, local)
 	case spaceSlide:
 		return f.decideSlide(fr, local)
+	case spaceVisio:
+		return f.decideVisio(fr, local)
 	case spaceP14:
 		if string(local) == "media" {
 			f.report.found("ooxml.media", f.part.source, sanitize.Removed, "")

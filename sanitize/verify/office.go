@@ -39,6 +39,12 @@ func mainType(k sanitize.Kind) string {
 		return p + "slideshow.main+xml"
 	case sanitize.KindPOTX:
 		return p + "template.main+xml"
+	case sanitize.KindVSDX:
+		return "application/vnd.ms-visio.drawing.main+xml"
+	case sanitize.KindVSTX:
+		return "application/vnd.ms-visio.template.main+xml"
+	case sanitize.KindVSSX:
+		return "application/vnd.ms-visio.stencil.main+xml"
 	default:
 		return ""
 	}
@@ -57,6 +63,7 @@ var partTypes = lazy.Compile(`^(` + strings.Join([]string{
 	`application/vnd\.openxmlformats-officedocument\.spreadsheetml\.(worksheet|chartsheet|sharedStrings|styles|calcChain|comments|table|pivotTable|pivotCacheDefinition|pivotCacheRecords|sheetMetadata)\+xml`,
 	`application/vnd\.ms-excel\.(slicer|slicerCache|timeline|timelineCache|threadedcomments|person)\+xml`,
 	`application/vnd\.openxmlformats-officedocument\.presentationml\.(slide|slideLayout|slideMaster|notesSlide|notesMaster|handoutMaster|presProps|viewProps|tableStyles|commentAuthors|comments)\+xml`,
+	`application/vnd\.ms-visio\.(masters|master|pages|page|comments)\+xml`,
 	`image/(png|jpeg|x-emf|x-wmf|emf|wmf)`,
 	`application/vnd\.openxmlformats-officedocument\.spreadsheetml\.sheet`, // the workbook behind a chart
 }, `|`) + `)$`)
@@ -64,13 +71,13 @@ var partTypes = lazy.Compile(`^(` + strings.Join([]string{
 // relationTypes are the relationships that may stand, by the last word of
 // their type; those of the transitional, the strict and Microsoft's own sets
 // differ in the prefix only, and the prefix is checked too.
-var relationPrefix = lazy.Compile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/)([A-Za-z-]+)$`)
+var relationPrefix = lazy.Compile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/|schemas\.microsoft\.com/visio/2010/relationships/)([A-Za-z-]+)$`)
 
 var relationTypes = sync.OnceValue(func() []string {
 	return strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
 	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people stylesWithEffects
 	worksheet chartsheet sharedStrings calcChain table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata metadata slicer slicerCache timeline timelineCache
-	threadedComment person
+	threadedComment person document masters master pages page
 	slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors
 	chart chartEx chartUserShapes chartStyle chartColorStyle diagramData diagramLayout diagramQuickStyle diagramColors diagramDrawing package`)
 })
@@ -257,7 +264,7 @@ func (o *office) relations(name string) error {
 			return notAllowed(o.where, "relationship %s of %s leads nowhere", a["Id"], name)
 		}
 		o.seen[target] = true
-		if owner == "/" && kind == "officeDocument" {
+		if owner == "/" && (kind == "officeDocument" || kind == "document") {
 			if got := o.types[target]; got != mainType(o.kind) {
 				return notAllowed(o.where, "main part of type %q in a file of kind %s", got, o.kind)
 			}
@@ -407,6 +414,11 @@ func (o *office) walkParts(name string, r io.Reader, fields *fieldCheck) error {
 func (o *office) element(name string, e xml.StartElement) error {
 	if forbidden()[e.Name.Local] {
 		return notAllowed(o.where, "element %s in %s", e.Name.Local, name)
+	}
+	if strings.HasPrefix(e.Name.Space, "http://schemas.microsoft.com/office/visio/") {
+		if err := visioElement(e); err != nil {
+			return notAllowed(o.where, "part %s: %v", name, err)
+		}
 	}
 	for _, a := range e.Attr {
 		switch {

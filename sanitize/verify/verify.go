@@ -48,7 +48,7 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkGIF, true
 	case sanitize.KindTIFF:
 		return checkTIFF, true
-	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX:
+	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
 	case sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkODF(s, where, k, b) }, true
@@ -299,7 +299,7 @@ func scans(where string, b []byte) error {
 func written() []sanitize.Kind {
 	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
 		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindGIF, sanitize.KindTIFF, sanitize.KindZIP,
-		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindPDF, sanitize.KindDOC, sanitize.KindPPT, sanitize.KindXLS, sanitize.KindRTF,
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX, sanitize.KindPDF, sanitize.KindDOC, sanitize.KindPPT, sanitize.KindXLS, sanitize.KindRTF,
 		sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula,
 		sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG}
 }

@@ -1,0 +1,52 @@
+package verify
+
+import (
+	"encoding/xml"
+	"fmt"
+	"strings"
+
+	"sekisho/internal/lazy"
+)
+
+// visioCall finds calls in the formulas of cells that run, open, load or make
+// formulas of text.
+var visioCall = lazy.Compile(`(?i)(RUNADDON|RUNADDONWARGS|RUNMACRO|CALLTHIS|OPENFILE|OPENSHEETWIN|HYPERLINK|FOLLOWHYPERLINK|PLAYSOUND|SETF|EVALTEXT|QUEUEMARKEREVENT|DOCMD|GOTOPAGE|HELP|DDE\w*)\s*\(`)
+
+// visioElement looks at an element of a drawing of Visio: no menus, no events,
+// no links but harmless ones, no formula that does something.
+func visioElement(e xml.StartElement) error {
+	attr := map[string]string{}
+	for _, a := range e.Attr {
+		if a.Name.Space == "" {
+			attr[a.Name.Local] = a.Value
+		}
+	}
+	switch e.Name.Local {
+	case "EventList", "EventItem", "CustomMenusFile", "CustomToolbarsFile", "AttachedToolbars", "MasterShortcut", "Icon", "PublishSettings":
+		return fmt.Errorf("element %s", e.Name.Local)
+	case "Section":
+		switch attr["N"] {
+		case "Actions", "ActionTag", "SmartTag", "SmartTags", "":
+			return fmt.Errorf("section %q", attr["N"])
+		}
+	case "ForeignData":
+		switch attr["ForeignType"] {
+		case "Bitmap", "EnhMetaFile", "MetaFile":
+		default:
+			return fmt.Errorf("data of type %q", attr["ForeignType"])
+		}
+	case "Cell":
+		switch attr["N"] {
+		case "Address":
+			if attr["V"] != "" && !harmlessURL(attr["V"]) || attr["F"] != "" && attr["F"] != "Inh" && attr["F"] != "No Formula" {
+				return fmt.Errorf("link to %q", attr["V"])
+			}
+		case "HelpTopic":
+			return fmt.Errorf("help in %q", attr["V"])
+		}
+		if m := visioCall.FindString(inQuotes.ReplaceAllString(attr["F"], `""`)); m != "" || strings.Contains(attr["F"], "|") && !strings.Contains(attr["F"], `"`) {
+			return fmt.Errorf("formula with %q", m)
+		}
+	}
+	return nil
+}
