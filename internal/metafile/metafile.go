@@ -65,6 +65,7 @@ func RewriteEMF(b []byte) ([]byte, error) {
 	}
 	out := append(make([]byte, 0, len(b)), b[:head]...)
 	records, ended := uint32(1), false
+	var plus plusReader
 	for i := head; !ended; {
 		if i+8 > int64(len(b)) {
 			return nil, badMetafile("no end")
@@ -87,7 +88,7 @@ func RewriteEMF(b []byte) ([]byte, error) {
 			records++
 			ended = true
 		case t == 70:
-			if emfComment(r) {
+			if emfComment(r, &plus) {
 				out = append(out, r...)
 				records++
 			}
@@ -113,13 +114,13 @@ func RewriteEMF(b []byte) ([]byte, error) {
 }
 
 // emfComment keeps EMF+ and the marks of groups. [MS-EMF] 2.3.3.
-func emfComment(r []byte) bool {
+func emfComment(r []byte, plus *plusReader) bool {
 	if len(r) < 16 || le.Uint32(r[8:]) < 4 || int64(le.Uint32(r[8:]))+12 > int64(len(r)) {
 		return false
 	}
 	switch string(r[12:16]) {
 	case "EMF+":
-		return emfPlus(r[16 : 12+le.Uint32(r[8:])])
+		return plus.comment(r[16 : 12+le.Uint32(r[8:])])
 	case "GDIC":
 		if len(r) < 20 {
 			return false
@@ -129,38 +130,6 @@ func emfComment(r []byte) bool {
 	default:
 		return false
 	}
-}
-
-// emfPlus walks the records of one comment. [MS-EMFPLUS] 2.1.1.1: 0x4001 to
-// 0x403A; objects that hold a metafile or a font file do not stay.
-func emfPlus(b []byte) bool {
-	for len(b) > 0 {
-		if len(b) < 12 {
-			return false
-		}
-		t, flags, n, data := le.Uint16(b), le.Uint16(b[2:]), int64(le.Uint32(b[4:])), int64(le.Uint32(b[8:]))
-		if t < 0x4001 || t > 0x403A || n < 12 || n%4 != 0 || n > int64(len(b)) || data > n-12 {
-			return false
-		}
-		switch t {
-		case 0x4003: // Comment: anything
-			return false
-		case 0x4008: // Object
-			const image = 5
-			if flags>>8&0x7F == image && flags&0x8000 == 0 {
-				// Type 1 is a bitmap, 2 a metafile in the metafile.
-				if data < 8 || le.Uint32(b[16:]) != 1 {
-					return false
-				}
-			}
-		case 0x4038, 0x4039, 0x403A: // SerializableObject and what follows: effects as GUIDs
-			if t == 0x4038 {
-				return false
-			}
-		}
-		b = b[n:]
-	}
-	return true
 }
 
 // emfFits checks that the counts in a record lie within it.
@@ -223,60 +192,4 @@ func emfFits(t uint32, r []byte) bool {
 	default:
 		return true
 	}
-}
-
-// wmfDraws lists the WMF records that only draw. [MS-WMF] 2.1.1.1, without
-// META_ESCAPE.
-var wmfDraws = map[uint16]bool{
-	0x0035: true, 0x0037: true, 0x00F7: true, 0x0102: true, 0x0103: true, 0x0104: true, 0x0105: true, 0x0106: true, 0x0107: true, 0x0108: true,
-	0x0127: true, 0x012A: true, 0x012B: true, 0x012C: true, 0x012D: true, 0x012E: true, 0x0139: true, 0x0142: true, 0x0149: true,
-	0x01F0: true, 0x01F9: true, 0x0201: true, 0x0209: true, 0x020A: true, 0x020B: true, 0x020C: true, 0x020D: true, 0x020E: true, 0x020F: true,
-	0x0211: true, 0x0213: true, 0x0214: true, 0x0220: true, 0x0228: true, 0x0231: true, 0x0234: true, 0x02FA: true, 0x02FB: true, 0x02FC: true,
-	0x0324: true, 0x0325: true, 0x0410: true, 0x0412: true, 0x0415: true, 0x0416: true, 0x0418: true, 0x0419: true, 0x0429: true, 0x0436: true,
-	0x0521: true, 0x0538: true, 0x0548: true, 0x061C: true, 0x061D: true, 0x06FF: true, 0x0817: true, 0x081A: true, 0x0830: true,
-	0x0922: true, 0x0940: true, 0x0A32: true, 0x0B23: true, 0x0B41: true, 0x0D33: true, 0x0F43: true,
-	0x001E: true,
-}
-
-// RewriteWMF returns the metafile with only the records that draw.
-func RewriteWMF(b []byte) ([]byte, error) {
-	start := 0
-	if le.Uint32(b) == 0x9AC6CDD7 {
-		start = 22
-	}
-	out := append(make([]byte, 0, len(b)), b[:start+18]...)
-	largest := uint32(0)
-	for i := start + 18; ; {
-		if i+6 > len(b) {
-			return nil, badMetafile("no end")
-		}
-		words, t := le.Uint32(b[i:]), le.Uint16(b[i+4:])
-		n := int64(words) * 2
-		if n < 6 || n > int64(len(b)-i) {
-			return nil, badMetafile("record of %d bytes", n)
-		}
-		if t == 0 {
-			out = append(out, 3, 0, 0, 0, 0, 0)
-			largest = max(largest, 3)
-			break
-		}
-		if wmfDraws[t] {
-			out = append(out, b[i:i+int(n)]...)
-			largest = max(largest, words)
-		}
-		i += int(n)
-	}
-	h := out[start:]
-	le.PutUint16(h[4:], 0x300)
-	le.PutUint32(h[6:], uint32(len(h)/2))
-	le.PutUint32(h[12:], largest)
-	le.PutUint16(h[16:], 0)
-	if start > 0 {
-		sum := uint16(0)
-		for i := 0; i < 20; i += 2 {
-			sum ^= le.Uint16(out[i:])
-		}
-		le.PutUint16(out[20:], sum)
-	}
-	return out, nil
 }
