@@ -239,6 +239,7 @@ var findings = map[string]text{
 	"doc.storage":        {"余分なストレージ", "further storages"},
 	"doc.more":           {"そのほかの箇所", "further places"},
 
+	"ppt.comments":          {"コメント", "comments"},
 	"ppt.vba":               {"VBA マクロ", "VBA macros"},
 	"ppt.object":            {"埋め込みオブジェクト", "embedded objects"},
 	"ppt.linked-object":     {"リンクされたオブジェクト", "linked objects"},

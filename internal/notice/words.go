@@ -80,6 +80,7 @@ var sentences = map[string]words{
 	"doc.storage":        {"余分なストレージ %d 個を削除", "%d further storage(s) removed"},
 	"doc.more":           {"そのほか %d 箇所を処理", "%d further place(s) treated"},
 
+	"ppt.comments":          {"コメント %d 個を削除", "%d comment(s) removed"},
 	"ppt.vba":               {"マクロ %d 個を削除", "%d macro(s) removed"},
 	"ppt.object":            {"埋め込みオブジェクト %d 個を削除（表示用の画像は残ります）", "%d embedded object(s) removed; their pictures stay"},
 	"ppt.linked-object":     {"リンクされたオブジェクト %d 個を削除", "%d linked object(s) removed"},

@@ -110,6 +110,8 @@ func TestPropertiesThatDrawStayAndOthersGo(t *testing.T) {
 		{"picture of the store", []prop{{id: 0x0104 | flagPicture, value: 3}}, []prop{{id: 0x0104 | flagPicture, value: 3}}, nil},
 		{"linked picture", []prop{{id: 0x0104 | flagPicture, value: 3}, {id: 0x0105, data: wideText(`\\evil\x.png`)}, {id: 0x0106, value: 10}}, []prop{{id: 0x0104 | flagPicture, value: 3}}, []string{"3 "}},
 		{"name a picture once had", []prop{{id: 0x0105, data: wideText(`c:\me\x.png`)}, {id: 0x0106, value: 0}}, nil, nil},
+		{"address a picture came from", []prop{{id: 0x0104 | flagPicture, value: 3}, {id: 0x0105, data: wideText("http://example.jp/x.png")}, {id: 0x0106, value: 2}}, []prop{{id: 0x0104 | flagPicture, value: 3}}, nil},
+		{"picture that is not saved", []prop{{id: 0x0104 | flagPicture, value: 3}, {id: 0x0105, data: wideText(`\\evil\x.png`)}, {id: 0x0106, value: 4}}, []prop{{id: 0x0104 | flagPicture, value: 3}}, []string{"3 "}},
 		{"linked fill", []prop{{id: 0x0187, data: wideText("http://evil/")}, {id: 0x0188, value: 2}}, nil, []string{"3 "}},
 		{"script", []prop{{id: 0x038E, data: wideText("alert(1)")}}, nil, []string{"1 property 038E"}},
 		{"web component", []prop{{id: 0x0682, data: wideText("http://evil/")}}, nil, []string{"1 property 0682"}},

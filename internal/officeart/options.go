@@ -117,6 +117,13 @@ func (r *Rebuilder) options(out []byte, h Header, body []byte) ([]byte, error) {
 	// Where the data of one property is missing, that of those that follow is
 	// anybody's guess.
 	lost := false
+	// Which pictures are here: by the property that says which it is.
+	pictured := map[uint16]bool{}
+	for t := table; len(t) > 0; t = t[6:] {
+		if id := le.Uint16(t) & 0x3FFF; formOf(id) == formPicture && le.Uint32(t[2:]) != 0 {
+			pictured[id] = true
+		}
+	}
 	keep := func(id uint16, v uint32) {
 		out = le.AppendUint16(out, id)
 		out = le.AppendUint32(out, v)
@@ -159,7 +166,7 @@ func (r *Rebuilder) options(out []byte, h Header, body []byte) ([]byte, error) {
 					keep(id, 0)
 				}
 			case formLinkFlags:
-				r.linkFlags(v)
+				r.linkFlags(v, pictured[id-2])
 			case formObject:
 				if v != 0 {
 					r.found(Object, "")
@@ -231,10 +238,12 @@ func (r *Rebuilder) options(out []byte, h Header, body []byte) ([]byte, error) {
 	return append(out, behind...), nil
 }
 
-// linkFlags looks at the flags of a picture's name. [MS-ODRAW] 2.4.4.
-func (r *Rebuilder) linkFlags(v uint32) {
-	const url, link = 2, 8
-	if v&(url|link) != 0 {
+// linkFlags looks at the flags of a picture's name. [MS-ODRAW] 2.4.4. A name that
+// is an address tells where the picture once came from; it is missed when the
+// picture is fetched from there, or is not here at all.
+func (r *Rebuilder) linkFlags(v uint32, here bool) {
+	const url, notSaved, link = 2, 4, 8
+	if v&(notSaved|link) != 0 || v&url != 0 && !here {
 		r.found(LinkedPicture, "")
 	}
 }

@@ -198,20 +198,20 @@ func (d *document) drawings() *officeart.Rebuilder {
 func (d *document) drawingFound(w officeart.What, detail string) {
 	switch w {
 	case officeart.Script:
-		d.report.found("doc.script", "drawings", sanitize.Removed, detail)
+		d.report.Found("doc.script", "drawings", sanitize.Removed, detail)
 	case officeart.Object:
 		// The object itself is told where it stands.
-		d.report.found("doc.object-shape", "drawings", sanitize.Rewritten, detail)
+		d.report.Found("doc.object-shape", "drawings", sanitize.Rewritten, detail)
 	case officeart.LinkedPicture:
-		d.report.found("doc.linked-image", "drawings", sanitize.Removed, detail)
+		d.report.Found("doc.linked-image", "drawings", sanitize.Removed, detail)
 	case officeart.Hyperlink:
-		d.report.found("doc.link", "drawings", sanitize.Neutralised, detail)
+		d.report.Found("doc.link", "drawings", sanitize.Neutralised, detail)
 	case officeart.Picture:
-		d.report.found("doc.picture", "drawings", sanitize.Replaced, detail)
+		d.report.Found("doc.picture", "drawings", sanitize.Replaced, detail)
 	case officeart.Copy:
-		d.report.found("doc.shape-copy", "drawings", sanitize.Rewritten, detail)
+		d.report.Found("doc.shape-copy", "drawings", sanitize.Rewritten, detail)
 	default:
-		d.report.found("doc.shape", "drawings", sanitize.Rewritten, detail)
+		d.report.Found("doc.shape", "drawings", sanitize.Rewritten, detail)
 	}
 }
 
@@ -340,7 +340,7 @@ func (d *document) form(head, body []byte) []byte {
 		return nil
 	}
 	if macros {
-		d.report.found("doc.macro-name", "form fields", sanitize.Removed, "")
+		d.report.Found("doc.macro-name", "form fields", sanitize.Removed, "")
 	}
 	clear(head[6:])
 	return reframed(head, made)

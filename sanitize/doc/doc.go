@@ -54,7 +54,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if err := s.SpendEntries(f.Entries); err != nil {
 		return sanitize.Result{}, err
 	}
-	d := &document{ctx: ctx, s: s, in: in}
+	d := &document{ctx: ctx, s: s, in: in, report: sanitize.Tally{More: "doc.more"}}
 	if err := d.open(f.Root); err != nil {
 		return sanitize.Result{}, err
 	}
@@ -69,7 +69,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	d.foreign(f.Root)
 	summary, more := d.small(f.Root, propset.SummaryName), d.small(f.Root, propset.DocumentSummaryName)
 	if propset.Custom(more) {
-		d.report.found("doc.properties", "user-defined properties", sanitize.Rewritten, "")
+		d.report.Found("doc.properties", "user-defined properties", sanitize.Rewritten, "")
 	}
 	props := propset.Read(summary, more)
 	root := &cfb.Storage{CLSID: classWord}
@@ -91,7 +91,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if err := cfb.Write(out, root); err != nil {
 		return sanitize.Result{}, err
 	}
-	return sanitize.Result{Outcome: d.report.file(s), Kind: sanitize.KindDOC, Mode: sanitize.Rebuild}, nil
+	return sanitize.Result{Outcome: d.report.Settle(s), Kind: sanitize.KindDOC, Mode: sanitize.Rebuild}, nil
 }
 
 // container says what an error of the container means for the ladder: what two
@@ -134,7 +134,7 @@ type document struct {
 	ctx    context.Context
 	s      *sanitize.Session
 	in     sanitize.Object
-	report report
+	report sanitize.Tally
 
 	main, table, data []byte // the streams as they came
 	objects           *cfb.Storage
@@ -219,11 +219,11 @@ func (d *document) foreign(root *cfb.Storage) {
 		case "worddocument", "0table", "1table", "data", "\x01compobj", "\x05summaryinformation", "\x05documentsummaryinformation", "\x01ole":
 			// Written anew, or about the file as an object in another.
 		case "\x05digitalsignature", "_signatures":
-			d.report.found("doc.signature", s.Name, sanitize.Removed, "")
+			d.report.Found("doc.signature", s.Name, sanitize.Removed, "")
 		case "\x03objinfo", "ctls":
-			d.report.found("doc.control", s.Name, sanitize.Removed, "")
+			d.report.Found("doc.control", s.Name, sanitize.Removed, "")
 		default:
-			d.report.found("doc.stream", printable(s.Name), sanitize.Removed, "")
+			d.report.Found("doc.stream", printable(s.Name), sanitize.Removed, "")
 		}
 	}
 	for _, s := range root.Storages {
@@ -231,21 +231,21 @@ func (d *document) foreign(root *cfb.Storage) {
 		case "macros", "_vba_project_cur", "vba":
 			modules := vba.Modules(s)
 			for _, m := range modules {
-				d.report.found("doc.vba", "Macros/"+printable(m.Name), sanitize.Removed, m.String())
+				d.report.Found("doc.vba", "Macros/"+printable(m.Name), sanitize.Removed, m.String())
 			}
 			if len(modules) == 0 {
-				d.report.found("doc.vba", printable(s.Name), sanitize.Removed, "")
+				d.report.Found("doc.vba", printable(s.Name), sanitize.Removed, "")
 			}
 		case "objectpool":
 			for _, o := range s.Storages {
-				d.report.found("doc.object", "ObjectPool/"+printable(o.Name), sanitize.Removed, objectName(o))
+				d.report.Found("doc.object", "ObjectPool/"+printable(o.Name), sanitize.Removed, objectName(o))
 			}
 		case "msodatastore":
-			d.report.found("doc.custom-xml", printable(s.Name), sanitize.Rewritten, "")
+			d.report.Found("doc.custom-xml", printable(s.Name), sanitize.Rewritten, "")
 		case "_xmlsignatures", "_signatures":
-			d.report.found("doc.signature", printable(s.Name), sanitize.Removed, "")
+			d.report.Found("doc.signature", printable(s.Name), sanitize.Removed, "")
 		default:
-			d.report.found("doc.storage", printable(s.Name), sanitize.Removed, "")
+			d.report.Found("doc.storage", printable(s.Name), sanitize.Removed, "")
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -461,6 +462,10 @@ func TestCommentsAndChangesGoDownTheLadder(t *testing.T) {
 		{"comments", func(o *sanitize.Options) { o.Comments = true }, func(p *paper) { p.stories[storyComments] = "意見\r" }, sanitize.ErrUnsupported},
 		{"no comments", func(o *sanitize.Options) { o.Comments = true }, func(*paper) {}, nil},
 		{"changes", func(o *sanitize.Options) { o.Accept = true }, func(p *paper) { p.runs["町長"] = change(sprmCFRMarkDel, 1) }, sanitize.ErrUnsupported},
+		{"changes of a piece", func(o *sanitize.Options) { o.Accept = true }, func(p *paper) {
+			p.change = func(main, table []byte) { le.PutUint16(table[le.Uint32(main[154+8*pairClx:])+5+8+6:], 0x42<<1|1<<8) }
+		}, sanitize.ErrUnsupported},
+		{"changes of a paragraph", func(o *sanitize.Options) { o.Accept = true }, func(p *paper) { p.para = change(sprmPPropRMark, 7, 1, 0, 0, 0, 0, 0, 0) }, sanitize.ErrUnsupported},
 		{"no changes", func(o *sanitize.Options) { o.Accept = true }, func(*paper) {}, nil},
 		{"both stay", func(*sanitize.Options) {}, func(p *paper) { p.stories[storyComments], p.runs["町長"] = "意見\r", change(sprmCFRMarkDel, 1) }, nil},
 	} {
@@ -469,6 +474,24 @@ func TestCommentsAndChangesGoDownTheLadder(t *testing.T) {
 		if _, _, _, err := treat(p.bytes(t), c.change); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
+	}
+}
+
+// TestAFullReportStillSaysWhatWasTaken: what has no line of its own decides all
+// the same whether the document is clean.
+func TestAFullReportStillSaysWhatWasTaken(t *testing.T) {
+	p := newPaper()
+	pool := &cfb.Storage{Name: "ObjectPool"}
+	pool.Storages = append(pool.Storages, &cfb.Storage{Name: "_1", Streams: []*cfb.Stream{cfb.NewStream("x", []byte("x"))}})
+	p.storages = []*cfb.Storage{pool}
+	p.pairs[pairStwUser] = []byte("x")
+	p.pairs[pairSavedBy] = sttbOf("x", "y")
+	for i := range 250 {
+		p.streams = append(p.streams, cfb.NewStream(fmt.Sprintf("more%d", i), []byte("x")))
+	}
+	_, res, found, err := treat(p.bytes(t))
+	if err != nil || res.Outcome != sanitize.Disarmed || len(found) > 200 {
+		t.Errorf("%s, %d findings, %v", res.Outcome, len(found), err)
 	}
 }
 

@@ -477,15 +477,15 @@ func (d *document) fieldFound(story int, word string) {
 	where := storyNames[story]
 	switch {
 	case fieldcode.Property(word):
-		d.report.found("doc.property-field", where, sanitize.Rewritten, word)
+		d.report.Found("doc.property-field", where, sanitize.Rewritten, word)
 	case word == "DDE" || word == "DDEAUTO":
-		d.report.found("doc.dde", where, sanitize.Replaced, word)
+		d.report.Found("doc.dde", where, sanitize.Replaced, word)
 	case word == "HYPERLINK":
-		d.report.found("doc.link", where, sanitize.Neutralised, word)
+		d.report.Found("doc.link", where, sanitize.Neutralised, word)
 	case word == "EMBED" || word == "CONTROL":
-		d.report.found("doc.object-field", where, sanitize.Replaced, word)
+		d.report.Found("doc.object-field", where, sanitize.Replaced, word)
 	default:
-		d.report.found("doc.field", where, sanitize.Replaced, word)
+		d.report.Found("doc.field", where, sanitize.Replaced, word)
 	}
 }
 

@@ -133,7 +133,7 @@ func (d *document) characters() error {
 							return c
 						}
 						if run.why != "" {
-							d.report.found("doc.picture", "pictures", sanitize.Removed, run.why)
+							d.report.Found("doc.picture", "pictures", sanitize.Removed, run.why)
 						}
 						return ' '
 					})

@@ -20,6 +20,8 @@ const (
 	sprmCFRMarkIns   = 0x0801
 	sprmCPropRMark90 = 0xCA57
 	sprmCPropRMark   = 0xCA89
+	sprmPPropRMark90 = 0xC63F
+	sprmPPropRMark   = 0xC66F
 	sprmPHugePapx    = 0x6646
 	sprmPHugePapx95  = 0x6645
 	sprmPTableProps  = 0x646B
@@ -203,6 +205,7 @@ func (d *document) run(b []byte, stands bool) (r properties, err error) {
 func (d *document) paragraph(b []byte) ([]byte, error) {
 	out := make([]byte, 0, len(b))
 	for p, rest, ok := nextSprm(b); ok; p, rest, ok = nextSprm(rest) {
+		d.tracked = d.tracked || p.op == sprmPPropRMark || p.op == sprmPPropRMark90
 		switch {
 		case p.op == sprmPHugePapx || p.op == sprmPHugePapx95 || p.op == sprmPTableProps:
 			at, err := d.hugeProperties(le.Uint32(p.value))
@@ -237,8 +240,8 @@ func modifier(prm uint16) uint16 {
 	if prm&1 != 0 {
 		return prm
 	}
-	// 0x47 and 0x4B say that a place is one of data or of an object.
-	if isprm := prm >> 1 & 0x7F; slices.Contains([]uint16{0x47, 0x4B}, isprm) {
+	// 0x47, 0x4B and 0x76 say that a place is one of data or of an object.
+	if isprm := prm >> 1 & 0x7F; slices.Contains([]uint16{0x47, 0x4B, 0x76}, isprm) {
 		return 0
 	}
 	return prm

@@ -139,7 +139,7 @@ func (d *document) dropped(i int, b []byte) {
 		// [MS-DOC] 2.9.323: its version, then tables; 0x40 ends them. Word writes
 		// an empty one into every document.
 		if len(b) > 2 && b[0] == 0xFF && b[1] != 0x40 {
-			d.report.found("doc.menu", "table of commands", sanitize.Removed, "")
+			d.report.Found("doc.menu", "table of commands", sanitize.Removed, "")
 		}
 	case pairAssoc:
 		if t := template(b); t != "" {
@@ -148,29 +148,29 @@ func (d *document) dropped(i int, b []byte) {
 			if remote(t) {
 				action = sanitize.Removed
 			}
-			d.report.found("doc.template", "associated strings", action, t)
+			d.report.Found("doc.template", "associated strings", action, t)
 		}
 	case pairPms, pairPmsNew, pairODSO:
-		d.report.found("doc.mail-merge", "mail merge", sanitize.Removed, "")
+		d.report.Found("doc.mail-merge", "mail merge", sanitize.Removed, "")
 	case pairStwUser:
-		d.report.found("doc.variables", "document variables", sanitize.Rewritten, "")
+		d.report.Found("doc.variables", "document variables", sanitize.Rewritten, "")
 	case pairRouteSlip, pairMsoEnvelope:
-		d.report.found("doc.routing", "routing slip", sanitize.Removed, "")
+		d.report.Found("doc.routing", "routing slip", sanitize.Removed, "")
 	case pairSavedBy:
-		d.report.found("doc.saved-by", "saved by", sanitize.Rewritten, "")
+		d.report.Found("doc.saved-by", "saved by", sanitize.Rewritten, "")
 	case pairFnm:
-		d.report.found("doc.subdocument", "file names", sanitize.Rewritten, "")
+		d.report.Found("doc.subdocument", "file names", sanitize.Rewritten, "")
 	case pairRgDofr:
 		if frames(b) {
-			d.report.found("doc.frameset", "frames", sanitize.Removed, "")
+			d.report.Found("doc.frameset", "frames", sanitize.Removed, "")
 		}
 	case pairEmbedded:
 		if n := le.Uint16(append(b, 0, 0)); n == 0xFFFF && len(b) > 4 && le.Uint16(b[2:]) > 0 || n != 0xFFFF && n > 0 {
-			d.report.found("doc.font", "embedded fonts", sanitize.Removed, "")
+			d.report.Found("doc.font", "embedded fonts", sanitize.Removed, "")
 		}
 	case pairOcx:
 		// The controls themselves are told as fields and objects.
-		d.report.found("doc.control-table", "table of controls", sanitize.Rewritten, "")
+		d.report.Found("doc.control-table", "table of controls", sanitize.Rewritten, "")
 	}
 }
 
@@ -289,6 +289,9 @@ func (d *document) clx(b []byte) []byte {
 	var out []byte
 	for len(b) >= 3 && b[0] == 1 {
 		n := int(le.Uint16(b[1:]))
+		for p, rest, ok := nextSprm(b[3 : 3+n]); ok; p, rest, ok = nextSprm(rest) {
+			d.tracked = d.tracked || (p.op == sprmCFRMarkDel || p.op == sprmCFRMarkIns) && p.value[0] != 0
+		}
 		made := plain(b[3 : 3+n])
 		out = le.AppendUint16(append(out, 1), uint16(len(made)))
 		out = append(out, made...)
@@ -309,6 +312,10 @@ func (d *document) clx(b []byte) []byte {
 		out = le.AppendUint16(out, p.flags)
 		out = le.AppendUint32(out, fc)
 		out = le.AppendUint16(out, modifier(p.prm))
+		// [MS-DOC] 2.9.214: 0x41 marks what was deleted, 0x42 what was inserted.
+		if isprm := p.prm >> 1 & 0x7F; p.prm&1 == 0 && (isprm == 0x41 || isprm == 0x42) {
+			d.tracked = d.tracked || p.prm>>8 != 0
+		}
 	}
 	return out
 }
@@ -554,7 +561,7 @@ func (d *document) group(b []byte) ([]byte, error) {
 	r.Delay, r.DelayBase = d.main, uint32(len(d.out))
 	lost := func(why string, err error) ([]byte, error) {
 		if err == nil {
-			d.report.found("doc.picture", "drawings", sanitize.Removed, why)
+			d.report.Found("doc.picture", "drawings", sanitize.Removed, why)
 		}
 		return nil, err
 	}

@@ -218,6 +218,7 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.objectAt = e.objects
 	live, err := d.alive(e)
 	if err != nil {
 		return nil, err

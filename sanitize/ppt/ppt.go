@@ -125,7 +125,7 @@ func mapCFB(err error) error {
 	case errors.Is(err, cfb.ErrLimit):
 		return fmt.Errorf("%w: %w", err, sanitize.ErrLimit)
 	case errors.Is(err, cfb.ErrFormat):
-		return fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+		return fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	default:
 		return err
 	}
@@ -138,11 +138,12 @@ type deck struct {
 	in     sanitize.Object
 	report *sanitize.Tally
 
-	doc     []byte // the stream of records
-	art     officeart.Rebuilder
-	links   map[uint32]bool // hyperlinks that stay
-	present map[uint32]bool // objects that are written
-	objects bool            // an object or the macros were told
+	doc      []byte // the stream of records
+	art      officeart.Rebuilder
+	links    map[uint32]bool   // hyperlinks that stay
+	objectAt map[uint32]uint32 // where each persist object lies
+	present  map[uint32]bool   // objects that are written
+	objects  bool              // an object or the macros were told
 
 	where    string // what is being written: "slide 3"
 	outlined int    // how many texts the outline has for it

@@ -2,6 +2,7 @@ package ppt
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -312,6 +313,13 @@ var cases = []struct {
 		w.links = append(w.links, hyperlink(1, "", "257,2,次"))
 		w.shape = append(w.shape, box(officeart.TypeClientData, 0, click(4, 7, 1), click(3, 0, 0)))
 	}},
+	{name: "link of two targets", rule: "ppt.link", action: sanitize.Neutralised, gone: []string{"evil", "example.jp"}, change: func(w *show) {
+		w.links = append(w.links, box(typeHyperlink, 0, atom(typeHyperlinkAtom, 0, num(1)...), str(1, `file://evil/x`), str(1, "https://example.jp/")))
+		w.text = append(w.text, click(4, 8, 1), atom(typeTextAction, 0, append(num(0), num(3)...)...))
+	}},
+	{name: "link of two numbers", rule: "ppt.link", action: sanitize.Neutralised, gone: []string{"example.jp"}, change: func(w *show) {
+		w.links = append(w.links, box(typeHyperlink, 0, atom(typeHyperlinkAtom, 0, num(1)...), atom(typeHyperlinkAtom, 0, num(2)...), str(1, "https://example.jp/")))
+	}},
 	{name: "tags of a program", rule: "ppt.tags", action: sanitize.Rewritten, gone: []string{marker, "ADDIN"}, change: func(w *show) {
 		w.slide = append(w.slide, tagged("ADDIN", []byte(marker)), box(typeProgTags, 0, box(typeStringTag, 0, str(0, "ADDIN"), str(1, marker))))
 	}},
@@ -452,6 +460,50 @@ func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
 	}
 }
 
+func TestCommentsGoWhenTheProfileSaysSo(t *testing.T) {
+	w := newShow()
+	w.slide = append(w.slide, tagged(tag10, box(typeComment, 0, str(0, "太郎"), str(1, "コメント"), zero(typeCommentAtom)), box(typeCommentIndex, 0, str(0, "太郎"), zero(typeCommentIndexA))))
+	out, res, found, err := treat(w.bytes(t), func(o *sanitize.Options) { o.Comments = true })
+	if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ppt.comments" && f.Action == sanitize.Removed }) {
+		t.Errorf("%v %v %v", res, found, err)
+	}
+	for _, s := range []string{"太郎", "コメント"} {
+		if bytes.Contains(stream(t, out, documentStream), unwide(s)) {
+			t.Errorf("%s is still there", s)
+		}
+	}
+	checkOutput(t, "comments", out)
+}
+
+// TestModulesOfMacrosAreTold: the project is a compound file in an object of the
+// presentation, deflated or not.
+func TestModulesOfMacrosAreTold(t *testing.T) {
+	var project bytes.Buffer
+	if err := cfb.Write(&project, &cfb.Storage{Storages: []*cfb.Storage{{Name: "VBA", Streams: []*cfb.Stream{cfb.NewStream("dir", []byte{0}), cfb.NewStream("Evil", []byte("x"))}}}}); err != nil {
+		t.Fatal(err)
+	}
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write(project.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, object := range map[string][]byte{
+		"deflated": atom(typeOleStorage, 1, append(num(uint32(project.Len())), packed.Bytes()...)...),
+		"plain":    atom(typeOleStorage, 0, project.Bytes()...),
+	} {
+		w := newShow()
+		w.document = append(w.document, box(typeList, 1, box(typeVBAInfo, 1, atom(typeVBAInfoAtom, 2, append(append(num(7), num(1)...), num(2)...)...))))
+		w.objects[7] = object
+		_, _, found, err := treat(w.bytes(t))
+		if err != nil || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ppt.vba" && f.Where == "VBA/Evil" }) {
+			t.Errorf("%s: %v %v", name, found, err)
+		}
+	}
+}
+
 func TestEncryptedPresentationsAreToldApart(t *testing.T) {
 	for name, change := range map[string]func(*show){
 		"token":   func(w *show) { w.token = tokenEncrypted },
@@ -563,5 +615,29 @@ func TestTheNameSaysHowAPresentationOpens(t *testing.T) {
 		if got := sanitize.KindPPT.FileName(in); !strings.EqualFold(got, want) {
 			t.Errorf("%s becomes %s, want %s", in, got, want)
 		}
+	}
+}
+
+// TestOctetsBetweenStreamsAreSeen: readers of compound files pass them by.
+func TestOctetsBetweenStreamsAreSeen(t *testing.T) {
+	out, _, _, err := treat(newShow().bytes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func(b []byte) error {
+		return verify.File(t.Context(), newSession(len(b)), sanitize.KindPPT, bytes.NewReader(b), int64(len(b)))
+	}
+	if err := look(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := look(append(bytes.Clone(out), make([]byte, 512)...)); err == nil {
+		t.Error("a sector behind the last is not seen")
+	}
+	// The mini stream ends in a sector that it does not fill.
+	hidden := bytes.Clone(out)
+	at := bytes.LastIndexByte(hidden, 0)
+	copy(hidden[at-3:], "MZ")
+	if err := look(hidden); err == nil {
+		t.Error("octets behind the end of a stream are not seen")
 	}
 }

@@ -2,13 +2,17 @@ package ppt
 
 import (
 	"bytes"
+	"compress/zlib"
 	"errors"
 	"fmt"
+	"io"
 	"unicode/utf16"
 
+	"sekisho/internal/cfb"
 	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
+	"sekisho/internal/vba"
 	"sekisho/sanitize"
 )
 
@@ -42,6 +46,16 @@ func (d *deck) record(out []byte, h officeart.Header, body []byte, parent uint16
 	if parent != 0 && !allowed[h.Type] {
 		d.lost(h, body, parent)
 		return out, nil
+	}
+	if d.s.Options.Comments {
+		switch h.Type {
+		case typeComment:
+			d.report.Found("ppt.comments", d.where, sanitize.Removed, "")
+			return out, nil
+		case typeCommentIndex: // who wrote how many
+			d.report.Found("ppt.comments", d.where, sanitize.Rewritten, "")
+			return out, nil
+		}
 	}
 	switch h.Type {
 	case officeart.TypeDggContainer, officeart.TypeDgContainer:
@@ -192,6 +206,7 @@ func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
 			if h.Type == typeVBAInfoAtom && len(b) >= 8 && (le.Uint32(b) != 0 || le.Uint32(b[4:]) != 0) {
 				d.report.Found("ppt.vba", d.where, sanitize.Removed, "")
 				d.objects = true
+				d.modules(le.Uint32(b))
 			}
 		}
 	case h.Type >= typeRoundTrip && h.Type <= typeRoundTripEnd:
@@ -204,6 +219,41 @@ func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
 		d.report.Found(l.rule, d.where, sanitize.Rewritten, "")
 	default:
 		d.report.Found("ppt.record", d.where, sanitize.Rewritten, fmt.Sprintf("%04X in %04X", h.Type, parent))
+	}
+}
+
+// modules tells which modules a macro project had. It is an object of its own: a
+// compound file, deflated or not. [MS-PPT] 2.10.34 to 2.10.36.
+func (d *deck) modules(id uint32) {
+	at, ok := d.objectAt[id]
+	if !ok {
+		return
+	}
+	h, body, ok := d.at(at)
+	if !ok || h.Type != typeOleStorage {
+		return
+	}
+	// Far above any project; and telling what was taken may not cost the
+	// presentation its budget.
+	most := min(4<<20, d.s.Room()/4)
+	if h.Instance == 1 && len(body) > 4 { // how long it is inflated, then that
+		z, err := zlib.NewReader(bytes.NewReader(body[4:]))
+		if err != nil {
+			return
+		}
+		if body, err = io.ReadAll(io.LimitReader(d.s.Meter(z), most)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return
+		}
+	}
+	if int64(len(body)) > most {
+		return
+	}
+	f, err := cfb.Open(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return
+	}
+	for _, m := range vba.Modules(f.Root) {
+		d.report.Found("ppt.vba", "VBA/"+printable(m.Name), sanitize.Removed, m.String())
 	}
 }
 
@@ -312,22 +362,29 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 var inside = lazy.Compile(`^-?[0-9]+,-?[0-9]+,`)
 
 // judge says whether a hyperlink of the list may stay, its number, and where it
-// leads. [MS-PPT] 2.10.16.
+// leads. [MS-PPT] 2.10.16. Of each part there is one: of two, some programs take
+// the first, some the last.
 func (d *deck) judge(body []byte) (id uint32, target string, ok bool) {
 	place := ""
+	numbers, targets, places := 0, 0, 0
 	for h, b := range records(body) {
 		switch {
 		case h.Type == typeHyperlinkAtom && len(b) >= 4:
 			id, ok = le.Uint32(b), true
+			numbers++
 		case h.Type == typeCString && h.Instance == 1:
 			target = wide(b)
+			targets++
 		case h.Type == typeCString && h.Instance == 3:
 			place = wide(b)
+			places++
 		}
 	}
 	switch {
 	case !ok:
 		return 0, target, false
+	case numbers > 1 || targets > 1 || places > 1:
+		return id, target, false
 	case target == "":
 		return id, place, true
 	case inside.MatchString(target):

@@ -32,7 +32,8 @@ var wordStructures = []int{1, 2, 3, 4, 5, 6, 11, 12, 13, 15, 16, 17, 18, 19, 21,
 // stream, text whose fields only compute, properties that only say how something
 // looks, pictures that are pictures, and nothing but zeros between them.
 func checkDOC(s *sanitize.Session, where string, b []byte) error {
-	streams, err := compoundStreams(s, where, b, []string{"WordDocument", "0Table", "1Table", "Data", "\x01CompObj", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
+	const class = "\x06\x09\x02\x00\x00\x00\x00\x00\xC0\x00\x00\x00\x00\x00\x00\x46"
+	streams, err := compoundStreams(s, where, b, class, []string{"WordDocument", "0Table", "1Table", "Data", "\x01CompObj", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
 	if err != nil {
 		return err
 	}
@@ -354,7 +355,7 @@ func (d *wordDocument) pieces() error {
 	for i := range n {
 		count := u32(b, 4*i+4) - u32(b, 4*i)
 		at, prm := u32(b, 4*(n+1)+8*i+2), u16(b, 4*(n+1)+8*i+6)
-		if prm&1 == 0 && (prm>>1&0x7F == 0x47 || prm>>1&0x7F == 0x4B) {
+		if prm&1 == 0 && slices.Contains([]int64{0x47, 0x4B, 0x76}, prm>>1&0x7F) {
 			return d.bad("a piece that stands for an object")
 		}
 		narrow := at&(1<<30) != 0

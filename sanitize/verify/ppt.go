@@ -3,19 +3,24 @@ package verify
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"unicode/utf16"
 
 	"github.com/richardlehane/mscfb"
 
+	"sekisho/internal/cfb"
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
 
 // compoundStreams reads the streams of a compound file with another reader than
 // wrote it. There may be no storages and no streams but those of names.
-func compoundStreams(s *sanitize.Session, where string, b []byte, names []string) (map[string][]byte, error) {
+//
+// What that reader does not show, octets between and behind the streams, is seen
+// by writing the same streams once more: all octets must be the same.
+func compoundStreams(s *sanitize.Session, where string, b []byte, class string, names []string) (map[string][]byte, error) {
 	c, err := mscfb.New(bytes.NewReader(b))
 	if err != nil {
 		return nil, notAllowed(where, "compound file: %v", err)
@@ -40,7 +45,26 @@ func compoundStreams(s *sanitize.Session, where string, b []byte, names []string
 			return nil, err
 		}
 	}
+	again := &cfb.Storage{CLSID: [16]byte([]byte(class))}
+	for name, b := range streams {
+		again.Streams = append(again.Streams, cfb.NewStream(name, b))
+	}
+	same := &comparer{b: b}
+	if err := cfb.Write(same, again); err != nil || len(same.b) > 0 {
+		return nil, notAllowed(where, "octets of the compound file that belong to no stream")
+	}
 	return streams, nil
+}
+
+// comparer is written to what b should begin with.
+type comparer struct{ b []byte }
+
+func (c *comparer) Write(p []byte) (int, error) {
+	if !bytes.HasPrefix(c.b, p) {
+		return 0, errors.New("other octets")
+	}
+	c.b = c.b[len(p):]
+	return len(p), nil
 }
 
 // checkPropertySet looks at one of the two property sets of a document: one
@@ -101,7 +125,8 @@ var presentationRecords = [...]struct{ first, last int }{
 // few streams, one edit, objects that fill the stream of records without a gap,
 // pictures that fill theirs.
 func checkPPT(s *sanitize.Session, where string, b []byte) error {
-	streams, err := compoundStreams(s, where, b, []string{"PowerPoint Document", "Current User", "Pictures", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
+	const class = "\x10\x8D\x81\x64\x9B\x4F\xCF\x11\x86\xEA\x00\xAA\x00\xB9\x29\xE8"
+	streams, err := compoundStreams(s, where, b, class, []string{"PowerPoint Document", "Current User", "Pictures", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
 	if err != nil {
 		return err
 	}

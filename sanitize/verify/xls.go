@@ -42,7 +42,8 @@ var workbookRecords = [...]struct{ first, last int }{
 // types that fill the stream, sheets where the list says they are, and in them
 // nothing that leads out or runs.
 func checkXLS(s *sanitize.Session, where string, b []byte) error {
-	streams, err := compoundStreams(s, where, b, []string{"Workbook", "\x01CompObj", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
+	const class = "\x20\x08\x02\x00\x00\x00\x00\x00\xC0\x00\x00\x00\x00\x00\x00\x46"
+	streams, err := compoundStreams(s, where, b, class, []string{"Workbook", "\x01CompObj", "\x05SummaryInformation", "\x05DocumentSummaryInformation"})
 	if err != nil {
 		return err
 	}

@@ -177,7 +177,7 @@ func (w *workbook) globals() error {
 			if len(r.data) >= 16 && le.Uint32(r.data[12:]) != 0 {
 				w.raw(&r, 16)
 			} else {
-				w.report.found("xls.theme", "globals", sanitize.Rewritten, "")
+				w.report.Found("xls.theme", "globals", sanitize.Rewritten, "")
 				w.ownTheme = true
 			}
 		case recContinueFrt, recContFrt11, recContFrt12:
@@ -203,13 +203,13 @@ func (w *workbook) drop(where string, typ uint16, rule rule) {
 	switch {
 	case rule.loss == "-":
 	case rule.loss == "":
-		w.report.found("xls.record", where, sanitize.Rewritten, fmt.Sprintf("%04X", typ))
+		w.report.Found("xls.record", where, sanitize.Rewritten, fmt.Sprintf("%04X", typ))
 	case rule.loss == "xls.pivot":
-		w.report.found(rule.loss, where, sanitize.Replaced, "")
+		w.report.Found(rule.loss, where, sanitize.Replaced, "")
 	case rule.taken:
-		w.report.found(rule.loss, where, sanitize.Removed, "")
+		w.report.Found(rule.loss, where, sanitize.Removed, "")
 	default:
-		w.report.found(rule.loss, where, sanitize.Rewritten, "")
+		w.report.Found(rule.loss, where, sanitize.Rewritten, "")
 	}
 }
 
@@ -231,7 +231,7 @@ func (w *workbook) boundSheet(r *record) error {
 	}
 	w.sheets = append(w.sheets, sheetEntry{at: int(le.Uint32(r.data)), state: state, typ: r.data[5], name: u})
 	if state == 2 {
-		w.report.found("xls.very-hidden-sheet", text(u), sanitize.Reported, text(u))
+		w.report.Found("xls.very-hidden-sheet", text(u), sanitize.Reported, text(u))
 	}
 	return nil
 }
@@ -259,13 +259,13 @@ func (w *workbook) supBook(r *record) error {
 			k.rule = "xls.external-link" // of an earlier treatment, or of Excel: nothing is behind it
 		case strings.HasPrefix(path, "\x01"):
 			k.rule = "xls.external-link"
-			w.report.found(k.rule, "globals", sanitize.Removed, printable(path))
+			w.report.Found(k.rule, "globals", sanitize.Removed, printable(path))
 		case strings.Contains(path, "\x03"):
 			k.rule = "xls.dde"
-			w.report.found(k.rule, "globals", sanitize.Removed, printable(path))
+			w.report.Found(k.rule, "globals", sanitize.Removed, printable(path))
 		default:
 			k.rule = "xls.external-link"
-			w.report.found(k.rule, "globals", sanitize.Removed, printable(path))
+			w.report.Found(k.rule, "globals", sanitize.Removed, printable(path))
 		}
 	}
 	w.slots = append(w.slots, slot{typ: recSupBook, index: len(w.books)})
@@ -297,7 +297,7 @@ func (w *workbook) externName(r *record) {
 	}
 	n.computes = formula.Computes(n.name) && !leads(n.name)
 	if own := fmt.Sprintf("_removed%d", len(b.names)+1); n.name != own && !n.computes {
-		w.report.found("xls.user-function", "globals", sanitize.Neutralised, n.name)
+		w.report.Found("xls.user-function", "globals", sanitize.Neutralised, n.name)
 		n.units = units(own)
 	}
 	b.names = append(b.names, n)
@@ -447,7 +447,7 @@ func (w *workbook) settle(drawing []byte) (err error) {
 		if n.automatic {
 			action = sanitize.Removed
 		}
-		w.report.found(n.verdict.rule, "names", action, n.verdict.why)
+		w.report.Found(n.verdict.rule, "names", action, n.verdict.why)
 	}
 	w.place = "globals"
 	if w.headers.made, err = w.headers.write(w); err != nil || drawing == nil {

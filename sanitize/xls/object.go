@@ -106,7 +106,7 @@ func (s *sheet) object(r *record) error {
 		return fmt.Errorf("object: %w", sanitize.ErrMalformed)
 	}
 	s.comment = le.Uint16(d[4:]) == typeNote
-	found := func(rule string, a sanitize.Action) { s.w.report.found(rule, s.w.place, a, "") }
+	found := func(rule string, a sanitize.Action) { s.w.report.Found(rule, s.w.place, a, "") }
 	const recalculated = 0x0200 | 0x1000
 	b := []byte{ftCmo, 0, 18, 0}
 	b = append(b, d[4:8]...)
@@ -158,7 +158,7 @@ func (s *sheet) object(r *record) error {
 		default:
 			size, ok := objectParts.Get()[ft]
 			if !ok || n < size {
-				s.w.report.found("xls.record", s.w.place, sanitize.Rewritten, fmt.Sprintf("part %04X of an object", ft))
+				s.w.report.Found("xls.record", s.w.place, sanitize.Rewritten, fmt.Sprintf("part %04X of an object", ft))
 				continue
 			}
 			if size == 0 {
@@ -181,7 +181,7 @@ func (s *sheet) objectFormula(b []byte) []byte {
 	}
 	tokens, _, ok := cutFormula(b, 0, 6)
 	if !ok {
-		s.w.report.found("xls.formula", s.w.place, sanitize.Removed, "of an object")
+		s.w.report.Found("xls.formula", s.w.place, sanitize.Removed, "of an object")
 		return nil
 	}
 	v, p := s.judge(tokens, nil)
@@ -189,7 +189,7 @@ func (s *sheet) objectFormula(b []byte) []byte {
 		v = verdict{"xls.formula", "of an object"}
 	}
 	if v.bad() {
-		s.w.report.found(v.rule, s.w.place, sanitize.Removed, v.why)
+		s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
 		return nil
 	}
 	f := le.AppendUint16(nil, uint16(len(tokens)))
@@ -281,7 +281,7 @@ func (s *sheet) textObject(r *record) error {
 	if s.comment && s.w.s.Options.Comments && len(t.text) > 0 {
 		// The shape stays, with nothing to read in it: the comment is counted.
 		t.text, t.runs = nil, nil
-		s.w.report.found("xls.comments", s.w.place, sanitize.Removed, "")
+		s.w.report.Found("xls.comments", s.w.place, sanitize.Removed, "")
 	}
 	b := append([]byte(nil), r.data[:16]...)
 	le.PutUint16(b[10:], uint16(len(t.text)))
@@ -337,7 +337,7 @@ func (s *sheet) link(r *record) {
 		if why == "" {
 			why = l.Place
 		}
-		s.w.report.found("xls.hyperlink", s.w.place, sanitize.Removed, why)
+		s.w.report.Found("xls.hyperlink", s.w.place, sanitize.Removed, why)
 		return
 	}
 	s.links = true

@@ -86,11 +86,11 @@ func (w *workbook) substream(off, depth int) (*sheet, error) {
 	}
 	switch {
 	case macro:
-		w.report.found("xls.macro-sheet", w.place, sanitize.Replaced, w.place)
+		w.report.Found("xls.macro-sheet", w.place, sanitize.Replaced, w.place)
 		s.empty()
 		return s, nil
 	case s.dialog:
-		w.report.found("xls.dialog-sheet", w.place, sanitize.Replaced, w.place)
+		w.report.Found("xls.dialog-sheet", w.place, sanitize.Replaced, w.place)
 		s.empty()
 		return s, nil
 	}
@@ -372,7 +372,7 @@ func (s *sheet) record(r *record) (kept bool, end int, err error) {
 		if rule.in == 0 {
 			s.w.drop(s.w.place, r.typ, rule)
 		} else {
-			s.w.report.found("xls.record", s.w.place, sanitize.Rewritten, fmt.Sprintf("%04X", r.typ))
+			s.w.report.Found("xls.record", s.w.place, sanitize.Rewritten, fmt.Sprintf("%04X", r.typ))
 		}
 		return false, end, nil
 	}
@@ -410,7 +410,7 @@ func (s *sheet) formula(r *record) error {
 		s.out = append(s.out, d[20:n]...)
 		return nil
 	}
-	s.w.report.found(v.rule, s.w.place, sanitize.Replaced, v.why)
+	s.w.report.Found(v.rule, s.w.place, sanitize.Replaced, v.why)
 	place, format := d[:6], le.Uint16(d[4:])
 	if d[12] != 0xff || d[13] != 0xff {
 		s.out = appendRecord(s.out, recNumber, append(append([]byte(nil), place...), d[6:14]...))
@@ -495,7 +495,7 @@ func (s *sheet) validations(first *record) (int, error) {
 		end = r.end
 		d := r.joined()
 		if v := s.validation(d); v.bad() {
-			s.w.report.found(v.rule, s.w.place, sanitize.Removed, v.why)
+			s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
 			continue
 		}
 		kept = append(kept, d)
@@ -575,7 +575,7 @@ func (s *sheet) conditions(first *record) (int, error) {
 		v = verdict{"xls.formula", "conditions missing"}
 	}
 	if v.bad() || s.kind != inSheet {
-		s.w.report.found(v.rule, s.w.place, sanitize.Removed, v.why)
+		s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
 		if len(first.data) >= at+4 {
 			s.drop(le.Uint16(first.data[at+2:]) >> 1)
 		}
@@ -747,7 +747,7 @@ func (s *sheet) extendedCondition(r *record) (int, error) {
 		}
 		end = in.end
 		if v := s.condition(&in); v.bad() {
-			s.w.report.found(v.rule, s.w.place, sanitize.Removed, v.why)
+			s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
 			keep = false
 		}
 		b = appendRaw(b, &in)
@@ -771,7 +771,7 @@ func (s *sheet) chartFormula(r *record) {
 		v = verdict{"xls.formula", "chart of a shared formula"}
 	}
 	if v.bad() {
-		s.w.report.found(v.rule, s.w.place, sanitize.Replaced, v.why)
+		s.w.report.Found(v.rule, s.w.place, sanitize.Replaced, v.why)
 		b := append(append([]byte(nil), d[:6]...), 2, 0)
 		s.out = appendRecord(s.out, recBRAI, append(b, errorToken(errRef)...))
 		return

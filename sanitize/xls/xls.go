@@ -46,7 +46,7 @@ type workbook struct {
 	ctx    context.Context
 	s      *sanitize.Session
 	object sanitize.Object
-	report report
+	report sanitize.Tally
 	in     []byte
 	place  string // what is being written, for the report
 
@@ -70,7 +70,7 @@ type workbook struct {
 
 // Sanitize writes the harmless form of the workbook in to out.
 func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
-	w := &workbook{ctx: ctx, s: s, object: in}
+	w := &workbook{ctx: ctx, s: s, object: in, report: sanitize.Tally{More: "xls.more"}}
 	root, err := w.read()
 	if err != nil {
 		return sanitize.Result{}, err
@@ -88,7 +88,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if err := cfb.Write(out, made); err != nil {
 		return sanitize.Result{}, mapCFB(err)
 	}
-	return sanitize.Result{Outcome: w.report.file(s), Kind: sanitize.KindXLS, Mode: sanitize.Rebuild}, nil
+	return sanitize.Result{Outcome: w.report.Settle(s), Kind: sanitize.KindXLS, Mode: sanitize.Rebuild}, nil
 }
 
 // class is that of a workbook of Excel 97 to 2003.
@@ -153,38 +153,38 @@ func (w *workbook) behind(root *cfb.Storage) {
 		switch {
 		case name == "_VBA_PROJECT_CUR" || name == "VBA" || name == "MACROS":
 			if !hollow(s) {
-				w.report.found("xls.vba", s.Name, sanitize.Removed, "")
+				w.report.Found("xls.vba", s.Name, sanitize.Removed, "")
 				for _, m := range vba.Modules(s) {
-					w.report.found("xls.vba", s.Name+"/"+m.Name, sanitize.Removed, m.String())
+					w.report.Found("xls.vba", s.Name+"/"+m.Name, sanitize.Removed, m.String())
 				}
 			}
 		case name == "_SX_DB_CUR":
-			w.report.found("xls.pivot", s.Name, sanitize.Replaced, "")
+			w.report.Found("xls.pivot", s.Name, sanitize.Replaced, "")
 		case strings.HasPrefix(name, "MBD"):
-			w.report.found("xls.object", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.object", s.Name, sanitize.Removed, "")
 		case strings.HasPrefix(name, "LNK"):
-			w.report.found("xls.external-link", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.external-link", s.Name, sanitize.Removed, "")
 		case strings.Contains(name, "SIGNATURES"):
-			w.report.found("xls.signature", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.signature", s.Name, sanitize.Removed, "")
 		case name == "MSODATASTORE":
-			w.report.found("xls.stream", s.Name, sanitize.Rewritten, "")
+			w.report.Found("xls.stream", s.Name, sanitize.Rewritten, "")
 		default:
-			w.report.found("xls.stream", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.stream", s.Name, sanitize.Removed, "")
 		}
 	}
 	for _, s := range root.Streams {
 		switch strings.ToUpper(s.Name) {
 		case "WORKBOOK", "\x05SUMMARYINFORMATION", "\x05DOCUMENTSUMMARYINFORMATION", "\x01COMPOBJ":
 		case "BOOK": // the same for Excel 95
-			w.report.found("xls.stream", s.Name, sanitize.Rewritten, "")
+			w.report.Found("xls.stream", s.Name, sanitize.Rewritten, "")
 		case "CTLS":
-			w.report.found("xls.control", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.control", s.Name, sanitize.Removed, "")
 		case "\x01OLE10NATIVE":
-			w.report.found("xls.object", s.Name[1:], sanitize.Removed, "")
+			w.report.Found("xls.object", s.Name[1:], sanitize.Removed, "")
 		case "\x01OLE", "USER NAMES", "REVISION LOG", "XCB", "_SIGNATURES", "\x02OLEPRES000", "ETEXTDATA", "PRINTERSETTINGS":
-			w.report.found("xls.stream", strings.TrimLeft(s.Name, "\x01\x02\x03\x05"), sanitize.Rewritten, "")
+			w.report.Found("xls.stream", strings.TrimLeft(s.Name, "\x01\x02\x03\x05"), sanitize.Rewritten, "")
 		default:
-			w.report.found("xls.stream", s.Name, sanitize.Removed, "")
+			w.report.Found("xls.stream", s.Name, sanitize.Removed, "")
 		}
 	}
 }
@@ -261,7 +261,7 @@ func (w *workbook) write() ([]byte, error) {
 		}
 		if e.typ == 1 && s.kind == inSheet && !s.replaced {
 			// The list says that it is one of macros; what it is, its beginning says.
-			w.report.found("xls.macro-sheet", w.place, sanitize.Replaced, w.place)
+			w.report.Found("xls.macro-sheet", w.place, sanitize.Replaced, w.place)
 			s.empty()
 		}
 		e.typ = 0
@@ -324,19 +324,19 @@ func (w *workbook) fatal(err error) bool {
 func (w *workbook) drawn(what officeart.What, detail string) {
 	switch what {
 	case officeart.Script:
-		w.report.found("xls.script", w.place, sanitize.Removed, detail)
+		w.report.Found("xls.script", w.place, sanitize.Removed, detail)
 	case officeart.Object:
 		// The object itself was told of.
 	case officeart.LinkedPicture:
-		w.report.found("xls.linked-picture", w.place, sanitize.Replaced, detail)
+		w.report.Found("xls.linked-picture", w.place, sanitize.Replaced, detail)
 	case officeart.Hyperlink:
-		w.report.found("xls.hyperlink", w.place, sanitize.Removed, detail)
+		w.report.Found("xls.hyperlink", w.place, sanitize.Removed, detail)
 	case officeart.Picture:
-		w.report.found("xls.picture", w.place, sanitize.Replaced, detail)
+		w.report.Found("xls.picture", w.place, sanitize.Replaced, detail)
 	case officeart.Copy:
-		w.report.found("xls.shape-copy", w.place, sanitize.Rewritten, detail)
+		w.report.Found("xls.shape-copy", w.place, sanitize.Rewritten, detail)
 	default:
-		w.report.found("xls.record", w.place, sanitize.Rewritten, detail)
+		w.report.Found("xls.record", w.place, sanitize.Rewritten, detail)
 	}
 }
 
