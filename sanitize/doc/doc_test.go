@@ -265,6 +265,11 @@ var cases = []paperCase{
 		p.kinds[0] = []byte{0x33}
 		p.runs["\x13"], p.runs["\x15"] = change(sprmCFSpec, 1), change(sprmCFSpec, 1)
 	}, rule: "doc.field", action: sanitize.Replaced, gone: []string{"EvilMacro", "MACROBUTTON", "\x13", "\x15"}, kept: []string{"前", "ここをクリック", "後"}},
+	{name: "a field of which the table knows a part", change: func(p *paper) {
+		p.stories[0] = "前\x13\x14 DDEAUTO cmd \x15後\r"
+		b := le.AppendUint32(le.AppendUint32(le.AppendUint32(nil, 1), 16), 18)
+		p.pairs[fieldTables[0]] = append(b, fieldBegin, 0x2E, fieldEnd, 0)
+	}, rule: "doc.field", action: sanitize.Replaced, gone: []string{"\x13", "\x14", "\x15"}, kept: []string{"前", " DDEAUTO cmd ", "後"}},
 	{name: "a field without an end", change: func(p *paper) { p.stories[0] = "前\x13DDEAUTO cmd\r" }, gone: []string{"\x13"}},
 	{name: "an end without a field", change: func(p *paper) { p.stories[0] = "前\x15後\x14\r" }, gone: []string{"\x15", "\x14"}},
 

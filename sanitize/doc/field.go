@@ -368,6 +368,21 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 	flt, whole := byte(0), begin.has && marks[end].has && (f.sep < 0 || marks[f.sep].has)
 	if whole {
 		flt = begin.fld[1]
+	} else if begin.has || marks[end].has || f.sep >= 0 && marks[f.sep].has {
+		// The table knows a part of it. Who goes by the table takes the result for
+		// code, or the code for text.
+		d.fieldFound(story, "(in part)")
+		d.span(begin.cp, stop, emptied)
+		for _, i := range []int{f.begin, f.sep, end} {
+			if i >= 0 {
+				d.span(marks[i].cp, marks[i].cp+1, func(uint32, uint16) uint16 { return ' ' })
+				marks[i].gone = true
+			}
+		}
+		for i := f.begin + 1; i < end && (f.sep < 0 || i < f.sep); i++ {
+			marks[i].gone = true
+		}
+		return
 	}
 	word := verdict(literal, f.nested, flt, d.s.Options.URLs == sanitize.KeepURLs)
 	if long && word == "" {
