@@ -402,23 +402,15 @@ func (r *rebuilder) picture(src, alt string, keep map[string]string) {
 
 // implied closes what a start tag closes by itself.
 func (r *rebuilder) implied(a atom.Atom) {
-	switch a {
-	case atom.Li:
-		r.closeWithin(atom.Li, atom.Ul, atom.Ol, atom.Menu, atom.Dir)
-	case atom.Dt, atom.Dd:
-		r.closeWithin(atom.Dt, atom.Dl)
-		r.closeWithin(atom.Dd, atom.Dl)
-	case atom.Td, atom.Th:
-		r.closeWithin(atom.Td, atom.Tr, atom.Table)
-		r.closeWithin(atom.Th, atom.Tr, atom.Table)
-	case atom.Tr:
-		r.closeWithin(atom.Tr, atom.Table)
-	case atom.A:
+	switch {
+	case a == atom.A:
 		r.closeWithin(atom.A)
-	default:
-		if blocks()[a] > 0 {
-			r.closeWithin(atom.P, atom.Table, atom.Td, atom.Th, atom.Div, atom.Blockquote, atom.Li, atom.Center)
+	case len(ends(a)) > 0:
+		for _, e := range ends(a) {
+			r.closeWithin(e[0], e[1:]...)
 		}
+	case blocks()[a] > 0:
+		r.closeWithin(atom.P, atom.Table, atom.Td, atom.Th, atom.Div, atom.Blockquote, atom.Li, atom.Center)
 	}
 }
 
@@ -426,17 +418,9 @@ func (r *rebuilder) closeWithin(a atom.Atom, stops ...atom.Atom) {
 	if r.opened[a] == 0 {
 		return
 	}
-	for i := len(r.nest) - 1; i >= 0; i-- {
-		if r.nest[i].name == a {
-			for len(r.nest) > i {
-				r.close()
-			}
-			return
-		}
-		for _, s := range stops {
-			if r.nest[i].name == s {
-				return
-			}
+	if i := innermost(len(r.nest), func(i int) atom.Atom { return r.nest[i].name }, a, stops); i >= 0 {
+		for len(r.nest) > i {
+			r.close()
 		}
 	}
 }

@@ -432,47 +432,29 @@ func (c *converter) nearest(a atom.Atom) *element {
 	return nil
 }
 
-// imply closes what a start tag closes by itself, so that a page of unclosed
-// paragraphs is no nest of thousands. HTML, 13.1.2.4.
+// imply closes what a start tag closes by itself.
 func (c *converter) imply(a atom.Atom) {
-	switch a {
-	case atom.Li:
-		c.popWithin(atom.Li, atom.Ul, atom.Ol, atom.Menu, atom.Dir)
-	case atom.Dt, atom.Dd:
-		c.popWithin(atom.Dt, atom.Dl)
-		c.popWithin(atom.Dd, atom.Dl)
-	case atom.Td, atom.Th:
-		c.popWithin(atom.Td, atom.Tr, atom.Table)
-		c.popWithin(atom.Th, atom.Tr, atom.Table)
-	case atom.Tr:
-		c.popWithin(atom.Tr, atom.Table)
-	case atom.Option:
+	switch {
+	case a == atom.Option:
 		c.popWithin(atom.Option, atom.Select)
-	case atom.A:
+	case a == atom.A:
 		c.popWithin(atom.A, atom.Table, atom.Td)
-	default:
-		if blocks()[a] > 0 && len(c.open) > 0 && c.open[len(c.open)-1].name == atom.P {
-			c.pop()
+	case len(ends(a)) > 0:
+		for _, e := range ends(a) {
+			c.popWithin(e[0], e[1:]...)
 		}
+	case blocks()[a] > 0 && len(c.open) > 0 && c.open[len(c.open)-1].name == atom.P:
+		c.pop()
 	}
 }
 
-// popWithin closes the innermost open a, unless one of stops is opened inside it.
 func (c *converter) popWithin(a atom.Atom, stops ...atom.Atom) {
 	if c.opened[a] == 0 {
 		return
 	}
-	for i := len(c.open) - 1; i >= 0; i-- {
-		if c.open[i].name == a {
-			for len(c.open) > i {
-				c.pop()
-			}
-			return
-		}
-		for _, s := range stops {
-			if c.open[i].name == s {
-				return
-			}
+	if i := innermost(len(c.open), func(i int) atom.Atom { return c.open[i].name }, a, stops); i >= 0 {
+		for len(c.open) > i {
+			c.pop()
 		}
 	}
 }
