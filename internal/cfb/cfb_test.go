@@ -351,11 +351,6 @@ func TestTricksAreRefused(t *testing.T) {
 		{"header alone", func(b []byte) []byte { return b[:512] }, ErrFormat},
 		{"sectors of another size", func(b []byte) []byte { b[30] = 10; return b }, ErrFormat},
 		{"another cutoff", func(b []byte) []byte { le.PutUint32(b[56:], 64); return b }, ErrAmbiguous},
-		{"chain in a circle", func(b []byte) []byte {
-			s := le.Uint32(entryOf(b, "s70000")[116:])
-			le.PutUint32(b[sectorSize+4*int(s+5):], s)
-			return b
-		}, ErrFormat},
 		{"directory in a circle", func(b []byte) []byte {
 			s := le.Uint32(b[48:])
 			le.PutUint32(b[sectorSize+4*int(s):], s)
@@ -431,6 +426,33 @@ func TestCutFilesAreReadAsFarAsTheyGo(t *testing.T) {
 	}
 	if want := content(2, 50000); !bytes.Equal(got[:29000], want[:29000]) {
 		t.Error("what is left was read wrong")
+	}
+}
+
+// TestAStreamInACircleEndsWhereItClosesIn: the other streams are none the worse.
+func TestAStreamInACircleEndsWhereItClosesIn(t *testing.T) {
+	b := written(t, &Storage{Streams: []*Stream{NewStream("a", content(1, 60000)), NewStream("small", content(2, 1000)), NewStream("z", content(3, 5000))}})
+	le := binary.LittleEndian
+	at := func(name string) uint32 {
+		for i := (int(le.Uint32(b[48:])) + 1) * sectorSize; ; i += entrySize {
+			if nameOf(b[i:i+entrySize]) == name {
+				return le.Uint32(b[i+116:])
+			}
+		}
+	}
+	s := at("a")
+	le.PutUint32(b[sectorSize+4*int(s+5):], s)
+	minifat := (int(le.Uint32(b[60:])) + 1) * sectorSize
+	le.PutUint32(b[minifat+4*int(at("small")+1):], at("small"))
+	f := opened(t, b)
+	if f.Cut != 2 {
+		t.Errorf("%d streams are cut", f.Cut)
+	}
+	for name, want := range map[string][]byte{"a": content(1, 60000)[:6*sectorSize], "small": content(2, 1000)[:2*miniSize], "z": content(3, 5000)} {
+		got, err := io.ReadAll(f.Root.Stream(name).Reader())
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %d octets, want %d, %v", name, len(got), len(want), err)
+		}
 	}
 }
 

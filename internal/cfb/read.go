@@ -245,6 +245,9 @@ func (e *extents) ReadAt(b []byte, at int64) (int, error) {
 	return done, nil
 }
 
+// errCircle says that a chain leads back into itself.
+var errCircle = fmt.Errorf("chain in a circle: %w", ErrFormat)
+
 // chain follows a chain through the FAT for most octets. It ends there, at its
 // own end, or where the file ends.
 func (d *reader) chain(s uint32, most int64) (*extents, error) {
@@ -252,7 +255,8 @@ func (d *reader) chain(s uint32, most int64) (*extents, error) {
 	d.chains++
 	for e.length < most && s < d.count {
 		if d.visited[s] == d.chains {
-			return nil, malformed("chain in a circle at sector %d", s)
+			e.length = min(e.length, most)
+			return e, fmt.Errorf("at sector %d: %w", s, errCircle)
 		}
 		d.visited[s] = d.chains
 		e.add(d.offset(s), d.sector)
@@ -339,7 +343,8 @@ func (d *reader) smallChain(s uint32, most int64) (*extents, error) {
 	d.chains++
 	for e.length < most && int64(s) < int64(len(d.miniVisited)) {
 		if d.miniVisited[s] == d.chains {
-			return nil, malformed("chain in a circle at mini sector %d", s)
+			e.length = min(e.length, most)
+			return e, fmt.Errorf("at mini sector %d: %w", s, errCircle)
 		}
 		d.miniVisited[s] = d.chains
 		off, _ := d.small.place(int64(s) * miniSize)
@@ -378,7 +383,7 @@ func (d *reader) tree(f *File) error {
 			i := todo[len(todo)-1]
 			todo = todo[:len(todo)-1]
 			e := d.entry(i)
-			if e == nil { // nothing, or a number that leads nowhere
+			if e == nil || i == 0 { // nothing, a number that leads nowhere, or to the root
 				continue
 			}
 			if seen[i] {
@@ -428,12 +433,14 @@ func (d *reader) stream(name string, entry []byte) (*Stream, bool, error) {
 	}
 	s := binary.LittleEndian.Uint32(entry[116:])
 	var e *extents
+	// A chain that comes back to itself has no end. What it has is there until it
+	// does, as in a file that was cut.
 	if n < miniCutoff {
 		e, err = d.smallChain(s, n)
 	} else {
 		e, err = d.chain(s, n)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errCircle) {
 		return nil, false, fmt.Errorf("%q: %w", name, err)
 	}
 	return &Stream{Name: name, Size: e.length, ReaderAt: e}, e.length < n, nil

@@ -202,13 +202,18 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 		user = current[officeart.HeaderSize:]
 		ok = true
 	}
-	if !ok || h.Type != typeCurrentUser || len(user) < 16 {
+	var place uint32
+	switch {
+	case len(current) == 0 && d.lastEdit(noEdit) != noEdit:
+		// QUIRK: a presentation that lost the stream; its edits are where they were.
+		place = d.lastEdit(noEdit)
+	case !ok || h.Type != typeCurrentUser || len(user) < 16:
 		return nil, fmt.Errorf("a presentation of PowerPoint 95 or older: %w", sanitize.ErrUnsupported)
-	}
-	if le.Uint32(user[4:]) == tokenEncrypted {
+	case le.Uint32(user[4:]) == tokenEncrypted:
 		return nil, fmt.Errorf("presentation: %w", sanitize.ErrEncrypted)
+	default:
+		place = le.Uint32(user[8:])
 	}
-	place := le.Uint32(user[8:])
 	if h, _, ok := d.at(place); !ok || h.Type != typeUserEdit {
 		// QUIRK: where the last edit is not where it should be, readers look for
 		// it themselves.
@@ -288,6 +293,9 @@ func (d *deck) rebuild(current []byte) ([]*cfb.Stream, error) {
 	}
 	return streams, nil
 }
+
+// noEdit is a place where there is none.
+const noEdit = 0xFFFFFFFF
 
 // lastEdit looks for the last edit among the records of the stream, and returns
 // not when there is none.

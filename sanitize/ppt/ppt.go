@@ -65,7 +65,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	if dual := root.Storage(dualStorage); dual != nil && dual.Stream(documentStream) != nil {
 		root = dual
 	}
-	if root.Stream(documentStream) == nil || root.Stream(currentStream) == nil {
+	if root.Stream(documentStream) == nil {
 		return sanitize.Result{}, fmt.Errorf("a presentation of PowerPoint 95 or older: %w", sanitize.ErrUnsupported)
 	}
 	d := &deck{ctx: ctx, s: s, in: in, report: &sanitize.Tally{More: "ppt.more"}, links: map[uint32]bool{}}

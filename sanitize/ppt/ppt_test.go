@@ -61,6 +61,7 @@ type show struct {
 	store                                     [][]byte
 	more                                      map[string]string // more streams
 	token                                     uint32
+	alone                                     bool     // no stream says where the last edit is
 	session                                   bool     // an edit with a session of encryption
 	same                                      []uint32 // more numbers of the slide
 	edits, directory                          int      // how many there are, and how many entries the directory has besides
@@ -137,7 +138,10 @@ func (w *show) bytes(t testing.TB) []byte {
 	user := append(append(num(0x14), num(w.token)...), num(uint32(edit))...)
 	user = append(user, 4, 0, 0xF4, 3, 3, 0, 0, 0)
 	user = append(append(append(user, "Taro"...), 8, 0, 0, 0), unwide("Taro")...)
-	root := &cfb.Storage{CLSID: class, Streams: []*cfb.Stream{cfb.NewStream(documentStream, doc), cfb.NewStream(currentStream, atom(typeCurrentUser, 0, user...))}}
+	root := &cfb.Storage{CLSID: class, Streams: []*cfb.Stream{cfb.NewStream(documentStream, doc)}}
+	if !w.alone {
+		root.Streams = append(root.Streams, cfb.NewStream(currentStream, atom(typeCurrentUser, 0, user...)))
+	}
 	if w.pictures != nil {
 		root.Streams = append(root.Streams, cfb.NewStream(pictureStream, w.pictures))
 	}
@@ -524,6 +528,20 @@ func TestOlderPresentationsGoDownTheLadder(t *testing.T) {
 	}
 	if _, _, _, err := treat(b.Bytes()); !errors.Is(err, sanitize.ErrUnsupported) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheLastEditIsFoundWhereNothingSaysWhereItIs(t *testing.T) {
+	w := newShow()
+	w.alone = true
+	out, res, _, err := treat(w.bytes(t))
+	if err != nil || res.Outcome != sanitize.Clean || !bytes.Contains(stream(t, out, documentStream), unwide(shownText)) {
+		t.Errorf("%s, %v", res.Outcome, err)
+	}
+	checkOutput(t, "alone", out)
+	w.session = true
+	if _, _, _, err := treat(w.bytes(t)); !errors.Is(err, sanitize.ErrEncrypted) {
+		t.Errorf("encrypted: %v", err)
 	}
 }
 

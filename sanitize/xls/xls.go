@@ -129,6 +129,14 @@ func (w *workbook) read() (*cfb.Storage, error) {
 		return nil, fmt.Errorf("encrypted package: %w", sanitize.ErrEncrypted)
 	}
 	stream := root.Stream("Workbook")
+	if old := root.Stream("Book"); stream == nil && old != nil {
+		// QUIRK: some programs write workbooks of Excel 97 into the stream of older
+		// ones.
+		var head [6]byte
+		if n, _ := old.ReadAt(head[:], 0); n == len(head) && le.Uint16(head[:]) == recBOF && le.Uint16(head[4:]) == 0x0600 {
+			stream = old
+		}
+	}
 	if stream == nil {
 		return nil, fmt.Errorf("no workbook of Excel 97 or later: %w", sanitize.ErrUnsupported)
 	}
@@ -175,7 +183,10 @@ func (w *workbook) behind(root *cfb.Storage) {
 	for _, s := range root.Streams {
 		switch strings.ToUpper(s.Name) {
 		case "WORKBOOK", "\x05SUMMARYINFORMATION", "\x05DOCUMENTSUMMARYINFORMATION", "\x01COMPOBJ":
-		case "BOOK": // the same for Excel 95
+		case "BOOK": // the same for Excel 95, if it is not all there is
+			if root.Stream("Workbook") == nil {
+				continue
+			}
 			w.report.Found("xls.stream", s.Name, sanitize.Rewritten, "")
 		case "CTLS":
 			w.report.Found("xls.control", s.Name, sanitize.Removed, "")

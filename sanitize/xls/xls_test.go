@@ -540,6 +540,15 @@ func TestTheSecondLookReadsEveryFormula(t *testing.T) {
 	}
 }
 
+// TestAWorkbookOf97InTheStreamOfOlderOnesIsTreated: some programs write it there.
+func TestAWorkbookOf97InTheStreamOfOlderOnesIsTreated(t *testing.T) {
+	out, res, _, err := treat(t, wrapped(t, "BOOK", newBook().stream(), nil, nil))
+	if err != nil || res.Outcome != sanitize.Clean || len(with(unpack(t, out), recLabelSST)) != 1 {
+		t.Errorf("%s, %v", res.Outcome, err)
+	}
+	stable(t, out)
+}
+
 func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
 	out, _, found, err := treat(t, newBook(hlink("https://www.example.jp/")).bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs })
 	if err != nil || len(found) != 1 || found[0].Rule != "xls.hyperlink" || len(with(unpack(t, out), recHLink)) > 0 {
