@@ -133,6 +133,23 @@ func (f *filter) linkAttr(a *xmlscan.Attr) {
 	f.drop(a)
 }
 
+// placeInside reports whether a place is one of this document: a cell, a name, a
+// bookmark; no file, and nothing that a program could take for a scheme.
+func placeInside(place string) bool {
+	if strings.ContainsAny(place, `[]\|`) || strings.Contains(place, ":/") {
+		return false
+	}
+	before, after, colon := strings.Cut(place, ":")
+	if !colon || strings.Contains(before, "!") {
+		return true
+	}
+	// A1:B2 and the like.
+	cell := func(s string) bool {
+		return s != "" && strings.Trim(s, "$ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789") == ""
+	}
+	return len(before) <= 12 && cell(before) && cell(after)
+}
+
 // plainAttr judges an attribute without a prefix.
 func (f *filter) plainAttr(sp space, local []byte, a *xmlscan.Attr, name []byte) verdict {
 	switch string(name) {
@@ -149,9 +166,21 @@ func (f *filter) plainAttr(sp space, local []byte, a *xmlscan.Attr, name []byte)
 			f.drop(a)
 		}
 	case "location": // of a sheet's hyperlink: a place in this workbook and nowhere else
-		if place := string(xmlscan.AppendDecoded(nil, a.Value)); sp == spaceSheet && string(local) == "hyperlink" && (strings.ContainsAny(place, `[]\|`) || strings.Contains(place, ":/")) {
+		if place := string(xmlscan.AppendDecoded(nil, a.Value)); sp == spaceSheet && string(local) == "hyperlink" && !placeInside(place) {
 			f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, place)
 			f.drop(a)
+		}
+	case "style":
+		// Of old drawings and the HTML in them: nothing that draws needs an address.
+		if sp == spaceVML || sp == spaceNone {
+			v := strings.ToLower(string(xmlscan.AppendDecoded(nil, a.Value)))
+			for _, bad := range []string{"url(", "expression", "behavior", "javascript", "\\"} {
+				if strings.Contains(v, bad) {
+					f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, v)
+					f.drop(a)
+					break
+				}
+			}
 		}
 	case "href":
 		f.linkAttr(a)

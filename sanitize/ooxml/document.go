@@ -152,7 +152,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	case word == "hyperlink" && prefix == relOffice:
 		target := strings.TrimSpace(r.target)
 		switch {
-		case strings.HasPrefix(target, "#") && !strings.ContainsAny(target, "[]\\|"):
+		case strings.HasPrefix(target, "#") && placeInside(target[1:]):
 			rel.local = target
 			return rel, nil
 		case external && link.Harmless(target) && d.s.Options.URLs == sanitize.KeepURLs:

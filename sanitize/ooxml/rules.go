@@ -347,7 +347,7 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 				return drop
 			}
 		}
-		if n := strings.ToLower(name); strings.HasPrefix(n, "_xlnm.auto_") || strings.HasPrefix(n, "auto_") {
+		if n := strings.ToLower(strings.TrimSpace(name)); strings.HasPrefix(n, "_xlnm.auto_") || strings.HasPrefix(n, "auto_") {
 			f.report.found("ooxml.auto-run", f.part.source, sanitize.Removed, name)
 			return drop
 		}
@@ -592,8 +592,12 @@ func harmlessAction(action string) bool {
 
 func (f *filter) decideChart(fr *frame, sp space, local []byte) verdict {
 	switch string(local) {
-	case "f":
+	case "f", "nf":
 		return f.beginFormula(fr)
+	case "sqref":
+		if sp == spaceChart2 {
+			return f.beginFormula(fr)
+		}
 	case "numRef", "strRef", "multiLvlStrRef":
 		fr.role, fr.extra = roleChartRef, &extra{kind: string(local)}
 		if n := len(f.frames); n >= 2 {

@@ -3,7 +3,6 @@ package verify
 import (
 	"archive/zip"
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -90,7 +90,7 @@ var forbidden = sync.OnceValue(func() map[string]bool {
 		ddeLink oleLink externalBook externalReferences externalReference connection connections queryTable webPublishItems webPublishing
 		customUI script scripts embeddedFont embedRegular embedBold embedItalic embedBoldItalic dataBinding frameset
 		quickTimeFile videoFile audioFile wavAudioFile snd sndTgt audioCd audio video cmd htmlPubPr
-		fmlaMacro FmlaMacro tcg xmlMaps smartTags custDataLst webExtension saveThroughXslt attachedSchema`) {
+		fmlaMacro FmlaMacro entryMacro exitMacro macrosheet FmlaPict MapOCX ScriptText webVideoPr imgProps calculatedMember tcg xmlMaps smartTags custDataLst webExtension saveThroughXslt attachedSchema`) {
 		m[n] = true
 	}
 	return m
@@ -189,12 +189,8 @@ func (o *office) contentTypes() error {
 	if err != nil {
 		return err
 	}
-	return o.walk("[Content_Types].xml", bytes.NewReader(b), func(e xml.StartElement) error {
-		a := map[string]string{}
-		for _, x := range e.Attr {
-			a[x.Name.Local] = x.Value
-		}
-		switch e.Name.Local {
+	return o.small("[Content_Types].xml", inTypes, b, func(element string, a map[string]string) error {
+		switch element {
 		case "Types":
 		case "Default":
 			ext := strings.ToLower(a["Extension"])
@@ -209,7 +205,7 @@ func (o *office) contentTypes() error {
 		case "Override":
 			o.types[a["PartName"]] = a["ContentType"]
 		default:
-			return notAllowed(o.where, "element %s of content types", e.Name.Local)
+			return notAllowed(o.where, "element %s of content types", element)
 		}
 		return nil
 	})
@@ -229,16 +225,12 @@ func (o *office) relations(name string) error {
 	if err != nil {
 		return err
 	}
-	return o.walk(name, bytes.NewReader(b), func(e xml.StartElement) error {
-		if e.Name.Local == "Relationships" {
+	return o.small(name, inRels, b, func(element string, a map[string]string) error {
+		if element == "Relationships" {
 			return nil
 		}
-		a := map[string]string{}
-		for _, x := range e.Attr {
-			a[x.Name.Local] = x.Value
-		}
 		m := relationPrefix.FindStringSubmatch(a["Type"])
-		if e.Name.Local != "Relationship" || m == nil || !slices.Contains(relationTypes(), m[len(m)-1]) {
+		if element != "Relationship" || m == nil || !slices.Contains(relationTypes(), m[len(m)-1]) {
 			return notAllowed(o.where, "relationship of type %q in %s", a["Type"], name)
 		}
 		kind := m[len(m)-1]
@@ -254,6 +246,9 @@ func (o *office) relations(name string) error {
 		}
 		target := a["Target"]
 		if kind == "hyperlink" && strings.HasPrefix(target, "#") {
+			if otherPlace.MatchString(target[1:]) {
+				return notAllowed(o.where, "a place %q in %s", target, name)
+			}
 			return nil
 		}
 		if !strings.HasPrefix(target, "/") {
@@ -325,167 +320,391 @@ func (o *office) part(name string) error {
 	if err != nil {
 		return err
 	}
-	fields := &fieldCheck{}
-	return o.walkParts(name, o.s.Meter(f), fields)
+	return o.walkParts(name, o.s.Meter(f))
 }
 
-// walk reads an XML part: no DOCTYPE, no processing instruction but the
-// declaration, bounded depth.
-func (o *office) walk(name string, r io.Reader, start func(xml.StartElement) error) error {
-	return o.tokens(name, r, func(t xml.Token) error {
-		if e, ok := t.(xml.StartElement); ok {
-			return start(e)
-		}
-		return nil
-	})
-}
-
-func (o *office) tokens(name string, r io.Reader, f func(xml.Token) error) error {
-	d := xml.NewDecoder(r)
-	depth := 0
+// small reads one of the two vocabularies of the package.
+func (o *office) small(name string, space markupSpace, b []byte, element func(string, map[string]string) error) error {
+	m := newMarkup(bytes.NewReader(b), 4)
 	for {
-		t, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			if depth != 0 {
-				return notAllowed(o.where, "part %s ends early", name)
-			}
+		t, err := m.next()
+		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
-			return notAllowed(o.where, "part %s: %v", name, err)
+			return o.unread(name, err)
 		}
-		switch x := t.(type) {
-		case xml.Directive:
-			return notAllowed(o.where, "part %s has a DOCTYPE", name)
-		case xml.ProcInst:
-			if x.Target != "xml" {
-				return notAllowed(o.where, "part %s has a processing instruction %q", name, x.Target)
+		switch t {
+		case markupStart:
+			a := map[string]string{}
+			for i := range m.attrs {
+				if m.attrs[i].prefix != nil && len(m.attrs[i].prefix) > 0 {
+					return notAllowed(o.where, "attribute %s in %s", m.attrs[i].local, name)
+				}
+				a[string(m.attrs[i].local)] = decoded(m.attrs[i].value)
 			}
-		case xml.StartElement:
-			if depth++; depth > o.s.Options.Limits.XMLDepth {
-				return fmt.Errorf("%s%s: elements nested too deep: %w", o.where, name, sanitize.ErrLimit)
+			if m.space != space {
+				return notAllowed(o.where, "element %s of another namespace in %s", m.local, name)
 			}
-		case xml.EndElement:
-			depth--
-		}
-		if err := f(t); err != nil {
-			return err
+			if err := element(string(m.local), a); err != nil {
+				return err
+			}
+		case markupText:
+			if len(bytes.TrimSpace(m.text)) > 0 {
+				return notAllowed(o.where, "text in %s", name)
+			}
 		}
 	}
 }
 
+// unread gives an error of the reader its name.
+func (o *office) unread(name string, err error) error {
+	switch {
+	case errors.Is(err, errMarkupDepth):
+		return fmt.Errorf("%s%s: %w: %w", o.where, name, err, sanitize.ErrLimit)
+	case errors.Is(err, errMarkup):
+		return notAllowed(o.where, "part %s: %v", name, err)
+	default:
+		return err
+	}
+}
+
+// captured is how much of a formula or a field's code is judged; the writers
+// write less.
+const captured = 64 << 10
+
 // walkParts looks at every element and attribute of a content part.
-func (o *office) walkParts(name string, r io.Reader, fields *fieldCheck) error {
-	var text strings.Builder
-	in := "" // the element whose text is wanted
-	return o.tokens(name, r, func(t xml.Token) error {
-		switch x := t.(type) {
-		case xml.StartElement:
-			if err := o.element(name, x); err != nil {
+func (o *office) walkParts(name string, r io.Reader) error {
+	m := newMarkup(r, o.s.Options.Limits.XMLDepth)
+	fields := &fieldCheck{}
+	var text []byte
+	in, level := "", 0 // the element whose text is wanted, and how deep it is
+	for {
+		t, err := m.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return o.unread(name, err)
+		}
+		switch t {
+		case markupStart:
+			if in != "" {
+				return notAllowed(o.where, "an element %s in the text of %s in %s", m.local, in, name)
+			}
+			if err := o.element(name, m); err != nil {
 				return err
 			}
-			if err := fields.start(x); err != nil {
+			if err := fields.start(m); err != nil {
 				return notAllowed(o.where, "part %s: %v", name, err)
 			}
-			switch x.Name.Local {
-			case "instrText", "t", "delText", "delInstrText", "f", "definedName", "formula1", "formula2", "formula", "FmlaLink", "FmlaRange":
-				in = x.Name.Local
-				text.Reset()
+			if w := wanted(m, fields); w != "" {
+				in, level, text = w, len(m.starts), text[:0]
 			}
-		case xml.CharData:
-			if in != "" && text.Len() < 1<<16 {
-				text.Write(x)
+		case markupText:
+			if in != "" {
+				if text = append(text, m.text...); len(text) > captured {
+					return notAllowed(o.where, "part %s: %s of more than %d octets", name, in, captured)
+				}
+			} else if len(fields.open) > 0 && fields.coding() && len(bytes.TrimSpace(m.text)) > 0 {
+				return notAllowed(o.where, "part %s: text in the code of a field", name)
 			}
-		case xml.EndElement:
-			if x.Name.Local == in {
-				s := text.String()
-				if in == "instrText" || in == "t" || in == "delText" || in == "delInstrText" {
-					fields.text(s)
-				} else if err := formula(s); err != nil {
-					return notAllowed(o.where, "part %s: %v", name, err)
+		case markupEnd:
+			if in != "" && len(m.starts) == level-1 {
+				s := decoded(text)
+				switch in {
+				case "instrText", "t":
+					fields.text(s, false)
+				case "delText", "delInstrText":
+					fields.text(s, true)
+				default:
+					if err := formula(s); err != nil {
+						return notAllowed(o.where, "part %s: %v", name, err)
+					}
 				}
 				in = ""
 			}
 		}
-		return nil
-	})
+	}
+	if err := fields.end(); err != nil {
+		return notAllowed(o.where, "part %s: %v", name, err)
+	}
+	return nil
 }
 
-func (o *office) element(name string, e xml.StartElement) error {
-	if forbidden()[e.Name.Local] {
-		return notAllowed(o.where, "element %s in %s", e.Name.Local, name)
+// wanted names the element in the scanner when its text is a formula, or code of
+// a field.
+func wanted(m *markup, fields *fieldCheck) string {
+	switch string(m.local) {
+	case "instrText", "delInstrText":
+		return string(m.local)
+	case "t", "delText":
+		if fields.coding() {
+			return string(m.local)
+		}
+	case "f", "nf":
+		switch m.space {
+		case inSheet, inChart, inCharts, inFormulas:
+			return string(m.local)
+		}
+	case "definedName", "formula1", "formula2", "formula", "calculatedColumnFormula", "totalsRowFormula":
+		if m.space == inSheet {
+			return string(m.local)
+		}
+	case "FmlaLink", "FmlaRange", "FmlaGroup", "FmlaTxbx":
+		if m.space == inExcelVML {
+			return string(m.local)
+		}
+	case "sqref":
+		if m.space == inCharts {
+			return "sqref"
+		}
 	}
-	if strings.HasPrefix(e.Name.Space, "http://schemas.microsoft.com/office/visio/") {
-		if err := visioElement(e); err != nil {
+	return ""
+}
+
+// otherPlace is a place that is none of this document: a file, a server, what
+// could be taken for a scheme.
+var otherPlace = lazy.Compile(`[\[\]\\|]|:/|(?i)^[a-z][a-z0-9+.-]*:[^!]*[^!$a-z0-9]|^[a-z][a-z0-9+-]*[a-z+-]:`)
+
+var harmlessAction = lazy.Compile(`(?i)^(ppaction://(hlinksldjump|hlinkshowjump|noaction|customshow)(\?.*)?)?$`)
+
+func (o *office) element(name string, m *markup) error {
+	element := string(m.local)
+	switch {
+	case m.space == inNowhere || m.space == inActive || m.space == inTypes || m.space == inRels:
+		return notAllowed(o.where, "element %s of a namespace of no document in %s", element, name)
+	case m.space == inNone && !strings.HasSuffix(name, ".vml"):
+		return notAllowed(o.where, "element %s of no namespace in %s", element, name)
+	case forbidden()[element]:
+		return notAllowed(o.where, "element %s in %s", element, name)
+	case m.space == inVisio:
+		if err := visioElement(m); err != nil {
 			return notAllowed(o.where, "part %s: %v", name, err)
 		}
 	}
-	for _, a := range e.Attr {
-		switch {
-		case a.Name.Space == nsRelTransitional || a.Name.Space == nsRelStrict, a.Name.Space == nsVMLOffice && a.Name.Local == "relid":
+	for i := range m.attrs {
+		a := &m.attrs[i]
+		bad := func(what string) error {
+			return notAllowed(o.where, "%s: %s of <%s> in %s", what, a.local, element, name)
+		}
+		switch a.space {
+		case inNowhere, inActive, inTypes, inRels:
+			return bad("a namespace of no document")
+		case inXML:
+			if l := string(a.local); l != "space" && l != "lang" {
+				return bad("an attribute of XML")
+			}
+			continue
+		case inMC:
+			if string(a.local) != "Ignorable" {
+				return bad("what must be understood")
+			}
+			continue
+		case inRelation:
 			// No id may lead nowhere: an application would ask to repair.
-			if a.Value != "" && !o.rels[name][a.Value] {
-				return notAllowed(o.where, "%s of <%s> in %s leads nowhere: %q", a.Name.Local, e.Name.Local, name, a.Value)
+			if len(a.value) > 0 && !o.rels[name][decoded(a.value)] {
+				return bad("an id that leads nowhere")
 			}
-			if a.Name.Local == "link" && a.Value != "" {
-				return notAllowed(o.where, "linked picture in %s", name)
+			if string(a.local) == "link" && len(a.value) > 0 {
+				return bad("linked picture")
 			}
-		case a.Name.Local == "macro" && a.Value != "", a.Name.Local == "onLoad", a.Name.Local == "fmlaMacro":
-			return notAllowed(o.where, "attribute %s of <%s> in %s", a.Name.Local, e.Name.Local, name)
-		case a.Name.Local == "action" && strings.HasPrefix(a.Value, "ppaction:"):
-			verb, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(a.Value, "ppaction:"), "//"), "?")
-			if !slices.Contains([]string{"hlinksldjump", "hlinkshowjump", "noaction", "customshow", ""}, verb) {
-				return notAllowed(o.where, "action %q in %s", verb, name)
+			continue
+		}
+		switch string(a.local) {
+		case "relid":
+			if a.space == inVMLOwn && len(a.value) > 0 && !o.rels[name][decoded(a.value)] {
+				return bad("an id that leads nowhere")
 			}
-		case a.Name.Local == "href" || a.Name.Local == "src":
-			if a.Value != "" && !strings.HasPrefix(a.Value, "#") && !harmlessURL(a.Value) {
-				return notAllowed(o.where, "%s of <%s> in %s", a.Name.Local, e.Name.Local, name)
+		case "macro":
+			if len(a.value) > 0 {
+				return bad("a macro")
 			}
-			if a.Name.Local == "src" && a.Value != "" {
-				return notAllowed(o.where, "picture from elsewhere in %s", name)
+		case "onLoad", "fmlaMacro", "onAction", "docLocation", "gfxdata":
+			return bad("what runs or leads out")
+		case "action":
+			if strings.HasPrefix(element, "hlink") && !harmlessAction.MatchString(decoded(a.value)) {
+				return bad("an action")
 			}
-		case e.Name.Local == "definedName" && (a.Name.Local == "xlm" || a.Name.Local == "vbProcedure" || a.Name.Local == "function") && a.Value != "0" && a.Value != "false":
-			return notAllowed(o.where, "a name that is a macro in %s", name)
-		case e.Name.Local == "definedName" && a.Name.Local == "name" && strings.HasPrefix(strings.ToLower(strings.TrimPrefix(a.Value, "_xlnm.")), "auto_"):
-			return notAllowed(o.where, "a name that runs by itself in %s", name)
-		case a.Name.Local == "refreshOnLoad" && a.Value != "0" && a.Value != "false":
-			return notAllowed(o.where, "refresh on load in %s", name)
+		case "href", "althref":
+			if v := decoded(a.value); v != "" && v[0] != '#' && !harmlessURL(v) {
+				return bad("a link")
+			}
+		case "src":
+			if len(a.value) > 0 {
+				return bad("picture from elsewhere")
+			}
+		case "style":
+			if m.space == inVML || m.space == inNone {
+				v := strings.ToLower(decoded(a.value))
+				if strings.Contains(v, "url") || strings.Contains(v, "expression") || strings.Contains(v, "behavior") || strings.Contains(v, `\\`) {
+					return bad("a style")
+				}
+			}
+		case "location":
+			if element == "hyperlink" && otherPlace.MatchString(decoded(a.value)) {
+				return bad("a place elsewhere")
+			}
+		case "textlink", "formula":
+			if err := formula(decoded(a.value)); err != nil {
+				return bad(err.Error())
+			}
+		case "xlm", "vbProcedure", "function":
+			if v := string(a.value); element == "definedName" && v != "0" && v != "false" {
+				return bad("a name that is a macro")
+			}
+		case "name":
+			if element == "definedName" {
+				n := strings.TrimSpace(strings.ToLower(decoded(a.value)))
+				if strings.HasPrefix(strings.TrimPrefix(n, "_xlnm."), "auto_") {
+					return bad("a name that runs by itself")
+				}
+			}
+		case "refreshOnLoad":
+			if v := string(a.value); v != "0" && v != "false" {
+				return bad("refresh on load")
+			}
+		case "connectionId":
+			if m.space == inSheet && (element == "table" || element == "pivotCacheDefinition" || element == "cacheSource") {
+				return bad("a connection")
+			}
+		case "instr":
+			if element == "fldSimple" {
+				continue // fieldCheck
+			}
 		}
 	}
 	return nil
 }
 
-// badCall finds function calls that fetch, run or leave the workbook.
-var badCall = lazy.Compile(`(?i)(^|[^A-Z0-9_.])(_xlfn\.|_xll\.|_xludf\.|_xlws\.)*(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|REGISTER\.ID|EXEC|DDE|PY|STOCKHISTORY|CUBE[A-Z]+|EVALUATE|FOPEN|FWRITE|FWRITELN|SEND\.KEYS|INITIATE|POKE|EXECUTE|TERMINATE|REQUEST|ENCODEURL)\s*\(`)
-
-// byName finds functions that are handed on by name and called by another:
-// MAP(A1,_xleta.WEBSERVICE); and those of add-ins.
-var byName = lazy.Compile(`(?i)_xll\.|_xleta\.(WEBSERVICE|FILTERXML|IMAGE|RTD|CALL|REGISTER|EXEC|DDE|PY|STOCKHISTORY|CUBE|EVALUATE|HYPERLINK|INDIRECT)`)
-
-// elsewhere finds references to another workbook, which end in "!" (a table's
-// column may be called [2024]), or to a DDE server.
-var elsewhere = lazy.Compile(`(?i)\[\d+\][^\[\](),]*!|'\[\d+\]|\|\s*'|\|'?[^"|]*'?![A-Z$]`)
+// badCalls are functions that fetch, run, or hand on what does.
+var badCalls = sync.OnceValue(func() map[string]bool {
+	m := map[string]bool{}
+	for n := range strings.FieldsSeq(`WEBSERVICE FILTERXML IMAGE RTD CALL REGISTER REGISTER.ID EXEC DDE PY STOCKHISTORY EVALUATE FOPEN FWRITE FWRITELN FREAD FREADLN FCLOSE SEND.KEYS INITIATE
+		POKE EXECUTE TERMINATE REQUEST ENCODEURL SQL.REQUEST SQL.OPEN UNREGISTER RUN FORMULA ON.TIME OPEN SAVE.AS ALERT GET.WORKSPACE GET.CELL DIRECTORY FILES APP.ACTIVATE
+		COPILOT TRANSLATE _FV FIELDVALUE`) {
+		m[n] = true
+	}
+	return m
+})
 
 var inQuotes = lazy.Compile(`"[^"]*"`)
 
+// formula looks at a formula with other eyes than the writer's list: which names
+// are called, and which references end in another workbook or a DDE server.
 func formula(s string) error {
-	bare := inQuotes.ReplaceAllString(s, `""`)
-	if m := byName.FindString(bare); m != "" {
-		return fmt.Errorf("formula with %q", m)
+	const longest = 16384
+	if len(s) > longest {
+		return errors.New("formula longer than any")
 	}
-	if m := badCall.FindString(bare); m != "" {
-		return fmt.Errorf("formula with %q", strings.TrimSpace(m))
+	indirect, odd := false, false
+	word := "" // the name just read
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"':
+			n := strings.IndexByte(s[i+1:], '"')
+			if n < 0 {
+				return errors.New("formula with an open string")
+			}
+			odd = odd || strings.ContainsAny(s[i+1:i+1+n], "[|")
+			i += n + 2
+			word = ""
+		case c == '\'':
+			n := strings.IndexByte(s[i+1:], '\'')
+			if n < 0 {
+				return errors.New("formula with an open name")
+			}
+			// In front of ! it is a sheet, and no sheet has these in its name.
+			end := i + n + 2
+			if end < len(s) && (s[end] == '!' || s[end] == '|') && strings.ContainsAny(s[i:end], `[]\/|`) {
+				return errors.New("formula that leaves the workbook")
+			}
+			i = end
+			word = "'"
+		case c == '[':
+			n, depth := 0, 0
+			for ; i+n < len(s); n++ {
+				if s[i+n] == '\'' && depth > 0 {
+					n++ // hides what follows
+				} else if s[i+n] == '[' {
+					depth++
+				} else if s[i+n] == ']' {
+					if depth--; depth == 0 {
+						break
+					}
+				}
+			}
+			if depth != 0 || i+n >= len(s) {
+				return errors.New("formula with an open bracket")
+			}
+			// [1]Sheet!A1, [1]!Name; a table's column has nothing behind it.
+			if rest := s[i+n+1:]; rest != "" && (rest[0] == '!' || rest[0] == '\'' || rest[0] == '_' || rest[0] >= 0x80 || rest[0]|0x20 >= 'a' && rest[0]|0x20 <= 'z') {
+				return errors.New("formula that leaves the workbook")
+			}
+			i += n + 1
+			word = ""
+		case c == '|':
+			return errors.New("formula of DDE")
+		case c == '(':
+			name := strings.ToUpper(word)
+			for cut := true; cut; {
+				name, cut = strings.CutPrefix(name, "_XLFN.")
+				if !cut {
+					name, cut = strings.CutPrefix(name, "_XLWS.")
+				}
+			}
+			switch {
+			case badCalls()[name], strings.HasPrefix(name, "CUBE"), strings.HasPrefix(name, "_XL"), strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }):
+				return fmt.Errorf("formula with %q", name)
+			case name == "HYPERLINK":
+				args := strings.TrimLeft(s[i+1:], " \t\r\n")
+				if len(args) < 3 || args[0] != '"' {
+					return errors.New("formula with a link that is made")
+				}
+				target, _, _ := strings.Cut(args[1:], `"`)
+				if target == "" || target[0] != '#' && !harmlessURL(target) || target[0] == '#' && strings.ContainsAny(target, `[]\|`) {
+					return fmt.Errorf("formula with a link to %q", target)
+				}
+			case name == "INDIRECT":
+				indirect = true
+			}
+			i++
+			word = ""
+		case c == '_' || c == '\\' || c >= 0x80 || c|0x20 >= 'a' && c|0x20 <= 'z':
+			n := i
+			for n < len(s) && (s[n] == '_' || s[n] == '.' || s[n] == '\\' || s[n] == '?' || s[n] >= 0x80 || s[n]|0x20 >= 'a' && s[n]|0x20 <= 'z' || s[n] >= '0' && s[n] <= '9') {
+				n++
+			}
+			word = s[i:n]
+			if u := strings.ToUpper(word); strings.HasPrefix(u, "_XLL.") || strings.HasPrefix(u, "_XLUDF.") {
+				return fmt.Errorf("formula with %q", u)
+			} else if by, ok := strings.CutPrefix(u, "_XLETA."); ok && (badCalls()[by] || strings.HasPrefix(by, "CUBE") || by == "HYPERLINK" || by == "INDIRECT") {
+				return fmt.Errorf("formula with %q", u)
+			}
+			i = n
+		case blank(c):
+			i++ // between a name and its bracket
+		default:
+			word = ""
+			i++
+		}
 	}
-	if elsewhere.MatchString(bare) {
-		return errors.New("formula that leaves the workbook")
+	if indirect && odd {
+		return errors.New("formula with a reference made of text to another workbook")
 	}
 	return nil
 }
 
-// fieldCheck assembles field instructions over runs and nesting.
+// fieldCheck assembles field instructions over runs.
 type fieldCheck struct {
-	stack []*strings.Builder
-	sep   []bool
+	open []*fieldState
+}
+
+type fieldState struct {
+	code, shown strings.Builder // with and without what a tracked change deleted
+	nested      bool
+	separated   bool
 }
 
 var harmlessFields = lazy.Value[[]string]{Make: func() []string {
@@ -493,54 +712,135 @@ var harmlessFields = lazy.Value[[]string]{Make: func() []string {
 	HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
 }}
 
-func (f *fieldCheck) start(e xml.StartElement) error {
+// coding reports whether the code of some field is being read.
+func (f *fieldCheck) coding() bool {
+	return slices.ContainsFunc(f.open, func(s *fieldState) bool { return !s.separated })
+}
+
+func (f *fieldCheck) start(m *markup) error {
 	attr := func(name string) string {
-		for _, a := range e.Attr {
-			if a.Name.Local == name {
-				return a.Value
+		for i := range m.attrs {
+			if string(m.attrs[i].local) == name {
+				return decoded(m.attrs[i].value)
 			}
 		}
 		return ""
 	}
-	switch e.Name.Local {
+	switch string(m.local) {
 	case "fldSimple":
 		return instruction(attr("instr"))
 	case "fldChar":
+		n := len(f.open)
 		switch attr("fldCharType") {
 		case "begin":
-			f.stack = append(f.stack, &strings.Builder{})
-			f.sep = append(f.sep, false)
-		case "separate", "end":
-			if n := len(f.stack); n > 0 {
-				err := instruction(f.stack[n-1].String())
-				f.sep[n-1] = true
-				if attr("fldCharType") == "end" {
-					f.stack, f.sep = f.stack[:n-1], f.sep[:n-1]
-				}
-				return err
+			if f.coding() {
+				return errors.New("a field in the code of another")
 			}
+			if n == 100 {
+				return errors.New("fields in fields")
+			}
+			f.open = append(f.open, &fieldState{})
+		case "separate":
+			if n > 0 && !f.open[n-1].separated {
+				f.open[n-1].separated = true
+				return f.open[n-1].judge()
+			}
+		case "end":
+			if n > 0 {
+				s := f.open[n-1]
+				f.open = f.open[:n-1]
+				if !s.separated {
+					return s.judge()
+				}
+			}
+		default:
+			return errors.New("a mark of a field that is none")
 		}
 	}
 	return nil
 }
 
-func (f *fieldCheck) text(s string) {
-	if n := len(f.stack); n > 0 && !f.sep[n-1] {
-		f.stack[n-1].WriteString(s)
+func (s *fieldState) judge() error {
+	return errors.Join(instruction(s.code.String()), instruction(s.shown.String()))
+}
+
+func (f *fieldCheck) text(s string, deleted bool) {
+	if n := len(f.open); n > 0 && !f.open[n-1].separated {
+		f.open[n-1].code.WriteString(s)
+		if !deleted {
+			f.open[n-1].shown.WriteString(s)
+		}
 	}
+}
+
+// end judges the fields that have none.
+func (f *fieldCheck) end() error {
+	for _, s := range f.open {
+		if !s.separated && strings.TrimSpace(s.code.String()) != "" {
+			return errors.New("a field that never ends")
+		}
+	}
+	return nil
 }
 
 func instruction(s string) error {
 	word := strings.ToUpper(strings.Trim(firstWord(s), `"\`))
-	if word == "" || slices.Contains(harmlessFields.Get(), word) {
-		if word == "HYPERLINK" {
-			if target := secondWord(s); target != "" && !strings.HasPrefix(target, `\`) && strings.Contains(target, ":") && !harmlessURL(target) {
-				return fmt.Errorf("field HYPERLINK to %q", target)
-			}
-		}
+	switch {
+	case word == "":
+		return nil
+	case !slices.Contains(harmlessFields.Get(), word):
+		return fmt.Errorf("field %q", word)
+	case word != "HYPERLINK":
 		return nil
 	}
-	return fmt.Errorf("field %q", word)
+	// What is neither a switch nor belongs to one is where it leads.
+	_, rest, _ := strings.Cut(strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0xA0 || r == 0x3000 {
+			return ' '
+		}
+		return r
+	}, s)), " ")
+	place, took := false, false
+	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
+		var arg string
+		if quote := strings.IndexAny(rest, `"“”„`); quote == 0 {
+			_, body, _ := strings.Cut(rest, rest[:runeLength(rest)])
+			end := strings.IndexAny(body, `"“”„`)
+			if end < 0 {
+				arg, rest = body, ""
+			} else {
+				arg, rest = body[:end], body[end+runeLength(body[end:]):]
+			}
+		} else {
+			arg, rest, _ = strings.Cut(rest, " ")
+			if len(arg) == 2 && arg[0] == '\\' {
+				switch arg[1] | 0x20 {
+				case 'l':
+					place, took = true, true
+				case 'o', 't':
+					took = true
+				}
+				continue
+			}
+		}
+		if took {
+			took = false
+			continue
+		}
+		if !strings.HasPrefix(arg, "#") && !harmlessURL(arg) {
+			return fmt.Errorf("field HYPERLINK to %q", arg)
+		}
+		place = true
+	}
+	if !place {
+		return errors.New("field HYPERLINK to nowhere")
+	}
+	return nil
+}
+
+func runeLength(s string) int {
+	_, n := utf8.DecodeRuneInString(s)
+	return n
 }
 
 func firstWord(s string) string {
@@ -549,14 +849,6 @@ func firstWord(s string) string {
 		return ""
 	}
 	return f[0]
-}
-
-func secondWord(s string) string {
-	f := strings.Fields(s)
-	if len(f) < 2 {
-		return ""
-	}
-	return strings.Trim(f[1], `"“”`)
 }
 
 // checkMetafile walks the records of an EMF or WMF: sizes fit, and none is one

@@ -373,3 +373,48 @@ func openFormula(s string) error {
 	}
 	return nil
 }
+
+// walk reads an XML part: no DOCTYPE, no processing instruction but the
+// declaration, bounded depth.
+func (o *openDocument) walk(name string, r io.Reader, start func(xml.StartElement) error) error {
+	return o.tokens(name, r, func(t xml.Token) error {
+		if e, ok := t.(xml.StartElement); ok {
+			return start(e)
+		}
+		return nil
+	})
+}
+
+func (o *openDocument) tokens(name string, r io.Reader, f func(xml.Token) error) error {
+	d := xml.NewDecoder(r)
+	depth := 0
+	for {
+		t, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			if depth != 0 {
+				return notAllowed(o.where, "part %s ends early", name)
+			}
+			return nil
+		}
+		if err != nil {
+			return notAllowed(o.where, "part %s: %v", name, err)
+		}
+		switch x := t.(type) {
+		case xml.Directive:
+			return notAllowed(o.where, "part %s has a DOCTYPE", name)
+		case xml.ProcInst:
+			if x.Target != "xml" {
+				return notAllowed(o.where, "part %s has a processing instruction %q", name, x.Target)
+			}
+		case xml.StartElement:
+			if depth++; depth > o.s.Options.Limits.XMLDepth {
+				return fmt.Errorf("%s%s: elements nested too deep: %w", o.where, name, sanitize.ErrLimit)
+			}
+		case xml.EndElement:
+			depth--
+		}
+		if err := f(t); err != nil {
+			return err
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"encoding/xml"
 	"fmt"
 	"strings"
 
@@ -14,16 +13,16 @@ var visioCall = lazy.Compile(`(?i)(RUNADDON|RUNADDONWARGS|RUNMACRO|CALLTHIS|OPEN
 
 // visioElement looks at an element of a drawing of Visio: no menus, no events,
 // no links but harmless ones, no formula that does something.
-func visioElement(e xml.StartElement) error {
+func visioElement(m *markup) error {
 	attr := map[string]string{}
-	for _, a := range e.Attr {
-		if a.Name.Space == "" {
-			attr[a.Name.Local] = a.Value
+	for i := range m.attrs {
+		if a := &m.attrs[i]; len(a.prefix) == 0 {
+			attr[string(a.local)] = decoded(a.value)
 		}
 	}
-	switch e.Name.Local {
+	switch string(m.local) {
 	case "EventList", "EventItem", "CustomMenusFile", "CustomToolbarsFile", "AttachedToolbars", "MasterShortcut", "Icon", "PublishSettings":
-		return fmt.Errorf("element %s", e.Name.Local)
+		return fmt.Errorf("element %s", m.local)
 	case "Section":
 		switch attr["N"] {
 		case "Actions", "ActionTag", "SmartTag", "SmartTags", "":
@@ -44,8 +43,12 @@ func visioElement(e xml.StartElement) error {
 		case "HelpTopic":
 			return fmt.Errorf("help in %q", attr["V"])
 		}
-		if m := visioCall.FindString(inQuotes.ReplaceAllString(attr["F"], `""`)); m != "" || strings.Contains(attr["F"], "|") && !strings.Contains(attr["F"], `"`) {
-			return fmt.Errorf("formula with %q", m)
+		bare := inQuotes.ReplaceAllString(attr["F"], `""`)
+		for _, inside := range []string{"Pages[", "Masters["} {
+			bare = strings.ReplaceAll(bare, inside, "")
+		}
+		if call := visioCall.FindString(bare); call != "" || strings.ContainsAny(bare, "[|") {
+			return fmt.Errorf("formula with %q", attr["F"])
 		}
 	}
 	return nil

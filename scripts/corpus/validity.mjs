@@ -2,6 +2,7 @@
 import fs from "fs";
 const [sdk, ...files] = process.argv.slice(2);
 const validate = (await import(sdk)).default;
+let all = "";
 for (const file of files) {
   const kind = /\.xl\w+$/i.test(file) ? "xlsx" : /\.p[po]\w+$/i.test(file) ? "pptx" : "docx";
   let faults = [], error = "";
@@ -10,6 +11,6 @@ for (const file of files) {
   } catch (e) {
     error = String(e).slice(0, 300);
   }
-  fs.writeSync(1, JSON.stringify({ file, error, faults }) + "\n"); // all of it, before the process ends
+  all += JSON.stringify({ file, error, faults }) + "\n";
 }
-process.exit(0);
+process.stdout.write(all, () => process.exit(0)); // not before all of it is read
