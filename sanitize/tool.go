@@ -29,10 +29,12 @@ const (
 	PDFWords  // pdftotext: their words with boxes, as XHTML
 	HEIFJPEG  // heif-convert: the main picture of a HEIC or AVIF file as JPEG
 	PDFLook   // qpdf and pdftoppm beside each other: pages First to Last small and grey as PNM, an error where either finds fault
+	Hook      // a converter of the administrator's: a file of its kind as PDF
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
-	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm"}
+	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm",
+	Hook: "converter"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {
@@ -76,6 +78,7 @@ type ToolCall struct {
 	DPI     int    `json:"dpi,omitempty"`
 	Longest int    `json:"longest,omitempty"` // pixels of a page's longer side, in place of DPI
 	Grey    int    `json:"grey,omitempty"`    // 1: one byte a pixel
+	Hook    int    `json:"hook,omitempty"`    // which converter of the administrator's, from 1
 	Part    int    `json:"part"`              // which attachment it is for; set by the Session
 	Size    int64  `json:"size"`              // of the input, which follows
 }

@@ -24,8 +24,10 @@ type tool struct {
 	exits  []int  // statuses that can go with an output; none proves one
 	output int64  // how long that may be
 	cpu    time.Duration
-	wide   bool     // it has many threads
-	turn   []string // what a spare is told, without the document
+	wide   bool          // it has many threads
+	turn   []string      // what a spare is told, without the document
+	binds  []string      // what it sees of the host beside the system
+	limit  time.Duration // of one run, where it is shorter than that of all
 }
 
 const (
@@ -38,7 +40,10 @@ const (
 
 // programOf says how a call is run. It refuses what is not in the table, and
 // numbers that are out of their bounds.
-func programOf(c sanitize.ToolCall) (tool, bool) {
+func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
+	if (c.Tool == sanitize.Hook) != (c.Hook != 0) {
+		return tool{}, false
+	}
 	pages := c.First >= 1 && c.Last >= c.First && c.Last <= 500 // limits.md, pages
 	none := c.First == 0 && c.Last == 0
 	plain := c.DPI == 0 && c.Longest == 0 && c.Grey == 0
@@ -99,6 +104,11 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 		// under other names, and then there is no output.
 		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "95", "/job/in.heic", "/job/out/out.jpg"},
 			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
+	case sanitize.Hook:
+		if c.Hook < 1 || c.Hook > len(hooks) {
+			return tool{}, false
+		}
+		return converter(hooks[c.Hook-1]), none && plain && c.Source == 0
 	default:
 		return tool{}, false
 	}
@@ -106,6 +116,23 @@ func programOf(c sanitize.ToolCall) (tool, bool) {
 
 // lookDPI is what shows whether a page can be drawn.
 const lookDPI = 36
+
+// converter runs a command of the administrator's. The name of its input says
+// what kind it is, as programs expect; the rest of the command is the
+// administrator's own.
+func converter(h sanitize.Converter) tool {
+	t := tool{name: "converter " + h.Name, path: h.Command[0], in: "in" + h.Kind.Facts().Ext, binds: h.Paths, limit: h.Time,
+		exits: []int{0}, output: maxToolFile, cpu: 60 * time.Second, wide: true}
+	const made = "in.pdf"
+	names := strings.NewReplacer(sanitize.ConverterIn, "/job/"+t.in, sanitize.ConverterOut, "/job/out/"+made, sanitize.ConverterDir, "/job/out")
+	for _, a := range h.Command[1:] {
+		if strings.Contains(a, sanitize.ConverterOut) || strings.Contains(a, sanitize.ConverterDir) {
+			t.out = made
+		}
+		t.args = append(t.args, names.Replace(a))
+	}
+	return t
+}
 
 func qpdf(args ...string) tool {
 	// Status 3 is a result with warnings. A double-Flate file took 40 s.

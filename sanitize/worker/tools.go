@@ -131,8 +131,9 @@ func (p *purse) charge(c sanitize.ToolCall, all time.Duration) (time.Duration, e
 
 // serve answers the calls of one worker until it closes its end. waiting is
 // called around the time in which a call waits for its turn, which is no time
-// of the worker's. An error means that the worker did what none of ours does.
-func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool)) error {
+// of the worker's. hooks are the converters that it may name by their numbers.
+// An error means that the worker did what none of ours does.
+func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool), hooks ...sanitize.Converter) error {
 	p := purse{parts: map[int]int{}}
 	for {
 		var c sanitize.ToolCall
@@ -143,7 +144,7 @@ func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool)) 
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrOutOfTurn, err)
 		}
-		if err := t.answer(ctx, socket, c, &p, waiting); err != nil {
+		if err := t.answer(ctx, socket, c, &p, waiting, hooks); err != nil {
 			if absent(err) {
 				return nil
 			}
@@ -160,8 +161,8 @@ func absent(err error) bool {
 // maxCall bounds a call, which is a handful of numbers.
 const maxCall = 1 << 10
 
-func (t *Tools) answer(ctx context.Context, socket *os.File, c sanitize.ToolCall, p *purse, waiting func(bool)) error {
-	prog, ok := programOf(c)
+func (t *Tools) answer(ctx context.Context, socket *os.File, c sanitize.ToolCall, p *purse, waiting func(bool), hooks []sanitize.Converter) error {
+	prog, ok := programOf(c, hooks...)
 	if !ok || c.Size < 0 || c.Size > sanitize.MaxToolInput || c.Part < 0 || c.Part > 1<<20 {
 		return fmt.Errorf("%w: %+v", ErrOutOfTurn, c)
 	}
@@ -220,6 +221,9 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	limit := t.Time
 	if limit == 0 {
 		limit = toolTime
+	}
+	if prog.limit != 0 {
+		limit = min(limit, prog.limit)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("longer than %s", limit))
 	defer cancel()
@@ -310,13 +314,16 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 
 // sandboxed is a program in the sandbox that it gets, without its files.
 func (t *Tools) sandboxed(prog tool, cpu time.Duration) sandbox.Tool {
-	path := prog.path
+	path, binds := prog.path, t.Binds
+	if len(prog.binds) > 0 {
+		binds = append(slices.Clone(binds), prog.binds...)
+	}
 	if p, ok := t.Programs[prog.name]; ok {
 		path = p
 	}
 	return sandbox.Tool{
 		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out,
-		Files: prog.files, Binds: t.Binds, Profile: toolProfile(prog, cpu),
+		Files: prog.files, Binds: binds, Profile: toolProfile(prog, cpu),
 	}
 }
 
