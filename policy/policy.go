@@ -81,6 +81,8 @@ type Profile struct {
 	Comments, Accept bool
 	// Values leaves cells of workbooks their values and no formulas.
 	Values bool
+	// Converters are the administrator's own, for kinds that nothing here treats.
+	Converters []sanitize.Converter
 	// HoldMessage lists the classes for which the whole message waits.
 	// Ambiguous and tampered always do and need not be listed.
 	HoldMessage map[sanitize.Class]bool
@@ -115,7 +117,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 	if !ok {
 		return sanitize.Options{Language: "ja", Limits: r.Limits}
 	}
-	return sanitize.Options{
+	o := sanitize.Options{
 		Rules:      f.Rules,
 		URLs:       f.URLs,
 		Codes:      f.Codes || f.HoldCodes,
@@ -128,6 +130,8 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		Wording:    f.Wording,
 		Limits:     r.Limits,
 	}
+	o.UseConverters(f.Converters)
+	return o
 }
 
 // Decide judges a message that has been examined. It is total: whatever is

@@ -1,7 +1,11 @@
 package sanitize
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +25,12 @@ type Converter struct {
 	Sample  string // a file of the kind, by which doctor tries it; may be ""
 }
 
+// A Hook is what the worker is told of a Converter.
+type Hook struct {
+	Number int    `json:"number"` // among the converters of this run, from 1
+	Name   string `json:"name"`
+}
+
 // What stands for a file in the arguments of a converter.
 const (
 	ConverterIn  = "{in}"  // the file
@@ -28,76 +38,71 @@ const (
 	ConverterDir = "{dir}" // the folder in which it is expected, under the name of the file with .pdf
 )
 
-// ConverterClasses are the classes of which a converter may treat kinds: what
-// is rebuilt here needs none, and what can run gets none.
-func ConverterClasses() []Class { return []Class{ClassUnknown, ClassIchitaro, ClassImage} }
-
-// ParseKind reads the name of a kind as reports have it.
-func ParseKind(s string) (Kind, bool) {
-	_, ok := kinds[Kind(s)]
-	return Kind(s), ok
+// ConverterKinds are the kinds that a converter may treat: documents and
+// drawings that nothing here rebuilds. What can run gets no converter, and what
+// is rebuilt here needs none.
+func ConverterKinds() []Kind {
+	return []Kind{KindXDW, KindJTD, KindJTDC, KindJHD, KindJSD, KindJAW, KindHWP, KindVSD, KindPUB, KindXPS, KindOPC, KindPS,
+		KindDWG, KindDXF, KindJWW, KindSFC, KindP21, KindPSD, KindJP2, KindICO, KindEMF, KindWMF, KindEPS, KindDICOM}
 }
 
-// Kinds are the names of all kinds of a class, in order.
-func (c Class) Kinds() []string {
-	var out []string
-	for k, f := range kinds {
-		if f.Class == c {
-			out = append(out, string(k))
-		}
+// Bounds of Converter.Time. A mail waits for its converter, and two minutes is
+// all that its treatment may take.
+const (
+	MinConverterTime = time.Second
+	MaxConverterTime = time.Minute
+)
+
+// Check says what is wrong with a converter, and in which of its settings.
+func (c *Converter) Check() (setting string, err error) {
+	if !slices.Contains(ConverterKinds(), c.Kind) {
+		return "kind", fmt.Errorf("no converter may treat %q", c.Kind)
 	}
-	slices.Sort(out)
-	return out
-}
-
-// Check says what is wrong with a converter.
-func (c *Converter) Check() error {
 	if len(c.Command) == 0 || !path.IsAbs(c.Command[0]) {
-		return fmt.Errorf("want a list with the absolute path of a program first")
+		return "command", errors.New("want a list with the absolute path of a program first")
 	}
-	in := 0
+	in := false
 	for i, a := range c.Command {
 		if strings.ContainsRune(a, 0) {
-			return fmt.Errorf("argument %d has a zero octet", i)
+			return "command", fmt.Errorf("word %d has a zero octet", i+1)
 		}
-		if i > 0 {
-			in += strings.Count(a, ConverterIn)
-		}
+		in = in || i > 0 && strings.Contains(a, ConverterIn)
 	}
-	switch {
-	case in == 0:
-		return fmt.Errorf("no argument says %s, where the name of the file is to stand", ConverterIn)
-	case !slices.Contains(ConverterClasses(), c.Kind.Class()):
-		return fmt.Errorf("no converter may treat %s", c.Kind)
-	case c.Time < time.Second || c.Time > time.Minute:
-		return fmt.Errorf("want a time between 1s and 1m")
+	if !in {
+		return "command", fmt.Errorf("no word behind the program says %s, where the name of the file is to stand", ConverterIn)
+	}
+	if c.Time < MinConverterTime || c.Time > MaxConverterTime {
+		return "time", errors.New("want between 1s and 1m")
 	}
 	for _, p := range c.Paths {
 		if err := seenPath(p); err != nil {
-			return err
+			return "paths", err
 		}
 	}
-	if !c.Sees(c.Command[0]) {
-		return fmt.Errorf("%s lies neither below /usr nor in paths, so its sandbox does not have it", c.Command[0])
+	if !c.sees(c.Command[0]) {
+		return "command", fmt.Errorf("%s lies neither below /usr nor below one of paths, so its sandbox does not have it", c.Command[0])
 	}
-	return nil
+	if c.Sample != "" && !path.IsAbs(c.Sample) {
+		return "sample", errors.New("want an absolute path")
+	}
+	return "", nil
 }
 
-// seenPath says whether a path of the host can be shown to a converter.
+// seenPath says why a path of the host cannot be shown to a converter.
 func seenPath(p string) error {
 	if !path.IsAbs(p) || path.Clean(p) != p || p == "/" {
-		return fmt.Errorf("%q: want absolute paths below /", p)
+		return fmt.Errorf("%q is no absolute path below /", p)
 	}
 	first, _, _ := strings.Cut(p[1:], "/")
-	if slices.Contains([]string{"proc", "sys", "dev", "job", "usr", "bin", "sbin", "lib", "lib32", "lib64"}, first) {
-		return fmt.Errorf("%q: /usr and what the system needs are there, and %s is the sandbox's own", p, "/"+first)
+	if slices.Contains([]string{"proc", "sys", "dev", "job", "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}, first) {
+		return fmt.Errorf("%q cannot be shown: the sandbox has a /%s of its own", p, first)
 	}
 	return nil
 }
 
-// Sees reports whether the sandbox of the converter has a file of the host: it
+// sees reports whether the sandbox of the converter has a file of the host: it
 // lies in the system's own folders or in a path that is named.
-func (c *Converter) Sees(file string) bool {
+func (c *Converter) sees(file string) bool {
 	for _, p := range append([]string{"/usr", "/bin", "/sbin"}, c.Paths...) {
 		if file == p || strings.HasPrefix(file, p+"/") {
 			return true
@@ -105,3 +110,56 @@ func (c *Converter) Sees(file string) bool {
 	}
 	return false
 }
+
+// UseConverters gives a run its converters: the worker is told what they are
+// called, the parent keeps the rest. Of two for one kind the first counts.
+func (o *Options) UseConverters(all []Converter) {
+	o.Converters, o.Hooks = all, nil
+	for i, c := range all {
+		if _, ok := o.Hooks[c.Kind]; ok {
+			continue
+		}
+		if o.Hooks == nil {
+			o.Hooks = map[Kind]Hook{}
+		}
+		o.Hooks[c.Kind] = Hook{i + 1, c.Name}
+	}
+}
+
+// AsPDF treats what a converter made in the place of what it made it of: as a
+// PDF that came in the mail is, by the profile's steps for PDF, no level
+// deeper and no part of its own.
+func (s *Session) AsPDF(ctx context.Context, in Object, out io.Writer) (Result, error) {
+	d, err := s.Detect(in)
+	if err != nil {
+		return Result{}, fmt.Errorf("detect: %w", err)
+	}
+	if d.Kind != KindPDF {
+		return Result{}, fmt.Errorf("it wrote %s, not a PDF: %w", d.Kind, ErrTool)
+	}
+	in.Kind = KindPDF
+	made := &Buffer{Most: s.Options.Limits.OutputBytes} // a step that fails begins anew
+	p := Part{Kind: KindPDF, Class: ClassPDF}
+	steps := s.Options.Rule(ClassPDF).Steps
+	if slices.Contains(steps, Convert) && !slices.Contains(steps, Rebuild) {
+		// Where converting is all that is asked for, this is what it ends in.
+		steps = append([]Mode{Rebuild}, steps...)
+	}
+	res, err := s.descend(ctx, steps, &p, in, made)
+	switch {
+	case errors.Is(err, ErrLimit):
+		return Result{}, err
+	case err != nil:
+		// What is wrong with the converter's PDF says nothing against the file.
+		return Result{}, fmt.Errorf("its PDF: %w: %w", ErrTool, hidden{err})
+	}
+	if _, err := io.Copy(out, bytes.NewReader(made.Bytes())); err != nil {
+		return Result{}, fmt.Errorf("write: %w", err)
+	}
+	return res, nil
+}
+
+// hidden says what an error says and is none that anybody asks for.
+type hidden struct{ err error }
+
+func (h hidden) Error() string { return h.err.Error() }

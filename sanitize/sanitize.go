@@ -305,14 +305,14 @@ type Options struct {
 	Limits     Limits                       `json:"limits"`
 	Values     bool                         `json:"values,omitempty"`      // cells of workbooks keep their values and no formulas
 	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
-	Hooks      map[Kind]int                 `json:"hooks,omitempty"`       // kinds that a converter of the administrator's makes a PDF of, and its number
+	Hooks      map[Kind]Hook                `json:"hooks,omitempty"`       // kinds that a converter of the administrator's makes a PDF of; see UseConverters
 
 	// Lane is the tenant in whose lane the message may be treated, if it is
 	// plain text; empty: in a process of its own. The worker is not told.
 	Lane string `json:"-"`
 
-	// Converters are what the numbers of Hooks stand for, the first being 1. The
-	// parent runs them; the worker is not told.
+	// Converters are what the numbers of Hooks stand for. The parent runs them;
+	// the worker is not told.
 	Converters []Converter `json:"-"`
 }
 

@@ -289,7 +289,7 @@ func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer)
 	case !s.treats(d.Kind):
 		return Result{}, ErrUnsupported
 	}
-	return s.descend(ctx, p, in, out)
+	return s.descend(ctx, s.steps(p.Class, in.Kind), p, in, out)
 }
 
 // treats reports whether any step of the ladder is there for a kind.
@@ -310,16 +310,29 @@ func (s *Session) step(m Mode, k Kind) Sanitizer {
 	return s.Ladder[m][k]
 }
 
-// descend goes down the ladder: of the steps that the profile allows, the first
+// steps are the steps that the profile allows a kind, in their order. Who names
+// a converter for a kind wants it used: it is a step of that kind, whatever its
+// class may otherwise do.
+func (s *Session) steps(c Class, k Kind) []Mode {
+	all := s.Options.Rule(c).Steps
+	if _, ok := s.Options.Hooks[k]; !ok || slices.Contains(all, Convert) {
+		return all
+	}
+	all = append(slices.Clone(all), Convert)
+	slices.Sort(all)
+	return all
+}
+
+// descend goes down the ladder: of the steps that are allowed, the first
 // that succeeds. What one says of the file when it fails (that two readers
 // could see two files, that its container is broken, that it costs too much) is
 // no reason to show it to a lesser parser; then there are no further steps.
-func (s *Session) descend(ctx context.Context, p *Part, in Object, out io.Writer) (Result, error) {
+func (s *Session) descend(ctx context.Context, steps []Mode, p *Part, in Object, out io.Writer) (Result, error) {
 	parts, waiting, top := len(s.parts), len(s.beside), len(s.found)-1
 	told := len(s.found[top])
 	var first error
 	dirty := false
-	for _, m := range s.Options.Rule(p.Class).Steps {
+	for _, m := range steps {
 		sanitizer := s.step(m, in.Kind)
 		if sanitizer == nil {
 			if s.Ladder[Convert][in.Kind] != nil || s.Ladder[Text][in.Kind] != nil {

@@ -29,12 +29,12 @@ const (
 	PDFWords  // pdftotext: their words with boxes, as XHTML
 	HEIFJPEG  // heif-convert: the main picture of a HEIC or AVIF file as JPEG
 	PDFLook   // qpdf and pdftoppm beside each other: pages First to Last small and grey as PNM, an error where either finds fault
-	Hook      // a converter of the administrator's: a file of its kind as PDF
+	HookToPDF // a converter of the administrator's: a file of its kind as PDF
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
 	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm",
-	Hook: "converter"}
+	HookToPDF: "converter"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sekisho/internal/limit"
+	"sekisho/sanitize"
 )
 
 // saidOf asks the daemon for what it would say of a configuration. There is one
@@ -130,6 +131,16 @@ func (u *ui) limits(ctx context.Context, args []string) ([]limitLine, error) {
 		}
 		return lines, nil
 	}
+	return printed[limitLine](ctx, u, file, "--limits")
+}
+
+// converters are those of a configuration, with their commands.
+func (u *ui) converters(ctx context.Context, file string) ([]sanitize.Converter, error) {
+	return printed[sanitize.Converter](ctx, u, file, "--converters")
+}
+
+// printed is what sekishod prints of a configuration, a line for each.
+func printed[T any](ctx context.Context, u *ui, file, flag string) ([]T, error) {
 	said, refused, err := u.saidOf(ctx, file)
 	if err != nil {
 		return nil, err
@@ -141,13 +152,13 @@ func (u *ui) limits(ctx context.Context, args []string) ([]limitLine, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, daemon, "--config", file, "--limits").Output()
+	out, err := exec.CommandContext(ctx, daemon, "--config", file, flag).Output()
 	if err != nil {
 		return nil, u.failure("%s を実行できません: %s", "%s does not run: %s", daemon, err.Error())
 	}
-	var lines []limitLine
+	var lines []T
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
-		var l limitLine
+		var l T
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
 			return lines, nil
 		} else if err != nil {

@@ -150,6 +150,10 @@ var reports = []sentence{
 	{"was not asked yet", "まだ確認していません"},
 	{"%s: does not say how old its signatures are", "$1: 定義ファイルの日付が分かりません"},
 	{"%s: the signatures are older than 48 hours", "$1: 定義ファイルが 48 時間以上更新されていません"},
+	{"no sample is configured: it was not tried", "sample が設定されていないため、試していません"},
+	{"made a harmless PDF of its sample in %s s", "見本を $1 秒で無害な PDF にしました"},
+	{"its sample is of kind %s by content", "見本の中身は $1 です"},
+	{"nothing came of its sample: %s", "見本を変換できませんでした: $1"},
 	{"no antivirus looks at mail of zone %s", "区域 $1 のメールはウイルス対策の検査を受けません"},
 }
 
@@ -162,6 +166,7 @@ var checks = []sentence{
 	{"isolation", "隔離"},
 	{"scanner %s", "検査プログラム $1"},
 	{"tool: %s", "変換ソフト $1"},
+	{"converter %s", "変換コマンド $1"},
 	{"tool packages", "変換ソフトのパッケージ"},
 	{"fonts", "日本語フォント"},
 	{"font: MS Mincho", "ＭＳ 明朝の代わり"},
@@ -273,6 +278,18 @@ var complaints = []sentence{
 	{`route "%s" to hop "%s": a tenant's domain is never sent out to the internet`, "経路 $1 は団体のドメインをインターネットの hop $2 に出します"},
 	{"a listener of zone %s knows its peers by their networks; name them", "区域 $1 の listener には、接続元の networks が必要です"},
 	{"store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail", "store.key_file が data_dir にあります。バックアップとは別に写しを保管してください。鍵を失うとメールを失います"},
+	{"converter %s: %s cannot be found: what needs it is kept back", "変換コマンド $1 の $2 がありません。必要とするファイルは保留になります"},
+	{"every converter needs a name of its own, of letters, digits, dots and dashes", "変換コマンドごとに、英数字と . - _ からなる別々の名前が必要です"},
+	{`no converter may treat "%s"; did you mean %s?`, "$1 に変換コマンドは使えません。もしかして $2"},
+	{`no converter may treat "%s"; known here: %s`, "$1 に変換コマンドは使えません。使えるもの: $2"},
+	{"want a list with the absolute path of a program first", "プログラムの絶対パスで始まる一覧が必要です"},
+	{"no word behind the program says {in}, where the name of the file is to stand", "プログラムの後のどこにも、ファイル名の入る {in} がありません"},
+	{"%s lies neither below /usr nor below one of paths, so its sandbox does not have it", "$1 は /usr にも paths にもないため、隔離した中から見えません"},
+	{`"%s" is no absolute path below /`, "$1 は / より下の絶対パスではありません"},
+	{`"%s" cannot be shown: the sandbox has a %s of its own`, "$1 は見せられません。隔離した中には別の $2 があります"},
+	{`no converter has the name "%s"; did you mean %s?`, "変換コマンド $1 はありません。もしかして $2"},
+	{`no converter has the name "%s"; known here: %s`, "変換コマンド $1 はありません。使えるもの: $2"},
+	{"%s and %s are both for %s; name the one that is to be used", "$1 と $2 はどちらも $3 用です。使うほうを指定してください"},
 	{"tenant %s accepts any recipient: import a list or name a recipients file, or mail to people who do not exist is accepted and fails later", "団体 $1 はどの宛先も受け付けます。宛先一覧を取り込むか、ファイルを指定してください。存在しない人宛てのメールを受け取ってから失敗することになります"},
 }
 

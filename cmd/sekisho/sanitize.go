@@ -59,24 +59,28 @@ type fileFinding struct {
 }
 
 func sanitizeCommand(u *ui) *cobra.Command {
-	var mode, out string
-	c := command(u, "sanitize [--mode MODE] [--out DIR] FILE...", text{"手元のファイルを無害化する", "make local files harmless"},
+	var mode, out, config string
+	c := command(u, "sanitize [--mode MODE] [--out DIR] [--config FILE] FILE...", text{"手元のファイルを無害化する", "make local files harmless"},
 		text{
 			"ゲートウェイと同じ隔離された処理で無害化します。ゲートウェイが動いている必要は\n" +
 				"ありません。メール (.eml) もファイルとして扱います。\n" +
 				"--out がなければ、入力の隣に NAME.disarmed.EXT として書きます。上書きはしません。\n" +
-				"無害な形を作れないファイル（不可）には、何も書きません。",
+				"無害な形を作れないファイル（不可）には、何も書きません。\n" +
+				"--config で設定ファイルを指定すると、そこにある変換コマンドも使います。",
 			"Treats files in the same isolated worker as the gateway does; no gateway need be\n" +
 				"running. A mail (.eml) is a file like any other. Without --out the output stands\n" +
 				"beside the input as NAME.disarmed.EXT. Nothing is ever overwritten, and nothing\n" +
-				"is written for a file of which no harmless form can be made (refused).",
+				"is written for a file of which no harmless form can be made (refused). The\n" +
+				"converters of a configuration are used when --config names it.",
 		}, "0123",
 		func(cmd *cobra.Command, args []string) error {
-			return treatFiles(cmd.Context(), u, args, mode, out, true)
+			return treatFiles(cmd.Context(), u, args, mode, out, config, true)
 		})
 	c.Args = someFiles(u)
 	c.Flags().StringVar(&mode, "mode", "auto", u.tr("auto（段階を順に試す）、rebuild、convert、flatten、text", "auto (the steps in turn), rebuild, convert, flatten or text"))
 	c.Flags().StringVar(&out, "out", "", u.tr("出力先のフォルダー（なければ作る）", "folder for the outputs, made when missing"))
+	c.Flags().StringVar(&config, "config", "", u.tr("変換コマンドを読む設定ファイル", "configuration whose converters are used"))
+	argument(c.Flags(), "config", "FILE")
 	argument(c.Flags(), "mode", "MODE")
 	argument(c.Flags(), "out", "DIR")
 	example(c, "sekisho sanitize --out harmless *.docx", "sekisho sanitize --json mail.eml")
@@ -84,14 +88,17 @@ func sanitizeCommand(u *ui) *cobra.Command {
 }
 
 func inspectCommand(u *ui) *cobra.Command {
-	c := command(u, "inspect FILE...", text{"同じ検査をして、何も書かない", "the same examination, nothing written"},
+	var config string
+	c := command(u, "inspect [--config FILE] FILE...", text{"同じ検査をして、何も書かない", "the same examination, nothing written"},
 		text{
 			"無害化すると何が取り除かれるか、無害な形を作れるかを表示します。",
 			"Shows what would be taken out of each file, and whether a harmless form can be\nmade.",
 		}, "0123",
 		func(cmd *cobra.Command, args []string) error {
-			return treatFiles(cmd.Context(), u, args, "auto", "", false)
+			return treatFiles(cmd.Context(), u, args, "auto", "", config, false)
 		})
+	c.Flags().StringVar(&config, "config", "", u.tr("変換コマンドを読む設定ファイル", "configuration whose converters are used"))
+	argument(c.Flags(), "config", "FILE")
 	c.Args = someFiles(u)
 	example(c, "sekisho inspect order.xlsm")
 	return c
@@ -151,10 +158,16 @@ func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 // of input, as much of output, and the worker's memory.
 const maxWorkers = 16
 
-func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, write bool) error {
+func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config string, write bool) error {
 	rules, err := fileRules(u, mode)
 	if err != nil {
 		return err
+	}
+	var converters []sanitize.Converter
+	if config != "" && (mode == "auto" || mode == "convert") {
+		if converters, err = u.converters(ctx, config); err != nil {
+			return err
+		}
 	}
 	bin, err := u.beside("sekisho-sanitizer")
 	if err != nil {
@@ -168,7 +181,7 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, wr
 			return u.failure("--out: %s", "--out: %s", u.system(err))
 		}
 	}
-	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker(), Tools: &worker.Tools{Launcher: bin}}, rules: rules, out: out, write: write}
+	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker(), Tools: &worker.Tools{Launcher: bin}}, rules: rules, converters: converters, out: out, write: write}
 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -272,11 +285,12 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out string, wr
 }
 
 type fileTreater struct {
-	u      *ui
-	runner worker.Runner
-	rules  map[sanitize.Class]sanitize.Rule
-	out    string
-	write  bool
+	u          *ui
+	runner     worker.Runner
+	rules      map[sanitize.Class]sanitize.Rule
+	converters []sanitize.Converter
+	out        string
+	write      bool
 }
 
 // print writes one result, and a message for a file that could not be read or
@@ -357,6 +371,7 @@ func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
 	}
 	defer in.Close()
 	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, Codes: true, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
+	o.UseConverters(t.converters)
 	res, err := t.runner.Run(ctx, o, in)
 	if err != nil {
 		if unable := errors.Is(err, sandbox.ErrUnconfined) || errors.Is(err, sandbox.ErrUnsupported); unable || ctx.Err() != nil {

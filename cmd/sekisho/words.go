@@ -202,8 +202,9 @@ var findings = map[string]text{
 	"archive.junk":   {"ファイル管理用の付加ファイル", "files of a file manager"},
 	"archive.member": {"不正な名前または種類の中身", "members with an illegal name or type"},
 
-	"convert.macro":  {"マクロ", "macros"},
-	"convert.object": {"埋め込みオブジェクト", "embedded objects"},
+	"convert.converter": {"登録された変換コマンド", "converter of the administrator"},
+	"convert.macro":     {"マクロ", "macros"},
+	"convert.object":    {"埋め込みオブジェクト", "embedded objects"},
 
 	"ichitaro.macro":     {"一太郎のマクロ", "Ichitaro macros"},
 	"ichitaro.object":    {"埋め込みオブジェクト", "embedded objects"},

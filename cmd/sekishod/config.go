@@ -31,13 +31,14 @@ type config struct {
 		Database string `mapstructure:"database"`
 		Blobs    string `mapstructure:"blobs"`
 	} `mapstructure:"store"`
-	Listeners      []listenerConfig `mapstructure:"listeners"`
-	MaxMessageSize byteSize         `mapstructure:"max_message_size"`
-	Limits         limitValues      `mapstructure:"limits"`
-	Tenants        []tenantConfig   `mapstructure:"tenants"`
-	Profiles       []profileConfig  `mapstructure:"profiles"`
-	Hops           []hopConfig      `mapstructure:"hops"`
-	Routes         []routeConfig    `mapstructure:"routes"`
+	Listeners      []listenerConfig  `mapstructure:"listeners"`
+	MaxMessageSize byteSize          `mapstructure:"max_message_size"`
+	Limits         limitValues       `mapstructure:"limits"`
+	Tenants        []tenantConfig    `mapstructure:"tenants"`
+	Profiles       []profileConfig   `mapstructure:"profiles"`
+	Converters     []converterConfig `mapstructure:"converters"`
+	Hops           []hopConfig       `mapstructure:"hops"`
+	Routes         []routeConfig     `mapstructure:"routes"`
 	LGWAN          struct {
 		Domains []string `mapstructure:"domains"`
 		Except  []string `mapstructure:"except"`
@@ -125,6 +126,7 @@ type profileConfig struct {
 	Encrypted   steps    `mapstructure:"encrypted"`
 	Ichitaro    steps    `mapstructure:"ichitaro"`
 	Unknown     steps    `mapstructure:"unknown"`
+	Converters  []string `mapstructure:"converters"`
 	HoldMessage []string `mapstructure:"hold_message"`
 	Language    string   `mapstructure:"language"`
 	Notices     struct {
@@ -185,17 +187,18 @@ func (c *config) values() limit.Values {
 // settings is the configuration in the terms of the rooms: what can be swapped
 // while the gateway runs.
 type settings struct {
-	rules     *policy.Rules
-	table     *routing.Table
-	named     *tenant.Directory // as the file has it
-	directory *tenant.Directory // with the recipients that were imported
-	senders   *smtpd.SenderRules
-	keys      []delivery.Key
-	scanners  []*scan.Scanner
-	config    *config
-	listeners []smtpd.ListenerConfig
-	certs     []*certificate // of the listeners
-	warnings  []string
+	rules      *policy.Rules
+	table      *routing.Table
+	named      *tenant.Directory // as the file has it
+	directory  *tenant.Directory // with the recipients that were imported
+	senders    *smtpd.SenderRules
+	keys       []delivery.Key
+	scanners   []*scan.Scanner
+	config     *config
+	converters []sanitize.Converter
+	listeners  []smtpd.ListenerConfig
+	certs      []*certificate // of the listeners
+	warnings   []string
 }
 
 // settings checks what the types cannot say and builds the values of the rooms.
@@ -237,7 +240,11 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		return nil, err
 	}
 	var err error
-	if s.rules, err = c.rules(f); err != nil {
+	if s.converters, err = c.converters(f); err != nil {
+		return nil, err
+	}
+	s.warnings = append(s.warnings, absentConverters(s.converters)...)
+	if s.rules, err = c.rules(f, s.converters); err != nil {
 		return nil, err
 	}
 	if s.named, err = c.directory(f); err != nil {

@@ -130,6 +130,18 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"a way with formulas that does not exist", minimal + "profiles: [ { name: default, formulas: value } ]\n", `profiles[0].formulas: want keep or values`},
 		{"a way with codes that does not exist", minimal + "profiles: [ { name: default, qr: hide } ]\n", `profiles[0].qr: want show, hold or off`},
 		{"a class that cannot hold", minimal + "profiles: [ { name: default, hold_message: [pdf] } ]\n", `profiles[0].hold_message[0]: want executable`},
+		{"a converter without a name", minimal + "converters: [ { kind: xdw, command: [/usr/bin/x, '{in}'] } ]\n", `:11: converters[0].name: every converter needs a name`},
+		{"a converter of what is rebuilt", minimal + "converters: [ { name: a, kind: docx, command: [/usr/bin/x, '{in}'] } ]\n", `:11: converters[0].kind: no converter may treat "docx"`},
+		{"a converter of programs", minimal + "converters: [ { name: a, kind: executable, command: [/usr/bin/x, '{in}'] } ]\n", `:11: converters[0].kind: no converter may treat "executable"`},
+		{"a converter of a kind in other letters", minimal + "converters: [ { name: a, kind: xdv, command: [/usr/bin/x, '{in}'] } ]\n", `did you mean "xdw"?`},
+		{"a converter that is no program", minimal + "converters: [ { name: a, kind: xdw, command: [x2pdf, '{in}'] } ]\n", `:11: converters[0].command: want a list with the absolute path`},
+		{"a converter without the file", minimal + "converters: [ { name: a, kind: xdw, command: [/usr/bin/x] } ]\n", `no word behind the program says {in}`},
+		{"a converter outside its sandbox", minimal + "converters: [ { name: a, kind: xdw, command: [/opt/x/x, '{in}'] } ]\n", `:11: converters[0].command: /opt/x/x lies neither below /usr`},
+		{"a converter that sees processes", minimal + "converters: [ { name: a, kind: xdw, command: [/usr/bin/x, '{in}'], paths: [/proc/1] } ]\n", `:11: converters[0].paths: "/proc/1" cannot be shown`},
+		{"a converter that sees all", minimal + "converters: [ { name: a, kind: xdw, command: [/usr/bin/x, '{in}'], paths: [/] } ]\n", `"/" is no absolute path below /`},
+		{"a converter without end", minimal + "converters: [ { name: a, kind: xdw, command: [/usr/bin/x, '{in}'], time: 5m } ]\n", `:11: converters[0].time: want between 1s and 1m`},
+		{"two converters of one kind", minimal + "converters: [ { name: a, kind: xdw, command: [/usr/bin/x, '{in}'] }, { name: b, kind: xdw, command: [/usr/bin/x, '{in}'] } ]\n", `converters: a and b are both for xdw`},
+		{"a converter that does not exist", minimal + "converters: [ { name: dwx, kind: xdw, command: [/usr/bin/x, '{in}'] } ]\nprofiles: [ { name: default, converters: [dwy] } ]\n", `profiles[0].converters[0]: no converter has the name "dwy"; did you mean "dwx"?`},
 		{"originals", minimal + "originals: { deliver: on }\n", `:11: originals.deliver: originals are never delivered so far`},
 		{"another store", minimal + "store: { database: postgres://x }\n", `:11: store.database: only the embedded store`},
 		{"a console", minimal + "console: { listen: ':8443' }\n", `:11: console.listen: there is no console yet`},
@@ -275,5 +287,34 @@ func TestWordsAndListsOfSteps(t *testing.T) {
 		if got := o.Rule(sanitize.ClassLegacyOffice).Steps; !slices.Equal(got, all) {
 			t.Errorf("legacy office: %v", got)
 		}
+	}
+}
+
+// TestProfilesChooseTheirConverters: all where a profile names none, none where
+// its list is empty.
+func TestProfilesChooseTheirConverters(t *testing.T) {
+	_, s, err := load(t, minimal+`converters:
+  - { name: one, kind: xdw, command: [/opt/one/x, "{in}", "{out}"], paths: [/opt/one] }
+  - { name: two, kind: xdw, command: [/usr/bin/two, "{in}"], time: 5s }
+  - { name: cad, kind: dwg, command: [/usr/bin/cad, "{in}", "{dir}"] }
+profiles:
+  - { name: default, converters: [two, cad] }
+  - { name: none, converters: [] }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.rules.Options("default")
+	if got := o.Hooks[sanitize.KindXDW]; got.Name != "two" || o.Converters[got.Number-1].Time != 5*time.Second {
+		t.Errorf("the converter of DocuWorks is %+v", got)
+	}
+	if got := o.Hooks[sanitize.KindDWG]; got.Name != "cad" || o.Converters[got.Number-1].Time != 30*time.Second {
+		t.Errorf("the converter of DWG is %+v", got)
+	}
+	if o := s.rules.Options("none"); len(o.Hooks) != 0 || len(o.Converters) != 0 {
+		t.Errorf("a profile without converters has %v", o.Hooks)
+	}
+	if got := fmt.Sprint(s.warnings); !strings.Contains(got, "converter one: /opt/one/x cannot be found") {
+		t.Errorf("the warnings are %s", got)
 	}
 }

@@ -114,6 +114,7 @@ func (g *gateway) doctor(ctx context.Context) []client.Check {
 	if d, err := g.store.Damaged(ctx); err == nil && d > 0 {
 		add("damaged rows", false, fmt.Sprintf("%d rows could not be read and were moved aside", d))
 	}
+	cs = append(cs, g.tryConverters(ctx)...)
 	if y := time.Now().Year(); y < 2026 {
 		add("clock", false, fmt.Sprintf("the year is %d", y))
 	}

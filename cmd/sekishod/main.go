@@ -33,11 +33,12 @@ const (
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-const usage = `usage: sekishod --config FILE [--check | --limits]
+const usage = `usage: sekishod --config FILE [--check | --limits | --converters]
 
   --config FILE   the configuration, YAML
   --check         say what would be said at start, and end
   --limits        print every limit as a line of JSON, and end
+  --converters    print every converter as a line of JSON, and end
   --version       print version and commit
 
 SIGHUP reads the file again and puts all of it in force, or nothing when anything
@@ -57,6 +58,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	file := fs.String("config", "", "")
 	check := fs.Bool("check", false, "")
 	limits := fs.Bool("limits", false, "")
+	converters := fs.Bool("converters", false, "")
 	ver := fs.Bool("version", false, "")
 	say := func(format string, a ...any) { fmt.Fprintf(stderr, "sekishod: "+format+"\n", a...) }
 	if err := fs.Parse(args); err != nil {
@@ -94,6 +96,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	if *limits {
 		return printLimits(stdout, c.values())
+	}
+	if *converters {
+		return printConverters(stdout, s.converters)
 	}
 	logs := newLogs(stderr, c)
 	log := slog.New(logs)

@@ -14,12 +14,13 @@ import (
 	"sekisho/sanitize"
 )
 
-func (c *config) rules(f *configFile) (*policy.Rules, error) {
+func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.Rules, error) {
 	r := &policy.Rules{Profiles: map[envelope.ProfileID]policy.Profile{}, Limits: c.budget()}
 	ps := c.Profiles
 	if len(ps) == 0 {
 		ps = []profileConfig{{Name: "default"}}
 	}
+	var err error
 	for i, p := range ps {
 		at := fmt.Sprintf("profiles[%d]", i)
 		if p.Name == "" {
@@ -157,6 +158,9 @@ func (c *config) rules(f *configFile) (*policy.Rules, error) {
 			default:
 				return nil, f.errorf(fmt.Sprintf("%s.hold_message[%d]", at, j), "want executable, encrypted or unknown, got %q (ambiguous and tampered always hold)", h)
 			}
+		}
+		if out.Converters, err = chosen(f, at+".converters", p.Converters, converters); err != nil {
+			return nil, err
 		}
 		r.Profiles[envelope.ProfileID(p.Name)] = out
 	}

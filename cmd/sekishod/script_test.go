@@ -130,6 +130,7 @@ func TestScripts(t *testing.T) {
 			"logged":   cmdLogged,
 			"config":   cmdConfig,
 			"zip":      cmdZIP,
+			"sample":   cmdSample,
 			"dns":      cmdDNS,
 			"dkimkey":  cmdDKIMKey,
 			"sign":     cmdSign,
@@ -384,6 +385,12 @@ func cmdPad(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the mail has %d octets, want %d", len(b), n)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// sample KIND FILE: one of the samples as a file.
+func cmdSample(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 2 || samples[args[0]] == nil, "sample KIND FILE")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), samples[args[0]](), 0o644))
 }
 
 // zip FILE [NAME SAMPLE]...: an archive of samples.

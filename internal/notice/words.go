@@ -43,8 +43,10 @@ type words struct{ ja, en string }
 // sentence, and the test of this package lists those in use.
 var sentences = map[string]words{
 	"archive.member": {"不正な名前または種類の中身 %d 個を削除", "%d member(s) with an illegal name or type removed"},
-	"convert.macro":  {"マクロ %d 個を除外", "%d macro(s) left behind"},
-	"convert.object": {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
+	// The form says that it was converted; this says by what.
+	"convert.converter": {"自治体の変換コマンドで PDF に変換", "converted to PDF by the organisation's converter"},
+	"convert.macro":     {"マクロ %d 個を除外", "%d macro(s) left behind"},
+	"convert.object":    {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
 
 	"ichitaro.macro":     {"一太郎のマクロを除外（%d 件）", "Ichitaro macros left behind (%d)"},
 	"ichitaro.object":    {"埋め込みオブジェクトを除外（%d 件）", "embedded objects left behind (%d)"},

@@ -135,6 +135,9 @@ func Run(ctx context.Context, o *sanitize.Options, in io.ReaderAt, size int64, o
 func RunWith(ctx context.Context, o *sanitize.Options, tools Tools, in io.ReaderAt, size int64, out io.Writer) (*sanitize.Report, error) {
 	s := sanitize.NewSession(o, size, detect.Detect, Table())
 	s.Tools, s.Ladder, s.Codes = tools, Ladder(), qr.Read
+	for kind, hook := range o.Hooks {
+		s.Ladder[sanitize.Convert][kind] = convert.Hook{Number: hook.Number, Name: hook.Name}
+	}
 	err := run(ctx, o, s, in, size, out)
 	r := s.Report(version.Engine)
 	if err != nil {

@@ -43,59 +43,6 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 	return all
 }
 
-// Try has a converter of the administrator's make a PDF of its sample, in the
-// sandbox that it gets from a mail. Without a sample it is started with an empty
-// file: that it makes nothing of it says nothing, that it could not be started
-// does.
-func (t *Tools) Try(ctx context.Context, h sanitize.Converter) error {
-	ctx, cancel := context.WithTimeout(ctx, h.Time)
-	defer cancel()
-	in, err := Memory("sample")
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if h.Sample != "" {
-		f, err := os.Open(h.Sample)
-		if err != nil {
-			return fmt.Errorf("sample: %w", err)
-		}
-		defer f.Close()
-		n, err := io.Copy(in, io.LimitReader(f, sanitize.MaxToolInput+1))
-		if err != nil {
-			return fmt.Errorf("sample: %w", err)
-		}
-		if n > sanitize.MaxToolInput {
-			return fmt.Errorf("sample: more than %d octets", sanitize.MaxToolInput)
-		}
-	}
-	prog := converter(h)
-	made := &head{most: 5}
-	_, said, err := t.start(ctx, prog, prog.cpu, in, &pieces{w: made, most: prog.output, bare: true})
-	switch {
-	case h.Sample == "" && errors.Is(err, errExit127):
-		return fmt.Errorf("it could not be started%s", printable(said))
-	case h.Sample == "" && err != nil && !errors.Is(err, sandbox.ErrNoTool) && !errors.Is(err, sandbox.ErrUnconfined) && !errors.Is(err, errSandbox) && context.Cause(ctx) == nil:
-		return nil // it was started, and does not like an empty file
-	case err != nil:
-		return err
-	case h.Sample != "" && string(made.b) != "%PDF-":
-		return fmt.Errorf("of the sample it made no PDF: %w", sanitize.ErrTool)
-	}
-	return nil
-}
-
-// head keeps the beginning of what is written to it.
-type head struct {
-	b    []byte
-	most int
-}
-
-func (h *head) Write(p []byte) (int, error) {
-	h.b = append(h.b, p[:min(len(p), h.most-len(h.b))]...)
-	return len(p), nil
-}
-
 // ask is the first line of what a program says.
 func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
 	text, err := t.answerOf(ctx, p)

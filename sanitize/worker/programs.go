@@ -41,7 +41,7 @@ const (
 // programOf says how a call is run. It refuses what is not in the table, and
 // numbers that are out of their bounds.
 func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
-	if (c.Tool == sanitize.Hook) != (c.Hook != 0) {
+	if (c.Tool == sanitize.HookToPDF) != (c.Hook != 0) {
 		return tool{}, false
 	}
 	pages := c.First >= 1 && c.Last >= c.First && c.Last <= 500 // limits.md, pages
@@ -104,7 +104,7 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 		// under other names, and then there is no output.
 		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "95", "/job/in.heic", "/job/out/out.jpg"},
 			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
-	case sanitize.Hook:
+	case sanitize.HookToPDF:
 		if c.Hook < 1 || c.Hook > len(hooks) {
 			return tool{}, false
 		}
