@@ -78,6 +78,23 @@ func Verdict(literal string, nested bool) string {
 	}
 }
 
+// Leads reports whether a field that may stay leads out of the document, for who
+// takes links out.
+func Leads(literal string) bool {
+	s := strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0xA0 || r == 0x3000 {
+			return ' '
+		}
+		return r
+	}, literal))
+	const word = "HYPERLINK"
+	if len(s) < len(word) || !strings.EqualFold(s[:len(word)], word) {
+		return false
+	}
+	target, local := hyperlinkTarget(s[len(word):])
+	return !local && !strings.HasPrefix(target, "#") || local && target != ""
+}
+
 // hyperlinkTarget reads the arguments of HYPERLINK: the first that is no switch
 // is the target; \l names a place in the document. 17.16.5.25.
 func hyperlinkTarget(args string) (target string, local bool) {

@@ -176,6 +176,22 @@ func HarmlessHyperlink(args string) bool {
 	return link.Harmless(s)
 }
 
+// Leads reports whether a formula that may stay has a HYPERLINK out of the
+// workbook, for who takes links out.
+func Leads(f string) bool {
+	const word = "HYPERLINK"
+	for u := strings.ToUpper(f); ; {
+		i := strings.Index(u, word)
+		if i < 0 {
+			return false
+		}
+		u = strings.TrimLeft(u[i+len(word):], " \t\r\n")
+		if args, ok := strings.CutPrefix(u, "("); ok && !strings.HasPrefix(strings.TrimLeft(args, " \t\r\n"), `"#`) {
+			return true
+		}
+	}
+}
+
 // functions are those that compute from their arguments and the workbook alone.
 // ECMA-376 part 1, 18.17.7 and [MS-XLSX] 2.2.2, without those that fetch, call
 // or run: CALL, CUBE*, DDE, ENCODEURL with its siblings FILTERXML and

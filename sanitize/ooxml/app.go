@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode"
 
-	"sekisho/internal/lazy"
 	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
 )
@@ -21,7 +20,11 @@ type appProperties struct {
 // applications that may be named.
 var applications = []string{"Microsoft Excel", "Microsoft Office Word", "Microsoft Office PowerPoint", "Microsoft Macintosh Excel", "Microsoft Macintosh Word", "Microsoft Macintosh PowerPoint", "LibreOffice"}
 
-var versionForm = lazy.Compile(`^[0-9]{1,2}\.[0-9]{4}$`)
+// versionForm reports whether s is a version as Office writes it: 16.0300.
+func versionForm(s string) bool {
+	major, minor, ok := strings.Cut(s, ".")
+	return ok && len(minor) == 4 && (len(major) == 1 || len(major) == 2) && strings.Trim(major+minor, "0123456789") == ""
+}
 
 // readApp reads the two properties; a part that is no XML has none.
 func (d *document) readApp(f *zipstrict.File) appProperties {
@@ -62,7 +65,7 @@ func (d *document) readApp(f *zipstrict.File) appProperties {
 					}
 				}
 			case "AppVersion":
-				if versionForm.MatchString(v) {
+				if versionForm(v) {
 					a.version = v
 				}
 			}

@@ -126,7 +126,7 @@ func (f *filter) drop(a *xmlscan.Attr) {
 // linkAttr keeps a link that stands in the attribute itself if it is harmless.
 func (f *filter) linkAttr(a *xmlscan.Attr) {
 	v := string(xmlscan.AppendDecoded(nil, a.Value))
-	if v == "" || v[0] == '#' || link.Harmless(v) {
+	if v == "" || v[0] == '#' || link.Harmless(v) && f.flags.links == sanitize.KeepURLs {
 		return
 	}
 	f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, v)

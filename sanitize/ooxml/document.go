@@ -565,7 +565,7 @@ func (d *document) treat() error {
 			// VML was never quite XML; a drawing that is none goes, with the buttons
 			// or note frames in it.
 			var b bytes.Buffer
-			rep := &report{}
+			rep := &report{part: true}
 			err := d.filterPart(flt, p, rep, &b)
 			if errors.Is(err, sanitize.ErrMalformed) && !errors.Is(err, xmlscan.ErrDoctype) {
 				d.report.found("ooxml.vml", p.source, sanitize.Removed, "not XML")
@@ -588,15 +588,6 @@ func (d *document) filterPart(flt *filter, p *part, rep *report, w io.Writer) er
 		return err
 	}
 	return flt.run(p, rep, d.flags, r, w)
-}
-
-func (r *report) merge(o *report) {
-	for _, k := range o.order {
-		l := o.lines[k]
-		for range l.count {
-			r.found(k.rule, k.where, k.action, l.detail)
-		}
-	}
 }
 
 // write writes the new package.

@@ -986,6 +986,10 @@ func (f *filter) decideField(x *field) {
 	if x.overflown {
 		why = "too long"
 	}
+	leads := why == "" && f.flags.links != sanitize.KeepURLs && fieldcode.Leads(string(x.literal))
+	if leads {
+		why = "HYPERLINK, by the profile"
+	}
 	if x.mixed {
 		// Who accepts the changes and who rejects them reads two codes.
 		why = "code that a tracked change ends"
@@ -998,7 +1002,11 @@ func (f *filter) decideField(x *field) {
 		for _, c := range x.texts {
 			f.out.cut(c.from, c.to)
 		}
-		f.report.field(f.part.source, why)
+		if leads {
+			f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, why)
+		} else {
+			f.report.field(f.part.source, why)
+		}
 	}
 	f.out.release()
 	x.cuts, x.texts = nil, nil

@@ -50,7 +50,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		return sanitize.Result{}, fmt.Errorf("open package: %w", mapZIP(err))
 	}
 	d := &document{
-		ctx: ctx, s: s, in: in, report: &report{},
+		ctx: ctx, s: s, in: in, report: newReport(),
 		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{},
 		flags: packageFlags{comments: s.Options.Comments, accept: s.Options.Accept, links: s.Options.URLs},
 	}

@@ -1282,6 +1282,31 @@ func TestLinksGoWhenTheProfileSaysSo(t *testing.T) {
 		t.Errorf("%s, %v", res.Outcome, err)
 	}
 	checkPackage(t, "links", out)
+	for name, p := range map[string]*pkg{
+		"field":        docx(fieldRuns("名", ` HYPERLINK "https://example.jp/" `)),
+		"simple field": docx(`<w:p><w:fldSimple w:instr="HYPERLINK &quot;mailto:a@example.jp&quot;"><w:r><w:t>名</w:t></w:r></w:fldSimple></w:p>`),
+		"drawing":      docx(`<w:p><w:r><w:pict><v:shape href="https://example.jp/"/></w:pict></w:r></w:p>`),
+		"formula":      xlsx(`<c r="A1" t="str"><f>IF(1,HYPERLINK("https://example.jp/","名"))</f><v>名</v></c>`, "", ""),
+	} {
+		_, res, _, err := treat(p.bytes(t))
+		if err != nil || res.Outcome != sanitize.Clean {
+			t.Errorf("%s: %s, %v where the profile keeps links", name, res.Outcome, err)
+		}
+		out, res, found, err := treat(p.bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.DefangURLs })
+		all := ""
+		for _, c := range unpack(t, out) {
+			all += c
+		}
+		if err != nil || res.Outcome != sanitize.Disarmed || strings.Contains(all, "example.jp") || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.link" }) {
+			t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
+		}
+	}
+	// Places in the document are no links out of it.
+	for name, p := range map[string]*pkg{"field": docx(fieldRuns("名", ` HYPERLINK \l "b1" `)), "formula": xlsx(`<c r="A1" t="str"><f>HYPERLINK("#Sheet2!A1","名")</f><v>名</v></c>`, "", "")} {
+		if _, res, found, err := treat(p.bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs }); err != nil || res.Outcome != sanitize.Clean {
+			t.Errorf("a place by a %s: %s, %v, %v", name, res.Outcome, found, err)
+		}
+	}
 }
 
 func TestFormulasBecomeValuesWhenTheProfileSaysSo(t *testing.T) {

@@ -1,70 +1,56 @@
 package ooxml
 
 import (
-	"fmt"
-	"strings"
-
 	"sekisho/internal/fieldcode"
 	"sekisho/sanitize"
 )
 
-// report gathers findings: one for each rule and place, however often it was
-// met, so that a sheet of a million bad formulas makes one line.
+// report gathers the findings of a document, or of a part of which is not yet
+// known whether it stays.
 type report struct {
-	order []reportKey
-	lines map[reportKey]*reportLine
+	tally sanitize.Tally
+	taken map[string]bool // rules by which something was taken
+	waits []waiting
+	part  bool // merged into another, or forgotten
 }
 
-type reportKey struct {
-	rule, where string
-	action      sanitize.Action
+// waiting is a finding of a part: one for each rule and action, however often.
+type waiting struct {
+	sanitize.Finding
+	count int
 }
 
-type reportLine struct {
-	detail string
-	count  int
+func newReport() *report {
+	return &report{tally: sanitize.Tally{More: "ooxml.more"}, taken: map[string]bool{}}
 }
-
-// maxLines bounds the report; a session takes 200.
-const maxLines = 200
 
 func (r *report) found(rule, where string, action sanitize.Action, detail string) {
-	k := reportKey{rule, where, action}
-	l := r.lines[k]
-	if l == nil {
-		if len(r.order) == maxLines {
-			// The action decides whether the file is clean: it must not be lost.
-			k = reportKey{"ooxml.more", "", action}
-			if l = r.lines[k]; l == nil {
-				l = &reportLine{}
-				r.lines[k] = l
-				r.order = append(r.order[:maxLines-1], k)
+	if r.part {
+		for i := range r.waits {
+			if w := &r.waits[i]; w.Rule == rule && w.Action == action && w.Where == where {
+				w.count++
+				return
 			}
-			l.count++
-			return
 		}
-		if r.lines == nil {
-			r.lines = map[reportKey]*reportLine{}
-		}
-		const longest = 300 // bytes; the session cuts to 200 between characters
-		if len(detail) > longest {
-			detail = strings.ToValidUTF8(detail[:longest], "")
-		}
-		l = &reportLine{detail: strings.Clone(detail)}
-		r.lines[k] = l
-		r.order = append(r.order, k)
+		r.waits = append(r.waits, waiting{sanitize.Finding{Rule: rule, Where: where, Action: action, Detail: detail}, 1})
+		return
 	}
-	l.count++
+	if (sanitize.Finding{Action: action}).Changed() {
+		r.taken[rule] = true
+	}
+	r.tally.Found(rule, where, action, detail)
 }
 
 // has reports whether a rule was met with something taken.
-func (r *report) has(rule string) bool {
-	for _, k := range r.order {
-		if k.rule == rule && (sanitize.Finding{Action: k.action}).Changed() {
-			return true
+func (r *report) has(rule string) bool { return r.taken[rule] }
+
+// merge takes over what was found in a part.
+func (r *report) merge(o *report) {
+	for _, w := range o.waits {
+		for range w.count {
+			r.found(w.Rule, w.Where, w.Action, w.Detail)
 		}
 	}
-	return false
 }
 
 // field reports a field that was replaced by its last result.
@@ -80,18 +66,4 @@ func (r *report) field(where, word string) {
 }
 
 // file hands the findings to the session and tells whether anything was taken.
-func (r *report) file(s *sanitize.Session) sanitize.Outcome {
-	out := sanitize.Clean
-	for _, k := range r.order {
-		l := r.lines[k]
-		f := sanitize.Finding{Rule: k.rule, Where: k.where, Action: k.action, Detail: l.detail}
-		if l.count > 1 {
-			f.Detail = fmt.Sprintf("%s (%d times)", l.detail, l.count)
-		}
-		s.Found(f)
-		if f.Changed() {
-			out = sanitize.Disarmed
-		}
-	}
-	return out
-}
+func (r *report) file(s *sanitize.Session) sanitize.Outcome { return r.tally.Settle(s) }

@@ -192,8 +192,13 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 		if top := f.top(); top != nil && !top.result {
 			top.nested = true
 		}
-		if why := fieldcode.Verdict(f.own(spaceWord, "instr"), false); why != "" {
+		code := f.own(spaceWord, "instr")
+		if why := fieldcode.Verdict(code, false); why != "" {
 			f.report.field(f.part.source, why)
+			return unwrap
+		}
+		if f.flags.links != sanitize.KeepURLs && fieldcode.Leads(code) {
+			f.report.found("ooxml.link", f.part.source, sanitize.Neutralised, "HYPERLINK, by the profile")
 			return unwrap
 		}
 	case "fldData", "updateFields", "docVars", "docVar", "rsids", "printerSettings", "linkStyles", "smartTagPr", "customXmlPr", "smartTagType", "saveThroughXslt", "attachedSchema", "schemaLibrary":
@@ -679,6 +684,9 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 	} else {
 		why = formula.Excel(string(f.formula))
 	}
+	if why == "" && f.flags.links != sanitize.KeepURLs && formula.Leads(string(f.formula)) {
+		why = "HYPERLINK, by the profile"
+	}
 	if why == "" && f.values && fr.role == roleFormula && fr.space == spaceSheet && f.local(fr, len(f.frames)-1) == "f" {
 		f.report.found("ooxml.value", f.part.source, sanitize.Replaced, "by the profile")
 		fr.doomed = true
@@ -704,6 +712,8 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 		rule = "ooxml.dde"
 	case "reference to another workbook":
 		rule = "ooxml.external-reference"
+	case "HYPERLINK, by the profile":
+		rule = "ooxml.link"
 	}
 	f.report.found(rule, f.part.source, sanitize.Replaced, why)
 	name := f.local(fr, len(f.frames)-1)

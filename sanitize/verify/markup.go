@@ -266,6 +266,9 @@ func plainMarkup(b []byte) error {
 		return odd("no UTF-8", b)
 	}
 	for i, c := range b {
+		if c >= 0x20 && c < 0xEF {
+			continue
+		}
 		if c < 0x20 && c != '\t' && c != '\n' && c != '\r' || c == 0xEF && i+2 < len(b) && b[i+1] == 0xBF && b[i+2] >= 0xBE {
 			return odd("a control character", b[i:])
 		}
@@ -390,6 +393,20 @@ func (m *markup) tag() (markupToken, error) {
 
 func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
+func trimLeft(b []byte) []byte {
+	for len(b) > 0 && blank(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+func trimRight(b []byte) []byte {
+	for len(b) > 0 && blank(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
+}
+
 // name is the longest name at the beginning of b, in two halves.
 func (m *markup) name(b []byte) (prefix, local []byte, n int, err error) {
 	colon := -1
@@ -421,7 +438,7 @@ func (m *markup) taken(b []byte) (markupToken, error) {
 	case '!', '?':
 		return 0, odd("a declaration, comment or instruction", b)
 	case '/':
-		name := bytes.TrimRight(b[1:], " \t\r\n")
+		name := trimRight(b[1:])
 		n := len(m.starts)
 		if n == 0 || !bytes.Equal(m.names[m.starts[n-1]:], name) {
 			return 0, odd("an end of what is not open", b)
@@ -462,11 +479,11 @@ func (m *markup) taken(b []byte) (markupToken, error) {
 		if err != nil {
 			return 0, err
 		}
-		rest = bytes.TrimLeft(rest[n:], " \t\r\n")
+		rest = trimLeft(rest[n:])
 		if len(rest) < 3 || rest[0] != '=' {
 			return 0, odd("an attribute", rest)
 		}
-		rest = bytes.TrimLeft(rest[1:], " \t\r\n")
+		rest = trimLeft(rest[1:])
 		if len(rest) < 2 || rest[0] != '"' && rest[0] != '\'' {
 			return 0, odd("an attribute", rest)
 		}

@@ -51,27 +51,50 @@ func mainType(k sanitize.Kind) string {
 }
 
 // partTypes are the content types of all other parts, ECMA-376 part 1, section
-// 15 and the extensions Office writes, without their common prefixes.
-var partTypes = lazy.Compile(`^(` + strings.Join([]string{
-	`application/vnd\.openxmlformats-package\.(relationships|core-properties)\+xml`,
-	`application/vnd\.openxmlformats-officedocument\.(extended-properties|custom-properties|theme|themeOverride|drawing|vmlDrawing)(\+xml)?`,
-	`application/vnd\.openxmlformats-officedocument\.drawingml\.(chart|chartshapes|diagramColors|diagramData|diagramLayout|diagramStyle)\+xml`,
-	`application/vnd\.openxmlformats-officedocument\.drawing\+xml`,
-	`application/vnd\.ms-office\.(chartex|chartstyle|chartcolorstyle|drawingml\.diagramDrawing)\+xml`,
-	`application/vnd\.openxmlformats-officedocument\.wordprocessingml\.(styles|settings|webSettings|fontTable|numbering|footnotes|endnotes|header|footer|comments|commentsExtended|commentsIds|people)\+xml`,
-	`application/vnd\.ms-word\.stylesWithEffects\+xml`,
-	`application/vnd\.openxmlformats-officedocument\.spreadsheetml\.(worksheet|chartsheet|sharedStrings|styles|calcChain|comments|table|pivotTable|pivotCacheDefinition|pivotCacheRecords|sheetMetadata)\+xml`,
-	`application/vnd\.ms-excel\.(slicer|slicerCache|timeline|timelineCache|threadedcomments|person)\+xml`,
-	`application/vnd\.openxmlformats-officedocument\.presentationml\.(slide|slideLayout|slideMaster|notesSlide|notesMaster|handoutMaster|presProps|viewProps|tableStyles|commentAuthors|comments)\+xml`,
-	`application/vnd\.ms-visio\.(masters|master|pages|page|comments)\+xml`,
-	`image/(png|jpeg|x-emf|x-wmf|emf|wmf)`,
-	`application/vnd\.openxmlformats-officedocument\.spreadsheetml\.sheet`, // the workbook behind a chart
-}, `|`) + `)$`)
+// 15 and the extensions Office writes.
+var partTypes = sync.OnceValue(func() map[string]bool {
+	m := map[string]bool{
+		"application/vnd.ms-word.stylesWithEffects+xml":                     true,
+		"application/vnd.openxmlformats-officedocument.vmlDrawing":          true,
+		"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": true, // the workbook behind a chart
+	}
+	for _, family := range []struct{ begin, names, end string }{
+		{"application/vnd.openxmlformats-package.", "relationships core-properties", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.", "extended-properties custom-properties theme themeOverride drawing", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.drawingml.", "chart chartshapes diagramColors diagramData diagramLayout diagramStyle", "+xml"},
+		{"application/vnd.ms-office.", "chartex chartstyle chartcolorstyle drawingml.diagramDrawing", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.wordprocessingml.", "styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.spreadsheetml.", "worksheet chartsheet sharedStrings styles calcChain comments table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata", "+xml"},
+		{"application/vnd.ms-excel.", "slicer slicerCache timeline timelineCache threadedcomments person", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.presentationml.", "slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors comments", "+xml"},
+		{"application/vnd.ms-visio.", "masters master pages page comments", "+xml"},
+		{"image/", "png jpeg x-emf x-wmf emf wmf", ""},
+	} {
+		for n := range strings.FieldsSeq(family.names) {
+			m[family.begin+n+family.end] = true
+		}
+	}
+	return m
+})
 
 // relationTypes are the relationships that may stand, by the last word of
 // their type; those of the transitional, the strict and Microsoft's own sets
 // differ in the prefix only, and the prefix is checked too.
-var relationPrefix = lazy.Compile(`^http://(schemas\.openxmlformats\.org/(package|officeDocument)/2006/relationships/(metadata/)?|purl\.oclc\.org/ooxml/officeDocument/relationships/|schemas\.microsoft\.com/office/20\d\d/(\d\d/)?relationships/|schemas\.microsoft\.com/visio/2010/relationships/)([A-Za-z-]+)$`)
+func relationType(typ string) (string, bool) {
+	for _, p := range []string{
+		"http://schemas.openxmlformats.org/officeDocument/2006/relationships/", "http://purl.oclc.org/ooxml/officeDocument/relationships/",
+		"http://schemas.openxmlformats.org/package/2006/relationships/metadata/", "http://schemas.openxmlformats.org/package/2006/relationships/",
+		"http://schemas.microsoft.com/visio/2010/relationships/",
+	} {
+		if word, ok := strings.CutPrefix(typ, p); ok {
+			return word, slices.Contains(relationTypes(), word)
+		}
+	}
+	// http://schemas.microsoft.com/office/2011/relationships/people, and with a month.
+	rest, ok := strings.CutPrefix(typ, "http://schemas.microsoft.com/office/20")
+	year, word, found := strings.Cut(rest, "/relationships/")
+	return word, ok && found && len(year) <= 5 && strings.Trim(year, "0123456789/") == "" && slices.Contains(relationTypes(), word)
+}
 
 var relationTypes = sync.OnceValue(func() []string {
 	return strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
@@ -137,7 +160,7 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 		if f.Comment != "" || f.Method != zip.Store && f.Method != zip.Deflate || f.Flags&1 != 0 {
 			return notAllowed(where, "ZIP: member %q", f.Name)
 		}
-		if !memberName.MatchString(f.Name) || strings.Contains(f.Name, "..") || strings.HasPrefix(f.Name, "/") || folded[strings.ToLower(f.Name)] {
+		if !memberName(f.Name) || strings.Contains(f.Name, "..") || strings.HasPrefix(f.Name, "/") || folded[strings.ToLower(f.Name)] {
 			return notAllowed(where, "ZIP: member name %q", f.Name)
 		}
 		folded[strings.ToLower(f.Name)] = true
@@ -170,7 +193,17 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 	return nil
 }
 
-var memberName = lazy.Compile(`^[A-Za-z0-9_\[\]. /()-]{1,200}$`)
+// memberName reports whether a name has the form of those we give.
+func memberName(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("_[]. /()-", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != "" && len(s) <= 200
+}
 
 func (o *office) read(name string) ([]byte, error) {
 	f, ok := o.parts[name]
@@ -194,7 +227,7 @@ func (o *office) contentTypes() error {
 		case "Types":
 		case "Default":
 			ext := strings.ToLower(a["Extension"])
-			if ext != "rels" && ext != "xml" && !partTypes.MatchString(a["ContentType"]) {
+			if ext != "rels" && ext != "xml" && !partTypes()[a["ContentType"]] {
 				return notAllowed(o.where, "default type %s of %q", a["ContentType"], ext)
 			}
 			for name := range o.parts {
@@ -229,11 +262,10 @@ func (o *office) relations(name string) error {
 		if element == "Relationships" {
 			return nil
 		}
-		m := relationPrefix.FindStringSubmatch(a["Type"])
-		if element != "Relationship" || m == nil || !slices.Contains(relationTypes(), m[len(m)-1]) {
+		kind, ok := relationType(a["Type"])
+		if element != "Relationship" || !ok {
 			return notAllowed(o.where, "relationship of type %q in %s", a["Type"], name)
 		}
-		kind := m[len(m)-1]
 		if a["Id"] == "" || ids[a["Id"]] {
 			return notAllowed(o.where, "relationship id %q in %s", a["Id"], name)
 		}
@@ -291,7 +323,7 @@ func harmlessURL(s string) bool {
 
 func (o *office) part(name string) error {
 	t := o.types[name]
-	if t != mainType(o.kind) && !partTypes.MatchString(t) {
+	if t != mainType(o.kind) && !partTypes()[t] {
 		return notAllowed(o.where, "part %s of type %q", name, t)
 	}
 	switch t {
