@@ -438,6 +438,7 @@ func (v *calling) offer(ctx context.Context, c *session) bool {
 		}
 		field = sig + field
 	}
+	d.sizes.learn(v.key, c.takes())
 	rs, usable := c.send(ctx, v.to.hop, m, field, v.e, v.waiting)
 	v.waiting = nil
 	for _, r := range rs {

@@ -128,6 +128,7 @@ type Delivery struct {
 	hops    hopStates
 	notices notices
 	clock   clock
+	sizes   sizes
 	sts     sts
 	dials   net.Dialer
 	bg      sync.WaitGroup // connections that say QUIT, probes, woken queues

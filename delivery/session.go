@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"time"
 
@@ -46,6 +45,7 @@ type result struct {
 	answer  string    // the peer's words, or ours; bounded and printable
 	host    string    // who said it; "" when nobody was reached
 	twice   bool      // the peer may have it in spite of the outcome
+	tooBig  bool      // the server takes no message of this size
 	relayed bool      // sent to a server that reports nothing by itself
 	due     time.Time // when to ask again, if not by the schedule
 }
@@ -58,13 +58,14 @@ type trouble struct {
 	host    string
 	gone    bool // the connection cannot be used any more
 	twice   bool
+	tooBig  bool
 	due     time.Time // when to ask again, if not by the schedule
 }
 
 func (t *trouble) Error() string { return t.answer }
 
 func (t *trouble) result(hop routing.Hop, a envelope.Address) result {
-	return result{to: a, hop: hop, outcome: t.outcome, status: t.status, answer: t.answer, host: t.host, twice: t.twice, due: t.due}
+	return result{to: a, hop: hop, outcome: t.outcome, status: t.status, answer: t.answer, host: t.host, twice: t.twice, tooBig: t.tooBig, due: t.due}
 }
 
 // session is one SMTP connection, with nothing half done on it between calls.
@@ -351,9 +352,10 @@ func (s *session) unfit(m *message, received string, e *spool.Entry, to []envelo
 	no := func(status, answer string) *trouble {
 		return &trouble{outcome: failed, status: status, answer: answer, host: s.host.name}
 	}
-	// RFC 1870, 4: no number, or zero, is no bound that can be known.
-	if most, err := strconv.ParseInt(s.offers["SIZE"], 10, 64); err == nil && most > 0 && most < m.size+int64(len(received)) {
-		return no("5.3.4", fmt.Sprintf("the message has %d octets, the server takes %d", m.size+int64(len(received)), most))
+	if most := s.takes(); most > 0 && most < m.size+int64(len(received)) {
+		t := no("5.3.4", fmt.Sprintf("the message has %d octets, the server takes %d", m.size+int64(len(received)), most))
+		t.tooBig = true
+		return t
 	}
 	if e.Envelope.RequireTLS {
 		if err := s.keeps(); err != nil {

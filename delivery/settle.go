@@ -67,7 +67,7 @@ func (j *job) refuse(ctx context.Context, err error) {
 	case errors.Is(err, errMismatch):
 		j.hold(sanitize.ClassTampered, "seal", err)
 	case errors.Is(err, errRerouted):
-		j.reexamine(err)
+		j.reexamine("rerouted", err)
 	default:
 		j.again(ctx, err)
 	}
@@ -108,7 +108,7 @@ func (j *job) poison() {
 }
 
 // reexamine gives the message back to be treated for where it goes now.
-func (j *job) reexamine(why error) {
+func (j *job) reexamine(rule string, why error) {
 	d, e := j.d, &j.e
 	now := d.now()
 	err := j.settle(spool.Change{
@@ -119,14 +119,14 @@ func (j *job) reexamine(why error) {
 			e.Err = bound(why.Error())
 			e.Due = now
 		},
-		Events: []audit.Event{j.event("rerouted", bound(why.Error()))},
+		Events: []audit.Event{j.event(rule, bound(why.Error()))},
 	})
 	if err != nil {
 		d.Log.Error("settle", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", err)
 		return
 	}
 	d.Spool.Notes.Forget(e.Envelope.ID)
-	d.Log.Warn("received", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "rule", "rerouted", "err", why)
+	d.Log.Warn("received", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "rule", rule, "err", why)
 }
 
 // again puts the message back because our own side did not work.
@@ -210,6 +210,9 @@ func (j *job) relayed(rs []result) telling {
 // finish settles what the try came to.
 func (j *job) finish() {
 	d := j.d
+	if j.shrinks() {
+		return
+	}
 	now := d.now()
 	// Without the message nobody can be told anything. It is not open when, a
 	// moment ago, nothing was due to be told: then that is for the next try.

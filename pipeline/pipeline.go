@@ -64,6 +64,9 @@ type Pipeline struct {
 	Grace time.Duration
 	// Examined is told of every run, for the metrics; may be nil.
 	Examined func(r Run)
+	// Takes is how many octets the server of a hop takes, 0 when that is not
+	// known; may be nil.
+	Takes func(routing.Hop) int64
 	// Scanners are asked about the bytes as they were received, beside the
 	// worker; nil, and a nil set, ask nobody.
 	Scanners func() *scan.Set

@@ -54,7 +54,7 @@ func (t *treated) keptBack() []string {
 	for i := range t.report.Parts {
 		// What lies inside a part that is kept back waits with it.
 		p := &t.report.Parts[i]
-		if p.Fate == sanitize.KeptBack && !slices.ContainsFunc(paths, func(q string) bool { return strings.HasPrefix(p.Path, q+"/") }) {
+		if p.Fate == sanitize.KeptBack && !slices.ContainsFunc(paths, func(q string) bool { return sanitize.Inside(p.Path, q) }) {
 			paths = append(paths, p.Path)
 		}
 	}
@@ -222,6 +222,8 @@ func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Ru
 	o.Only = e.Part
 	if e.Envelope.Size <= sanitize.MaxLaneMessage && mayBePlain(in, e.Envelope.Size) {
 		o.Lane = string(e.Envelope.Tenant)
+	} else {
+		o.Most = p.most(e)
 	}
 	if a := e.Envelope.Auth; a != nil {
 		o.AuthLine = senderauth.Line(a)
@@ -249,6 +251,28 @@ func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Ru
 		return t, fmt.Errorf("first run: %w; second run: %w", first, err)
 	}
 	return t, nil
+}
+
+// most is how many octets the smallest of the servers takes that the message
+// goes to, 0 when none is known to have a bound.
+func (p *Pipeline) most(e *spool.Entry) (most int64) {
+	if p.Takes == nil {
+		return 0
+	}
+	to := e.Pending
+	if len(to) == 0 {
+		to = e.Envelope.To
+	}
+	for _, a := range to {
+		hop, _, err := p.Table().Find(e.Envelope.Zone, a)
+		if err != nil {
+			continue // queue says so
+		}
+		if n := p.Takes(hop); n > 0 && (most == 0 || n < most) {
+			most = n
+		}
+	}
+	return most
 }
 
 // run is one look and a second: treat, compose, verify. What the scanners say

@@ -139,6 +139,7 @@ var (
 	ErrEncrypted   = errors.New("encrypted")
 	ErrUnsupported = errors.New("no sanitizer for this kind")
 	ErrWithheld    = errors.New("withheld by the profile")
+	ErrTooBig      = errors.New("the mail would be larger than its next server takes")
 	// ErrOwnProcess: not plain text, so the lane must not touch it.
 	ErrOwnProcess = errors.New("needs a process of its own")
 )
@@ -306,6 +307,7 @@ type Options struct {
 	Values     bool                         `json:"values,omitempty"`      // cells of workbooks keep their values and no formulas
 	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
 	Hooks      map[Kind]Hook                `json:"hooks,omitempty"`       // kinds that a converter of the administrator's makes a PDF of; see UseConverters
+	Most       int64                        `json:"most,omitempty"`        // octets that the next server takes, 0 when that is not known
 
 	// Lane is the tenant in whose lane the message may be treated, if it is
 	// plain text; empty: in a process of its own. The worker is not told.
@@ -327,7 +329,7 @@ func (o *Options) Selected(path string) bool {
 		return true
 	}
 	for _, only := range o.Only {
-		if only == path || inside(path, only) || inside(only, path) {
+		if only == path || Inside(path, only) || Inside(only, path) {
 			return true
 		}
 	}
@@ -341,14 +343,14 @@ func (o *Options) Wanted(path string) bool {
 		return true
 	}
 	for _, only := range o.Only {
-		if only == path || inside(path, only) {
+		if only == path || Inside(path, only) {
 			return true
 		}
 	}
 	return false
 }
 
-// inside reports whether path is below host.
-func inside(path, host string) bool {
+// Inside reports whether path is below host.
+func Inside(path, host string) bool {
 	return len(path) > len(host) && strings.HasPrefix(path, host) && (path[len(host)] == '.' || path[len(host)] == '/')
 }

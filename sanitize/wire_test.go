@@ -59,6 +59,8 @@ func TestEveryOptionReachesTheLane(t *testing.T) {
 			v.SetString("zzz")
 		case reflect.Bool:
 			v.SetBool(true)
+		case reflect.Int64:
+			v.SetInt(7)
 		case reflect.Uint8:
 			v.SetUint(3)
 		case reflect.Slice:

@@ -152,6 +152,7 @@ var acts = map[string]text{
 	"failed":               {"配送失敗", "failed"},
 	"bounced":              {"不達通知", "bounced"},
 	"rerouted":             {"経路変更", "rerouted"},
+	"shrunk":               {"大きすぎるため再処理", "examined again, too big"},
 	"released":             {"解放", "released"},
 	"deleted":              {"削除", "deleted"},
 	"expired":              {"期限切れ", "expired"},

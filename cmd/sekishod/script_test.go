@@ -161,7 +161,8 @@ func usageOf(ts *testscript.TestScript, bad bool, text string) {
 // sink NAME [down|up]: starts a mail server and sets NAME to its address, or
 // takes it down, or starts it again at the same address.
 func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
-	usageOf(ts, neg || len(args) < 1 || len(args) > 2, "sink NAME [down|up]")
+	const usage = "sink NAME [down|up|takes OCTETS]"
+	usageOf(ts, neg || len(args) < 1 || len(args) > 3 || len(args) == 3 && args[1] != "takes", usage)
 	if len(args) == 1 {
 		k, err := newSink("")
 		ts.Check(err)
@@ -174,6 +175,12 @@ func cmdSink(ts *testscript.TestScript, neg bool, args []string) {
 		sinkOf(ts, args[0]).down()
 	case "up":
 		ts.Check(sinkOf(ts, args[0]).up())
+	case "takes":
+		usageOf(ts, len(args) != 3, usage)
+		k := sinkOf(ts, args[0])
+		k.down()
+		k.extensions = []string{"PIPELINING", "SIZE " + args[2], "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"}
+		ts.Check(k.up())
 	default:
 		ts.Fatalf("sink %s", args[1])
 	}
@@ -320,6 +327,9 @@ var samples = map[string]func() []byte{
 		return corpus.Compound(corpus.SavedMessage(true, map[uint16]string{0x0037: "保存した件", 0x1000: "内側の本文"}, "", corpus.Packed{Name: "一.docx", Data: corpus.Word("一", false), Method: 1}))
 	},
 	"bytes": func() []byte { return []byte("\x00\x01\x02 no kind that anybody knows \xfe\xff\x00") },
+	"list": func() []byte {
+		return []byte(strings.Repeat("住民票の写しの交付を申請した人の一覧\r\n", 3000))
+	}, // 170 kB
 	// A compound file without any directory that says what it is.
 	"ole": func() []byte { return append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), make([]byte, 1528)...) },
 }

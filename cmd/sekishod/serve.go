@@ -259,6 +259,8 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 
+	pipe.Takes = out.Takes
+
 	// The people.
 	began := time.Now()
 	quar := &quarantine.Quarantine{Spool: g.spool, Now: time.Now, Steady: func() time.Duration { return time.Since(began) }, Log: log, Originals: originals}

@@ -263,8 +263,10 @@ type sink struct {
 	addr   string
 	mu     sync.Mutex
 	script func(smtptest.Call) smtptest.Act
-	now    *smtptest.Sink
-	before []smtptest.Taken
+
+	extensions []string // nil: those of smtptest
+	now        *smtptest.Sink
+	before     []smtptest.Taken
 }
 
 // newSink starts one; addr "" is a free port.
@@ -277,7 +279,7 @@ func newSink(addr string) (*sink, error) {
 }
 
 func (k *sink) up() error {
-	n := &smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
+	n := &smtptest.Sink{Extensions: k.extensions, Script: func(c smtptest.Call) smtptest.Act {
 		k.mu.Lock()
 		f := k.script
 		k.mu.Unlock()

@@ -54,6 +54,7 @@ const (
 	Limit       Reason = "limit"       // it is larger than one mail may be
 	External    Reason = "external"    // it is not in the mail, only the place where it lies
 	Misplaced   Reason = "misplaced"   // no file may have its name or its type
+	TooBig      Reason = "too-big"     // with it the mail is larger than the next server takes
 	Failed      Reason = "failed"      // treating it failed
 )
 

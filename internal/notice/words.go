@@ -18,6 +18,7 @@ var reasonsJA = map[Reason]string{
 	Limit:       "大きさまたは構造が、処理できる上限を超えています。",
 	External:    "添付ファイルの実体がメールの外にあるため、取得しません。",
 	Misplaced:   "ファイルとして取り出せない名前または種類のため、除外しました。",
+	TooBig:      "このファイルを含めると、次のメールサーバーが受け取れる大きさを超えます。",
 	Failed:      "無害化の処理ができませんでした。",
 }
 
@@ -32,6 +33,7 @@ var reasonsEN = map[Reason]string{
 	Limit:       "it is larger or more deeply nested than can be treated.",
 	External:    "it is not in the mail but somewhere else, and is not fetched.",
 	Misplaced:   "nothing with its name or of its type may become a file.",
+	TooBig:      "with it the mail is larger than the next mail server takes.",
 	Failed:      "treating it failed.",
 }
 

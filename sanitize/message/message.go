@@ -68,6 +68,7 @@ func (m Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitiz
 		}
 		return sanitize.Result{}, err
 	}
+	w.fit()
 	w.pictures()
 	w.notes(head)
 	if err := w.write(head, out); err != nil {
@@ -91,10 +92,21 @@ type work struct {
 	pieces    []piece
 	choosing  int                // alternatives around the part being treated
 	dropped   []sanitize.Finding // text outside of parts
-	codes     []notice.Code      // QR codes, whose addresses the notice shows
-	treated   []notice.Treated   // what the notice says was taken
+	codes     []code             // QR codes, whose addresses the notice shows
+	treated   []telling          // what the notice says was taken
 	changed   bool               // something was taken or kept back
 	claims    int                // fields in which others judged or signed the mail
+}
+
+// telling is what the notice says of one part, and code a QR code in one.
+type telling struct {
+	part int // index of the report's part, -1 where it is of none
+	notice.Treated
+}
+
+type code struct {
+	part int
+	notice.Code
 }
 
 // doubt notes a doubt found while a part was read.

@@ -79,7 +79,7 @@ func (w *work) tell(index int, o sanitize.Object) {
 				t.Counts = count(t.Counts, f)
 			}
 			if f.Rule == sanitize.CodeRule {
-				w.codes = append(w.codes, notice.Code{File: o.Name, Address: f.Detail})
+				w.codes = append(w.codes, code{index, notice.Code{File: o.Name, Address: f.Detail}})
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func (w *work) tell(index int, o sanitize.Object) {
 	}
 	facts = host.OutKind.Facts()
 	t.NewJA, t.NewEN = facts.JA, facts.EN
-	w.treated = append(w.treated, t)
+	w.treated = append(w.treated, telling{index, t})
 }
 
 // count adds a finding to counts. A finding whose detail is a number stands for
@@ -158,7 +158,7 @@ func (w *work) notes(h headerInfo) {
 		}
 		if len(t.Counts) > 0 {
 			w.changed = true
-			w.treated = slices.Insert(w.treated, 0, t)
+			w.treated = slices.Insert(w.treated, 0, telling{p.part, t})
 		}
 	}
 	if ps := w.s.Parts(); first < 0 && w.outermost && len(ps) > 0 {
@@ -176,13 +176,21 @@ func (w *work) notes(h headerInfo) {
 		at = 1
 	}
 	if len(w.treated) > 0 {
-		w.pieces = slices.Insert(w.pieces, at, note(w.words().Disarmed(w.treated, w.s.Options.AuthLine)))
+		all := make([]notice.Treated, len(w.treated))
+		for i, t := range w.treated {
+			all[i] = t.Treated
+		}
+		w.pieces = slices.Insert(w.pieces, at, note(w.words().Disarmed(all, w.s.Options.AuthLine)))
 	}
 	if len(w.codes) > 0 {
 		if len(w.treated) > 0 {
 			at++ // behind what was taken
 		}
-		w.pieces = slices.Insert(w.pieces, at, note(w.words().Codes(w.codes)))
+		all := make([]notice.Code, len(w.codes))
+		for i, c := range w.codes {
+			all[i] = c.Code
+		}
+		w.pieces = slices.Insert(w.pieces, at, note(w.words().Codes(all)))
 	}
 	if len(w.pieces) == 0 {
 		w.pieces = append(w.pieces, note(""))

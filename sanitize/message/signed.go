@@ -39,7 +39,7 @@ func (w *work) unsign(path, declared string, size int64) {
 		Outcome: sanitize.Disarmed, Fate: sanitize.Dropped, Size: size, Findings: []sanitize.Finding{f},
 	})
 	w.changed = true
-	w.treated = append(w.treated, notice.Treated{Counts: []notice.Count{{Rule: f.Rule, N: 1}}})
+	w.treated = append(w.treated, telling{-1, notice.Treated{Counts: []notice.Count{{Rule: f.Rule, N: 1}}}})
 }
 
 // unwrap treats the content of an opaque signature (S/MIME's signed-data) in
