@@ -81,6 +81,8 @@ type Profile struct {
 	Comments, Accept bool
 	// Values leaves cells of workbooks their values and no formulas.
 	Values bool
+	// Embedded puts documents that stand inside Office documents beside them.
+	Embedded bool
 	// Converters are the administrator's own, for kinds that nothing here treats.
 	Converters []sanitize.Converter
 	// HoldMessage lists the classes for which the whole message waits.
@@ -125,6 +127,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		Comments:   f.Comments,
 		Accept:     f.Accept,
 		Values:     f.Values,
+		Embedded:   f.Embedded,
 		SmallPages: f.SmallPages,
 		Language:   f.Language,
 		Wording:    f.Wording,

@@ -305,6 +305,7 @@ type Options struct {
 	FileName   string                       `json:"file_name,omitempty"` // TaskFile: the name the file has
 	Limits     Limits                       `json:"limits"`
 	Values     bool                         `json:"values,omitempty"`      // cells of workbooks keep their values and no formulas
+	Embedded   bool                         `json:"embedded,omitempty"`    // documents inside Office documents are put beside them
 	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
 	Hooks      map[Kind]Hook                `json:"hooks,omitempty"`       // kinds that a converter of the administrator's makes a PDF of; see UseConverters
 	Most       int64                        `json:"most,omitempty"`        // octets that the next server takes, 0 when that is not known

@@ -404,6 +404,8 @@ var findings = map[string]text{
 	"ooxml.timing":             {"動作を伴うアニメーション", "animations that act"},
 	"ooxml.tracked-change":     {"変更履歴", "tracked changes"},
 	"ooxml.vba":                {"VBA マクロ", "VBA macros"},
+	"ooxml.hidden-sheet":       {"非表示のシート", "hidden sheets"},
+	"ooxml.package-beside":     {"埋め込みファイル（別の添付にしました）", "embedded files, attached to the mail"},
 	"ooxml.very-hidden-sheet":  {"表示できない隠しシート", "sheets hidden for good"},
 	"ooxml.web-video":          {"Web の動画", "videos from the web"},
 	"ooxml.vml":                {"VML 図形", "VML drawings"},

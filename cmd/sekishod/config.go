@@ -109,6 +109,7 @@ type profileConfig struct {
 	Body        string   `mapstructure:"body"`
 	URLs        string   `mapstructure:"urls"`
 	Formulas    string   `mapstructure:"formulas"`
+	Embedded    string   `mapstructure:"embedded"`
 	QR          string   `mapstructure:"qr"`
 	Pages       string   `mapstructure:"pages"`
 	Office      steps    `mapstructure:"office"`

@@ -104,6 +104,13 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 		default:
 			return nil, f.errorf(at+".formulas", "want keep or values, got %q%s", p.Formulas, suggest(p.Formulas, []string{"keep", "values"}))
 		}
+		switch p.Embedded {
+		case "", "remove":
+		case "beside":
+			out.Embedded = true
+		default:
+			return nil, f.errorf(at+".embedded", "want remove or beside, got %q%s", p.Embedded, suggest(p.Embedded, []string{"remove", "beside"}))
+		}
 		switch p.QR {
 		case "", "show":
 			out.Codes = true

@@ -199,6 +199,16 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	}
 	typ := d.types.of(f.Name)
 	rule := ruleOf(prefix, word, typ)
+	if rule == nil && (word == "package" || word == "oleObject") && prefix == relOffice {
+		ok, err := d.putBeside(f)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			d.report.found("ooxml.package-beside", p.source, sanitize.Replaced, path.Base(f.Name))
+			return nil, nil
+		}
+	}
 	if rule == nil {
 		if r.typ != "" {
 			d.lose(p.source, word, r.target)
@@ -233,6 +243,48 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	}
 	rel.target = t
 	return rel, nil
+}
+
+// maxBeside is how many files of one document are put beside it; more would
+// bury the mail.
+const maxBeside = 20
+
+// putBeside puts a document that is embedded in this one next to it in the mail,
+// where the profile says so and it is one that is treated. A program would hold
+// the mail, and nobody misses it as a part of the document.
+func (d *document) putBeside(f *zipstrict.File) (bool, error) {
+	key := zipstrict.Key(f.Name)
+	if !d.s.Options.Embedded || !d.s.InMail() {
+		return false, nil
+	}
+	if done, ok := d.beside[key]; ok {
+		return done, nil
+	}
+	if d.beside == nil {
+		d.beside = map[string]bool{}
+	}
+	d.beside[key] = false
+	if len(d.beside) > maxBeside || f.Size > d.s.Options.Limits.OutputBytes {
+		return false, nil
+	}
+	b, err := d.readWhole(&part{source: f.Name, file: f})
+	if err != nil {
+		return false, err
+	}
+	name := path.Base(f.Name)
+	in := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", d.in.Path, len(d.beside)), Name: name, Names: []string{name}}
+	kind, err := d.s.Detect(in)
+	if err != nil {
+		return false, nil // nobody knows what it is
+	}
+	switch kind.Kind.Class() {
+	case sanitize.ClassOffice, sanitize.ClassLegacyOffice, sanitize.ClassPDF, sanitize.ClassImage:
+	default:
+		return false, nil
+	}
+	d.beside[key] = true
+	d.s.Beside(in)
+	return true, nil
 }
 
 // add takes a part in, once. It returns nil when the member is already there as

@@ -38,7 +38,8 @@ type document struct {
 	placeholder *part
 	relations   int
 	app         appProperties
-	title       string // of the core properties
+	title       string          // of the core properties
+	beside      map[string]bool // embedded documents, and whether they were put beside this one
 }
 
 // part is one part that stays.

@@ -377,9 +377,13 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 	case "dataConsolidate":
 		return dropQuietly
 	case "sheet":
-		if state, _ := f.attribute(spaceNone, "state"); state == "veryHidden" {
+		switch state, _ := f.attribute(spaceNone, "state"); state {
+		case "veryHidden":
 			n, _ := f.attribute(spaceNone, "name")
 			f.report.found("ooxml.very-hidden-sheet", f.part.source, sanitize.Reported, n)
+		case "hidden":
+			n, _ := f.attribute(spaceNone, "name")
+			f.report.found("ooxml.hidden-sheet", f.part.source, sanitize.Reported, n)
 		}
 	}
 	return keep
