@@ -70,7 +70,7 @@ func open(r io.ReaderAt, size int64) (*cfb.File, error) {
 	case errors.Is(err, cfb.ErrLimit):
 		return nil, fmt.Errorf("%w: %w", err, sanitize.ErrLimit)
 	case errors.Is(err, cfb.ErrFormat):
-		return nil, fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+		return nil, fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	}
 	return f, err
 }

@@ -310,3 +310,19 @@ func FuzzWords(f *testing.F) {
 	f.Add(stream(units("議案第１号", 0x0D, 0x1C, 5, 5, 'M', 0x1F, "後", 0x82, 0x1D, "れいじ", 0x1E), ""))
 	f.Fuzz(func(t *testing.T, b []byte) { fuzzOne(t, document(t, b)) })
 }
+
+// TestABrokenContainerIsTheEndOfTheLadder, also of the document in a compressed
+// one.
+func TestABrokenContainerIsTheEndOfTheLadder(t *testing.T) {
+	whole := document(t, stream(units("text"), ""))
+	broken := bytes.Clone(whole)
+	broken[30] = 10 // sectors of another size
+	for name, b := range map[string][]byte{"a document": broken, "in a compressed one": compressedDocument(t, broken, "-lh5-", 2)} {
+		s := newSession(len(b))
+		var out bytes.Buffer
+		_, err := Text{}.Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+		if !errors.Is(err, sanitize.ErrContainer) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -10,71 +10,71 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/richardlehane/mscfb"
-
+	"sekisho/internal/cfb"
 	"sekisho/sanitize"
 )
 
-// storage is a folder of a compound file.
+// storage is a folder of a compound file. Its names are in small letters: the
+// applications find them whatever their case.
 type storage struct {
 	streams map[string][]byte
 	folders map[string]*storage
-	order   []string // of the folders
-}
-
-func newStorage() *storage {
-	return &storage{streams: map[string][]byte{}, folders: map[string]*storage{}}
-}
-
-func (d *storage) folder(name string) *storage {
-	if d.folders[name] == nil {
-		d.folders[name] = newStorage()
-		d.order = append(d.order, name)
-	}
-	return d.folders[name]
 }
 
 // openMSG reads a saved message.
 func openMSG(s *sanitize.Session, in sanitize.Object) (*message, error) {
-	doc, err := mscfb.New(io.NewSectionReader(in, 0, in.Size))
+	f, err := cfb.Open(in, in.Size)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
+		return nil, container(err)
 	}
-	if err := s.SpendEntries(len(doc.File)); err != nil {
+	root, err := load(s, f.Root, 0)
+	if err != nil {
 		return nil, err
 	}
-	root := newStorage()
-	var sum int64
-	for _, f := range doc.File {
-		if len(f.Path) > 3*maxDepth {
-			return nil, tooDeep()
+	return readMSG(s, root, 32, 0)
+}
+
+// container says what an error of the container means for the ladder.
+func container(err error) error {
+	switch {
+	case errors.Is(err, cfb.ErrAmbiguous):
+		return fmt.Errorf("%w: %w", err, sanitize.ErrAmbiguous)
+	case errors.Is(err, cfb.ErrLimit):
+		return fmt.Errorf("%w: %w", err, sanitize.ErrLimit)
+	case errors.Is(err, cfb.ErrFormat):
+		return fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
+	default:
+		return err
+	}
+}
+
+// load takes a folder into memory. Streams that share their sectors unpack to
+// more than there is: each is charged before it is read, and the reader of the
+// container bounds their sum.
+func load(s *sanitize.Session, d *cfb.Storage, depth int) (*storage, error) {
+	// A message lies two folders below the one that holds it.
+	if depth > 2*maxDepth+2 {
+		return nil, tooDeep()
+	}
+	out := &storage{streams: make(map[string][]byte, len(d.Streams)), folders: make(map[string]*storage, len(d.Storages))}
+	for _, t := range d.Streams {
+		if t.Size > s.Options.Limits.OutputBytes {
+			return nil, fmt.Errorf("stream %q of %d octets: %w", t.Name, t.Size, sanitize.ErrLimit)
 		}
-		at := root
-		for _, p := range f.Path {
-			at = at.folder(p)
+		b, err := io.ReadAll(s.Meter(t.Reader()))
+		if err != nil {
+			return nil, fmt.Errorf("stream %q: %w", t.Name, err)
 		}
-		if f.FileInfo().IsDir() {
-			at.folder(f.Name)
-			continue
-		}
-		// Streams that share their sectors unpack to more than there is: the sum
-		// is charged before any is read.
-		if f.Size < 0 || f.Size > in.Size {
-			return nil, fmt.Errorf("stream of %d bytes in a file of %d: %w", f.Size, in.Size, sanitize.ErrMalformed)
-		}
-		if sum += f.Size; sum > 4*in.Size {
-			return nil, fmt.Errorf("streams of more than four times the file: %w", sanitize.ErrLimit)
-		}
-		b := make([]byte, f.Size)
-		if _, err := io.ReadFull(f, b); err != nil && !(f.Size == 0 && errors.Is(err, io.EOF)) {
-			return nil, fmt.Errorf("stream %q: %w", f.Name, sanitize.ErrMalformed)
-		}
-		if err := s.Spend(f.Size); err != nil {
+		out.streams[strings.ToLower(t.Name)] = b
+	}
+	for _, c := range d.Storages {
+		sub, err := load(s, c, depth+1)
+		if err != nil {
 			return nil, err
 		}
-		at.streams[f.Name] = b
+		out.folders[strings.ToLower(c.Name)] = sub
 	}
-	return readMSG(s, root, 32, 0)
+	return out, nil
 }
 
 // readMSG reads the message in a storage. head is how long the header of its
@@ -96,9 +96,7 @@ func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error)
 	if err := m.read(s, p); err != nil {
 		return nil, err
 	}
-	names := slices.Clone(d.order)
-	slices.Sort(names) // they are numbered
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(d.folders)) { // they are numbered
 		sub := d.folders[name]
 		switch {
 		case strings.HasPrefix(name, "__recip_version1.0_"):
@@ -114,12 +112,15 @@ func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error)
 				return nil, err
 			}
 			q.codepage = p.codepage
+			if err := s.SpendEntries(1); err != nil {
+				return nil, err
+			}
 			f, why := attachment(q)
 			if f == nil {
 				m.leave(why, q)
 				continue
 			}
-			if inner := sub.folders["__substg1.0_3701000D"]; inner != nil {
+			if inner := sub.folders["__substg1.0_3701000d"]; inner != nil {
 				if n, _ := q.number(pidAttachMethod); n != 5 {
 					m.leave(sanitize.Finding{Rule: "outlook.ole", Action: sanitize.Removed}, q)
 					continue

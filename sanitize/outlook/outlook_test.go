@@ -34,6 +34,14 @@ func treat(t *testing.T, task sanitize.Task, name string, b []byte) (string, *sa
 	return out.String(), r, err
 }
 
+// run treats b by options.
+func run(t *testing.T, o *sanitize.Options, b []byte) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	_, err := all.Run(t.Context(), o, bytes.NewReader(b), int64(len(b)), &out)
+	return out.String(), err
+}
+
 // words decodes what a mail says, so that a test can look for it.
 func words(s string) string {
 	var all strings.Builder
@@ -272,36 +280,47 @@ func TestExecutableInAWinmailHoldsAsAnyOtherDoes(t *testing.T) {
 	t.Errorf("parts: %+v", r.Parts)
 }
 
-func FuzzOutlook(f *testing.F) {
-	f.Add(corpus.Winmail(`{\rtf1 x}`, corpus.Packed{Name: "a.txt", Data: []byte("text"), Method: 1}))
+func FuzzMSG(f *testing.F) {
 	f.Add(corpus.Compound(corpus.SavedMessage(true, map[uint16]string{0x0037: "s", 0x1000: "b"}, "<p>x", corpus.Packed{Name: "a.txt", Data: []byte("text"), Method: 1})))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > 1<<20 {
-			return
-		}
-		table := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindMessage: message.Sanitizer{}}
-		detect := func(sanitize.Object) (sanitize.Detection, error) {
-			return sanitize.Detection{Kind: sanitize.KindUnknown}, nil
-		}
-		for _, k := range []sanitize.Sanitizer{outlook.MSG{}, outlook.TNEF{}} {
-			var out bytes.Buffer
-			s := sanitize.NewSession(options(sanitize.TaskFile, ""), int64(len(b)), detect, table)
-			res, err := k.Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
-			if err != nil {
-				continue
-			}
-			// What comes out is a mail that is treated without changing again.
-			if res.Kind != sanitize.KindMessage {
-				t.Fatalf("kind %s", res.Kind)
-			}
-			s = sanitize.NewSession(options(sanitize.TaskFile, ""), int64(out.Len()), detect, table)
-			var again bytes.Buffer
-			if _, err := (message.Sanitizer{}).Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(out.Bytes()), Size: int64(out.Len()), Path: "1"}, &again); err != nil {
-				t.Fatalf("the mail is not read: %v\n%s", err, out.String())
-			}
-			if !bytes.Equal(out.Bytes(), again.Bytes()) {
-				t.Fatalf("changed by a second pass:\n%s\n---\n%s", out.String(), again.String())
-			}
-		}
-	})
+	f.Add(corpus.Compound(corpus.SavedMessage(true, map[uint16]string{0x0037: "s"}, "", corpus.Packed{Name: "m", Method: 5, Inside: corpus.SavedMessage(false, map[uint16]string{0x1000: "b"}, "")})))
+	m := corpus.SavedMessage(true, map[uint16]string{0x0037: "s"}, "")
+	m["__substg1.0_10090102"] = richText("MELA", 60, []byte(`{\rtf1\ansi\fromhtml1 {\*\htmltag64 <p>}x{\*\htmltag72 </p>}}`))
+	f.Add(corpus.Compound(m))
+	f.Fuzz(func(t *testing.T, b []byte) { fuzz(t, outlook.MSG{}, b) })
+}
+
+func FuzzTNEF(f *testing.F) {
+	f.Add(corpus.Winmail(`{\rtf1 x}`, corpus.Packed{Name: "a.txt", Data: []byte("text"), Method: 1}))
+	f.Add(corpus.Winmail(`{\rtf1\ansi\fromhtml1 {\*\htmltag64 <p>}x{\*\htmltag72 </p>}}`, corpus.Packed{Name: "m", Data: append(make([]byte, 16), corpus.Winmail(`{\rtf1 y}`)...), Method: 5}))
+	f.Fuzz(func(t *testing.T, b []byte) { fuzz(t, outlook.TNEF{}, b) })
+}
+
+// fuzz holds the four properties: what comes out is a mail that the strict
+// reader takes and that a second pass leaves as it is, nothing panics, and what
+// is spent is bounded.
+func fuzz(t *testing.T, k sanitize.Sanitizer, b []byte) {
+	if len(b) > 1<<20 {
+		return
+	}
+	table := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindMessage: message.Sanitizer{}}
+	detect := func(sanitize.Object) (sanitize.Detection, error) {
+		return sanitize.Detection{Kind: sanitize.KindUnknown}, nil
+	}
+	var out bytes.Buffer
+	s := sanitize.NewSession(options(sanitize.TaskFile, ""), int64(len(b)), detect, table)
+	res, err := k.Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+	if err != nil {
+		return
+	}
+	if res.Kind != sanitize.KindMessage {
+		t.Fatalf("kind %s", res.Kind)
+	}
+	s = sanitize.NewSession(options(sanitize.TaskFile, ""), int64(out.Len()), detect, table)
+	var again bytes.Buffer
+	if _, err := (message.Sanitizer{}).Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(out.Bytes()), Size: int64(out.Len()), Path: "1"}, &again); err != nil {
+		t.Fatalf("the mail is not read: %v\n%s", err, out.String())
+	}
+	if !bytes.Equal(out.Bytes(), again.Bytes()) {
+		t.Fatalf("changed by a second pass:\n%s\n---\n%s", out.String(), again.String())
+	}
 }

@@ -97,6 +97,9 @@ func parseTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
 		}
 		p := open
 		open = nil
+		if err := s.SpendEntries(1); err != nil {
+			return err
+		}
 		p.props.codepage = top.codepage
 		f, why := attachment(p.props)
 		if f == nil {
