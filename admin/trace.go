@@ -153,6 +153,13 @@ func subject(e *spool.Entry) string {
 // and a month of a town's mail is no answer.
 const traces = 50
 
+// inFull is how many messages are shown with what was found in them: one, with
+// what came of it. treatedParts bounds that for an archive of thousands.
+const (
+	inFull       = 8
+	treatedParts = 100
+)
+
 func (a *Admin) trace(ctx context.Context, by Account, q client.Request) (any, error) {
 	l, err := NewLook(q.Query)
 	if err != nil {
@@ -178,6 +185,11 @@ func (a *Admin) trace(ctx context.Context, by Account, q client.Request) (any, e
 	}
 	if len(out.Messages) == 0 {
 		return nil, fmt.Errorf("%s: %w", q.Query, spool.ErrNotFound)
+	}
+	if len(out.Messages) > inFull {
+		for i := range out.Messages {
+			out.Messages[i].Treated = nil
+		}
 	}
 	// Subjects and addresses of other people's mail were read.
 	ev := audit.Event{Time: a.Now(), Tenant: q.Tenant, Actor: by.Name, Act: "traced", Detail: fmt.Sprintf("%q: %d messages", l.Text, len(out.Messages))}
@@ -269,6 +281,15 @@ func (a *Admin) life(ctx context.Context, t envelope.TenantID, id envelope.ID) (
 	}
 	if e.State == spool.Queued || e.State == spool.Received {
 		m.Pending, m.Due = addresses(e.Pending, nil), e.Due
+	}
+	// A part kept back has the report of the mail it was taken from, where it is shown.
+	if e.Report != nil && len(e.Part) == 0 {
+		for i := range e.Report.Parts {
+			p := &e.Report.Parts[i]
+			if (p.Outcome != sanitize.Clean || len(p.Findings) > 0) && len(m.Treated) < treatedParts {
+				m.Treated = append(m.Treated, part(p))
+			}
+		}
 	}
 	return m, nil
 }

@@ -69,7 +69,8 @@ func (s *Session) Found(f Finding) {
 	const most = 200
 	top := &s.found[len(s.found)-1]
 	if len(*top) < most {
-		f.Where, f.Detail = bounded(f.Where, 200), bounded(f.Detail, 200)
+		// A module of macros has its hash and twelve words to tell.
+		f.Where, f.Detail = bounded(f.Where, 200), bounded(f.Detail, 400)
 		*top = append(*top, f)
 	}
 }

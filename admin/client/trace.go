@@ -37,6 +37,7 @@ type Trace struct {
 	Due       time.Time `json:"due,omitzero"`
 	Err       string    `json:"err"`
 	Expires   time.Time `json:"expires,omitzero"`
+	Treated   []Part    `json:"treated,omitempty"` // what was found in it: parts that are not as they came
 	Events    []Event   `json:"events"`
 }
 

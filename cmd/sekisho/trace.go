@@ -112,6 +112,15 @@ func (u *ui) life(m *client.Trace) {
 			row("保管期限", "kept until", when(m.Expires))
 		}
 	}
+	for _, p := range m.Treated {
+		u.line("  %s  %s", safe(p.Path), strings.Join([]string{u.kind(p.Kind), u.word(outcomes, p.Outcome), u.word(fates, p.Fate), safe(p.Name)}, "  "))
+		if p.Error != "" {
+			u.line("      %s", safe(u.cause(p.Error)))
+		}
+		for _, f := range p.Findings {
+			u.line("      %s", u.finding(f.Rule, f.Action, f.Where, f.Detail))
+		}
+	}
 	for _, e := range m.Events {
 		u.line("  %s  %s  %s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), pad(u.word(acts, e.Act), 14), pad(safe(e.Actor), 12), cut(safe(e.Detail), 200))
 	}

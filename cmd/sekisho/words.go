@@ -508,10 +508,26 @@ func (u *ui) finding(rule, action, where, detail string) string {
 		s = u.tr("所見", "finding")
 	}
 	s += ": " + u.word(actions, action)
+	most := 100
+	if strings.HasSuffix(rule, ".vba") {
+		// Who compares macros needs all of the hash, and the words behind it.
+		detail, most = u.module(detail), 400
+	}
 	for _, x := range []string{where, detail} {
 		if x != "" {
-			s += "  " + cut(safe(x), 100)
+			s += "  " + cut(safe(x), most)
 		}
 	}
 	return s + "  [" + safe(rule) + "]"
+}
+
+// module words what is said of a module of macros.
+func (u *ui) module(detail string) string {
+	if !u.ja {
+		return detail
+	}
+	if detail == "source that cannot be unpacked" {
+		return "展開できないソース"
+	}
+	return strings.NewReplacer(" bytes, SHA-256 ", " バイト、SHA-256 ", ", runs by itself: ", "、自動実行: ", ", uses: ", "、使用: ").Replace(detail)
 }

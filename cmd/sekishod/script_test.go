@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bufio"
 	"bytes"
 	"crypto/ecdsa"
@@ -13,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/mail"
@@ -20,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -131,6 +134,7 @@ func TestScripts(t *testing.T) {
 			"config":   cmdConfig,
 			"zip":      cmdZIP,
 			"sample":   cmdSample,
+			"macro":    cmdMacro,
 			"dns":      cmdDNS,
 			"dkimkey":  cmdDKIMKey,
 			"sign":     cmdSign,
@@ -395,6 +399,43 @@ func cmdPad(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("the mail has %d octets, want %d", len(b), n)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
+}
+
+// macro IN OUT MODULE SOURCE: puts a macro project with one module, whose source
+// is a file of the script, into a document: a docm, an xlsm, a doc or an xls.
+func cmdMacro(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, neg || len(args) != 4, "macro IN OUT MODULE SOURCE")
+	b := []byte(ts.ReadFile(args[0]))
+	project := corpus.Project(args[2], strings.ReplaceAll(ts.ReadFile(args[3]), "\n", "\r\n"))
+	if z, err := zip.NewReader(bytes.NewReader(b), int64(len(b))); err == nil {
+		var members []string
+		for _, m := range z.File {
+			r, err := m.Open()
+			ts.Check(err)
+			text, err := io.ReadAll(r)
+			ts.Check(err)
+			if strings.HasSuffix(m.Name, "vbaProject.bin") {
+				text = corpus.Compound(project)
+			}
+			members = append(members, m.Name, string(text))
+		}
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), corpus.ZIP(members...), 0o600))
+		return
+	}
+	f, err := cfb.Open(bytes.NewReader(b), int64(len(b)))
+	ts.Check(err)
+	name := "Macros"
+	if f.Root.Stream("Workbook") != nil {
+		name = "_VBA_PROJECT_CUR"
+	}
+	made := corpus.Compound(project)
+	p, err := cfb.Open(bytes.NewReader(made), int64(len(made)))
+	ts.Check(err)
+	p.Root.Name = name
+	f.Root.Storages = append(slices.DeleteFunc(f.Root.Storages, func(s *cfb.Storage) bool { return s.Name == name }), p.Root)
+	var out bytes.Buffer
+	ts.Check(cfb.Write(&out, f.Root))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), out.Bytes(), 0o600))
 }
 
 // sample KIND FILE: one of the samples as a file.

@@ -74,10 +74,15 @@ func (w *work) tell(index int, o sanitize.Object) {
 		if p.Fate == sanitize.KeptBack {
 			continue
 		}
+		macros := false
 		for _, f := range p.Findings {
-			if f.Changed() {
+			// A document has one macro project, however many modules, storages and
+			// signatures of it are told to the administrator.
+			project := strings.HasSuffix(f.Rule, ".vba")
+			if f.Changed() && !(project && macros) {
 				t.Counts = count(t.Counts, f)
 			}
+			macros = macros || project
 			if f.Rule == sanitize.CodeRule {
 				w.codes = append(w.codes, code{index, notice.Code{File: o.Name, Address: f.Detail}})
 			}
