@@ -317,6 +317,10 @@ type Options struct {
 	// Converters are what the numbers of Hooks stand for. The parent runs them;
 	// the worker is not told.
 	Converters []Converter `json:"-"`
+
+	// Drawn is told how many pages of how many are drawn, by the parent, which
+	// runs what draws them; may be nil. It is called in the midst of the run.
+	Drawn func(done, of int) `json:"-"`
 }
 
 // Rule returns what the profile says of class c; the zero Rule when nothing.

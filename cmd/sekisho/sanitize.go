@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -189,6 +191,7 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config st
 		i int
 		r fileResult
 	}
+	pages := make([]atomic.Uint64, len(files)) // of each file how many are drawn, and of how many
 	next := make(chan int)
 	done := make(chan finished)
 	workers := min(runtime.NumCPU(), maxWorkers, len(files))
@@ -215,7 +218,8 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config st
 		go func() {
 			defer func() { left <- struct{}{} }()
 			for i := range next {
-				done <- finished{i, t.treat(ctx, files[i])}
+				r := t.treat(ctx, files[i], func(done, of int) { pages[i].Store(uint64(done)<<32 | uint64(of)) })
+				done <- finished{i, r}
 			}
 		}()
 	}
@@ -234,7 +238,12 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config st
 		select {
 		case <-tick.C:
 			if at < len(files) {
-				bar.show(treated, filepath.Base(files[at]))
+				what, drawn := filepath.Base(files[at]), pages[at].Load()
+				page, of := int(drawn>>32), int(drawn&math.MaxUint32)
+				if of > 0 {
+					what = fmt.Sprintf(u.tr("%d/%d ページ %s", "page %d/%d %s"), page, of, what)
+				}
+				bar.show(treated, what, page, of)
 			}
 		case <-left:
 			workers--
@@ -361,7 +370,7 @@ func (t *fileTreater) printFindings(r fileResult, indent string) {
 const maxFile = 256 << 20
 
 // treat examines one file, and stages the output. Nothing has a name yet.
-func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
+func (t *fileTreater) treat(ctx context.Context, name string, drawn func(done, of int)) (r fileResult) {
 	start := time.Now()
 	r = fileResult{File: name, Kind: string(sanitize.KindUnknown), Outcome: sanitize.Refused.String(), Findings: []fileFinding{}}
 	defer func() { r.ElapsedMS = time.Since(start).Milliseconds() }()
@@ -370,7 +379,7 @@ func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
 		return r.fail(err)
 	}
 	defer in.Close()
-	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, Codes: true, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits()}
+	o := sanitize.Options{Task: sanitize.TaskFile, ID: "-", Now: start, Language: "ja", Rules: t.rules, Codes: true, FileName: filepath.Base(name), Limits: sanitize.DefaultLimits(), Drawn: drawn}
 	o.UseConverters(t.converters)
 	res, err := t.runner.Run(ctx, o, in)
 	if err != nil {
@@ -390,7 +399,7 @@ func (t *fileTreater) treat(ctx context.Context, name string) (r fileResult) {
 	defer res.Output.Close()
 	// A second, fresh run looks at what the first one made with other eyes.
 	v := o
-	v.Task, v.KindHint = sanitize.TaskVerifyFile, sanitize.Kind(r.OutKind)
+	v.Task, v.KindHint, v.Drawn = sanitize.TaskVerifyFile, sanitize.Kind(r.OutKind), nil
 	second, err := t.runner.Run(ctx, v, res.Output)
 	switch {
 	case err != nil && ctx.Err() != nil:

@@ -334,15 +334,19 @@ func newProgress(total int) *progress {
 	return p
 }
 
-// show draws the bar; name is the file that is waited for.
-func (p *progress) show(done int, name string) {
+// show draws the bar; what is the file that is waited for, of which so many
+// pages of so many are drawn, 0 of 0 where none are.
+func (p *progress) show(done int, what string, page, pages int) {
 	if p.wide < 40 {
 		return
 	}
 	const bar = 24
 	full := bar * done / max(p.total, 1)
+	if pages > 0 {
+		full = min(full+bar*page/pages/max(p.total, 1), bar)
+	}
 	head := fmt.Sprintf("[%s%s] %d/%d ", strings.Repeat("#", full), strings.Repeat(".", bar-full), done, p.total)
-	fmt.Fprintf(p.w, "\r%s%s\x1b[K", head, cut(safe(name), p.wide-len(head)-1))
+	fmt.Fprintf(p.w, "\r%s%s\x1b[K", head, cut(safe(what), p.wide-len(head)-1))
 	p.shown = true
 }
 

@@ -161,17 +161,23 @@ func TestAnUnreachableGatewayIsExplained(t *testing.T) {
 func TestTheBarIsDrawnOnATerminalOnly(t *testing.T) {
 	var b bytes.Buffer
 	p := &progress{w: &b, total: 4}
-	p.show(1, "x")
+	p.show(1, "x", 0, 0)
 	p.clear()
 	if b.Len() > 0 {
 		t.Errorf("without a terminal it drew %q", b.String())
 	}
 	p.wide = 60
-	p.show(1, "とても長い名前の\x1bファイルです.docx")
+	p.show(1, "とても長い名前の\x1bファイルです.docx", 0, 0)
 	got := b.String()
 	line := strings.TrimSuffix(strings.TrimPrefix(got, "\r"), "\x1b[K")
 	if !strings.Contains(line, "] 1/4 ") || textColumns(line) >= 60 || strings.Contains(line, "\x1b") {
 		t.Errorf("it drew %q, %d columns", got, textColumns(line))
+	}
+	b.Reset()
+	p.total = 1
+	p.show(0, "三頁", 2, 3)
+	if want := "[" + strings.Repeat("#", 16) + strings.Repeat(".", 8) + "] 0/1 三頁"; !strings.Contains(b.String(), want) {
+		t.Errorf("it drew %q, want %q", b.String(), want)
 	}
 	b.Reset()
 	p.clear()

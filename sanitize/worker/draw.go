@@ -22,7 +22,7 @@ const (
 
 // draw has pages drawn, two sheaves of them at a time where a second turn is
 // free, and passes them on in their order. It looks at no pixel.
-func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration, in *os.File, w *pieces) (spent time.Duration, err error) {
+func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration, in *os.File, w *pieces, p *purse) (spent time.Duration, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	next := c.First
@@ -31,7 +31,7 @@ func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration
 		part.First, part.Last = next, min(next+sheaf-1, c.Last)
 		next = part.Last + 1
 		prog, _ := programOf(part) // it was proven for all pages
-		d := &drawing{done: make(chan struct{})}
+		d := &drawing{done: make(chan struct{}), last: part.Last}
 		d.free.L, d.more.L = &d.mu, &d.mu
 		left := max(cpu-spent, time.Second)
 		go func() {
@@ -41,6 +41,7 @@ func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration
 		}()
 		return d
 	}
+	p.drew(c, c.First-1)
 	var ahead *drawing
 	for next <= c.Last || ahead != nil {
 		d := ahead
@@ -74,6 +75,7 @@ func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration
 		if err != nil {
 			return spent, err
 		}
+		p.drew(c, d.last)
 	}
 	return spent, nil
 }
@@ -98,6 +100,7 @@ type drawing struct {
 	ended   bool
 	dropped bool
 
+	last  int // of its pages
 	done  chan struct{}
 	spent time.Duration
 	err   error

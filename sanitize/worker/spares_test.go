@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -256,10 +257,22 @@ func TestManyPagesAreDrawnByTwoAtATimeNeedsTools(t *testing.T) {
 	for _, atOnce := range []int{1, 2} {
 		tools := realTools(t, "/usr/bin/pdftoppm")
 		tools.AtOnce = atOnce
-		c, _ := ask(t, tools)
+		var told []int
+		c, end := askWith(t, tools, &sanitize.Options{Drawn: func(done, of int) {
+			if of != n {
+				t.Errorf("%d of %d pages", done, of)
+			}
+			told = append(told, done)
+		}})
 		out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 72}, doc)
+		if err == nil {
+			err = end()
+		}
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want := []int{0, sheaf, 2 * sheaf, 3 * sheaf, n}; !slices.Equal(told, want) {
+			t.Errorf("told of %d pages, want %d", told, want)
 		}
 		all = append(all, out)
 		if free := len(tools.slots); free != 0 {
@@ -292,7 +305,7 @@ func TestManyPagesAreDrawnByTwoAtATimeNeedsTools(t *testing.T) {
 	}
 	prog, _ := programOf(sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 300})
 	w := &pieces{w: closedPipe(t), most: prog.output}
-	if _, err := tools.draw(t.Context(), sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 300}, time.Minute, in, w); err == nil {
+	if _, err := tools.draw(t.Context(), sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: n, DPI: 300}, time.Minute, in, w, &purse{}); err == nil {
 		t.Error("pages went to nobody")
 	}
 	free()

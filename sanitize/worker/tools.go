@@ -106,6 +106,14 @@ type purse struct {
 	looks int
 	parts map[int]int
 	cpu   time.Duration
+	drawn func(done, of int) // told of pages, may be nil
+}
+
+// drew tells how far the pages of a call are.
+func (p *purse) drew(c sanitize.ToolCall, last int) {
+	if p.drawn != nil {
+		p.drawn(last-c.First+1, c.Last-c.First+1)
+	}
 }
 
 // charge counts a run, and says how much processor time it may take.
@@ -131,10 +139,10 @@ func (p *purse) charge(c sanitize.ToolCall, all time.Duration) (time.Duration, e
 
 // serve answers the calls of one worker until it closes its end. waiting is
 // called around the time in which a call waits for its turn, which is no time
-// of the worker's. hooks are the converters that it may name by their numbers.
-// An error means that the worker did what none of ours does.
-func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool), hooks ...sanitize.Converter) error {
-	p := purse{parts: map[int]int{}}
+// of the worker's. What it may ask of the administrator's converters, and who is
+// told of pages, o says. An error means that the worker did what none of ours does.
+func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool), o *sanitize.Options) error {
+	p := purse{parts: map[int]int{}, drawn: o.Drawn}
 	for {
 		var c sanitize.ToolCall
 		err := sanitize.ReadNext(socket, &c, maxCall)
@@ -144,7 +152,7 @@ func (t *Tools) serve(ctx context.Context, socket *os.File, waiting func(bool), 
 		case err != nil:
 			return fmt.Errorf("%w: %w", ErrOutOfTurn, err)
 		}
-		if err := t.answer(ctx, socket, c, &p, waiting, hooks); err != nil {
+		if err := t.answer(ctx, socket, c, &p, waiting, o.Converters); err != nil {
 			if absent(err) {
 				return nil
 			}
@@ -233,7 +241,12 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	case c.Tool == sanitize.PDFLook:
 		spent, err = t.look(ctx, prog, cpu, in, w)
 	case c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf:
-		spent, err = t.draw(ctx, c, cpu, in, w)
+		spent, err = t.draw(ctx, c, cpu, in, w, p)
+	case c.Tool == sanitize.PDFPixels:
+		p.drew(c, c.First-1)
+		if spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w); err == nil {
+			p.drew(c, c.Last)
+		}
 	default:
 		spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w)
 	}

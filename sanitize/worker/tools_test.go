@@ -25,12 +25,17 @@ import (
 // broker ended.
 func ask(tb testing.TB, t *Tools) (*sanitize.ToolClient, func() error) {
 	tb.Helper()
+	return askWith(tb, t, &sanitize.Options{})
+}
+
+func askWith(tb testing.TB, t *Tools, o *sanitize.Options) (*sanitize.ToolClient, func() error) {
+	tb.Helper()
 	their, our, err := socketpair()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- t.serve(tb.Context(), our, func(bool) {}) }()
+	go func() { ended <- t.serve(tb.Context(), our, func(bool) {}, o) }()
 	closed := false
 	end := func() error {
 		if closed {
@@ -235,7 +240,9 @@ func TestCallsOutOfTurnEndTheWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended := make(chan error, 1)
-		go func() { ended <- (&Tools{none: name == "before its answer"}).serve(t.Context(), our, func(bool) {}) }()
+		go func() {
+			ended <- (&Tools{none: name == "before its answer"}).serve(t.Context(), our, func(bool) {}, &sanitize.Options{})
+		}()
 		if name == "before its answer" {
 			// Both calls are there before the first is read.
 			our.Close()
@@ -247,7 +254,7 @@ func TestCallsOutOfTurnEndTheWorker(t *testing.T) {
 			if err := write(their); err != nil {
 				t.Fatal(err)
 			}
-			go func() { ended <- (&Tools{none: true}).serve(t.Context(), our, func(bool) {}) }()
+			go func() { ended <- (&Tools{none: true}).serve(t.Context(), our, func(bool) {}, &sanitize.Options{}) }()
 		} else if err := write(their); err != nil {
 			t.Fatal(err)
 		}
@@ -427,7 +434,7 @@ func TestToolsEndWithTheirWorker(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- tools.serve(ctx, our, func(bool) {}) }()
+	go func() { ended <- tools.serve(ctx, our, func(bool) {}, &sanitize.Options{}) }()
 	if err := sanitize.WriteFrame(their, sanitize.ToolCall{Tool: sanitize.QPDFCheck}); err != nil {
 		t.Fatal(err)
 	}

@@ -202,7 +202,7 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options, clock
 	defer noTools()
 	broker := make(chan error, 1)
 	go func() {
-		err := r.toolsFor(o.Task).serve(toolCtx, h.tools, clock.pause, o.Converters...)
+		err := r.toolsFor(o.Task).serve(toolCtx, h.tools, clock.pause, o)
 		if err != nil {
 			h.process.Kill()
 		}
