@@ -111,18 +111,23 @@ func (s *Session) Spend(n int64) error {
 	if s.expanded > l.Expanded {
 		return fmt.Errorf("more than %d bytes expanded: %w", l.Expanded, ErrLimit)
 	}
-	if s.expanded > l.RatioFloor && s.expanded/max(s.stored, 1) > l.Ratio {
+	if beyond := s.expanded - s.drawn(); beyond > l.RatioFloor && beyond/max(s.stored, 1) > l.Ratio {
 		return fmt.Errorf("expands more than %d:1: %w", l.Ratio, ErrLimit)
 	}
 	return nil
 }
+
+// drawn is how many expanded bytes the pictures charged so far account for. An
+// empty page packs a thousand to one and is no bomb: pictures have a bound of
+// their own, by their pixels, of which none has more than four bytes.
+func (s *Session) drawn() int64 { return min(4*s.pixels, s.expanded) }
 
 // Room is how many bytes may still be expanded. A file that says it is larger
 // need not be opened.
 func (s *Session) Room() int64 {
 	l := &s.Options.Limits
 	total := l.Expanded - s.expanded
-	if ratio := max(l.RatioFloor, (l.Ratio+1)*max(s.stored, 1)-1) - s.expanded; ratio < total {
+	if ratio := max(l.RatioFloor, (l.Ratio+1)*max(s.stored, 1)-1) + s.drawn() - s.expanded; ratio < total {
 		return max(ratio, 0)
 	}
 	return max(total, 0)

@@ -275,3 +275,27 @@ func BenchmarkPages(b *testing.B) {
 		}
 	}
 }
+
+// TestManyEmptyPagesAreNoBomb: a white page packs a thousand to one. What comes
+// of sixty of them is let through by the second look, and is rebuilt when it is
+// sent on.
+func TestManyEmptyPagesAreNoBomb(t *testing.T) {
+	const n = 60
+	var kids, pages strings.Builder
+	for i := range n {
+		fmt.Fprintf(&kids, "%d 0 R ", 3+i)
+		fmt.Fprintf(&pages, "%d 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>\nendobj\n", 3+i)
+	}
+	in := fmt.Appendf(nil, "%%PDF-1.4\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Kids[%s]/Count %d>>\nendobj\n%strailer\n<</Root 1 0 R>>\n%%%%EOF\n", kids.String(), n, pages.String())
+	out, _, err := draw(t, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out) > 200_000 {
+		t.Errorf("%d octets for %d empty pages", len(out), n)
+	}
+	if err := look(out); err != nil {
+		t.Errorf("the second look: %v", err)
+	}
+	must(t, out)
+}

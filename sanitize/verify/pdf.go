@@ -506,6 +506,16 @@ func linkAllowed(u string) bool { return pdfLink.MatchString(u) }
 // stream looks at what a stream holds.
 func (p *pdfFile) stream(n int, o *pdfObject) error {
 	d, _ := o.value.(pdfDict)
+	if d["Subtype"] == pdfName("Image") && d["Filter"] != pdfName("DCTDecode") {
+		w, _ := d["Width"].(float64)
+		h, _ := d["Height"].(float64)
+		if !(w >= 1 && h >= 1 && w < 1<<31 && h < 1<<31) {
+			return p.bad("object %d is a picture of no size", n)
+		}
+		if err := p.s.SpendPixels(int(w), int(h)); err != nil {
+			return fmt.Errorf("object %d: %w", n, err)
+		}
+	}
 	switch d["Filter"] {
 	case pdfName("FlateDecode"):
 	case pdfName("DCTDecode"):
