@@ -555,7 +555,7 @@ func (s *sheet) conditions(first *record) (int, error) {
 	}
 	end := first.end
 	var v verdict
-	group := appendRaw(nil, first)
+	group := appendRecord(nil, first.typ, first.data)
 	n := 0
 	for ; n < count; n++ {
 		var r record
@@ -569,7 +569,7 @@ func (s *sheet) conditions(first *record) (int, error) {
 		if x := s.condition(&r); x.bad() {
 			v = x
 		}
-		group = appendRaw(group, &r)
+		group = appendRecord(group, r.typ, r.joined())
 	}
 	if n != count || count == 0 {
 		v = verdict{"xls.formula", "conditions missing"}
@@ -736,7 +736,7 @@ func (s *sheet) extendedCondition(r *record) (int, error) {
 	}
 	follows := le.Uint32(r.data[12:]) != 0
 	keep := !s.dropped[le.Uint16(r.data[16:])]
-	b := appendRaw(nil, r)
+	b := appendRecord(nil, r.typ, r.data)
 	if follows {
 		var in record
 		if end > len(s.w.in)-4 || le.Uint16(s.w.in[end:]) != recCF12 {
@@ -750,7 +750,7 @@ func (s *sheet) extendedCondition(r *record) (int, error) {
 			s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
 			keep = false
 		}
-		b = appendRaw(b, &in)
+		b = appendRecord(b, in.typ, in.joined())
 	}
 	if keep {
 		s.out = append(s.out, b...)

@@ -540,6 +540,32 @@ func TestTheSecondLookReadsEveryFormula(t *testing.T) {
 	}
 }
 
+// TestNothingStandsBehindAShortRecord: CONTINUE is for what does not fit.
+func TestNothingStandsBehindAShortRecord(t *testing.T) {
+	hidden := rec(recContinue, "payload")
+	out, _, _, err := treat(t, newBook(
+		rec(0x00E5, uint16(1), uint16(2), uint16(2), uint16(0), uint16(3)), hidden, rec(0x0014, long("&C様式第１号")), hidden,
+		rec(recCondFmt, uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)), hidden, rec(recCF, 2, 0, uint16(3), uint16(0), uint32(0), uint16(0), tInt(1)),
+	).global(rec(0x0092, uint16(1), uint32(0)), hidden).bytes(t))
+	if err != nil || bytes.Contains(out, []byte("payload")) {
+		t.Errorf("%v", err)
+	}
+	for _, typ := range []uint16{0x00E5, 0x0014, recCondFmt, recCF, 0x0092} {
+		if len(with(unpack(t, out), typ)) != 1 {
+			t.Errorf("record %04X is gone", typ)
+		}
+	}
+	// What does not fit is all there.
+	words := strings.Repeat("長い", 5000)
+	out, _, _, err = treat(t, newBook(textCell(2, 0, words, cat(tStr("a"), tStr("b"), []byte{0x08})...)).bytes(t))
+	if err != nil || len(with(unpack(t, out), recContinue)) == 0 {
+		t.Errorf("%v", err)
+	}
+	if err := looked(t, out); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAWorkbookOf97InTheStreamOfOlderOnesIsTreated: some programs write it there.
 func TestAWorkbookOf97InTheStreamOfOlderOnesIsTreated(t *testing.T) {
 	out, res, _, err := treat(t, wrapped(t, "BOOK", newBook().stream(), nil, nil))
