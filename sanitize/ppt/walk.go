@@ -352,6 +352,9 @@ func (d *deck) action(out []byte, h officeart.Header, body []byte) ([]byte, erro
 		if !ok {
 			return out, nil
 		}
+		if kind > 8 {
+			b[12] = 0xFF // of a link that there is none of
+		}
 		h.Ver = 15
 		return officeart.AppendRecord(out, h, officeart.AppendRecord(nil, officeart.Header{Type: typeActionAtom}, b)), nil
 	}
