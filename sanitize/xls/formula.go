@@ -121,17 +121,17 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 			case kind&0x20 != 0: // PtgAttrBaxcel: was written by a macro
 				return fail("xls.formula", "assignment")
 			case kind&^0x01 == 0x02: // to what follows if a condition does not hold
-				end(i+n+at)
+				end(i + n + at)
 			case kind&^0x01 == 0x04: // [MS-XLS] 2.5.198.34: counted from the table of jumps on
 				table := i + n
 				if n += 2 * (at + 1); n > len(rest) {
 					return fail("xls.formula", "jumps cut short")
 				}
 				for k := range at + 1 {
-					end(table+int(le.Uint16(rest[3+2*k:])))
+					end(table + int(le.Uint16(rest[3+2*k:])))
 				}
 			case kind&^0x01 == 0x08: // behind the function; one is not counted
-				end(i+n+at+1)
+				end(i + n + at + 1)
 			case kind&^0x01 == 0, kind&^0x01 == 0x10, kind&^0x01 == 0x40:
 			default:
 				return fail("xls.formula", "attribute %02X", kind)
@@ -200,18 +200,18 @@ func (w *workbook) parse(tokens, extra []byte) parsed {
 		case base == 0x26: // PtgMemArea
 			n = 6
 			if len(rest) >= n {
-				end(i+n+int(le.Uint16(rest[4:])))
+				end(i + n + int(le.Uint16(rest[4:])))
 			}
 			if len(extra)-p.extra < 2 || !take(2+8*int(le.Uint16(extra[p.extra:]))) {
 				return fail("xls.formula", "areas cut short")
 			}
 		case base == 0x27, base == 0x28: // PtgMemErr, PtgMemNoMem
 			if n = 6; len(rest) >= n {
-				end(i+n+int(le.Uint16(rest[4:])))
+				end(i + n + int(le.Uint16(rest[4:])))
 			}
 		case base == 0x29, base == 0x2e, base == 0x2f: // PtgMemFunc and its kin
 			if n = 2; len(rest) >= n {
-				end(i+n+int(le.Uint16(rest)))
+				end(i + n + int(le.Uint16(rest)))
 			}
 		case base == 0x39: // PtgNameX
 			if n = 6; len(rest) < n {
