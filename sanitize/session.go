@@ -117,10 +117,10 @@ func (s *Session) Spend(n int64) error {
 	return nil
 }
 
-// drawn is how many expanded bytes the pictures charged so far account for. An
+// drawn is how many expanded bytes the pictures charged so far may come to. An
 // empty page packs a thousand to one and is no bomb: pictures have a bound of
 // their own, by their pixels, of which none has more than four bytes.
-func (s *Session) drawn() int64 { return min(4*s.pixels, s.expanded) }
+func (s *Session) drawn() int64 { return 4 * s.pixels }
 
 // Room is how many bytes may still be expanded. A file that says it is larger
 // need not be opened.
