@@ -9,6 +9,7 @@ package fieldcode
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sekisho/internal/lazy"
 	"sekisho/internal/link"
@@ -66,17 +67,21 @@ func Verdict(literal string, nested bool) string {
 	if word != "HYPERLINK" {
 		return ""
 	}
-	if nested {
-		return word // its target would be made by another field
+	for _, alike := range quotings {
+		target, local := hyperlinkTarget(rest, alike)
+		if !(target == "" && local || strings.HasPrefix(target, "#") || link.Harmless(target)) {
+			return word
+		}
 	}
-	target, local := hyperlinkTarget(rest)
-	switch {
-	case target == "" && local, strings.HasPrefix(target, "#"), link.Harmless(target):
-		return ""
-	default:
-		return word
-	}
+	return ""
 }
+
+// quotings are the two ways to read quotation marks: any ends an argument, or
+// one of the same sort, straight or curved, that began it. Word writes both
+// sorts, no book says which of them it pairs, and what one reading takes for the
+// text of a switch is the target in the other: a link stays when it may stay
+// either way.
+var quotings = [...]bool{false, true}
 
 // Leads reports whether a field that may stay leads out of the document, for who
 // takes links out.
@@ -91,13 +96,18 @@ func Leads(literal string) bool {
 	if len(s) < len(word) || !strings.EqualFold(s[:len(word)], word) {
 		return false
 	}
-	target, local := hyperlinkTarget(s[len(word):])
-	return !local && !strings.HasPrefix(target, "#") || local && target != ""
+	for _, alike := range quotings {
+		target, local := hyperlinkTarget(s[len(word):], alike)
+		if !local && !strings.HasPrefix(target, "#") || local && target != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // hyperlinkTarget reads the arguments of HYPERLINK: the first that is no switch
 // is the target; \l names a place in the document. 17.16.5.25.
-func hyperlinkTarget(args string) (target string, local bool) {
+func hyperlinkTarget(args string, alike bool) (target string, local bool) {
 	skip := false // the next argument belongs to a switch
 	for args = strings.TrimLeft(args, " "); args != ""; args = strings.TrimLeft(args, " ") {
 		if args[0] == '\\' && len(args) > 1 {
@@ -111,7 +121,7 @@ func hyperlinkTarget(args string) (target string, local bool) {
 			continue
 		}
 		var arg string
-		arg, args = argument(args)
+		arg, args = argument(args, alike)
 		if skip {
 			skip = false
 			continue
@@ -129,29 +139,29 @@ func hyperlinkTarget(args string) (target string, local bool) {
 
 // argument takes one argument off the front, quoted or not. A backslash makes
 // the next character literal.
-func argument(s string) (arg, rest string) {
+func argument(s string, alike bool) (arg, rest string) {
 	var b strings.Builder
-	runes := []rune(s)
-	i, quotedArg := 0, false
-	if isQuote(runes[0]) {
-		quotedArg = true
-		i++
+	first, i := utf8.DecodeRuneInString(s)
+	quoted := isQuote(first)
+	if !quoted {
+		i = 0
 	}
-	for ; i < len(runes); i++ {
-		r := runes[i]
-		if quotedArg && isQuote(r) || !quotedArg && (r == ' ' || isQuote(r)) {
+	for i < len(s) {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if quoted && isQuote(r) && (!alike || (r == '"') == (first == '"')) {
+			return b.String(), s[i+n:]
+		}
+		if !quoted && (r == ' ' || isQuote(r)) {
 			break
 		}
-		if r == '\\' && i+1 < len(runes) {
-			i++
-			r = runes[i]
+		if r == '\\' && i+n < len(s) {
+			i += n
+			r, n = utf8.DecodeRuneInString(s[i:])
 		}
 		b.WriteRune(r)
+		i += n
 	}
-	if quotedArg && i < len(runes) {
-		i++
-	}
-	return b.String(), string(runes[min(i, len(runes)):])
+	return b.String(), s[i:]
 }
 
 func isQuote(r rune) bool { return r == '"' || r == '“' || r == '”' || r == '„' }

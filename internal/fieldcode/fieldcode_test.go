@@ -1,6 +1,10 @@
 package fieldcode
 
-import "testing"
+import (
+	"runtime"
+	"strings"
+	"testing"
+)
 
 func TestFields(t *testing.T) {
 	for _, c := range []struct {
@@ -18,5 +22,40 @@ func TestFields(t *testing.T) {
 		if got := Verdict(c.code, c.nested); (got == "") != c.ok {
 			t.Errorf("%q (nested %v): %q", c.code, c.nested, got)
 		}
+	}
+}
+
+// TestLinksAreReadEitherWay: quotation marks pair in two ways, and a target that
+// either finds counts.
+func TestLinksAreReadEitherWay(t *testing.T) {
+	for code, ok := range map[string]bool{
+		`HYPERLINK \o "a” \t "\\\\evil\\x" http://example.jp/`: false, // straight to straight, the server is the target
+		`HYPERLINK "http://example.jp/" \o "“b”"`:              false, // any to any, b is a second target
+		`HYPERLINK "http://example.jp/" \o “b”`:                true,
+		`HYPERLINK „http://example.jp/”`:                       true,
+		`HYPERLINK "http://example.jp/" \o "say \"b\""`:        true,
+		`HYPERLINK "#a:b"`:                                     true,
+		`HYPERLINK"#a:b"`:                                      true,
+	} {
+		if got := Verdict(code, false); (got == "") != ok {
+			t.Errorf("%s: %q", code, got)
+		}
+	}
+}
+
+// TestArgumentsCostWhatTheyAreLong: a code of many arguments is read in one
+// pass, not once for each.
+func TestArgumentsCostWhatTheyAreLong(t *testing.T) {
+	code := "HYPERLINK " + strings.Repeat(`\o aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa `, 1000) + "http://example.jp/"
+	if Verdict(code, false) != "" {
+		t.Fatal("a harmless link goes")
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	Verdict(code, false)
+	runtime.ReadMemStats(&after)
+	grew := after.TotalAlloc - before.TotalAlloc
+	if grew > uint64(100*len(code)) {
+		t.Errorf("%d octets of code took %d octets of memory", len(code), grew)
 	}
 }

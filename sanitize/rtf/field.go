@@ -55,7 +55,7 @@ func (d *document) decide(f *field, result bool) bool {
 		why = "too long"
 	case why == "" && strings.TrimSpace(code) == "":
 		return false // a field without code is its result
-	case why == "" && d.s.Options.URLs != sanitize.KeepURLs && leads(code):
+	case why == "" && d.s.Options.URLs != sanitize.KeepURLs && fieldcode.Leads(code):
 		why = "HYPERLINK"
 	}
 	if why != "" {
@@ -95,12 +95,6 @@ func (d *document) decide(f *field, result bool) bool {
 		d.w.open()
 	}
 	return true
-}
-
-// leads reports whether the code of a field leads out of the document.
-func leads(code string) bool {
-	word, args, _ := strings.Cut(strings.TrimSpace(code), " ")
-	return strings.EqualFold(word, "HYPERLINK") && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(args)), `\l`)
 }
 
 // object is an object on its way out.

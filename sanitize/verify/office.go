@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
@@ -815,72 +814,128 @@ func (f *fieldCheck) end() error {
 	return nil
 }
 
+// instruction looks at the code of a field.
 func instruction(s string) error {
-	word := strings.ToUpper(strings.Trim(firstWord(s), `"\`))
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0xA0 || r == 0x3000 {
+			return ' '
+		}
+		return r
+	}, s)
+	name := strings.TrimLeft(s, " \"\\")
+	word, rest := name, ""
+	if i := strings.IndexAny(name, " \"“”„\\"); i >= 0 {
+		word, rest = name[:i], name[i:]
+	}
+	word = strings.ToUpper(strings.TrimSpace(word))
 	switch {
-	case word == "":
+	case word == "" && strings.TrimSpace(rest) == "":
 		return nil
 	case !slices.Contains(harmlessFields.Get(), word):
 		return fmt.Errorf("field %q", word)
 	case word != "HYPERLINK":
 		return nil
 	}
-	// What is neither a switch nor belongs to one is where it leads.
-	_, rest, _ := strings.Cut(strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0xA0 || r == 0x3000 {
-			return ' '
+	// Which quotation mark ends which is said nowhere: neither way may there be a
+	// bad target.
+	return errors.Join(linkCode(rest, `"“”„`, `"“”„`), linkCode(rest, `"`, `“”„`))
+}
+
+// linkCode looks at the arguments of HYPERLINK. What is neither a switch nor
+// belongs to one is where it leads. Marks of either set begin an argument and
+// end what one of the same set began.
+func linkCode(s, straight, curved string) error {
+	const (
+		between = iota
+		bare
+		quoted
+		slash // a backslash between arguments: a switch
+	)
+	state, ends := between, ""
+	place, took, targets := false, false, 0
+	var arg strings.Builder
+	done := func() error {
+		a := arg.String()
+		arg.Reset()
+		state = between
+		if took {
+			took = false
+			return nil
 		}
-		return r
-	}, s)), " ")
-	place, took := false, false
-	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
-		var arg string
-		if quote := strings.IndexAny(rest, `"“”„`); quote == 0 {
-			_, body, _ := strings.Cut(rest, rest[:runeLength(rest)])
-			end := strings.IndexAny(body, `"“”„`)
-			if end < 0 {
-				arg, rest = body, ""
-			} else {
-				arg, rest = body[:end], body[end+runeLength(body[end:]):]
+		if targets++; targets > 1 || !strings.HasPrefix(a, "#") && !harmlessURL(a) {
+			return fmt.Errorf("field HYPERLINK to %q", a)
+		}
+		place = true
+		return nil
+	}
+	literal := false
+	for _, r := range s {
+		if literal {
+			literal = false
+			arg.WriteRune(r)
+			continue
+		}
+		mark := ""
+		if strings.ContainsRune(straight, r) {
+			mark = straight
+		} else if strings.ContainsRune(curved, r) {
+			mark = curved
+		}
+		switch state {
+		case slash:
+			switch r | 0x20 {
+			case 'l':
+				place, took = true, true
+			case 'o', 't':
+				took = true
 			}
-		} else {
-			arg, rest, _ = strings.Cut(rest, " ")
-			if len(arg) == 2 && arg[0] == '\\' {
-				switch arg[1] | 0x20 {
-				case 'l':
-					place, took = true, true
-				case 'o', 't':
-					took = true
+			state = between
+			continue
+		case bare:
+			if r == ' ' || mark != "" {
+				if err := done(); err != nil {
+					return err
+				}
+			}
+		case quoted:
+			if mark == ends {
+				if err := done(); err != nil {
+					return err
 				}
 				continue
 			}
 		}
-		if took {
-			took = false
+		if state == between {
+			switch {
+			case r == ' ':
+				continue
+			case r == '\\':
+				state = slash
+				continue
+			case mark != "":
+				state, ends = quoted, mark
+				continue
+			}
+			state = bare
+		}
+		if r == '\\' {
+			literal = true
 			continue
 		}
-		if !strings.HasPrefix(arg, "#") && !harmlessURL(arg) {
-			return fmt.Errorf("field HYPERLINK to %q", arg)
+		arg.WriteRune(r)
+	}
+	if state == bare || state == quoted {
+		if literal {
+			arg.WriteByte('\\')
 		}
-		place = true
+		if err := done(); err != nil {
+			return err
+		}
 	}
 	if !place {
 		return errors.New("field HYPERLINK to nowhere")
 	}
 	return nil
-}
-
-func runeLength(s string) int {
-	_, n := utf8.DecodeRuneInString(s)
-	return n
-}
-
-func firstWord(s string) string {
-	f := strings.Fields(s)
-	if len(f) == 0 {
-		return ""
-	}
-	return f[0]
 }
 
 // checkMetafile walks the records of an EMF or WMF: sizes fit, and none is one
