@@ -30,6 +30,8 @@ const (
 	attrURL        attrRule = 10
 	attrMedia      attrRule = 11
 	attrVersion    attrRule = 12
+	attrActuate    attrRule = 13
+	attrShow       attrRule = 14
 )
 
 // attrRules by the name in the output; all others are copied when the vocabulary
@@ -41,6 +43,7 @@ var attrRules = sync.OnceValue(func() map[string]attrRule {
 		"table:expression": attrExpression,
 		"xlink:href":       attrHref, "chart:class": attrClass, "form:control-implementation": attrControl, "form:button-type": attrButton, "text:url": attrURL,
 		"office:mimetype": attrMedia, "office:version": attrVersion,
+		"xlink:actuate": attrActuate, "xlink:show": attrShow,
 	}
 	for n := range strings.FieldsSeq(`table:base-cell-address table:cell-address table:cell-range table:cell-range-address table:condition-source-range-address
 		table:data-cell-range-address table:end-cell-address table:label-cell-range-address table:print-ranges table:scenario-ranges
@@ -235,7 +238,15 @@ func (f *filter) formulaAttr(canon string, value []byte) (bool, error) {
 	if g == formula.OpenFormula && prefix == "" && canon == "text:formula" {
 		g = formula.Writer // OpenOffice 1.1 wrote none
 	}
+	if g == formula.Writer && !f.textual() {
+		// Calc takes it, prefix and all, for a formula of its own.
+		g = 0
+	}
 	why := formula.OpenDocument(g, text)
+	if why == "" && f.d.s.Options.URLs != sanitize.KeepURLs && formula.Leads(text) {
+		f.found("odf.link", sanitize.Neutralised, "HYPERLINK")
+		return false, nil
+	}
 	if why != "" {
 		code := "odf.formula"
 		if why == "DDE" || why == "function DDE" {
@@ -336,6 +347,22 @@ func (f *filter) judgeAttr(fr *frame, e element, canon string, r attrRule, value
 		if v := string(value); len(f.frames) > 1 && strings.HasPrefix(v, mediaPrefix) && word.MatchString(v[len(mediaPrefix):]) {
 			f.copyAttr(canon, value)
 		}
+	case attrActuate:
+		// XLink 1.1, 5.6.2: a link is followed when somebody asks, a picture is
+		// shown at once.
+		switch v := string(value); {
+		case v == "onRequest", v == "onLoad" && !leads(e.canon):
+			f.copyAttr(canon, value)
+		default:
+			f.found("odf.link", sanitize.Neutralised, "xlink:actuate "+string(xmlscan.AppendDecoded(nil, value)))
+		}
+	case attrShow:
+		switch v := string(value); {
+		case v == "new", v == "replace", v == "none", v == "embed" && !leads(e.canon):
+			f.copyAttr(canon, value)
+		default:
+			f.found("odf.foreign-xml", sanitize.Rewritten, "xlink:show "+string(xmlscan.AppendDecoded(nil, value)))
+		}
 	case attrVersion:
 		if v := string(value); version.MatchString(v) {
 			if len(f.frames) == 1 {
@@ -346,6 +373,16 @@ func (f *filter) judgeAttr(fr *frame, e element, canon string, r attrRule, value
 	default:
 		// A rule that nobody wrote lets nothing through.
 		f.found("odf.foreign-xml", sanitize.Removed, fmt.Sprint(canon))
+	}
+}
+
+// leads reports whether an element is a link that a reader follows.
+func leads(canon string) bool {
+	switch canon {
+	case "text:a", "draw:a", "draw:area-rectangle", "draw:area-circle", "draw:area-polygon", "presentation:event-listener", "form:form", "form:button":
+		return true
+	default:
+		return false
 	}
 }
 

@@ -40,6 +40,7 @@ type folder struct {
 	name     string // of to, in the folder it stands in
 	depth    int
 	placed   map[string]*picture
+	square   *picture // the one for all pictures that would be fetched
 	pictures []*picture
 	count    int
 	objects  map[string]*folder // by their name in the input
@@ -77,12 +78,21 @@ func (d *document) open(m *member) (io.Reader, error) {
 	return &zipReader{r}, nil
 }
 
-// openContent is open for a content.xml.
+// openXML is open for a part, which may be written in UTF-16.
+func (d *document) openXML(m *member) (io.Reader, error) {
+	r, err := d.open(m)
+	if err != nil {
+		return nil, err
+	}
+	return xmlscan.UTF8(r)
+}
+
+// openContent is openXML for a content.xml.
 //
 // QUIRK: OpenOffice 3.3 and before put a DOCTYPE into formulas. It is these very
 // octets, which define nothing, and no program has read that DTD in years.
 func (d *document) openContent(m *member) (io.Reader, error) {
-	r, err := d.open(m)
+	r, err := d.openXML(m)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +200,7 @@ func (d *document) checkEncryption() error {
 	if m == nil {
 		return nil
 	}
-	r, err := d.open(m)
+	r, err := d.openXML(m)
 	if err != nil {
 		return err
 	}
@@ -465,7 +475,11 @@ func writeManifest(z *zipstrict.Writer, root *folder, media string) error {
 
 // writeFlat writes a new flat document and returns what it is.
 func (d *document) writeFlat(w io.Writer) (sanitize.Kind, error) {
-	b, err := probe(d.in.Reader())
+	r, err := xmlscan.UTF8(d.in.Reader())
+	if err != nil {
+		return "", fmt.Errorf("read: %w", err)
+	}
+	b, err := probe(r)
 	if err != nil {
 		return "", err
 	}
@@ -473,8 +487,11 @@ func (d *document) writeFlat(w io.Writer) (sanitize.Kind, error) {
 		return "", fmt.Errorf("a single file of %s: %w", bodies[b].media, sanitize.ErrUnsupported)
 	}
 	d.body = b
+	if r, err = xmlscan.UTF8(d.in.Reader()); err != nil {
+		return "", fmt.Errorf("read: %w", err)
+	}
 	flt := newFilter(d)
-	if err := flt.run("document", "", rootFlat, d.in.Reader(), w); err != nil {
+	if err := flt.run("document", "", rootFlat, r, w); err != nil {
 		return "", err
 	}
 	if flt.body != b {

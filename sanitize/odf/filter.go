@@ -252,8 +252,17 @@ func (f *filter) declare() (bool, error) {
 	return fresh, nil
 }
 
-// forget drops what is known of names: they may mean something else now.
+// forget drops what is known of names: they may mean something else now. A
+// large table is dropped whole: clearing it costs what it once held, and an
+// element can declare a namespace in twenty octets.
 func (f *filter) forget() {
+	const large = 100
+	if len(f.elements) > large {
+		f.elements = map[string]element{}
+	}
+	if len(f.attrs) > large {
+		f.attrs = map[string]attribute{}
+	}
 	clear(f.elements)
 	clear(f.attrs)
 }
@@ -519,6 +528,21 @@ func (f *filter) attribute(canon string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// textual reports whether the element in the scanner stands in a text, the one
+// document with formulas of Writer.
+func (f *filter) textual() bool {
+	for i := len(f.frames) - 1; i >= 0; i-- {
+		if b := bodyOf(f.frames[i].canon); b != 0 {
+			return b == bodyText
+		}
+	}
+	// Headers and footers stand among the styles.
+	if o := f.folder(); o != nil && o.body != 0 {
+		return o.body == bodyText
+	}
+	return f.d.body == bodyText
 }
 
 // within reports whether an element of that name is open.

@@ -172,8 +172,11 @@ func (f *filter) picture(fr *frame, e element) error {
 		if f.flat == rootFlat {
 			return f.write(fr, e, "", f.encoded(f.d.greySquare()))
 		}
-		p := f.d.folder.place(figure{".png", "image/png", f.d.greySquare()}, "")
-		return f.write(fr, e, p.name, nil)
+		o := f.d.folder
+		if o.square == nil {
+			o.square = o.place(figure{".png", "image/png", f.d.greySquare()}, "")
+		}
+		return f.write(fr, e, o.square.name, nil)
 	}
 	if f.flat == rootFlat {
 		// A link into a package that is not there.

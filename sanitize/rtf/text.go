@@ -160,7 +160,11 @@ func (d *document) octets(b []byte) {
 // backslashes that way, and Windows reads them back.
 func (d *document) secondHalf() {
 	n := len(d.pending)
-	if n == 0 || d.pending[n-1] < 0x81 || d.charset(d.top()) != "cp932" || !d.scan.fill(1) {
+	if n == 0 || d.pending[n-1] < 0x81 || !d.scan.fill(1) {
+		return
+	}
+	// What follows is looked at first: what came before is long.
+	if c := d.scan.buf[d.scan.at]; c != '{' && c != '}' && c != '\\' || d.charset(d.top()) != "cp932" {
 		return
 	}
 	open := false
@@ -172,8 +176,8 @@ func (d *document) secondHalf() {
 			open = i == n
 		}
 	}
-	if c := d.scan.buf[d.scan.at]; open && (c == '{' || c == '}' || c == '\\') {
-		d.pending = append(d.pending, c)
+	if open {
+		d.pending = append(d.pending, d.scan.buf[d.scan.at])
 		d.scan.at++
 	}
 }

@@ -311,6 +311,10 @@ func (o *openDocument) attributes(name, dir, n string, e xml.StartElement) error
 			if a.Value == "submit" || a.Value == "url" {
 				err = fmt.Errorf("button %q", a.Value)
 			}
+		case an == "xlink:actuate":
+			if a.Value != "onRequest" && (a.Value != "onLoad" || n == "text:a" || n == "draw:a" || strings.HasPrefix(n, "draw:area-") || strings.HasSuffix(n, ":event-listener") || strings.HasPrefix(n, "form:")) {
+				err = fmt.Errorf("a link that is followed at %q", a.Value)
+			}
 		case an == "text:url":
 			if a.Value != "" && !harmlessURL(a.Value) {
 				err = fmt.Errorf("address %q", a.Value)
