@@ -575,7 +575,11 @@ func (s *sheet) conditions(first *record) (int, error) {
 		v = verdict{"xls.formula", "conditions missing"}
 	}
 	if v.bad() || s.kind != inSheet {
-		s.w.report.Found(v.rule, s.w.place, sanitize.Removed, v.why)
+		action := sanitize.Removed
+		if n == 0 {
+			action = sanitize.Rewritten // QUIRK: a format without a condition never applies
+		}
+		s.w.report.Found(v.rule, s.w.place, action, v.why)
 		if len(first.data) >= at+4 {
 			s.drop(le.Uint16(first.data[at+2:]) >> 1)
 		}

@@ -268,6 +268,9 @@ var cases = []struct {
 	{name: "condition with something before its formulas", rule: "xls.formula", action: sanitize.Removed, gone: []string{"MARKER"}, make: func() *bookMaker {
 		return newBook(rec(recCondFmt, uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)), rec(recCF, 2, 0, uint16(3), uint16(0), uint32(0), uint16(0), "MARKER", tInt(1)))
 	}},
+	{name: "format without a condition", rule: "xls.formula", action: sanitize.Rewritten, make: func() *bookMaker {
+		return newBook(rec(recCondFmt, uint16(1), uint16(2), make([]byte, 8), uint16(1), make([]byte, 8)))
+	}},
 	{name: "INDIRECT to elsewhere", rule: "xls.external-link", action: sanitize.Replaced, make: func() *bookMaker {
 		return newBook(formulaCell(2, 0, 1, cat(tStr("[http://x/a.xls]S!A1"), tCall(148, 1))...))
 	}},
