@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sekisho/internal/dane"
+	"sekisho/internal/tlsrpt"
 )
 
 // signed returns whom to ask for TLSA records of a destination's servers; nil
@@ -31,6 +32,7 @@ func (d *Delivery) signed(ctx context.Context, to destination) (*dane.Resolver, 
 	case ctx.Err() != nil:
 		return nil, &trouble{outcome: interrupted, answer: "cut off while looking up"}
 	default:
+		d.countTLS(to.domain, tlsrpt.Session{Policy: tlsrpt.Policy{Type: "tlsa", Domain: to.domain}, Result: tlsrpt.DNSSECInvalid})
 		// It may be that somebody answers in the domain's name.
 		return nil, &trouble{status: "4.4.3", answer: bound(err.Error())}
 	}
@@ -48,6 +50,7 @@ func (d *Delivery) tlsa(ctx context.Context, r *dane.Resolver, server string, n 
 	case ctx.Err() != nil:
 		return &trouble{outcome: interrupted, answer: "cut off while looking up"}
 	default:
+		d.countTLS(n.domain, tlsrpt.Session{Policy: tlsrpt.Policy{Type: "tlsa", Domain: server}, Result: tlsrpt.DNSSECInvalid, Server: server})
 		// Without an answer nobody knows that there is none. RFC 7672, 2.2: not
 		// this server.
 		return &trouble{status: "4.4.3", host: server, answer: bound(err.Error())}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"sekisho/envelope"
+	"sekisho/internal/dane"
+	"sekisho/internal/tlsrpt"
 	"sekisho/routing"
 	"sekisho/sanitize"
 	"sekisho/spool"
@@ -307,7 +309,13 @@ func (v *calling) end(t *trouble) []result {
 // nobody waits. A host that answers "not now" leaves the recipient to the next.
 func (v *calling) hosts(ctx context.Context) {
 	d := v.d
-	n, t := d.needOf(ctx, v.to)
+	var n need
+	var t *trouble
+	if !isTLSReport(v.e) {
+		// A report that says what is wrong must not wait for it to be right.
+		// RFC 8460, 5.3.
+		n, t = d.needOf(ctx, v.to)
+	}
 	if t != nil {
 		v.last = t
 		return
@@ -344,7 +352,10 @@ func (v *calling) hosts(ctx context.Context) {
 		v.last = t
 		return
 	}
-	signed, t := d.signed(ctx, v.to)
+	var signed *dane.Resolver
+	if !isTLSReport(v.e) {
+		signed, t = d.signed(ctx, v.to)
+	}
 	if t != nil {
 		v.last = t
 		return
@@ -369,9 +380,11 @@ func (v *calling) hosts(ctx context.Context) {
 		}
 		if no := n.forbids(name); no != nil {
 			if n.enforced() {
+				d.countTLS(n.domain, tlsrpt.Session{Policy: n.measure(name), Result: tlsrpt.Failed, Server: name, Reason: notInPolicy})
 				v.last = milder(v.last, no)
 				continue
 			}
+			n.misfit = true
 			d.testing(v, no.answer)
 		}
 		hs, err := d.addresses(ctx, v.to.hop, entry)
@@ -420,11 +433,15 @@ func (v *calling) offer(ctx context.Context, c *session) bool {
 	d.lanes.serve(v.lane, 1)
 	field := receivedField(&v.e.Envelope, v.to.hop.Network, d.Hostname)
 	m := v.m
-	if fromInside(v.e, v.to.hop.Network) {
+	if report := isTLSReport(v.e); report || fromInside(v.e, v.to.hop.Network) {
 		out := *v.m
-		out.outward = true
+		out.outward = !report
 		m = &out
 		sig, err := d.sign(ctx, v.e, m)
+		if err == nil && sig == "" && report {
+			// RFC 8460, 3: a report that nobody signed is not believed.
+			err = errors.New("there is no key any more to sign a report of TLS with")
+		}
 		if err != nil {
 			// Unsigned it would be taken for a forgery out there.
 			t := &trouble{outcome: deferred, status: "4.3.0", answer: bound(err.Error())}

@@ -96,6 +96,11 @@ type Delivery struct {
 	// same server then: what it says of MX records is what is proved.
 	DANE func() *dane.Resolver
 
+	// Reports is who tells other domains how TLS went with their servers, the
+	// current one, swapped on reload; nil, or a nil answer: nothing is counted.
+	Reports func() *Reporter
+	TLSDays TLSDays // nil: what is counted is kept in memory alone
+
 	// Outside reports whether mail to an MX may be sent to this address. nil:
 	// only addresses that are routed on the internet. Whoever owns a domain
 	// writes its MX records, and must not be able to point them at our inside.
@@ -130,6 +135,7 @@ type Delivery struct {
 	clock   clock
 	sizes   sizes
 	sts     sts
+	tally   tally
 	dials   net.Dialer
 	bg      sync.WaitGroup // connections that say QUIT, probes, woken queues
 }
@@ -154,6 +160,7 @@ func (d *Delivery) Run(ctx context.Context) {
 		}
 	}
 	d.bg.Go(func() { d.unstick(ctx) })
+	d.loadTLS(ctx)
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -197,6 +204,8 @@ func (d *Delivery) Run(ctx context.Context) {
 	d.lanes.close(&d.bg)
 	cut()
 	d.bg.Wait()
+	// What is under way is no longer counted.
+	d.keepTLS(context.WithoutCancel(ctx))
 }
 
 // upkeep does what has its own time: probes of hops that are down, and notices
@@ -206,6 +215,7 @@ func (d *Delivery) upkeep(ctx, work context.Context) {
 		d.bg.Go(func() { d.probe(ctx, hop) })
 	}
 	d.flushNotices(work)
+	d.upkeepTLS(ctx)
 	if d.clock.back(d.now()) {
 		d.Log.Warn("clock stepped back")
 		d.bg.Go(func() { d.unstick(ctx) })

@@ -8,6 +8,7 @@ import (
 	"crypto/rsa"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -108,6 +109,10 @@ func (d *Delivery) sign(ctx context.Context, e *spool.Entry, m *message) (string
 		d.Log.Warn("unsigned", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", "the header is too large to be signed")
 		return "", nil
 	}
+	fields := signed
+	if isTLSReport(e) {
+		fields = append(slices.Clone(signed), "TLS-Report-Domain", "TLS-Report-Submitter")
+	}
 	var signers []*dkim.Signer
 	var ws []io.Writer
 	defer func() {
@@ -118,7 +123,7 @@ func (d *Delivery) sign(ctx context.Context, e *spool.Entry, m *message) (string
 	}()
 	for _, k := range keys {
 		s, err := dkim.NewSigner(&dkim.SignOptions{
-			Domain: k.Domain, Selector: k.Selector, Signer: k.Signer, Hash: crypto.SHA256, HeaderKeys: signed,
+			Domain: k.Domain, Selector: k.Selector, Signer: k.Signer, Hash: crypto.SHA256, HeaderKeys: fields,
 			HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 		})
 		if err != nil {
@@ -132,15 +137,15 @@ func (d *Delivery) sign(ctx context.Context, e *spool.Entry, m *message) (string
 	if err := m.send(ctx, io.MultiWriter(ws...)); err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
-	var fields strings.Builder
+	var out strings.Builder
 	for i, s := range signers {
 		if err := s.Close(); err != nil {
 			return "", fmt.Errorf("sign for %s: %w", keys[i].Domain, err)
 		}
-		fields.WriteString(s.Signature())
+		out.WriteString(s.Signature())
 	}
 	signers = nil
-	return fields.String(), nil
+	return out.String(), nil
 }
 
 // innerFields tell of hosts, addresses and judgements of the inside. They are

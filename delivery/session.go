@@ -70,18 +70,19 @@ func (t *trouble) result(hop routing.Hop, a envelope.Address) result {
 
 // session is one SMTP connection, with nothing half done on it between calls.
 type session struct {
-	conn   *conn
-	offers map[string]string // keywords of the EHLO answer in upper case, and what stands behind them
-	host   host
-	tls    bool
-	dane   bool // with one that a TLSA record names
-	known  bool // whoever it is with has proved its name
-	proved bool // with a certificate that holds for the host's name; known where a policy asks
-	sent   int  // messages
-	stop   func() bool
-	closed func()
-	note   func(spool.Note) error // keeps an answer until it is settled
-	log    *slog.Logger
+	conn     *conn
+	offers   map[string]string // keywords of the EHLO answer in upper case, and what stands behind them
+	host     host
+	tls      bool
+	dane     bool  // with one that a TLSA record names
+	known    bool  // whoever it is with has proved its name
+	proved   bool  // with a certificate that holds for the host's name; known where a policy asks
+	unproved error // why not
+	sent     int   // messages
+	stop     func() bool
+	closed   func()
+	note     func(spool.Note) error // keeps an answer until it is settled
+	log      *slog.Logger
 }
 
 const (
@@ -137,11 +138,13 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 		}
 	}
 	s, err := d.dial(ctx, key, l, hop, h, want)
+	first := err
 	var tlsErr errTLSFailed
 	if errors.As(err, &tlsErr) && opportunistic(hop) {
 		s, err = d.dial(ctx, key, l, hop, h, nil)
 	}
 	if err != nil {
+		d.countSession(ctx, n, h, nil, first)
 		t := d.connectTrouble(ctx, h, err)
 		if len(n.tlsa) > 0 && (errors.As(err, &tlsErr) || errors.Is(err, errNotOffered)) {
 			t.status, t.answer = "4.7.5", bound("the TLSA records of "+h.name+" require TLS: "+err.Error())
@@ -154,9 +157,11 @@ func (d *Delivery) connect(ctx context.Context, key string, l *lane, hop routing
 	s.dane, s.known = n.tlsa.Usable(), known && s.tls
 	if n.policy != nil && s.tls {
 		if t, ok := s.conn.Conn.(*tls.Conn); ok {
-			s.proved = d.proved(t.ConnectionState(), h.name) == nil
+			s.unproved = d.proved(t.ConnectionState(), h.name)
+			s.proved = s.unproved == nil
 		}
 	}
+	d.countSession(ctx, n, h, s, first)
 	return s, nil
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"sekisho/internal/dane"
 	"sekisho/internal/mtasts"
+	"sekisho/internal/tlsrpt"
 	"sekisho/routing"
 )
 
@@ -152,6 +153,7 @@ func (d *Delivery) renewPolicy(ctx context.Context, domain string, kept *keptPol
 	p, err := mtasts.Fetch(ctx, d.sts.client, domain)
 	if err != nil {
 		d.Log.Warn("mta-sts", "hop", domain, "err", bound(err.Error()))
+		d.countTLS(domain, tlsrpt.Session{Policy: tlsrpt.Policy{Type: "sts", Domain: domain}, Result: noPolicy(err)})
 		return
 	}
 	*kept = keptPolicy{ID: id, Policy: p, Fetched: now}
@@ -173,6 +175,7 @@ type need struct {
 	policy *mtasts.Policy
 	tlsa   dane.Records // of the host; where one can be applied the policy is not asked, RFC 8461, 2
 	domain string
+	misfit bool // a policy that is not enforced does not name the server
 	strict bool // REQUIRETLS: nothing but a proved server. RFC 8689, 4.2.1
 }
 

@@ -525,6 +525,8 @@ type OurMail struct {
 	Zone    envelope.Zone // where routing shall think it comes from; zero is internet, which reaches no internet hop
 	From    envelope.Address
 	To      []envelope.Address
+	Author  string                // the value of its From field, where DKIM shall sign for it
+	Report  bool                  // it is a report of TLS to another domain
 	Parent  envelope.ID           // the message it is about, if any
 	UTF8    bool                  // an address or header needs SMTPUTF8
 	Write   func(io.Writer) error // the whole message, lines ending in CRLF
@@ -544,24 +546,26 @@ func (s *Spool) NewOurs(ctx context.Context, m OurMail) (Entry, error) {
 	now := s.now()
 	e := Entry{
 		Envelope: envelope.Envelope{
-			ID:        envelope.NewID(now),
-			Tenant:    m.Tenant,
-			Profile:   m.Profile,
-			Zone:      m.Zone,
-			Treatment: envelope.Ours,
-			From:      m.From,
-			To:        slices.Clone(m.To),
-			UTF8:      m.UTF8,
-			Body8Bit:  m.UTF8,
-			Size:      ref.Size,
-			Digest:    digest,
-			Received:  now,
+			ID:         envelope.NewID(now),
+			Tenant:     m.Tenant,
+			Profile:    m.Profile,
+			Zone:       m.Zone,
+			Treatment:  envelope.Ours,
+			From:       m.From,
+			To:         slices.Clone(m.To),
+			HeaderFrom: m.Author,
+			UTF8:       m.UTF8,
+			Body8Bit:   m.UTF8,
+			Size:       ref.Size,
+			Digest:     digest,
+			Received:   now,
 		},
-		State:    Received,
-		Parent:   m.Parent,
-		Pending:  slices.Clone(m.To),
-		Original: ref,
-		Due:      now,
+		State:     Received,
+		TLSReport: m.Report,
+		Parent:    m.Parent,
+		Pending:   slices.Clone(m.To),
+		Original:  ref,
+		Due:       now,
 	}
 	e.Intake = s.Seal.SealIntake(intake(&e.Envelope))
 	return e, nil

@@ -68,10 +68,11 @@ type Entry struct {
 	HeaderLen int64              `json:"header_len,omitempty"` // where the sealed header block ends in the bytes to send
 	Report    *sanitize.Report   `json:"report,omitempty"`
 	Verdict   policy.Verdict     `json:"verdict"`
-	Release   *policy.Release    `json:"release,omitempty"`  // who asked for it to be examined again
-	Attempts  int                `json:"attempts,omitempty"` // of delivery
-	Delayed   bool               `json:"delayed,omitempty"`  // whoever is told of a delay has been
-	Err       string             `json:"err,omitempty"`      // of the last attempt
+	Release   *policy.Release    `json:"release,omitempty"`    // who asked for it to be examined again
+	TLSReport bool               `json:"tls_report,omitempty"` // our own report to another domain of how TLS went with it
+	Attempts  int                `json:"attempts,omitempty"`   // of delivery
+	Delayed   bool               `json:"delayed,omitempty"`    // whoever is told of a delay has been
+	Err       string             `json:"err,omitempty"`        // of the last attempt
 	Due       time.Time          `json:"due"`
 	Expires   time.Time          `json:"expires"` // Held: when it is deleted; Done: when its bytes are
 	Lease     string             `json:"-"`       // who has it in hand

@@ -43,8 +43,13 @@ type config struct {
 		Domains []string `mapstructure:"domains"`
 		Except  []string `mapstructure:"except"`
 	} `mapstructure:"lgwan"`
-	Resolver   string          `mapstructure:"resolver"`
-	DANE       string          `mapstructure:"dane"` // off, on
+	Resolver   string `mapstructure:"resolver"`
+	DANE       string `mapstructure:"dane"` // off, on
+	TLSReports struct {
+		From         string `mapstructure:"from"`
+		Organization string `mapstructure:"organization"`
+		Contact      string `mapstructure:"contact"`
+	} `mapstructure:"tls_reports"`
 	Senders    sendersConfig   `mapstructure:"senders"`
 	DKIM       []dkimConfig    `mapstructure:"dkim"`
 	Scanners   []scannerConfig `mapstructure:"scanners"`
@@ -194,6 +199,7 @@ type settings struct {
 	directory  *tenant.Directory // with the recipients that were imported
 	senders    *smtpd.SenderRules
 	keys       []delivery.Key
+	reporter   *delivery.Reporter
 	scanners   []*scan.Scanner
 	config     *config
 	converters []sanitize.Converter
@@ -259,6 +265,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		return nil, err
 	}
 	if s.keys, err = c.signingKeys(f, s.directory); err != nil {
+		return nil, err
+	}
+	if s.reporter, err = c.reporter(f, s); err != nil {
 		return nil, err
 	}
 	if s.scanners, err = c.scanners(f); err != nil {

@@ -142,6 +142,38 @@ func (c *config) signingKeys(f *configFile, d *tenant.Directory) ([]delivery.Key
 	return ks, nil
 }
 
+// reporter checks who reports to other domains how TLS went; nil for nobody.
+func (c *config) reporter(f *configFile, s *settings) (*delivery.Reporter, error) {
+	r := c.TLSReports
+	if r.From == "" {
+		if r.Organization != "" || r.Contact != "" {
+			return nil, f.errorf("tls_reports.from", "required where the others are set: without it nothing is reported")
+		}
+		return nil, nil
+	}
+	from, err := envelope.ParseAddress(r.From)
+	if err != nil {
+		return nil, f.errorf("tls_reports.from", "want an address: %v", err)
+	}
+	if _, ok := s.directory.Owner(from.Domain); !ok {
+		return nil, f.errorf("tls_reports.from", "%s is no tenant's domain", from.Domain)
+	}
+	// RFC 8460, 3: only a report that is signed is believed.
+	if !slices.ContainsFunc(s.keys, func(k delivery.Key) bool {
+		return k.Domain == from.Domain || strings.HasSuffix(from.Domain, "."+k.Domain)
+	}) {
+		return nil, f.errorf("tls_reports.from", "needs a key in dkim that signs for %s", from.Domain)
+	}
+	out := &delivery.Reporter{From: from, Organization: r.Organization, Contact: r.Contact}
+	if out.Organization == "" {
+		out.Organization = c.Hostname
+	}
+	if out.Contact == "" {
+		out.Contact = r.From
+	}
+	return out, nil
+}
+
 // ownedBySomebody reports whether mail of a tenant could be signed as domain.
 func ownedBySomebody(d *tenant.Directory, domain string) bool {
 	domain = strings.ToLower(domain)

@@ -107,3 +107,37 @@ func TestDANENeedsAResolverOnThisMachine(t *testing.T) {
 		}
 	}
 }
+
+func TestReportsOfTLSNeedAKey(t *testing.T) {
+	dir := t.TempDir()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "key.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dkim := "dkim: [{ domain: town.example.lg.jp, selector: s, key_file: " + file + " }]\n"
+	for more, want := range map[string]string{
+		"": "",
+		dkim + "tls_reports: { from: tls@town.example.lg.jp }\n": "",
+		"tls_reports: { from: tls@town.example.lg.jp }\n":        "needs a key in dkim",
+		dkim + "tls_reports: { from: tls@partner.example }\n":    "no tenant's domain",
+		dkim + "tls_reports: { from: tls }\n":                    "want an address",
+		dkim + "tls_reports: { organization: town }\n":           "required where the others are set",
+		dkim + "tls_reports: { form: tls@town.example.lg.jp }\n": "did you mean",
+	} {
+		_, s, err := load(t, minimal+more)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", more, err, want)
+		}
+		if err == nil && (s.reporter != nil) != strings.Contains(more, "from") {
+			t.Errorf("%s: reporter %+v", more, s.reporter)
+		}
+	}
+}

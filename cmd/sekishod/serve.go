@@ -256,6 +256,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	out := &delivery.Delivery{
 		Spool: g.spool, Table: table, Tenants: tenants, Verify: signer.Verifier(), Hostname: c.Hostname, Log: log, Policies: g.store,
 		Resolver: g.dns, DANE: g.dane, Keys: func() []delivery.Key { return g.current.Load().keys },
+		Reports: func() *delivery.Reporter { return g.current.Load().reporter }, TLSDays: g.store,
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 

@@ -446,6 +446,15 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 				t.Errorf("%q, %v", p, err)
 			}
 		}},
+		{"KeepTLSDay", func(t *testing.T) {
+			if err := s.db.KeepTLSDay(ctx, "2026-11-25", []byte("counts")); err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if days, err := s.db.TLSDays(ctx); err != nil || string(days["2026-11-25"]) != "counts" {
+				t.Errorf("%q, %v", days, err)
+			}
+		}},
 		{"DeleteTenantKey", func(t *testing.T) {
 			secret := blobtest.Bytes(5, 60)
 			if _, err := s.db.AddTenantKey(ctx, "city", secret); err != nil {

@@ -49,6 +49,9 @@ type Policy struct {
 // ErrPolicy says that what was read is no policy.
 var ErrPolicy = errors.New("no valid policy")
 
+// ErrStatus says that there was no page to be read.
+var ErrStatus = errors.New("HTTP status")
+
 // Record returns the id of the policy that TXT records of _mta-sts announce, or
 // false when they announce none. RFC 8461, 3.1: exactly one of them does.
 func Record(txts []string) (id string, ok bool) {
@@ -191,7 +194,7 @@ func Fetch(ctx context.Context, c *http.Client, domain string) (Policy, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return Policy{}, fmt.Errorf("policy of %s: %w: HTTP status %d", domain, ErrPolicy, resp.StatusCode)
+		return Policy{}, fmt.Errorf("policy of %s: %w: %w %d", domain, ErrPolicy, ErrStatus, resp.StatusCode)
 	}
 	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err != nil || t != "text/plain" {
 		return Policy{}, fmt.Errorf("policy of %s: %w: the media type is not text/plain", domain, ErrPolicy)

@@ -74,7 +74,7 @@ func Full(tenant envelope.TenantID, due time.Time) spool.Entry {
 	e.Verdict = policy.Verdict{Action: policy.Deliver, Rule: "treated", Reasons: []string{"r"}}
 	e.Release = &policy.Release{By: "officer", Reason: "asked by telephone", At: due.UTC().Truncate(time.Microsecond)}
 	e.Envelope.DSN = &envelope.DSN{Return: "HDRS", EnvID: "x", To: []envelope.RecipientDSN{{To: e.Envelope.To[0], Notify: envelope.NotifyNever, Original: "rfc822;a"}}}
-	e.Attempts, e.Delayed = 3, true
+	e.Attempts, e.Delayed, e.TLSReport = 3, true, true
 	e.Err = "421 later"
 	e.Expires = e.Due.Add(14 * 24 * time.Hour)
 	return e
