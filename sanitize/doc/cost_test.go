@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"sekisho/sanitize"
@@ -78,6 +79,18 @@ func TestPagesThatSpanAllTextAreRefused(t *testing.T) {
 		p.pages = n
 		if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, want) {
 			t.Errorf("%d pages: %v, want %v", n, err, want)
+		}
+	}
+}
+
+// TestCodesThatLieInOneAnotherAreRefused: a text in the innermost would be read
+// once for each.
+func TestCodesThatLieInOneAnotherAreRefused(t *testing.T) {
+	for depth, want := range map[int]error{3: nil, 100: sanitize.ErrLimit} {
+		p := newPaper()
+		p.stories[0] = strings.Repeat("\x13", depth) + strings.Repeat("abcdefg ", 4000) + strings.Repeat("\x15", depth) + "\r"
+		if _, _, _, err := treat(p.bytes(t)); !errors.Is(err, want) {
+			t.Errorf("%d deep: %v, want %v", depth, err, want)
 		}
 	}
 }

@@ -153,6 +153,7 @@ type document struct {
 
 	moved  map[uint64]block // what was taken over from Data, by place and form
 	taken  int64            // octets of Data that it has in all
+	coded  int64            // characters of codes of fields in all
 	walked int64            // octets of text that runs of characters had in all
 }
 

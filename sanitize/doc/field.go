@@ -1,6 +1,7 @@
 package doc
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -312,7 +313,9 @@ func (d *document) fields() ([8][]byte, error) {
 					blank = append(blank, m.cp)
 					break
 				}
-				d.judge(story, marks, stack[n-1], i)
+				if err := d.judge(story, marks, stack[n-1], i); err != nil {
+					return tables, err
+				}
 				stack = stack[:n-1]
 			}
 		}
@@ -341,10 +344,15 @@ func (d *document) fields() ([8][]byte, error) {
 var storyNames = [...]string{"text", "footnotes", "headers", "macros", "comments", "endnotes", "text boxes", "text boxes of headers"}
 
 // judge looks at a field that is complete, its end being mark end.
-func (d *document) judge(story int, marks []mark, f field, end int) {
+func (d *document) judge(story int, marks []mark, f field, end int) error {
 	begin, stop := &marks[f.begin], marks[end].cp
 	if f.sep >= 0 {
 		stop = marks[f.sep].cp
+	}
+	// Codes are short. Where fields stand in the code of fields, and a text in the
+	// innermost, it would be read once for each.
+	if d.coded += int64(stop - begin.cp); d.coded > 4*int64(d.length)+longestCode {
+		return fmt.Errorf("codes of fields that lie in one another: %w", sanitize.ErrLimit)
 	}
 	var code []uint16
 	depth, long := 0, false
@@ -382,7 +390,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 		for i := f.begin + 1; i < end && (f.sep < 0 || i < f.sep); i++ {
 			marks[i].gone = true
 		}
-		return
+		return nil
 	}
 	word := verdict(literal, f.nested, flt, d.s.Options.URLs == sanitize.KeepURLs)
 	if long && word == "" {
@@ -395,7 +403,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 			// A number that means nothing; the keyword has one.
 			begin.fld[1] = numberOf(literal)
 		}
-		return
+		return nil
 	}
 	d.fieldFound(story, word)
 	prompt := 0
@@ -404,7 +412,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 	}
 	if prompt > 0 {
 		d.dissolve(marks, f.begin, end, begin.cp+1+uint32(prompt))
-		return
+		return nil
 	}
 	for i := f.begin + 1; i < end && (f.sep < 0 || i < f.sep); i++ {
 		marks[i].gone = true
@@ -417,6 +425,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) {
 	if marks[end].has {
 		marks[end].fld[1] = marks[end].fld[1]&(fldNested|fldHasSep|fldPrivate) | fldLocked
 	}
+	return nil
 }
 
 // numberOf is the number of the field whose keyword a code begins with, zero if
