@@ -204,7 +204,9 @@ func (m *markup) declaration() error {
 	}
 	for {
 		if i := bytes.Index(m.buf[m.at:m.end], []byte("?>")); i >= 0 {
-			if d := string(m.buf[m.at : m.at+i]); strings.Contains(d, "encoding") && !strings.Contains(d, "UTF-8") {
+			switch d := string(m.buf[m.at : m.at+i]); d {
+			case `<?xml version="1.0"`, `<?xml version="1.0" encoding="UTF-8"`, `<?xml version="1.0" encoding="UTF-8" standalone="yes"`:
+			default:
 				return odd("declaration", []byte(d))
 			}
 			m.at += i + 2

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"encoding/binary"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ func TestMarkupIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
 
 func TestOddMarkupIsRefused(t *testing.T) {
 	for name, s := range map[string]string{
-		"nothing": "", "no element": "<?xml version='1.0'?> ", "nothing closes": "<a>", "another closes": "<a></b>", "two roots": "<a/><b/>", "text outside": "<a/>x", "DOCTYPE": "<!DOCTYPE a><a/>", "comment": "<a><!-- --></a>", "CDATA": "<a><![CDATA[x]]></a>",
+		"nothing": "", "no element": `<?xml version="1.0"?> `, "another version": `<?xml version="1.1"?><a/>`, "nothing closes": "<a>", "another closes": "<a></b>", "two roots": "<a/><b/>", "text outside": "<a/>x", "DOCTYPE": "<!DOCTYPE a><a/>", "comment": "<a><!-- --></a>", "CDATA": "<a><![CDATA[x]]></a>",
 		"instruction": "<?x y?><a/>", "declaration inside": `<a><?xml version="1.0"?></a>`, "another charset": `<?xml version="1.0" encoding="UTF-7"?><a/>`, "entity": "<a>&x;</a>", "a bare and": "<a>a & b</a>",
 		"reference to nothing": "<a>&#0;</a>", "surrogate": "<a>&#xD800;</a>", "huge reference": "<a>&#x110000;</a>", "control": "<a>\x01</a>", "no UTF-8": "<a>\xff</a>", "noncharacter": "<a>\uffff</a>",
 		"attribute twice": `<a x="1" x="2"/>`, "no quotes": "<a x=1/>", "no value": "<a x/>", "less in a value": `<a x="<"/>`, "joined": `<a x="1"y="2"/>`, "prefix of nothing": "<w:a/>", "prefix of an attribute": `<a w:x=""/>`,
@@ -140,4 +141,35 @@ func FuzzMarkup(f *testing.F) {
 			t.Fatalf("%s\n%s", got, want)
 		}
 	})
+}
+
+// TestDrawingsCarryNoOtherFormat: what an EMF says beside its drawing is EMF+ or
+// the marks of groups, and a WMF speaks to no printer.
+func TestDrawingsCarryNoOtherFormat(t *testing.T) {
+	record := func(kind uint32, body ...byte) []byte {
+		b := binary.LittleEndian.AppendUint32(nil, kind)
+		return append(binary.LittleEndian.AppendUint32(b, uint32(8+len(body))), body...)
+	}
+	emf := func(comment string) []byte {
+		head := record(1, make([]byte, 80)...)
+		copy(head[40:], " EMF")
+		c := append(binary.LittleEndian.AppendUint32(nil, uint32(len(comment))), comment...)
+		return append(append(head, record(70, c...)...), record(14, make([]byte, 12)...)...)
+	}
+	wmf := func(kind uint16) []byte {
+		b := append([]byte{1, 0, 9, 0, 0, 3}, make([]byte, 12)...)
+		b = append(b, 5, 0, 0, 0, byte(kind), byte(kind>>8), 1, 0, 0, 0)
+		return append(b, 3, 0, 0, 0, 0, 0)
+	}
+	for name, c := range map[string]struct {
+		b  []byte
+		ok bool
+	}{
+		"EMF+": {emf("EMF+"), true}, "a group": {emf("GDIC\x02\x00\x00\x00"), true}, "a WMF in an EMF": {emf("GDIC\x01\x00\x00\x80"), false}, "PostScript": {emf("GDIC\x02\x00\x00\x40"), false},
+		"what a program keeps": {emf("EVIL"), false}, "WMF": {wmf(0x0103), true}, "a printer": {wmf(0x0626), false},
+	} {
+		if err := checkMetafile("x", c.b); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }

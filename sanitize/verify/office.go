@@ -956,6 +956,14 @@ func checkMetafile(where string, b []byte) error {
 			if kind > 122 || kind == 105 || kind == 106 || kind == 0 { // DRAWESCAPE, EXTESCAPE: [MS-EMF] 2.3.6
 				return notAllowed(where, "EMF record %d", kind)
 			}
+			if kind == 70 { // a comment: EMF+ or the marks of groups, no other format. [MS-EMF] 2.3.3
+				c := b[i+8 : i+n]
+				plus := len(c) >= 8 && string(c[4:8]) == "EMF+"
+				group := len(c) >= 12 && string(c[4:8]) == "GDIC" && (u32(int(i)+16) == 2 || u32(int(i)+16) == 3)
+				if !plus && !group {
+					return notAllowed(where, "EMF comment")
+				}
+			}
 			i += n
 			if kind == 14 {
 				if i != int64(len(b)) {
@@ -981,8 +989,8 @@ func checkMetafile(where string, b []byte) error {
 		if n < 6 || int64(i)+n > int64(len(b)) {
 			return notAllowed(where, "WMF record of %d octets", n)
 		}
-		if kind == 0x0626 && i+8 <= len(b) && b[i+6] == 9 && b[i+7] == 0 { // META_ESCAPE, SETABORTPROC: [MS-WMF] 2.3.6
-			return notAllowed(where, "WMF record that runs")
+		if kind == 0x0626 { // META_ESCAPE, of which SETABORTPROC runs: [MS-WMF] 2.3.6
+			return notAllowed(where, "WMF record that speaks to a printer")
 		}
 		if kind == 0 {
 			return nil
