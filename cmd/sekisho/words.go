@@ -443,6 +443,8 @@ var findings = map[string]text{
 	"xls.comments":             {"コメント", "comments"},
 	"xls.value":                {"数式", "formulas"},
 	"xls.more":                 {"その他の所見", "further findings"},
+	"rtf.comment":              {"コメント", "comments"},
+	"rtf.tracked-change":       {"変更履歴", "tracked changes"},
 	"rtf.object":               {"埋め込みオブジェクト", "embedded objects"},
 	"rtf.dde":                  {"DDE のフィールド", "DDE fields"},
 	"rtf.field":                {"フィールド", "fields"},

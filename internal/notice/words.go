@@ -335,6 +335,8 @@ var sentences = map[string]words{
 	"xls.comments":             {"コメント %d 個を削除", "%d comment(s) removed"},
 	"xls.value":                {"数式 %d 個を値に置き換え（設定による）", "%d formula(s) replaced by their value, as configured"},
 	"xls.more":                 {"そのほかの要素 %d 個を処理", "%d further item(s) treated"},
+	"rtf.comment":              {"コメント %d 個を削除", "%d comment(s) removed"},
+	"rtf.tracked-change":       {"変更履歴 %d 個を承諾", "%d tracked change(s) accepted"},
 	"rtf.object":               {"埋め込みオブジェクト %d 個を削除", "%d embedded object(s) removed"},
 	"rtf.dde":                  {"DDE リンク %d 個を削除", "%d DDE link(s) removed"},
 	"rtf.field":                {"実行されるフィールド %d 個を結果に置き換え", "%d active field(s) replaced by their result"},

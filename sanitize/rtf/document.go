@@ -44,6 +44,7 @@ type group struct {
 	picture  *picture
 	levels   *int // of \list and \listoverride: how many may still stand
 	exact    bool // of \listoverride: and must
+	deleted  bool // its text was deleted in a tracked change
 	override bool // it is one
 }
 
@@ -290,6 +291,9 @@ func (d *document) control() error {
 		d.setting(name, number, has)
 		return nil
 	case roleChar:
+		if name == "chatn" && d.s.Options.Comments {
+			return nil // the mark of a comment
+		}
 		if d.eat > 0 && w.quote {
 			d.eat-- // it stands for the \u before it
 			return nil
@@ -300,6 +304,10 @@ func (d *document) control() error {
 	case rolePart, roleGone:
 		return d.begin(name, w, star)
 	case roleFormat:
+		if d.s.Options.Accept && tracked(name) {
+			d.accept(name, !has || number != 0)
+			return nil
+		}
 		if w.high > 0 && has && (number < w.low || number > w.high) {
 			return nil
 		}
@@ -364,6 +372,17 @@ func (d *document) begin(name string, w word, star bool) error {
 	}
 	if w.role == roleGone || !belongs(from, w.part) {
 		d.turnAway(name, w, from)
+		return nil
+	}
+	if d.s.Options.Comments && comment(name) {
+		if name == "annotation" {
+			d.report.found("rtf.comment", sanitize.Removed, "")
+		}
+		d.skip()
+		return nil
+	}
+	if d.s.Options.Accept && (name == "revtbl" || g.deleted && !shell(from)) {
+		d.skip() // who changed it; what stands in what was deleted
 		return nil
 	}
 	if w.part == partOneLevel && (g.levels == nil || *g.levels <= 0 || (name == "lfolevel") != g.override) || w.part == partCode && g.field.decided {
@@ -540,7 +559,7 @@ func (d *document) setting(name string, n int32, has bool) {
 	case "f", "af":
 		d.font(name, n, has)
 	case "plain":
-		g.font, g.run, g.fontOf = d.deff, runPlain, [3]int32{-1, -1, -1}
+		g.font, g.run, g.fontOf, g.deleted = d.deff, runPlain, [3]int32{-1, -1, -1}, false
 		if g.writes() {
 			d.put(name, 0, false)
 		}
@@ -650,10 +669,51 @@ func (d *document) symbol(c byte) {
 	}
 }
 
+// comment reports whether a destination is one of those that make a comment.
+// RTF 1.9.1, "Comments (Annotations)".
+func comment(name string) bool {
+	switch name {
+	case "annotation", "atnid", "atnauthor", "atntime", "atndate", "atnref", "atnparent", "atrfstart", "atrfend":
+		return true
+	default:
+		return false
+	}
+}
+
+// tracked reports whether a word says that text was changed, by whom and when.
+// RTF 1.9.1, "Track Changes". Marks of changes to formats and rows say nothing
+// that is lost.
+func tracked(name string) bool {
+	switch name {
+	case "revisions", "revised", "revauth", "revdttm", "deleted", "revauthdel", "revdttmdel", "mvf", "mvt", "mvauth", "mvdate", "crauth", "crdate",
+		"trackmoves", "trackformatting", "clins", "clinsauth", "clinsdttm", "cldel", "cldelauth", "cldeldttm":
+		return true
+	default:
+		return false
+	}
+}
+
+// accept takes a word of a tracked change: what was deleted or moved away goes,
+// what came stays as if it had always been there.
+func (d *document) accept(name string, on bool) {
+	g := d.top()
+	switch name {
+	case "deleted", "mvf":
+		g.deleted = on
+	case "revised", "mvt":
+	default:
+		return
+	}
+	if on && g.writes() {
+		d.report.found("rtf.tracked-change", sanitize.Neutralised, "accepted")
+	}
+}
+
 // mark takes a symbol that stands for a character.
 func (d *document) mark(c byte) {
 	g := d.top()
 	switch {
+	case g.deleted:
 	case g.writes():
 		g.used = true
 		d.w.raw(`\` + string(c))
@@ -669,9 +729,12 @@ func (d *document) mark(c byte) {
 // character takes a word that stands for a character.
 func (d *document) character(name string, r rune) {
 	g := d.top()
-	if !g.writes() {
+	switch {
+	case !g.writes():
 		d.gather(g, r)
 		return
+	case g.deleted && name != "par" && name != "sect" && name != "cell" && name != "nestcell" && name != "row" && name != "nestrow":
+		return // paragraphs and cells stay, as empty ones
 	}
 	d.put(name, 0, false)
 	switch name {

@@ -34,17 +34,19 @@ func ole1(class string) []byte {
 	return append(append(b, class...), "\x00\x00\x00\x00\x00\x00\x00\x00\x00MARKER"...)
 }
 
-// TestWhatActsIsTaken: what is dangerous goes whatever way it is written, what
-// a reader sees stays, and the finding says what it was.
-func TestWhatActsIsTaken(t *testing.T) {
+// acting is rich text that has something in it, without the group around it.
+type acting struct {
+	name, in    string
+	rule        string
+	action      sanitize.Action
+	gone, stays []string
+}
+
+func cases(t testing.TB) []acting {
+	t.Helper()
 	data := hex.EncodeToString(ole1("Equation.3"))
 	picture := `{\pict\pngblip\picw4\pich3 ` + hex.EncodeToString(pngOf(t)) + `}`
-	for _, c := range []struct {
-		name, in    string
-		rule        string
-		action      sanitize.Action
-		gone, stays []string
-	}{
+	return []acting{
 		{"object", `{\object\objemb{\*\objclass Word.Document.8}{\*\objdata ` + data + `}{\result shown}}`, "rtf.object", sanitize.Replaced, []string{"obj", "Equation"}, []string{"shown"}},
 		{"object without a result", `{\object\objocx{\*\objdata ` + data + `}}`, "rtf.object", sanitize.Removed, []string{"obj", "4d41524b4552"}, nil},
 		{"object shown as a picture", `{\object\objlink{\*\objdata ` + data + `}{\result {\*\shppict` + picture + `}{\nonshppict` + picture + `}}}`, "rtf.object", sanitize.Replaced, []string{"obj", "nonshppict"}, []string{`\pngblip`}},
@@ -81,8 +83,17 @@ func TestWhatActsIsTaken(t *testing.T) {
 		{"field marks as characters", `a\'13DDEAUTO x\'14b\u19?c\'15`, "", "", []string{`\'13`, `\u19`}, []string{"b"}},
 		{"destroyed picture", `{\pict\pngblip\picwgoal500 89504e470d0a1a0a4d41524b4552}`, "rtf.picture", sanitize.Replaced, []string{"4d41524b4552"}, []string{`\pngblip`, `\picwgoal500`}},
 		{"picture of nothing known", `{\pict\macpict 4d5a90}`, "rtf.picture", sanitize.Replaced, []string{"4d5a90", "macpict"}, []string{`\pngblip`}},
-	} {
-		in := []byte(`{\rtf1\ansi\ansicpg1252 ` + c.in + ` end}`)
+	}
+}
+
+// whole is a document with in in it.
+func whole(in string) []byte { return []byte(`{\rtf1\ansi\ansicpg1252 ` + in + ` end}`) }
+
+// TestWhatActsIsTaken: what is dangerous goes whatever way it is written, what
+// a reader sees stays, and the finding says what it was.
+func TestWhatActsIsTaken(t *testing.T) {
+	for _, c := range append(cases(t), hostile()...) {
+		in := whole(c.in)
 		out, res, found, err := treat(t, in)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)

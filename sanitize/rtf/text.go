@@ -200,6 +200,9 @@ func (d *document) nameSays() {
 
 // ascii writes or collects printable ASCII.
 func (d *document) ascii(g *group, b []byte) {
+	if g.deleted {
+		return
+	}
 	if g.writes() || g.part == partFonts {
 		if g.part == partFonts && d.defining >= 0 && len(d.fontName) < maxDetail {
 			name, _, end := bytes.Cut(b, []byte(";"))
@@ -261,6 +264,7 @@ func (d *document) decode() {
 			switch {
 			case c < 0x7F:
 				d.ascii(g, []byte{c})
+			case g.deleted:
 			case g.writes():
 				g.used = true
 				d.w.octet(c)
@@ -360,7 +364,7 @@ func (d *document) rune(g *group, r rune) {
 	case r < 0x20 && g.part == partLevel:
 		g.used = true
 		d.w.octet(byte(r))
-	case r < 0x20, r >= 0x7F && r < 0xA0, r == 0xFFFE, r == 0xFFFF:
+	case g.deleted, r < 0x20, r >= 0x7F && r < 0xA0, r == 0xFFFE, r == 0xFFFF:
 	case r < 0x7F:
 		d.ascii(g, []byte{byte(r)})
 	case g.writes() || g.part == partFonts:
@@ -373,7 +377,7 @@ func (d *document) rune(g *group, r rune) {
 
 // gather collects a character of what is judged as a whole.
 func (d *document) gather(g *group, r rune) {
-	if r == 0 {
+	if r == 0 || g.deleted {
 		return
 	}
 	switch g.part {
