@@ -121,6 +121,8 @@ func TestWhatAHostileAuthorTriesDoesNotPass(t *testing.T) {
 		{"encoded scheme", docx(`<w:p><w:hyperlink r:id="rId9"><w:r><w:t>x</w:t></w:r></w:hyperlink></w:p>`).rel("word/document.xml", "rId9", relO+"hyperlink", "external:%66ile:///EVIL"), []string{"EVIL"}},
 		{"tab in scheme", docx(`<w:p><w:hyperlink r:id="rId9"><w:r><w:t>x</w:t></w:r></w:hyperlink></w:p>`).rel("word/document.xml", "rId9", relO+"hyperlink", "external:ht&#9;tp://EVIL"), []string{"EVIL"}},
 		{"local with unc", docx(`<w:p><w:hyperlink r:id="rId9"><w:r><w:t>x</w:t></w:r></w:hyperlink></w:p>`).rel("word/document.xml", "rId9", relO+"hyperlink", "external:#file:///EVIL"), []string{"EVIL"}},
+		{"fallback", docx(`<mc:AlternateContent><mc:Choice Requires="w"><w:p><w:r><w:t>a</w:t></w:r></w:p></mc:Choice><mc:Fallback><w:p><w:fldSimple w:instr="DDE EVIL"><w:r><w:t>x</w:t></w:r></w:fldSimple></w:p></mc:Fallback></mc:AlternateContent>`), []string{"EVIL"}},
+		{"field over branches", docx(`<w:p><mc:AlternateContent><mc:Choice Requires="w"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:instrText>DDE</w:instrText></w:r></mc:Choice><mc:Fallback><w:r><w:instrText>AUTO EVIL</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></mc:Fallback></mc:AlternateContent></w:p>`), []string{"EVIL", "instrText"}},
 		{"template by image", docx("").rel("word/document.xml", "rId9", relO+"image", "external:\\\\EVIL\\x.png"), []string{"EVIL"}},
 	} {
 		in := c.p.bytes(t)
