@@ -369,6 +369,8 @@ func (k Kind) Extensions() []string {
 		return []string{".ppt", ".pps", ".pot"} // one format; the name says how it opens
 	case KindXLS:
 		return []string{".xls", ".xlt"}
+	case KindJTD:
+		return []string{".jtd", ".jtt"}
 	default:
 		return []string{k.Facts().Ext}
 	}

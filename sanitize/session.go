@@ -56,6 +56,7 @@ type Session struct {
 type beside struct {
 	in    Object
 	depth int
+	alone bool // it goes on also when its host does not
 }
 
 // NewSession starts the session of one message or file of size bytes.
@@ -195,7 +196,8 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 	p.Findings = append(p.Findings, s.found[len(s.found)-1]...)
 	s.found = s.found[:len(s.found)-1]
 	if err != nil {
-		s.beside = s.beside[:waiting] // they are in the host, which stays behind
+		// They are in the host, which stays behind.
+		s.beside = append(s.beside[:waiting], slices.DeleteFunc(slices.Clone(s.beside[waiting:]), func(b beside) bool { return !b.alone })...)
 		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
 		p.Err = bounded(err.Error(), 300)
 		p.Fate = KeptBack
@@ -215,7 +217,13 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 // treated once the host is, and attached to the mail if it may be. Its Path
 // lies inside the host's.
 func (s *Session) Beside(in Object) {
-	s.beside = append(s.beside, beside{in, s.depth})
+	s.beside = append(s.beside, beside{in: in, depth: s.depth})
+}
+
+// InPlaceOf is Beside for what readers get of a host that stays behind itself:
+// the sanitizer of the host ends with ErrWithheld.
+func (s *Session) InPlaceOf(in Object) {
+	s.beside = append(s.beside, beside{in: in, depth: s.depth, alone: true})
 }
 
 // InMail reports whether what is being treated came in a mail, so that what is

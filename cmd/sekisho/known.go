@@ -97,6 +97,7 @@ var causes = []sentence{
 	{"a CR or LF alone, which SMTP cannot carry unchanged", "CR または LF が単独で含まれ、そのまま送れません"},
 	{"verify: the treated message is not on the allow-list: %s", "無害化した結果の検査に合格しませんでした: $1"},
 	{"CPU time used up", "計算時間の上限を超えました"},
+	{"its words stand beside it: withheld by the profile", "文書は保留し、文字だけを別のファイルとして配送しました"},
 	{"killed", "強制終了されました（メモリー不足の可能性があります）"},
 	{"the process could not be confined", "処理を隔離できませんでした"},
 	{"killed for a forbidden system call", "禁止された動作をしたため停止しました"},

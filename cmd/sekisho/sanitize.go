@@ -133,6 +133,8 @@ func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 		for _, c := range documents {
 			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild, sanitize.Convert, sanitize.Flatten, sanitize.Text}}
 		}
+		// Its rebuild is an experiment that only a profile asks for.
+		rules[sanitize.ClassIchitaro] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Convert, sanitize.Flatten, sanitize.Text}}
 	case "rebuild", "strip":
 		for _, c := range rebuilt {
 			rules[c] = step

@@ -208,6 +208,9 @@ var findings = map[string]text{
 	"convert.object":    {"埋め込みオブジェクト", "embedded objects"},
 
 	"ichitaro.macro":     {"一太郎のマクロ", "Ichitaro macros"},
+	"ichitaro.leftover":  {"以前の保存の残り", "what an earlier save left"},
+	"ichitaro.storage":   {"不明な要素", "unknown storage"},
+	"ichitaro.stream":    {"OLE またはほかの形式のデータ", "stream of OLE or of another format"},
 	"ichitaro.object":    {"埋め込みオブジェクト", "embedded objects"},
 	"doc.vba":            {"VBA マクロ", "VBA macros"},
 	"doc.object":         {"埋め込みオブジェクト", "embedded objects"},

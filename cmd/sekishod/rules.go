@@ -51,7 +51,7 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 			{"archive", sanitize.ClassArchive, p.Archive, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
 			{"encrypted", sanitize.ClassEncrypted, p.Encrypted, "hold", []string{"hold", "remove"}},
-			{"ichitaro", sanitize.ClassIchitaro, p.Ichitaro, "hold", []string{"text", "hold", "remove"}},
+			{"ichitaro", sanitize.ClassIchitaro, p.Ichitaro, "hold", []string{"rebuild", "text", "hold", "remove"}},
 			{"unknown", sanitize.ClassUnknown, p.Unknown, "hold", []string{"hold", "remove"}},
 		} {
 			if len(k.got) == 0 {

@@ -66,6 +66,7 @@ type Kept struct {
 	Removed        bool      // by the rules there is no entry to ask for
 	ID             string    // what to tell the administrator, "" outside a gateway
 	Expires        time.Time // until when it can be had, zero outside a gateway
+	Advice         bool      // the sender can send it as what is treated here
 }
 
 // Count is how often something was found in a file.
@@ -141,8 +142,13 @@ func (k Kept) facts(w Words, l Language) map[string]string {
 	if !k.Expires.IsZero() {
 		expires = k.Expires.Format(dates[l])
 	}
+	advice := ""
+	if k.Advice {
+		advice = w.text(l, "advice")
+	}
 	return map[string]string{
-		"name": orElse(Name(k.Name), w.text(l, "no-name")), "kind": orElse(Name(kind), w.text(l, "no-kind")),
+		"advice": advice,
+		"name":   orElse(Name(k.Name), w.text(l, "no-name")), "kind": orElse(Name(kind), w.text(l, "no-kind")),
 		"reason": w.text(l, "reason "+string(known(k.Reason))), "id": Name(k.ID), "expires": expires,
 	}
 }

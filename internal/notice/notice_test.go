@@ -197,7 +197,7 @@ func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
 // everything says all that notices can say, in one language.
 func everything(w Words) string {
 	var b strings.Builder
-	k := Kept{Name: "a.exe", KindJA: "実行形式ファイル", KindEN: "program", ID: "0abc", Expires: time.Date(2026, 12, 8, 9, 5, 0, 0, time.UTC)}
+	k := Kept{Name: "a.exe", KindJA: "実行形式ファイル", KindEN: "program", ID: "0abc", Expires: time.Date(2026, 12, 8, 9, 5, 0, 0, time.UTC), Advice: true}
 	for r := range reasonsJA {
 		k.Reason = r
 		b.WriteString(w.Withheld(k))

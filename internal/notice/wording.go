@@ -43,6 +43,7 @@ const (
 理由: {reason}
 受付番号: {id}
 保管期限: {expires}
+{advice}
 {id?}必要なときは、受付番号を添えてメールの管理者にお問い合わせください。`
 	keptBackEN = `[An attachment was kept back]
 File: {name}
@@ -50,6 +51,7 @@ Kind: {kind}
 Reason: {reason}
 Id: {id}
 Kept until: {expires}
+{advice}
 {id?}If you need it, ask your mail administrator and give this id.`
 	removedJA = `【添付ファイルを削除しました】
 ファイル名: {name}
@@ -89,7 +91,7 @@ var blocks = []struct {
 	name string
 	section
 }{
-	{"kept-back", section{may: []string{"name", "kind", "reason", "id", "expires"}, must: []string{"name", "reason", "id"}, ja: keptBackJA, en: keptBackEN,
+	{"kept-back", section{may: []string{"name", "kind", "reason", "id", "expires", "advice"}, must: []string{"name", "reason", "id"}, ja: keptBackJA, en: keptBackEN,
 		about: words{"保留した添付ファイルの位置に入る文", "in the place of a part kept back"}}},
 	{"removed", section{may: []string{"name", "kind", "reason", "id"}, must: []string{"name", "reason"}, ja: removedJA, en: removedEN,
 		about: words{"削除した添付ファイルの位置に入る文", "in the place of a part removed"}}},
@@ -113,6 +115,8 @@ var blocks = []struct {
 		about: words{"QR コードの数が多いとき", "when there are many QR codes"}}},
 	{"released", section{may: []string{"subject", "id"}, ja: releasedJA, en: releasedEN,
 		about: words{"後から解放した添付ファイルを届けるメールの文", "the text of a mail with parts released later"}}},
+	{"advice", section{oneLine: true, ja: "送信者に、PDF または Word・Excel の形式で送り直すよう依頼することもできます。", en: "You may also ask the sender to send it again as PDF, Word or Excel.",
+		about: words{"一太郎、DocuWorks、図面など、ここでは無害化できない文書について", "about documents that nothing here treats: Ichitaro, DocuWorks, drawings"}}},
 	{"no-name", section{oneLine: true, ja: "（名前なし）", en: "(no name)", about: words{"名前のないファイル", "a file without a name"}}},
 	{"no-kind", section{oneLine: true, ja: "不明な形式", en: "unknown", about: words{"形式の分からないファイル", "a file of no known kind"}}},
 	{"mail-text", section{oneLine: true, ja: "本文", en: "text of the mail", about: words{"メールの本文", "the text of the mail"}}},

@@ -51,6 +51,9 @@ var sentences = map[string]words{
 	"convert.object":    {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
 
 	"ichitaro.macro":     {"一太郎のマクロを除外（%d 件）", "Ichitaro macros left behind (%d)"},
+	"ichitaro.leftover":  {"以前の保存の残りを消去", "what an earlier save left wiped"},
+	"ichitaro.storage":   {"不明な要素 %d 個を除外", "%d unknown part(s) left behind"},
+	"ichitaro.stream":    {"OLE またはほかの形式のデータ %d 個を除外", "%d stream(s) of OLE or another format left behind"},
 	"ichitaro.object":    {"埋め込みオブジェクトを除外（%d 件）", "embedded objects left behind (%d)"},
 	"doc.vba":            {"マクロ %d 個を削除", "%d macro(s) removed"},
 	"doc.object":         {"埋め込みオブジェクト %d 個を削除（表示用の画像は残ります）", "%d embedded object(s) removed; their pictures stay"},

@@ -99,6 +99,10 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindPPT: ppt.Sanitizer{},
 		sanitize.KindXLS: xls.Sanitizer{},
 		sanitize.KindRTF: rtf.Sanitizer{},
+
+		// Where a profile asks for it.
+		sanitize.KindJTD:  ichitaro.Rebuild{},
+		sanitize.KindJTDC: ichitaro.Rebuild{},
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 func TestConvertersAreForWhatNothingTreats(t *testing.T) {
 	table := Table()
 	for _, k := range sanitize.ConverterKinds() {
-		if _, ok := table[k]; ok {
+		// The rebuild of Ichitaro is an experiment; a converter does better.
+		if _, ok := table[k]; ok && k.Class() != sanitize.ClassIchitaro {
 			t.Errorf("%s is rebuilt here", k)
 		}
 		switch k.Class() {

@@ -6,8 +6,11 @@
 // compressed one is such a file inside a member of an LHA archive inside a
 // stream. What goes out is plain text: no layout, no tables but their cells, no
 // pictures, no macros. The format is not documented; what is known of it here
-// was confirmed by documents of Ichitaro 2016. The document itself is never
-// rebuilt.
+// was confirmed by documents of Ichitaro 2016.
+//
+// Rebuild writes the document itself anew without its macros and objects. It is
+// an experiment that a profile must ask for: what the streams that stay can do is
+// not known.
 package ichitaro
 
 import (
@@ -27,20 +30,13 @@ import (
 // Text takes the words out of a document. It keeps no state.
 type Text struct{}
 
-// Sanitize writes the words of the document in to out, as plain text.
+// Sanitize writes the words of the document in to out, as plain text. In a mail
+// the document is kept back and its words stand beside the notice, so that
+// nobody takes them for the document; who has it released gets them in its place.
 func (Text) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
-	f, err := open(in, in.Size)
+	f, err := whole(s, in)
 	if err != nil {
 		return sanitize.Result{}, err
-	}
-	if packed := f.Root.Stream("JSCompDocument"); packed != nil {
-		whole, err := unpack(s, packed)
-		if err != nil {
-			return sanitize.Result{}, err
-		}
-		if f, err = open(bytes.NewReader(whole), int64(len(whole))); err != nil {
-			return sanitize.Result{}, err
-		}
 	}
 	stream := f.Root.Stream("DocumentText")
 	if stream == nil {
@@ -58,8 +54,30 @@ func (Text) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 		return sanitize.Result{}, fmt.Errorf("no words: %w", sanitize.ErrMalformed)
 	}
 	left(s, f.Root)
+	if s.InMail() && len(s.Options.Only) == 0 {
+		s.InPlaceOf(sanitize.Object{ReaderAt: strings.NewReader(text), Size: int64(len(text)), Path: in.Path + "/1",
+			Name: sanitize.KindText.FileName(in.Name), Declared: "text/plain", Charset: "utf-8"})
+		return sanitize.Result{}, fmt.Errorf("its words stand beside it: %w", sanitize.ErrWithheld)
+	}
 	in.ReaderAt, in.Size, in.Names, in.Name, in.Declared, in.Charset = strings.NewReader(text), int64(len(text)), nil, "", "", "utf-8"
 	return s.Instead(ctx, in, sanitize.KindText, out)
+}
+
+// whole opens a document, unpacked.
+func whole(s *sanitize.Session, in sanitize.Object) (*cfb.File, error) {
+	f, err := open(in, in.Size)
+	if err != nil {
+		return nil, err
+	}
+	packed := f.Root.Stream("JSCompDocument")
+	if packed == nil {
+		return f, nil
+	}
+	b, err := unpack(s, packed)
+	if err != nil {
+		return nil, err
+	}
+	return open(bytes.NewReader(b), int64(len(b)))
 }
 
 func open(r io.ReaderAt, size int64) (*cfb.File, error) {
@@ -93,9 +111,19 @@ func left(s *sanitize.Session, root *cfb.Storage) {
 		switch {
 		case t.Name == "DocumentMacro":
 			s.Found(sanitize.Finding{Rule: "ichitaro.macro", Where: t.Name, Action: sanitize.Removed})
-		case t.Name == "ObjectSheets", t.Name == "RelatedDocuments", strings.HasPrefix(t.Name, "JSSlipObject"), strings.HasPrefix(t.Name, "EmbedItems"):
+		case object(t.Name):
 			s.Found(sanitize.Finding{Rule: "ichitaro.object", Where: t.Name, Action: sanitize.Removed})
 		}
+	}
+}
+
+// object reports whether a storage holds objects or other documents.
+func object(name string) bool {
+	switch {
+	case name == "ObjectSheets", name == "RelatedDocuments", strings.HasPrefix(name, "JSSlipObject"), strings.HasPrefix(name, "EmbedItems"):
+		return true
+	default:
+		return false
 	}
 }
 

@@ -326,3 +326,50 @@ func TestABrokenContainerIsTheEndOfTheLadder(t *testing.T) {
 		}
 	}
 }
+
+// TestRebuiltDocumentsHoldNothingElse than the plain streams of the root: no
+// storage, nothing of OLE, no file of another format, nothing behind the text. A
+// second run changes nothing, and the words are the same.
+func TestRebuiltDocumentsHoldNothingElse(t *testing.T) {
+	root := &cfb.Storage{CLSID: class(1), Streams: []*cfb.Stream{
+		cfb.NewStream("DocumentText", stream(units("議案第１号"), "MARKER")), cfb.NewStream("DocumentViewStyles", []byte("styles")),
+		cfb.NewStream("\x05SummaryInformation", []byte("MARKER")), cfb.NewStream("\x01CompObj", []byte("MARKER")), cfb.NewStream("Evil\u202e", []byte("MARKER")),
+		cfb.NewStream("Packed", []byte("xxPK\x03\x04MARKER")), cfb.NewStream("Program", []byte("MZMARKER")), cfb.NewStream("Compound", []byte("..\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1MARKER")),
+	}}
+	for _, n := range []string{"DocumentMacro", "ObjectSheets", "EmbedItems1", "Unknown"} {
+		root.Storages = append(root.Storages, &cfb.Storage{Name: n, Streams: []*cfb.Stream{cfb.NewStream("x", []byte("MARKER"))}})
+	}
+	plain := file(t, root)
+	wide := string([]byte{0, 'M', 0, 'A', 0, 'R', 0, 'K'})
+	for name, b := range map[string][]byte{"a document": plain, "a compressed one": compressedDocument(t, plain, "-lh5-", 2)} {
+		s := newSession(len(b))
+		var out bytes.Buffer
+		res, err := Rebuild{}.Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out)
+		if err != nil || res.Kind != sanitize.KindJTD {
+			t.Fatalf("%s: %+v, %v", name, res, err)
+		}
+		if bytes.Contains(out.Bytes(), []byte("MARKER")) || bytes.Contains(out.Bytes(), []byte(wide)) {
+			t.Errorf("%s: the marker is still there", name)
+		}
+		f, err := cfb.Open(bytes.NewReader(out.Bytes()), int64(out.Len()))
+		if err != nil || len(f.Root.Storages) > 0 || len(f.Root.Streams) != 2 || f.Root.CLSID != class(1) {
+			t.Fatalf("%s: %+v, %v", name, f, err)
+		}
+		text, err := read(s, f.Root.Stream("DocumentText"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w, err := words(text); err != nil || w != "議案第１号" {
+			t.Errorf("%s: %q, %v", name, w, err)
+		}
+		var again bytes.Buffer
+		if _, err := (Rebuild{}).Sanitize(context.Background(), newSession(out.Len()), sanitize.Object{ReaderAt: bytes.NewReader(out.Bytes()), Size: int64(out.Len()), Path: "1"}, &again); err != nil || !bytes.Equal(out.Bytes(), again.Bytes()) {
+			t.Errorf("%s: a second run: %v", name, err)
+		}
+	}
+	for name, b := range map[string][]byte{"no text": file(t, &cfb.Storage{CLSID: class(1), Streams: []*cfb.Stream{cfb.NewStream("DocumentViewStyles", []byte("x"))}}), "a text of unknown form": document(t, []byte("x"))} {
+		if _, err := (Rebuild{}).Sanitize(context.Background(), newSession(len(b)), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &bytes.Buffer{}); !errors.Is(err, sanitize.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

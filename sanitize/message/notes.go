@@ -25,7 +25,7 @@ func (w *work) kept(p sanitize.Part, r notice.Reason) notice.Kept {
 	facts := p.Kind.Facts()
 	return notice.Kept{
 		Name: p.Name, KindJA: facts.JA, KindEN: facts.EN, Reason: r,
-		Removed: p.Fate == sanitize.Dropped, ID: id, Expires: o.Expires,
+		Removed: p.Fate == sanitize.Dropped, ID: id, Expires: o.Expires, Advice: slices.Contains(sanitize.ConverterKinds(), p.Kind),
 	}
 }
 
@@ -101,6 +101,10 @@ func (w *work) tell(index int, o sanitize.Object) {
 	if len(t.Counts) == 0 && len(t.Withheld) == 0 && !renamed && host.Outcome == sanitize.Clean {
 		return
 	}
+	if i := slices.IndexFunc(host.Findings, func(f sanitize.Finding) bool { return f.Rule == mismatch }); i >= 0 && host.OutName != "" && host.OutName != o.Name {
+		// Why it has another name now.
+		t.Counts = slices.Insert(t.Counts, 0, notice.Count{Rule: mismatch, N: 1})
+	}
 	facts := host.Kind.Facts()
 	t.KindJA, t.KindEN = facts.JA, facts.EN
 	switch host.Mode {
@@ -120,6 +124,9 @@ func (w *work) tell(index int, o sanitize.Object) {
 	t.NewJA, t.NewEN = facts.JA, facts.EN
 	w.treated = append(w.treated, telling{index, t})
 }
+
+// mismatch is the finding that a name promises another kind than the content is.
+const mismatch = "detect.name-mismatch"
 
 // count adds a finding to counts. A finding whose detail is a number stands for
 // that many.

@@ -64,6 +64,8 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkXLS, true
 	case sanitize.KindRTF:
 		return checkRTF, true
+	case sanitize.KindJTD:
+		return checkJTD, true
 	default:
 		return nil, false
 	}
@@ -299,7 +301,7 @@ func scans(where string, b []byte) error {
 func written() []sanitize.Kind {
 	return []sanitize.Kind{sanitize.KindText, sanitize.KindCSV, sanitize.KindTSV, sanitize.KindHTML, sanitize.KindSVG, sanitize.KindICS, sanitize.KindVCF,
 		sanitize.KindPNG, sanitize.KindJPEG, sanitize.KindGIF, sanitize.KindTIFF, sanitize.KindZIP,
-		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX, sanitize.KindPDF, sanitize.KindDOC, sanitize.KindPPT, sanitize.KindXLS, sanitize.KindRTF,
+		sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX, sanitize.KindPDF, sanitize.KindDOC, sanitize.KindPPT, sanitize.KindXLS, sanitize.KindRTF, sanitize.KindJTD,
 		sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula,
 		sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG}
 }
