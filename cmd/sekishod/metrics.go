@@ -17,6 +17,7 @@ import (
 // metrics are the gateway's figures. Labels come from closed sets: rules of
 // ours, classes, and names of hops, which the configuration gives.
 type metrics struct {
+	outages    outages
 	registry   *prometheus.Registry
 	received   prometheus.Counter
 	refused    *prometheus.CounterVec
@@ -53,7 +54,7 @@ func newMetrics() *metrics {
 	}
 	// A counter that does not exist until its first event cannot be watched for
 	// a change.
-	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed", "sender-rate", "scanner", "signatures"} {
+	for _, kind := range []string{"isolation", "store", "certificate", "originals", "tampered", "poison", "failed", "sender-rate", "scanner", "signatures", "hop", "queue"} {
 		m.alarms.WithLabelValues(kind)
 	}
 	m.registry.MustRegister(m.received, m.refused, m.examined, m.took, m.failures, m.recipients, m.attempt, m.outgoing, m.down, m.last, m.alarms, m.scans, m.scanTook,
@@ -86,6 +87,7 @@ func (m *metrics) delivery() delivery.Metrics {
 				v = 1
 			}
 			m.down.WithLabelValues(hop).Set(v)
+			m.outages.down(hop, down, time.Now())
 		},
 	}
 }

@@ -90,6 +90,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv("PATH", binaries+string(os.PathListSeparator)+os.Getenv("PATH"))
 			e.Setenv("SEKISHO_SOCKET", filepath.Join(e.WorkDir, "data", "admin.sock"))
 			e.Setenv("DATA", filepath.Join(e.WorkDir, "data"))
+			// The long form of scenarios 13 and 14; "" is the short one.
+			e.Setenv("MESSAGES", os.Getenv("SEKISHO_MESSAGES"))
 			// Postfix's clients are unpacked, not installed, with their libraries.
 			e.Setenv("LD_LIBRARY_PATH", os.Getenv("LD_LIBRARY_PATH"))
 			s := &site{dir: e.WorkDir, bin: binaries, sinks: map[string]*sink{}, fakes: map[string]*scantest.Clamd{}, scanners: map[string]*realScanner{}}
@@ -106,6 +108,8 @@ func TestScripts(t *testing.T) {
 				return mountable(), nil
 			case "clamd":
 				return unpacked("usr/sbin/clamd"), nil
+			case "long":
+				return os.Getenv("SEKISHO_MESSAGES") != "", nil
 			case "rspamd":
 				return unpacked("usr/bin/rspamd"), nil
 			}
@@ -643,14 +647,14 @@ func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // taken SINK FILE: what the sink has taken, a line each: Message-ID, id of the
-// gateway, number of octets.
+// gateway, number of octets, when it came in seconds since 1970.
 func cmdTaken(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, neg || len(args) != 2, "taken SINK FILE")
 	var b strings.Builder
 	for _, m := range sinkOf(ts, args[0]).delivered() {
 		h, err := mail.ReadMessage(bytes.NewReader(m.Data))
 		ts.Check(err)
-		fmt.Fprintf(&b, "%s %s %d\n", h.Header.Get("Message-Id"), h.Header.Get("X-Sekisho-Id"), len(m.Data))
+		fmt.Fprintf(&b, "%s %s %d %.3f\n", h.Header.Get("Message-Id"), h.Header.Get("X-Sekisho-Id"), len(m.Data), float64(m.At.UnixMilli())/1000)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }

@@ -484,6 +484,7 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 				return
 			case <-certs.C:
 				g.renewCertificates(time.Now())
+				g.watchWaiting(ctx, time.Now())
 			case <-t.C:
 				again = false
 			}
