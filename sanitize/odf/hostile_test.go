@@ -1,13 +1,18 @@
 package odf_test
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
 
+	"sekisho/internal/zipstrict"
 	"sekisho/sanitize"
+	"sekisho/sanitize/all"
 )
 
 func utf16Of(s string, big, mark bool) string {
@@ -214,4 +219,121 @@ func BenchmarkDeclarations(b *testing.B) {
 		fmt.Fprintf(&names, "<text:n%d/>", i)
 	}
 	benchmark(b, odt(names.String()+strings.Repeat(`<text:p xmlns:a="b"/>`, 100000)))
+}
+
+// TestTheSecondLookKnowsThemToo: what the writer takes out is refused by the
+// second look when it stands in a file that is otherwise one of ours.
+func TestTheSecondLookKnowsThemToo(t *testing.T) {
+	clean := map[sanitize.Kind][]byte{}
+	for k, f := range map[sanitize.Kind]*file{
+		sanitize.KindODT: odt(`<text:p>HERE</text:p>`), sanitize.KindODS: ods(`<table:table-cell office:value-type="string"><text:p>HERE</text:p></table:table-cell>`), sanitize.KindODP: odp(`<draw:frame><draw:text-box><text:p>HERE</text:p></draw:text-box></draw:frame>`),
+	} {
+		out, _, err := treat(t.Context(), f.bytes(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clean[k] = out
+	}
+	look := func(k sanitize.Kind, snippet string) error {
+		in := replaceIn(t, clean[k], "content.xml", "HERE", snippet)
+		o := options(func(o *sanitize.Options) { o.Task, o.KindHint = sanitize.TaskVerifyFile, k })
+		_, err := all.Run(t.Context(), o, bytes.NewReader(in), int64(len(in)), io.Discard)
+		return err
+	}
+	for k := range clean {
+		if err := look(k, "役場"); err != nil {
+			t.Fatalf("%s: %v", k, err)
+		}
+	}
+	cell := func(formula string) string {
+		return `</text:p></table:table-cell><table:table-cell table:formula="` + formula + `"><text:p>`
+	}
+	for _, c := range []struct {
+		kind    sanitize.Kind
+		snippet string
+	}{
+		{sanitize.KindODT, `<text:a xlink:href="file:///x">a</text:a>`},
+		{sanitize.KindODT, `<text:a xlink:href=" javascript:x">a</text:a>`},
+		{sanitize.KindODT, `<text:a xlink:href="vnd.sun.star.script:x">a</text:a>`},
+		{sanitize.KindODT, `<text:a xlink:href="https://example.jp/" xlink:actuate="onLoad">a</text:a>`},
+		{sanitize.KindODT, `<text:a xlink:href="mailto:a@b?attach=c">a</text:a>`},
+		{sanitize.KindODT, `<office:event-listeners><script:event-listener script:event-name="dom:click"/></office:event-listeners>`},
+		{sanitize.KindODT, `<text:script script:language="x">a</text:script>`},
+		{sanitize.KindODT, `<text:execute-macro text:name="x">a</text:execute-macro>`},
+		{sanitize.KindODT, `<text:dde-connection text:connection-name="x">a</text:dde-connection>`},
+		{sanitize.KindODT, `<text:database-display text:database-name="x">a</text:database-display>`},
+		{sanitize.KindODT, `<text:section text:name="x"><text:section-source xlink:href="x"/></text:section>`},
+		{sanitize.KindODT, `<draw:frame><draw:image xlink:href="http://evil.example/"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:image xlink:href="../x.png"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:image xlink:href="Pictures/9.png"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:image><office:binary-data>TVqQAAMAAAA=</office:binary-data></draw:image></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:object xlink:href="./Object 1"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:object-ole xlink:href="x"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:object-ole><office:binary-data>AAAA</office:binary-data></draw:object-ole></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:plugin xlink:href="x"/></draw:frame>`},
+		{sanitize.KindODT, `<draw:frame><draw:floating-frame xlink:href="x"/></draw:frame>`},
+		{sanitize.KindODT, `<office:forms><form:form xlink:href="http://evil.example/"/></office:forms>`},
+		{sanitize.KindODT, `<office:forms><form:form form:command="SELECT"/></office:forms>`},
+		{sanitize.KindODT, `<office:forms><form:form><form:button form:button-type="url"/></form:form></office:forms>`},
+		{sanitize.KindODT, `<office:forms><form:form><form:button form:control-implementation="ooo:com.example.X"/></form:form></office:forms>`},
+		{sanitize.KindODT, `<x:y xmlns:x="urn:x"/>`},
+		{sanitize.KindODT, `<text:span xmlns:x="urn:x" x:y="1"/>`},
+		{sanitize.KindODT, `<xforms:model xmlns:xforms="http://www.w3.org/2002/xforms"/>`},
+		{sanitize.KindODT, `<?xml-stylesheet href="x"?>`},
+		{sanitize.KindODT, `<field:fieldmark-start field:type="vnd.oasis.opendocument.field.UNHANDLED"><field:param field:name="vnd.oasis.opendocument.field.code" field:value="DDEAUTO x"/></field:fieldmark-start>`},
+		{sanitize.KindODT, `<office:document-content/>`},
+		{sanitize.KindODS, cell(`of:=WEBSERVICE(1)`)},
+		{sanitize.KindODS, cell(`of:=COM.MICROSOFT.WEBSERVICE(1)`)},
+		{sanitize.KindODS, cell(`of:=dde (1)`)},
+		{sanitize.KindODS, cell(`ooow:=WEBSERVICE(1)`)},
+		{sanitize.KindODS, cell(`msoxl:=cmd|'/c calc'!A1`)},
+		{sanitize.KindODS, cell(`of:=['file://evil/x.ods'#$S.A1]`)},
+		{sanitize.KindODS, cell(`of:=HYPERLINK(&quot;file://evil/x&quot;)`)},
+		{sanitize.KindODS, cell(`of:=HYPERLINK([.A1])`)},
+		{sanitize.KindODS, cell(`of:=INDIRECT(&quot;'file://evil/x.ods'#$S.A1&quot;)`)},
+		{sanitize.KindODS, `</text:p></table:table-cell></table:table-row><table:named-expressions><table:named-range table:name="n" table:cell-range-address="'file:///x'#$S.A1"/></table:named-expressions><table:table-row><table:table-cell><text:p>`},
+		{sanitize.KindODP, `</text:p></draw:text-box></draw:frame><draw:rect><office:event-listeners><presentation:event-listener script:event-name="dom:click" presentation:action="execute" xlink:href="x"/></office:event-listeners></draw:rect><draw:frame><draw:text-box><text:p>`},
+		{sanitize.KindODP, `</text:p></draw:text-box></draw:frame><draw:rect><office:event-listeners><presentation:event-listener script:event-name="dom:click" presentation:action="verb"/></office:event-listeners></draw:rect><draw:frame><draw:text-box><text:p>`},
+		{sanitize.KindODP, `</text:p></draw:text-box></draw:frame><anim:par><anim:audio xlink:href="x"/></anim:par><draw:frame><draw:text-box><text:p>`},
+		{sanitize.KindODP, `</text:p></draw:text-box></draw:frame><anim:par><anim:command anim:command="verb"/></anim:par><draw:frame><draw:text-box><text:p>`},
+		{sanitize.KindODP, `<presentation:sound xlink:href="x"/>`},
+	} {
+		if look(c.kind, c.snippet) == nil {
+			t.Errorf("the second look lets pass %s", c.snippet)
+		}
+	}
+}
+
+// replaceIn is a package of ours with a part changed.
+func replaceIn(t testing.TB, b []byte, part, old, by string) []byte {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	w := zipstrict.NewWriter(&out)
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name == part {
+			if !bytes.Contains(c, []byte(old)) {
+				t.Fatalf("no %q in %s", old, c)
+			}
+			c = bytes.Replace(c, []byte(old), []byte(by), 1)
+		}
+		if err := w.Store(f.Name, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

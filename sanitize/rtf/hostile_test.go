@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"sekisho/sanitize"
+	"sekisho/sanitize/verify"
 )
 
 // hostile are ways past the rules that the cases do not show: another spelling,
@@ -118,6 +119,30 @@ func BenchmarkHalves(b *testing.B) {
 	for b.Loop() {
 		if _, _, _, err := treat(b, in); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestTheSecondLookKnowsThemToo: what the writer takes out is refused by the
+// second look when it stands in a file that is otherwise one of ours.
+func TestTheSecondLookKnowsThemToo(t *testing.T) {
+	look := func(in string) error {
+		b := []byte(`{\rtf1\ansi\uc1 ` + in + "}\r\n")
+		return verify.File(t.Context(), newSession(len(b)), sanitize.KindRTF, bytes.NewReader(b), int64(len(b)))
+	}
+	if err := look(`a{\b b}{\field{\*\fldinst PAGE}{\fldrslt 1}}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{
+		`{\object{\*\objdata 00}}`, `{\objattph}`, `{\*\objdata 00}`, `{\*\template x}`, `{\*\filetbl}`, `{\*\datastore 00}`, `{\*\themedata 00}`, `\bin3 abc`, `{\*\evil a}`, `{\*\OBJDATA 00}`, `\subdocument1`,
+		`{\field{\*\fldinst DDEAUTO x}{\fldrslt a}}`, `{\field{\*\fldinst {D}{DE} x}{\fldrslt a}}`, `{\field{\*\fldinst \u68?DE x}{\fldrslt a}}`, `{\field{\*\fldinst D\'44E x}{\fldrslt a}}`, `{\field{\*\fldinst \u68 PDE x}{\fldrslt a}}`,
+		`{\field{\*\fldinst HYPERLINK "file:///x"}{\fldrslt a}}`, `{\field{\*\fldinst HYPERLINK \\o "a\u8221?" \\t "file:///x" http://a/}{\fldrslt a}}`, `{\field{\*\fldinst PAGE {\field{\*\fldinst PAGE}}}}`, `{\*\fldinst PAGE}`,
+		`{\field{\*\fldinst INCLUDETEXT x}}`, `{\field{\fldinst INCLUDETEXT x}}`, `{\field{\*\fldinst FORMTEXT{\*\formfield{\*\ffentrymcr x}}}}`, `{\shp{\*\shpinst{\sp{\sn pFragments}{\sv 5;5;11}}}}`, `{\shp{\*\shpinst{\sp{\sn p{\b F}ragments}{\sv 5}}}}`,
+		`{\shp{\*\shpinst{\sp{\sn pibName}{\sv x}}}}`, `{\shp{\*\shpinst{\sp{\sn lineWidth}{\sv http://x/}}}}`, `{\pict\pngblip 4d5a}`, `{\pict\wmetafile8 4d5a}`, `{\pict\macpict 00}`, `{\pict 00}`, `{\*\mailmerge}`, `{\*\mmconnectstr x}`,
+		`{\*\hl{\hlsrc x}}`, `{\*\fontemb x}`, `{\listoverride\listoverridecount25{\lfolevel}}`, `{\listoverride\listoverridecount2{\lfolevel}}`, `\f65536 x`, `\fromhtml1 x`, `{\*\htmltag x}`, `{\*\nonshppict}`, `\uc0 `, "\x80", "\t", `\'zz`, "\x00", `{`, `}`,
+	} {
+		if look(in) == nil {
+			t.Errorf("the second look lets pass %s", in)
 		}
 	}
 }

@@ -58,6 +58,13 @@ var odfPictures = lazy.Value[[]string]{Make: func() []string {
 // odfSetting are settings that load, run or tell of the sender's machine.
 var odfSetting = lazy.Compile(`(?i)macro|scriptconf|link|printer(name|setup)|url$|database|embed.*font|update|password|protectionkey|loadreadonly|savethumbnail|addin`)
 
+// odfField are the fields of Word that stay: those of forms. Of others their code
+// would stand in a parameter.
+var (
+	odfField = lazy.Compile(`(^|\.)FORM(TEXT|CHECKBOX|DROPDOWN|DATE)$`)
+	odfParam = lazy.Compile(`(?i)macro|(^|\.)(code|instruction|ole|bin)`)
+)
+
 type openDocument struct {
 	office
 	linked map[string]bool // members that something shows
@@ -230,6 +237,9 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 					return err
 				}
 			}
+			if strings.HasPrefix(n, "office:document") && len(open) > 0 && (n != "office:document" || open[len(open)-1] != "draw:object") {
+				return notAllowed(o.where, "a document in %s that is no object", name)
+			}
 			if n == "office:binary-data" && (len(open) == 0 || !slices.Contains(odfPictures.Get(), open[len(open)-1])) {
 				return notAllowed(o.where, "data in %s", name)
 			}
@@ -297,6 +307,14 @@ func (o *openDocument) attributes(name, dir, n string, e xml.StartElement) error
 			}
 		case space == "script" && an != "script:event-name":
 			err = fmt.Errorf("attribute %s", an)
+		case an == "field:type":
+			if !odfField.MatchString(a.Value) {
+				err = fmt.Errorf("field %q", a.Value)
+			}
+		case n == "field:param" && an == "field:name":
+			if odfParam.MatchString(a.Value) {
+				err = fmt.Errorf("parameter %q", a.Value)
+			}
 		case an == "presentation:action":
 			if !slices.Contains([]string{"none", "previous-page", "next-page", "first-page", "last-page", "stop", "hide", "fade-out", "show"}, a.Value) {
 				err = fmt.Errorf("action %q", a.Value)
@@ -375,8 +393,32 @@ func openFormula(s string) error {
 	if openElsewhere.MatchString(bare) {
 		return errors.New("formula that leaves the document")
 	}
+	if openIndirect.MatchString(bare) {
+		for _, text := range inQuotes.FindAllString(s, -1) {
+			if strings.ContainsAny(text, `#[|/\`) {
+				return errors.New("formula with a reference made of text to another document")
+			}
+		}
+	}
+	// Where a link leads stands in it.
+	calls := openLink.FindAllStringIndex(bare, -1)
+	targets := openTarget.FindAllStringSubmatch(s, -1)
+	if len(calls) > len(targets) {
+		return errors.New("formula with a link that is made")
+	}
+	for _, m := range targets {
+		if v := m[1]; len(calls) > 0 && (v == "" || v[0] == '#' && strings.ContainsAny(v, `[]\|`) || v[0] != '#' && !harmlessURL(v)) {
+			return fmt.Errorf("formula with a link to %q", v)
+		}
+	}
 	return nil
 }
+
+var (
+	openIndirect = lazy.Compile(`(?i)INDIRECT\s*\(`)
+	openLink     = lazy.Compile(`(?i)HYPERLINK\s*\(`)
+	openTarget   = lazy.Compile(`(?i)HYPERLINK\s*\(\s*"([^"]*)"`)
+)
 
 // walk reads an XML part: no DOCTYPE, no processing instruction but the
 // declaration, bounded depth.
