@@ -394,14 +394,14 @@ func openFormula(s string) error {
 		return errors.New("formula that leaves the document")
 	}
 	if openIndirect.MatchString(bare) {
-		for _, text := range inQuotes.FindAllString(s, -1) {
-			if strings.ContainsAny(text, `#[|/\`) {
+		for _, m := range openText.FindAllStringSubmatch(s, -1) {
+			if strings.ContainsAny(m[1], `#[|/\`) {
 				return errors.New("formula with a reference made of text to another document")
 			}
 		}
 	}
 	// Where a link leads stands in it.
-	calls := openLink.FindAllStringIndex(bare, -1)
+	calls := openLink.FindAllStringSubmatch(bare, -1)
 	targets := openTarget.FindAllStringSubmatch(s, -1)
 	if len(calls) > len(targets) {
 		return errors.New("formula with a link that is made")
@@ -416,6 +416,7 @@ func openFormula(s string) error {
 
 var (
 	openIndirect = lazy.Compile(`(?i)INDIRECT\s*\(`)
+	openText     = lazy.Compile(`"([^"]*)"`)
 	openLink     = lazy.Compile(`(?i)HYPERLINK\s*\(`)
 	openTarget   = lazy.Compile(`(?i)HYPERLINK\s*\(\s*"([^"]*)"`)
 )
