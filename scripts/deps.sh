@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.."
 # PDF, which two of them judge, waits.
 want=(libheif-examples poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk)
 [ "${1-}" = tools ] || want+=(swaks libnet-ssleay-perl openssl python3
+	strace # watches what converters open and call
 	bubblewrap # runs a scanner's command
 	libicu72 libdb5.3 libsasl2-2 libnsl2 # libraries of Postfix
 	libclamav12 libncurses6 libcurl4 # of clamd

@@ -419,7 +419,9 @@ func pending(f *os.File) (bool, error) {
 	var n int
 	var ierr error
 	if err := raw.Control(func(fd uintptr) { n, ierr = unix.IoctlGetInt(int(fd), unix.TIOCINQ) }); err != nil {
-		return false, err
+		// The package has an error of its own for a file that is closed, which is
+		// not exported.
+		return false, fmt.Errorf("%w: %w", os.ErrClosed, err)
 	}
 	return n > 0, ierr
 }

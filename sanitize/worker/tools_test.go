@@ -393,6 +393,81 @@ func TestAnIllConverterCostsOneFile(t *testing.T) {
 	}
 }
 
+// TestIllDocumentsCostOneFileNeedsTools: the real LibreOffice is given what is no
+// document, half of one, and one that takes it longer than it may. Each ends
+// within its limit, as a failure or as whatever could be read, and nothing of it
+// is left running.
+func TestIllDocumentsCostOneFileNeedsTools(t *testing.T) {
+	noise := make([]byte, 20_000)
+	x := uint32(1)
+	for i := range noise {
+		x ^= x << 13
+		x ^= x >> 17
+		x ^= x << 5
+		noise[i] = byte(x)
+	}
+	whole := corpus.Word("本文", false)
+	const limit = 20 * time.Second
+	for _, k := range []struct {
+		name   string
+		source sanitize.Source
+		in     []byte
+		limit  time.Duration
+	}{
+		{"junk", sanitize.FromDOCX, noise, limit},
+		{"junk called doc", sanitize.FromDOC, append([]byte("\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), noise...), limit},
+		{"broken", sanitize.FromDOCX, whole[:len(whole)/2], limit},
+		{"nothing", sanitize.FromRTF, nil, limit},
+		{"bomb", sanitize.FromRTF, []byte(`{\rtf1\ansi ` + strings.Repeat(`{\b many words }\par `, 200_000) + `}`), time.Second},
+		{"deep", sanitize.FromRTF, []byte(`{\rtf1\ansi ` + strings.Repeat(`{`, 500_000)), limit},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			tools := realTools(t, soffice)
+			tools.Time = k.limit
+			c, _ := ask(t, tools)
+			before := len(childrenOf(t))
+			start := time.Now()
+			out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: k.source}, k.in)
+			took := time.Since(start)
+			if err == nil && !bytes.HasPrefix(out, []byte("%PDF-")) || err != nil && !errors.Is(err, sanitize.ErrTool) {
+				t.Errorf("%d octets %.10q, %v", len(out), out, err)
+			}
+			if k.name == "bomb" && err == nil {
+				t.Error("the bomb was done in time")
+			}
+			if took > k.limit+2*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if after := childrenOf(t); len(after) > before {
+				t.Errorf("left over: %q", after)
+			}
+			t.Logf("%s: %d octets, %v", took.Round(time.Millisecond), len(out), err)
+		})
+	}
+}
+
+// childrenOf are the processes that this one has.
+func childrenOf(t testing.TB) []string {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, name := range stats {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // gone
+		}
+		// The name, in brackets, may hold anything; state and parent follow it.
+		fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(fields) > 1 && fields[1] == fmt.Sprint(os.Getpid()) {
+			found = append(found, string(b[:bytes.LastIndexByte(b, ')')+1]))
+		}
+	}
+	return found
+}
+
 // processes are the command lines that hold one of the words.
 func processes(t testing.TB, words ...string) []string {
 	t.Helper()

@@ -6,6 +6,7 @@
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus mail
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --judges words,validity,pages office [docx|xlsx|pptx|doc|rtf|xls|ppt|odf ...]
 //	go run ./scripts/corpus --bin bin --corpus ../shared/corpus pdf
+//	go run ./scripts/corpus --bin bin --corpus ../shared/corpus --most 30m flatten [docx|xls|... ]
 package main
 
 import (
@@ -32,6 +33,7 @@ func main() {
 	bin := flag.String("bin", "bin", "folder with the three binaries")
 	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
 	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), again (a second treatment, which must change nothing)")
+	most := flag.Duration("most", 0, "end flatten after this time, having taken a file of each folder in turn; 0: take all")
 	flag.Parse()
 	c := collection{dir: *corpus}
 	err := c.load()
@@ -52,8 +54,14 @@ func main() {
 			err = c.office(b, strings.Split(*judges, ","), folders)
 		case "pdf":
 			err = c.pdf(b, *judges != "")
+		case "flatten":
+			folders := flag.Args()[1:]
+			if len(folders) == 0 {
+				folders = []string{"docx", "xlsx", "pptx", "doc", "xls", "ppt", "rtf", "odf", "xlsb", "xml"}
+			}
+			err = c.flatten(b, folders, *most)
 		default:
-			err = errors.New("want mail, office or pdf")
+			err = errors.New("want mail, office, pdf or flatten")
 		}
 	}
 	if err != nil {
