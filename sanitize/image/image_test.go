@@ -335,6 +335,19 @@ func TestAPictureForTheLookIsThePicture(t *testing.T) {
 	}
 }
 
+// TestScansWithoutEndAreRefused: a scan of a few octets passes over every block.
+func TestScansWithoutEndAreRefused(t *testing.T) {
+	head := []byte{0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0x9c, 0x40, 0x9c, 0x40, 1, 1, 0x11, 0} // 40,000 by 40,000
+	scan := []byte{0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0}
+	b := append(append(head, bytes.Repeat(scan, 5000)...), 0xff, 0xd9)
+	if _, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("5,000 scans over 1.6 gigapixels: %v", err)
+	}
+	if _, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(append(append(head, bytes.Repeat(scan, 5)...), 0xff, 0xd9)), Size: int64(len(head) + 5*len(scan) + 2)}); err != nil {
+		t.Errorf("five scans: %v", err)
+	}
+}
+
 // TestCoefficientsStayInTheirRange: numbers that no baseline picture can hold
 // are cut to what it can.
 func TestCoefficientsStayInTheirRange(t *testing.T) {

@@ -104,6 +104,11 @@ type segments struct {
 	end           int64
 }
 
+// maxScanned bounds the pixels of all scans of a picture together. Progressive
+// pictures have some ten scans; a hundred over the largest picture are a second
+// of work or two.
+const maxScanned = 100 * 100e6
+
 // maxSegments bounds the walk. A progressive picture has some dozens.
 const maxSegments = 10_000
 
@@ -222,7 +227,11 @@ func walkJPEG(in sanitize.Object) (*segments, error) {
 			}
 		case m == 0xda:
 			cut(start, start)
-			j.scans++
+			// A scan may say in a few octets that nothing changes in millions of
+			// blocks, and every decoder goes through them all.
+			if j.scans++; int64(j.scans)*int64(j.width)*int64(j.height) > maxScanned {
+				return nil, fmt.Errorf("JPEG of %d scans over %d by %d pixels: %w", j.scans, j.width, j.height, sanitize.ErrLimit)
+			}
 			n, err := scan(r)
 			at += n
 			if err != nil {

@@ -237,6 +237,9 @@ func (m *markup) characters() (markupToken, error) {
 						break
 					}
 				}
+				for k := 0; k < 2 && i > 0 && b[i-1] == ']'; k++ {
+					i-- // of "]]>", which is looked for below
+				}
 			}
 			if i == 0 {
 				if ok, err := m.more(); err != nil {
@@ -253,6 +256,10 @@ func (m *markup) characters() (markupToken, error) {
 		m.at += i
 		if err := plainMarkup(m.text); err != nil {
 			return 0, err
+		}
+		// XML 1.0, 2.4: the end of a CDATA section does not stand in text.
+		if bytes.Contains(m.text, []byte("]]>")) {
+			return 0, odd("text", m.text)
 		}
 		if len(m.starts) == 0 && len(bytes.TrimSpace(m.text)) > 0 {
 			return 0, odd("text outside of the root", m.text)

@@ -101,7 +101,7 @@ func TestMarkupIsReadAsTheStandardLibraryReadsIt(t *testing.T) {
 func TestOddMarkupIsRefused(t *testing.T) {
 	for name, s := range map[string]string{
 		"nothing": "", "no element": `<?xml version="1.0"?> `, "another version": `<?xml version="1.1"?><a/>`, "nothing closes": "<a>", "another closes": "<a></b>", "two roots": "<a/><b/>", "text outside": "<a/>x", "DOCTYPE": "<!DOCTYPE a><a/>", "comment": "<a><!-- --></a>", "CDATA": "<a><![CDATA[x]]></a>",
-		"instruction": "<?x y?><a/>", "declaration inside": `<a><?xml version="1.0"?></a>`, "another charset": `<?xml version="1.0" encoding="UTF-7"?><a/>`, "entity": "<a>&x;</a>", "a bare and": "<a>a & b</a>",
+		"instruction": "<?x y?><a/>", "declaration inside": `<a><?xml version="1.0"?></a>`, "another charset": `<?xml version="1.0" encoding="UTF-7"?><a/>`, "entity": "<a>&x;</a>", "a bare and": "<a>a & b</a>", "the end of what is no CDATA": "<a>x]]>y</a>",
 		"reference to nothing": "<a>&#0;</a>", "surrogate": "<a>&#xD800;</a>", "huge reference": "<a>&#x110000;</a>", "control": "<a>\x01</a>", "no UTF-8": "<a>\xff</a>", "noncharacter": "<a>\uffff</a>",
 		"attribute twice": `<a x="1" x="2"/>`, "no quotes": "<a x=1/>", "no value": "<a x/>", "less in a value": `<a x="<"/>`, "joined": `<a x="1"y="2"/>`, "prefix of nothing": "<w:a/>", "prefix of an attribute": `<a w:x=""/>`,
 		"two colons": "<a:b:c/>", "a name of digits": "<1a/>", "an empty tag": "<>", "cut in a tag": "<a", "cut in a reference": "<a>&am",
