@@ -24,11 +24,12 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 		}
 		return s.fail(refuseStorage, "mail", err)
 	}
-	// A server inside brings the mail of everybody there: what one stolen
-	// account sent must not stop the others. Its senders have limits of their
-	// own.
-	inside := (s.cfg.Zone == envelope.LGWAN || s.cfg.Zone == envelope.InternetSegment) && !s.cfg.TenantsOnly
-	if !inside && s.srv.rates.fills(peer) {
+	// A server that the configuration names brings the mail of everybody behind
+	// it: the town's own, the relay between bodies, the prefecture's filter. What
+	// one sender or one stolen account sent by it must not stop the others. Inside,
+	// senders have limits of their own, and the tenant's share of the disk bounds
+	// them all.
+	if !s.guard.Named() && s.srv.rates.fills(peer) {
 		return s.refuse(refuseHeldBytes)
 	}
 	if !s.guard.Named() && !s.srv.rates.message(peer) {

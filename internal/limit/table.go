@@ -224,7 +224,7 @@ var table = []Row{
 		"share of the disk for whole messages held of one tenant; then the peers that fed it get 452, others do not", "一団体の全体保留が使えるディスクの割合。超えると、それを持ち込んだ相手に452",
 		"nobody fills another's disk", "他の団体のディスクを埋めさせない"},
 	{Custody, "limits.held_bytes_per_peer_hour", Bytes, 200 << 20, 1, 0, "", "smtpd",
-		"bytes of whole messages held from one peer an hour, then that peer gets 452; servers inside without", "一つの相手から一時間に全体保留となったバイト数。超えるとその相手に452（庁内のサーバーを除く）",
+		"bytes of whole messages held from one peer an hour, then that peer gets 452; named peers without", "一つの相手から一時間に全体保留となったバイト数。超えるとその相手に452（設定に名のある相手を除く）",
 		"ten messages of full size", "最大の大きさで10通"},
 
 	{Running, "group_commit", Fixed, 0, 0, 0, "256 statements or 2ms", "internal/store/sqlite",
