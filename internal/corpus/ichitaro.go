@@ -6,7 +6,10 @@ import (
 )
 
 // Ichitaro makes a document of Ichitaro: its text, and a macro.
-func Ichitaro(text string) []byte {
+func Ichitaro(text string) []byte { return Compound(IchitaroFolder(text)) }
+
+// IchitaroFolder is what stands in a document of Ichitaro.
+func IchitaroFolder(text string) Folder {
 	u := utf16.Encode([]rune(text))
 	b := make([]byte, 32)
 	copy(b, "SsmgV.01")
@@ -15,7 +18,7 @@ func Ichitaro(text string) []byte {
 	for _, c := range u {
 		b = binary.BigEndian.AppendUint16(b, c)
 	}
-	return Compound(Folder{"DocumentText": b, "DocumentViewStyles": []byte("x"), "DocumentMacro": Folder{"x": []byte(Macro)}})
+	return Folder{"DocumentText": b, "DocumentViewStyles": []byte("x"), "DocumentMacro": Folder{"x": []byte(Macro)}}
 }
 
 // LZH makes an archive of LHA with one member, stored as it is.

@@ -435,3 +435,27 @@ func TestEveryStoreyStandsInArchitecture(t *testing.T) {
 		t.Errorf("only %d packages found", n)
 	}
 }
+
+// TestNoDocumentHoldsTwoVersionsOfItself: the marks of a merge that was not
+// finished stand at the beginning of lines.
+func TestNoDocumentHoldsTwoVersionsOfItself(t *testing.T) {
+	mark := regexp.MustCompile(`(?m)^(<{7}|>{7}) `)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." && d.Name() != ".":
+			return fs.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err == nil && mark.Match(b) {
+			t.Errorf("%s has marks of a merge", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

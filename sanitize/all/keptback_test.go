@@ -190,6 +190,10 @@ func text(t *testing.T, mail string) string {
 				walk(&b)
 			}
 		}
+		if media, _, err := e.Header.ContentType(); err == nil && media == "message/rfc822" {
+			walk(e.Body)
+			return
+		}
 		if _, err := io.Copy(&all, e.Body); err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"sekisho/sanitize"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/text"
+	"sekisho/sanitize/verify"
 )
 
 // class is that of a document of Ichitaro; a compressed one has 2 in the place
@@ -295,6 +296,29 @@ func fuzzOne(t *testing.T, b []byte) {
 	if _, err := (text.Text{}).Sanitize(context.Background(), newSession(out.Len()), sanitize.Object{ReaderAt: bytes.NewReader(out.Bytes()), Size: int64(out.Len()), Charset: "utf-8", Kind: sanitize.KindText}, &again); err != nil || !bytes.Equal(out.Bytes(), again.Bytes()) {
 		t.Fatalf("a second run: %v\n%q\n%q", err, out.Bytes(), again.Bytes())
 	}
+}
+
+// rebuildOne holds the rebuild against the same properties.
+func rebuildOne(t *testing.T, b []byte) {
+	small := func(o *sanitize.Options) { o.Limits.Expanded, o.Limits.OutputBytes = 4<<20, 4<<20 }
+	var out, again bytes.Buffer
+	if _, err := (Rebuild{}).Sanitize(context.Background(), newSession(len(b), small), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, &out); err != nil {
+		return
+	}
+	s := newSession(out.Len())
+	if _, err := (Rebuild{}).Sanitize(context.Background(), s, sanitize.Object{ReaderAt: bytes.NewReader(out.Bytes()), Size: int64(out.Len()), Path: "1"}, &again); err != nil || !bytes.Equal(out.Bytes(), again.Bytes()) {
+		t.Fatalf("a second rebuild: %v", err)
+	}
+	if err := verify.File(context.Background(), s, sanitize.KindJTD, bytes.NewReader(out.Bytes()), int64(out.Len())); err != nil {
+		t.Fatalf("the second look: %v", err)
+	}
+}
+
+func FuzzRebuild(f *testing.F) {
+	plain := document(f, stream(units("議案第１号", 0x0D), "left"), "DocumentMacro", "ObjectSheets")
+	f.Add(plain)
+	f.Add(compressedDocument(f, plain, "-lh5-", 1))
+	f.Fuzz(rebuildOne)
 }
 
 func FuzzDocument(f *testing.F) {
