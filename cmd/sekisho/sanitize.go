@@ -244,6 +244,9 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config st
 				page, of := int(drawn>>32), int(drawn&math.MaxUint32)
 				if of > 0 {
 					what = fmt.Sprintf(u.tr("%d/%d ページ %s", "page %d/%d %s"), page, of, what)
+					if mode == "flatten" {
+						bar.tell(what, time.Now())
+					}
 				}
 				bar.show(treated, what, page, of)
 			}

@@ -319,17 +319,23 @@ func terminal(f *os.File) (wide int, ok bool) {
 	return wide, true
 }
 
-// progress shows how far a long work has come, on a terminal only: a log or a
-// pipe gets none of it.
+// progress shows how far a long work has come: as a bar on a terminal, and
+// elsewhere as a line now and then, where somebody asks for pages.
 type progress struct {
 	w     io.Writer
 	total int
 	wide  int // 0: no terminal
 	shown bool
+	told  time.Time // when the last line was written, or the work began
+	line  string    // the last one
 }
 
+// lineEvery is how often a line tells how far it is: the log of a long document
+// is not to be a list of its pages, and a short one needs none.
+const lineEvery = 3 * time.Second
+
 func newProgress(total int) *progress {
-	p := &progress{w: os.Stderr, total: total}
+	p := &progress{w: os.Stderr, total: total, told: time.Now()}
 	p.wide, _ = terminal(os.Stderr)
 	return p
 }
@@ -348,6 +354,16 @@ func (p *progress) show(done int, what string, page, pages int) {
 	head := fmt.Sprintf("[%s%s] %d/%d ", strings.Repeat("#", full), strings.Repeat(".", bar-full), done, p.total)
 	fmt.Fprintf(p.w, "\r%s%s\x1b[K", head, cut(safe(what), p.wide-len(head)-1))
 	p.shown = true
+}
+
+// tell writes a line where there is no terminal, when the last one is some time
+// ago and said something else.
+func (p *progress) tell(what string, now time.Time) {
+	if p.wide > 0 || what == p.line || now.Sub(p.told) < lineEvery {
+		return
+	}
+	p.told, p.line = now, what
+	fmt.Fprintf(p.w, "sekisho: %s\n", safe(what))
 }
 
 func (p *progress) clear() {

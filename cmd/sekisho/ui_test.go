@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -184,5 +185,25 @@ func TestTheBarIsDrawnOnATerminalOnly(t *testing.T) {
 	p.clear()
 	if b.String() != "\r\x1b[K" {
 		t.Errorf("it cleared with %q", b.String())
+	}
+}
+
+// TestPagesAreToldInLinesWithoutATerminal: when a document takes long, not more
+// often than anybody wants to read, and nothing twice.
+func TestPagesAreToldInLinesWithoutATerminal(t *testing.T) {
+	var b bytes.Buffer
+	start := time.Now()
+	p := &progress{w: &b, total: 1, told: start}
+	for i, what := range []string{"0/40 ページ 議案\x1b.docx", "10/40 ページ", "20/40 ページ 議案\x1b.docx", "30/40 ページ", "40/40 ページ", "40/40 ページ", "40/40 ページ"} {
+		p.tell(what, start.Add(time.Duration(i)*2*time.Second))
+	}
+	if got, want := b.String(), "sekisho: 20/40 ページ 議案\\u{1b}.docx\nsekisho: 40/40 ページ\n"; got != want {
+		t.Errorf("it told %q, want %q", got, want)
+	}
+	b.Reset()
+	p.wide = 80
+	p.tell("50/50 ページ", start.Add(time.Hour))
+	if b.Len() > 0 {
+		t.Errorf("on a terminal it told %q", b.String())
 	}
 }
