@@ -288,6 +288,7 @@ var complaints = []sentence{
 	{"%s lies neither below /usr nor below one of paths, so its sandbox does not have it", "$1 は /usr にも paths にもないため、隔離した中から見えません"},
 	{`"%s" is no absolute path below /`, "$1 は / より下の絶対パスではありません"},
 	{`"%s" cannot be shown: the sandbox has a %s of its own`, "$1 は見せられません。隔離した中には別の $2 があります"},
+	{"%s would be shown to the converter with %s", "$2 を見せると、変換コマンドに $1 も見えてしまいます"},
 	{`no converter has the name "%s"; did you mean %s?`, "変換コマンド $1 はありません。もしかして $2"},
 	{`no converter has the name "%s"; known here: %s`, "変換コマンド $1 はありません。使えるもの: $2"},
 	{"%s and %s are both for %s; name the one that is to be used", "$1 と $2 はどちらも $3 用です。使うほうを指定してください"},

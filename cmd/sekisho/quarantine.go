@@ -122,7 +122,7 @@ func (u *ui) show(e *client.Shown) {
 		}
 	}
 	if len(e.Detail) > 0 {
-		u.line("\n%s", u.tr("パート", "parts"))
+		u.line("\n%s", u.tr("パート（種類は中身で判定）", "parts, their kinds by content"))
 		for _, p := range e.Detail {
 			u.line("  %s  %s  %s  %s  %s", safe(p.Path), u.kind(p.Kind), u.word(outcomes, p.Outcome), u.word(fates, p.Fate), safe(p.Name))
 			u.line("      SHA-256 %s  %s", safe(p.SHA256), u.size(p.Size))

@@ -59,6 +59,11 @@ func (c *config) converters(f *configFile) ([]sanitize.Converter, error) {
 		case err != nil:
 			return nil, f.errorf(at+"."+setting, "%v", err)
 		}
+		for _, p := range k.Paths {
+			if secret := c.secretIn(f, p); secret != "" {
+				return nil, f.errorf(at+".paths", "%s would be shown to the converter with %s", secret, p)
+			}
+		}
 		all = append(all, out)
 	}
 	return all, nil
