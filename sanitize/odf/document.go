@@ -15,16 +15,17 @@ import (
 
 // document is what one call works on.
 type document struct {
-	ctx     context.Context
-	s       *sanitize.Session
-	in      sanitize.Object
-	report  sanitize.Tally
-	members map[string]*member
-	order   []*member
-	body    body
-	folder  *folder // whose parts are written
-	square  []byte
-	inline  int // pictures met in the XML
+	ctx      context.Context
+	s        *sanitize.Session
+	in       sanitize.Object
+	report   sanitize.Tally
+	members  map[string]*member
+	order    []*member
+	body     body
+	folder   *folder // whose parts are written
+	square   []byte
+	inline   int   // pictures met in the XML
+	unfolded int64 // cells and spaces that are said to repeat
 }
 
 type member struct {

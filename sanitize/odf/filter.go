@@ -48,6 +48,8 @@ type filter struct {
 	version string // office:version of the root
 	hidden  map[string]bool
 	style   string // the style:style that is open
+	rows    int64  // how often the row that is open stands there
+	copies  int64  // how often the cell that is open does, beyond once, until it is charged
 }
 
 // kindOfRoot is which roots a part may have.
@@ -104,6 +106,7 @@ const (
 	roleMeta     role = 7
 	roleSettings role = 8
 	roleStyle    role = 9
+	roleCell     role = 11
 	roleFigure   role = 10 // it has a picture already; one inside it goes
 )
 
@@ -426,6 +429,8 @@ func (f *filter) end(name []byte) error {
 			f.settings = -1
 		case roleStyle:
 			f.style = ""
+		case roleCell:
+			f.copies = 0
 		}
 		if name != nil {
 			f.puts("</")

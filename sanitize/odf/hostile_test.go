@@ -337,3 +337,51 @@ func replaceIn(t testing.TB, b []byte, part, old, by string) []byte {
 	}
 	return out.Bytes()
 }
+
+// TestWhatRepeatsIsCounted: programs write out what is said to repeat. Empty
+// cells to the end of the sheet are in every file; full ones are a bomb.
+func TestWhatRepeatsIsCounted(t *testing.T) {
+	table := func(rows string) []byte {
+		return odsWith("", `<table:table table:name="表">`+rows+`</table:table>`).bytes(t)
+	}
+	for name, c := range map[string]struct {
+		in []byte
+		ok bool
+	}{
+		"empty cells to the end":        {table(`<table:table-row table:number-rows-repeated="1048576"><table:table-cell table:style-name="a" table:number-columns-repeated="16384"></table:table-cell></table:table-row>`), true},
+		"a column of one value":         {table(`<table:table-row table:number-rows-repeated="1048576"><table:table-cell office:value-type="float" office:value="1"/><table:table-cell table:number-columns-repeated="16383"/></table:table-row>`), true},
+		"a sheet of one value":          {table(`<table:table-row table:number-rows-repeated="999999999"><table:table-cell table:number-columns-repeated="999999999" office:value-type="string"><text:p>X</text:p></table:table-cell></table:table-row>`), false},
+		"a sheet of words":              {table(`<table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384"><text:p>X</text:p></table:table-cell></table:table-row>`), false},
+		"a sheet of formulas":           {table(`<table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="100" table:formula="of:=1"/></table:table-row>`), false},
+		"a number longer than a number": {table(`<table:table-row table:number-rows-repeated="99999999999999999999999"><table:table-cell table:number-columns-repeated="20" office:value-type="string"/></table:table-row>`), false},
+		"many rows of many":             {table(strings.Repeat(`<table:table-row table:number-rows-repeated="100000"><table:table-cell office:value-type="float" office:value="1"/></table:table-row>`, 200)), false},
+		"spaces":                        {odt(strings.Repeat(`<text:p><text:s text:c="65535"/></text:p>`, 200)).bytes(t), false},
+		"some spaces":                   {odt(`<text:p><text:s text:c="100"/></text:p>`).bytes(t), true},
+	} {
+		out, p, err := treat(t.Context(), c.in)
+		made := err == nil && p.Outcome != sanitize.Refused
+		if made != c.ok {
+			t.Errorf("%s: %v, %s", name, err, p.Outcome)
+		}
+		if made {
+			check(t, name, out, p.OutKind)
+		}
+	}
+	// The second look counts for itself.
+	clean, _, err := treat(t.Context(), ods(`<table:table-cell office:value-type="string"><text:p>HERE</text:p></table:table-cell>`).bytes(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for snippet, ok := range map[string]bool{
+		`</text:p></table:table-cell></table:table-row><table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384"/></table:table-row><table:table-row><table:table-cell><text:p>`:                                            true,
+		`</text:p></table:table-cell></table:table-row><table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384"><text:p/></table:table-cell></table:table-row><table:table-row><table:table-cell><text:p>`:                 false,
+		`</text:p></table:table-cell></table:table-row><table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384" office:value-type="float" office:value="1"/></table:table-row><table:table-row><table:table-cell><text:p>`: false,
+		`<text:s text:c="999999999"/>`: false,
+	} {
+		in := replaceIn(t, clean, "content.xml", "HERE", snippet)
+		o := options(func(o *sanitize.Options) { o.Task, o.KindHint = sanitize.TaskVerifyFile, sanitize.KindODS })
+		if _, err := all.Run(t.Context(), o, bytes.NewReader(in), int64(len(in)), io.Discard); (err == nil) != ok {
+			t.Errorf("second look: %s: %v", snippet, err)
+		}
+	}
+}

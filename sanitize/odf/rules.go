@@ -1,7 +1,9 @@
 package odf
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -50,6 +52,9 @@ const (
 	byPicture         judge = 15
 	byLink            judge = 16
 	byStartBody       judge = 17
+	byRow             judge = 18
+	byCell            judge = 19
+	bySpaces          judge = 20
 )
 
 // foreignSpaces are namespaces of which nothing stays and somebody is told.
@@ -135,6 +140,11 @@ var rules = sync.OnceValue(func() map[string]*rule {
 		"style:style":            {verdict: decide, who: byStyles},
 		"table:table":            {verdict: decide, who: byTable},
 		"style:table-properties": {verdict: decide, who: byTableProperties},
+
+		"table:table-row":          {verdict: decide, who: byRow},
+		"table:table-cell":         {verdict: decide, who: byCell},
+		"table:covered-table-cell": {verdict: decide, who: byCell},
+		"text:s":                   {verdict: decide, who: bySpaces},
 	}
 	for _, n := range []string{"draw:image", "draw:fill-image", "style:background-image", "text:list-level-style-image", "chart:symbol-image"} {
 		m[n] = &rule{verdict: decide, who: byPicture}
@@ -159,6 +169,13 @@ var rules = sync.OnceValue(func() map[string]*rule {
 // judge decides on the element in the scanner and writes its start tag if it
 // stays.
 func (f *filter) judge(fr *frame, e element) error {
+	if f.copies > 0 { // the cell has something in it
+		n := f.copies
+		f.copies = 0
+		if err := f.unfold(n); err != nil {
+			return err
+		}
+	}
 	switch {
 	case f.capture != nil:
 		// What is captured is text alone: a reader that passes over an element in it
@@ -252,6 +269,16 @@ func (f *filter) apply(fr *frame, e element) error {
 		return f.link(fr, e)
 	case byStartBody:
 		return f.startBody(fr, e)
+	case byRow:
+		f.rows = f.repeated("table:number-rows-repeated")
+		return f.write(fr, e, "", nil)
+	case byCell:
+		return f.cell(fr, e)
+	case bySpaces:
+		if err := f.unfold(f.repeated("text:c") - 1); err != nil {
+			return err
+		}
+		return f.write(fr, e, "", nil)
 	default:
 		return f.skipFrom(fr)
 	}
@@ -435,6 +462,49 @@ func (f *filter) param(fr *frame, e element) error {
 		}
 	}
 	return f.skipFrom(fr)
+}
+
+// maxUnfolded is how many cells and spaces a document may have that are not
+// written but said to repeat: a program unfolds them, and two numbers of nine
+// digits are a sheet of 10^18 cells. Ten million cells are what a program still
+// opens, and ten columns filled to their end.
+const maxUnfolded = 10 << 20
+
+// repeated reads how often something stands there.
+func (f *filter) repeated(name string) int64 {
+	v, ok := f.attribute(name)
+	if !ok {
+		return 1
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
+	if err != nil && n == 0 {
+		return 1
+	}
+	return min(max(n, 1), 1<<30)
+}
+
+// unfold charges what is said to repeat.
+func (f *filter) unfold(n int64) error {
+	if f.d.unfolded += n; f.d.unfolded > maxUnfolded {
+		return fmt.Errorf("more than %d repeated cells and spaces: %w", maxUnfolded, sanitize.ErrLimit)
+	}
+	return nil
+}
+
+// cell charges a cell that repeats when something is in it: empty ones reach to
+// the end of every sheet and cost nothing.
+func (f *filter) cell(fr *frame, e element) error {
+	fr.role = roleCell
+	f.copies = max(f.rows, 1)*f.repeated("table:number-columns-repeated") - 1
+	for _, n := range []string{"office:value-type", "table:formula"} {
+		if _, ok := f.attribute(n); ok && f.copies > 0 {
+			if err := f.unfold(f.copies); err != nil {
+				return err
+			}
+			f.copies = 0
+		}
+	}
+	return f.write(fr, e, "", nil)
 }
 
 // inner keeps a document that stands inside a flat one.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -68,6 +69,7 @@ var (
 type openDocument struct {
 	office
 	linked map[string]bool // members that something shows
+	copies float64         // cells and spaces that are said to repeat
 	flat   bool
 	kind   sanitize.Kind
 }
@@ -221,6 +223,7 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 	dir := name[:strings.LastIndexByte(name, '/')+1]
 	var open []string
 	var text bytes.Buffer
+	rows, columns := 1.0, 0.0 // of the cell that is open, until something stands in it
 	return o.tokens(name, r, func(t xml.Token) error {
 		switch x := t.(type) {
 		case xml.StartElement:
@@ -245,6 +248,37 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 			}
 			if err := o.attributes(name, dir, n, x); err != nil {
 				return err
+			}
+			// A few numbers must not be a sheet that no program opens.
+			const most = 16e6
+			value := false
+			times := 1.0
+			for _, a := range x.Attr {
+				switch a.Name.Local {
+				case "number-rows-repeated", "number-columns-repeated", "c":
+					if v, err := strconv.ParseFloat(strings.TrimSpace(a.Value), 64); err == nil && v > 1 {
+						times = v
+					}
+				case "value-type", "formula":
+					value = true
+				}
+			}
+			switch {
+			case n == "table:table-row":
+				rows, columns = times, 0
+			case strings.HasSuffix(n, "table-cell"):
+				if columns = times * rows; columns <= 1 {
+					columns = 0
+				}
+			case n == "text:s":
+				o.copies += times
+			}
+			if value && strings.HasSuffix(n, "table-cell") || columns > 0 && !strings.HasPrefix(n, "table:") {
+				o.copies += columns
+				columns = 0
+			}
+			if o.copies > most {
+				return notAllowed(o.where, "more than %.0f repeated cells and spaces in %s", most, name)
 			}
 			open = append(open, n)
 			text.Reset()
