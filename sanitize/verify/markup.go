@@ -433,10 +433,31 @@ func (m *markup) name(b []byte) (prefix, local []byte, n int, err error) {
 		}
 		n++
 	}
-	if n == 0 || n == colon+1 || colon == 0 || n > 300 || !utf8.Valid(b[:n]) {
+	if n == 0 || n == colon+1 || colon == 0 || n > 300 || !letters(b[:n]) {
 		return nil, nil, 0, odd("a name", b)
 	}
 	return b[:max(colon, 0)], b[colon+1 : n], n, nil
+}
+
+// letters reports whether what is not ASCII in a name are letters that names have
+// had since XML 1.0, appendix B: prefixes are the sender's, and may be Japanese.
+func letters(b []byte) bool {
+	for i := 0; i < len(b); {
+		if b[i] < 0x80 {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(b[i:])
+		switch {
+		case r >= 0xC0 && r <= 0xD6, r >= 0xD8 && r <= 0xF6, r >= 0xF8 && r <= 0x131, r >= 0x401 && r <= 0x40C, r >= 0x40E && r <= 0x44F,
+			r >= 0x3041 && r <= 0x3094, r >= 0x30A1 && r <= 0x30FA, r >= 0x4E00 && r <= 0x9FA5, r >= 0xAC00 && r <= 0xD7A3:
+		case (r == 0x3005 || r >= 0x30FC && r <= 0x30FE) && i > 0 && b[i-1] != ':':
+		default:
+			return false
+		}
+		i += n
+	}
+	return true
 }
 
 func (m *markup) taken(b []byte) (markupToken, error) {

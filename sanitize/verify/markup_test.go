@@ -104,11 +104,14 @@ func TestOddMarkupIsRefused(t *testing.T) {
 		"instruction": "<?x y?><a/>", "declaration inside": `<a><?xml version="1.0"?></a>`, "another charset": `<?xml version="1.0" encoding="UTF-7"?><a/>`, "entity": "<a>&x;</a>", "a bare and": "<a>a & b</a>", "the end of what is no CDATA": "<a>x]]>y</a>",
 		"reference to nothing": "<a>&#0;</a>", "surrogate": "<a>&#xD800;</a>", "huge reference": "<a>&#x110000;</a>", "control": "<a>\x01</a>", "no UTF-8": "<a>\xff</a>", "noncharacter": "<a>\uffff</a>",
 		"attribute twice": `<a x="1" x="2"/>`, "no quotes": "<a x=1/>", "no value": "<a x/>", "less in a value": `<a x="<"/>`, "joined": `<a x="1"y="2"/>`, "prefix of nothing": "<w:a/>", "prefix of an attribute": `<a w:x=""/>`,
-		"two colons": "<a:b:c/>", "a name of digits": "<1a/>", "an empty tag": "<>", "cut in a tag": "<a", "cut in a reference": "<a>&am",
+		"two colons": "<a:b:c/>", "a name of digits": "<1a/>", "a name of marks": "<a\u065c/>", "an empty tag": "<>", "cut in a tag": "<a", "cut in a reference": "<a>&am",
 	} {
 		if got, err := tell(iotest.OneByteReader(strings.NewReader(s))); err == nil {
 			t.Errorf("%s: read as %s", name, got)
 		}
+	}
+	if _, err := tell(strings.NewReader(`<日本語ー:a xmlns:日本語ー="u"/>`)); err != nil {
+		t.Errorf("a Japanese prefix: %v", err)
 	}
 	if _, err := tell(strings.NewReader(strings.Repeat("<a>", 201) + strings.Repeat("</a>", 201))); err == nil {
 		t.Error("no depth is too deep")
