@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sekisho/internal/blob"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,4 +224,34 @@ func usage(b *testing.B) (cpu time.Duration, wrote int64) {
 		}
 	}
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano()), wrote
+}
+
+// BenchmarkPaced is what one change waits for while 200 messages come in a
+// second, whatever the changes before are at: the longest of a hundred is what a
+// peer sees of checkpoints.
+func BenchmarkPaced(b *testing.B) {
+	f := fresh(b)
+	body := bytes.Repeat([]byte{0xa5}, 4400)
+	took := make([]time.Duration, b.N)
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	began := time.Now()
+	for i := range b.N {
+		at := began.Add(time.Duration(i) * 5 * time.Millisecond)
+		time.Sleep(time.Until(at))
+		wg.Go(func() {
+			e := spooltest.Entry("town", start)
+			e.Original.Inline = body
+			if err := f.Insert(b.Context(), []spool.Entry{e}, []audit.Event{{Time: start, Act: "received", ID: string(e.Envelope.ID)}}); err != nil {
+				b.Error(err)
+			}
+			took[i] = time.Since(at)
+		})
+	}
+	wg.Wait()
+	slices.Sort(took)
+	for _, p := range []int{50, 95, 99} {
+		b.ReportMetric(float64(took[min(b.N-1, b.N*p/100)].Microseconds())/1000, fmt.Sprintf("p%d-ms", p))
+	}
+	b.ReportMetric(float64(took[b.N-1].Microseconds())/1000, "longest-ms")
 }
