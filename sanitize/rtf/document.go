@@ -269,23 +269,24 @@ func (g *group) waits() bool { return g.part != partSkip || g.shell != 0 && !g.u
 func (d *document) control() error {
 	star := d.star
 	d.star = false
-	name, number, has := string(d.scan.text), d.scan.number, d.scan.has
-	if name == "bin" {
+	number, has := d.scan.number, d.scan.has
+	if string(d.scan.text) == "bin" {
 		return d.binary(int64(number))
 	}
 	g := d.top()
 	if !g.waits() {
 		return nil
 	}
-	w, known := d.words[name]
+	w, known := d.words[string(d.scan.text)]
 	if !known {
 		d.settle()
 		if star {
-			d.report.found("rtf.unknown", sanitize.Rewritten, name)
+			d.report.found("rtf.unknown", sanitize.Rewritten, string(d.scan.text))
 			d.skip()
 		}
 		return nil
 	}
+	name := w.name
 	switch w.role {
 	case roleState:
 		d.setting(name, number, has)

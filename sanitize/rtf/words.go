@@ -26,6 +26,7 @@ const (
 
 // word is what is known of a control word.
 type word struct {
+	name    string
 	role    role
 	part    part   // of rolePart
 	rune    rune   // of roleChar: what it is in text that is collected, 0 for nothing
@@ -134,6 +135,10 @@ var vocabulary = sync.OnceValue(func() map[string]word {
 	m["template"] = word{role: rolePart, part: partTemplate}
 	m["subdocument"] = word{role: roleDenied, rule: "rtf.linked-file", act: sanitize.Removed}
 	each("ansi mac pc pca ansicpg uc u f af plain loch hich dbch fcharset cpg rtf deff adeff cellx trowd fprq htmlrtf listoverridecount", word{role: roleState})
+	for name, w := range m {
+		w.name = name
+		m[name] = w
+	}
 	return m
 })
 
