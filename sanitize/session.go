@@ -404,7 +404,7 @@ func (s *Session) descend(ctx context.Context, steps []Mode, p *Part, in Object,
 
 // final reports whether an error ends the ladder.
 func final(err error) bool {
-	for _, e := range []error{ErrAmbiguous, ErrLimit, ErrContainer, ErrEncrypted, ErrWithheld} {
+	for _, e := range []error{ErrAmbiguous, ErrLimit, ErrContainer, ErrEncrypted, ErrWithheld, ErrSlow} {
 		if errors.Is(err, e) {
 			return true
 		}

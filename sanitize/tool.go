@@ -98,12 +98,17 @@ const (
 	ToolFailed  ToolResult = 2 // it crashed, took too long, left nothing
 	ToolSpent   ToolResult = 3 // the message may not ask for more
 	ToolMissing ToolResult = 4 // not installed, or no sandbox for it here
+	ToolSlow    ToolResult = 5 // it was ended at its time
 )
 
 // Errors of Session.Convert.
 var (
 	// ErrTool: the program made nothing of the file.
 	ErrTool = errors.New("the converter failed")
+	// ErrSlow is an ErrTool of which nothing came in the time that a run has. It
+	// ends the ladder: the next step would ask the same program for as long again,
+	// and a worker has not the time for two that do not end.
+	ErrSlow = fmt.Errorf("its time is over: %w", ErrTool)
 	// ErrNoTool: there is no such program here.
 	ErrNoTool = errors.New("the converter is not installed")
 )
@@ -210,6 +215,8 @@ func (t *ToolClient) Run(ctx context.Context, c ToolCall, in io.Reader, out io.W
 		return failed
 	case ToolSpent:
 		return fmt.Errorf("%s: %w", a.Detail, ErrLimit)
+	case ToolSlow:
+		return fmt.Errorf("%s: %w", a.Detail, ErrSlow)
 	case ToolMissing:
 		return fmt.Errorf("%s: %w", a.Detail, ErrNoTool)
 	default:

@@ -190,6 +190,22 @@ func TestTheLadderEndsAtTheFirstStepThatSucceeds(t *testing.T) {
 
 // TestDoubtNeverReachesATool: ambiguity, a broken container and limits are no
 // reason to ask a lesser parser.
+// TestWhatTakesTooLongIsNotTriedAgain: a program that did not end is not asked
+// for the same file by another step, nor twice by one.
+func TestWhatTakesTooLongIsNotTriedAgain(t *testing.T) {
+	ods := pack(t, "mimetype", "application/vnd.oasis.opendocument.spreadsheet", "content.xml", "<a/>", "META-INF/manifest.xml", "<a/>")
+	for name, c := range map[string]struct {
+		fails error
+		asked int
+	}{"slow": {sanitize.ErrSlow, 1}, "failing": {sanitize.ErrTool, 3}} {
+		tool := &converter{answer: func(sanitize.ToolCall, []byte) ([]byte, error) { return nil, c.fails }}
+		_, p, err := treat(t, steps(sanitize.Flatten, sanitize.Text), tool, ods)
+		if !errors.Is(err, c.fails) || p.Fate != sanitize.KeptBack || len(tool.calls) != c.asked {
+			t.Errorf("%s: asked %d times, want %d; %v, %+v", name, len(tool.calls), c.asked, err, p)
+		}
+	}
+}
+
 func TestDoubtNeverReachesATool(t *testing.T) {
 	twice := append(slices.Clone(corpus.Word("a", false)), corpus.Word("b", false)...)
 	broken := slices.Clone(corpus.Word("a", false))

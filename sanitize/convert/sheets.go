@@ -31,7 +31,9 @@ func paged(ctx context.Context, s *sanitize.Session, src sanitize.Source, in io.
 		switch {
 		case err == nil:
 			src, in, size = sanitize.FromXLSX, bytes.NewReader(made), int64(len(made))
-		case !errors.Is(err, sanitize.ErrTool):
+		case !errors.Is(err, sanitize.ErrTool), errors.Is(err, sanitize.ErrSlow):
+			// It would take the same time again, and with that the whole time of the
+			// worker: then nobody could say why.
 			return nil, err
 		}
 	}

@@ -233,7 +233,7 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	if prog.limit != 0 {
 		limit = min(limit, prog.limit)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("longer than %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w %s", errSlow, limit))
 	defer cancel()
 	begin := time.Now()
 	var spent time.Duration
@@ -259,6 +259,8 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 		return sanitize.ToolAnswer{Result: sanitize.ToolDone}
 	case errors.Is(err, sandbox.ErrNoTool), errors.Is(err, sandbox.ErrUnconfined), errors.Is(err, sandbox.ErrUnsupported):
 		a.Result = sanitize.ToolMissing
+	case errors.Is(err, errSlow):
+		a.Result = sanitize.ToolSlow
 	default:
 		a.Result = sanitize.ToolFailed
 	}
@@ -268,6 +270,9 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	}
 	return a
 }
+
+// errSlow says that a run was ended at its limit.
+var errSlow = errors.New("longer than")
 
 // start runs the program to its end and says how much processor time it took,
 // and the beginning of what it complained.
