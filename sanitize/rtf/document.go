@@ -76,6 +76,7 @@ type document struct {
 	deff     int32
 	defining int32 // the font that is being defined, -1 for none
 	fontName []byte
+	named    bool // its name said its charset
 
 	pending  []byte // text in a code page, not decoded yet
 	eat      int32  // characters that stand for the last \u, for readers that do not know it
@@ -572,14 +573,16 @@ func (d *document) setting(name string, n int32, has bool) {
 		d.turn(runDouble, name)
 	case "fcharset":
 		if g.part == partFonts && has && n >= 0 && n <= 255 {
-			if cs, ok := fontCharsets.Get()[n]; ok && d.defining >= 0 {
+			if cs, ok := fontCharsets.Get()[n]; ok && d.defining >= 0 && !d.named {
 				d.fonts[d.defining] = cs
 			}
 			d.put(name, n, true)
 		}
 	case "cpg":
 		if cs := codePage(n); g.part == partFonts && cs != "" && d.defining >= 0 {
-			d.fonts[d.defining] = cs
+			if !d.named {
+				d.fonts[d.defining] = cs
+			}
 			d.put(name, n, true)
 		}
 	case "fprq":
@@ -628,7 +631,7 @@ func (d *document) font(name string, n int32, has bool) {
 			d.skip()
 			return
 		}
-		d.defining, d.fonts[n], d.fontName = n, "", d.fontName[:0]
+		d.defining, d.fonts[n], d.fontName, d.named = n, "", d.fontName[:0], false
 		d.put(name, n, true)
 		return
 	}

@@ -144,13 +144,14 @@ func TestObjectsAreNamed(t *testing.T) {
 // TestCharactersAreThoseOfTheirFont: text is decoded by the code page of its
 // font, and what stands for a \u for old readers is not text.
 func TestCharactersAreThoseOfTheirFont(t *testing.T) {
-	const fonts = `{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset128 \'82\'6c\'82\'72 \'96\'be\'92\'a9;}{\f2\fcharset204 C;}{\f3\fcharset2 Symbol;}}`
+	const fonts = `{\fonttbl{\f0\fcharset0 A;}{\f1\fcharset128 \'82\'6c\'82\'72 \'96\'be\'92\'a9;}{\f2\fcharset204 C;}{\f4\cpg1253\fcharset161 Arial Baltic;}{\f5 Arial Baltic;\fcharset161}{\f3\fcharset2 Symbol;}}`
 	for in, want := range map[string]string{
 		`\f1 \'93\'fa\'96\'7b`:                                 "日本",
 		`\f1 \'95\'5c\'8e\'a6 \'95\\`:                          "表示 表",
 		`\loch\af0\hich\af0\dbch\f1 \'93\'fa\loch\f0 caf\'e9`:  "日café",
 		`\loch\af0\hich\af0\dbch\af1 \'93\'fa{\hich\af0 \'e9}`: "日é",
 		`\f2 \'cf\'f0`:                           "Пр",
+		`\f4 \'c0\f5 \'c2`:                       "ĄĀ", // the name counts
 		`\f0 \'93x\'94`:                          "“x”",
 		`\uc2\u26085\'93\'fa\u26412\'96\'7b.`:    "日本.",
 		`\u26085?\u26412 ?!`:                     "日本!",

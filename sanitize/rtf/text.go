@@ -182,18 +182,15 @@ func (d *document) secondHalf() {
 	}
 }
 
-// nameSays takes the charset of a font from the end of its name, as Windows
-// does for fonts that name none: one typeface in several alphabets.
+// nameSays takes the charset of a font from the end of its name, whatever else
+// is said of it: one typeface in several alphabets. LibreOffice reads it so.
 func (d *document) nameSays() {
-	if cs := d.fonts[d.defining]; cs != "" && cs != "windows-1252" {
-		return
-	}
 	for _, s := range []struct{ end, charset string }{
 		{" CE", "windows-1250"}, {" Cyr", "windows-1251"}, {" Greek", "windows-1253"}, {" Tur", "windows-1254"}, {" (Hebrew)", "windows-1255"}, {" (Arabic)", "windows-1256"},
 		{" Baltic", "windows-1257"}, {" (Vietnamese)", "windows-1258"}, {" (Thai)", "windows-874"},
 	} {
 		if bytes.HasSuffix(d.fontName, []byte(s.end)) {
-			d.fonts[d.defining] = s.charset
+			d.fonts[d.defining], d.named = s.charset, true
 		}
 	}
 }
