@@ -98,6 +98,6 @@ image: ## the container image by buildah, and its self-test in it (as root); TOO
 PEERS := PATH="$(CURDIR)/.cache/peers/usr/sbin:$$PATH" LD_LIBRARY_PATH="$(CURDIR)/.cache/peers/usr/lib/postfix"
 
 .PHONY: scenarios
-scenarios: build ## the long forms of scenarios 13 and 14: 50,000 and 30,000 messages (MESSAGES=n for both)
+scenarios: build ## the long forms of scenarios 13 and 14: 50,000 messages, and 30,000 in an hour (MESSAGES=n for both)
 	$(PEERS) SEKISHO_MESSAGES=$(or $(MESSAGES),50000) go test -count=1 -timeout 120m -run 'TestScripts/scenario_13' -v ./cmd/sekishod/
 	$(PEERS) SEKISHO_MESSAGES=$(or $(MESSAGES),30000) go test -count=1 -timeout 120m -run 'TestScripts/scenario_14' -v ./cmd/sekishod/
