@@ -45,6 +45,9 @@ func FuzzPackage(f *testing.F) {
 	for _, c := range cases {
 		f.Add(c.in(f))
 	}
+	for _, c := range hostile {
+		f.Add(c.in(f))
+	}
 	f.Fuzz(fuzzOne)
 }
 

@@ -308,6 +308,9 @@ func FuzzRTF(f *testing.F) {
 	} {
 		f.Add([]byte(s))
 	}
+	for _, c := range append(cases(f), hostile()...) {
+		f.Add(whole(c.in))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if !bytes.HasPrefix(b, []byte("{")) {
 			return
