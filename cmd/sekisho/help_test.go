@@ -11,7 +11,7 @@ func TestEveryCommandExplainsItselfInBothLanguages(t *testing.T) {
 	for _, want := range []string{"sanitize", "inspect", "quarantine list", "quarantine show", "quarantine release", "quarantine delete",
 		"queue list", "queue retry", "queue show", "queue fail", "quarantine export", "trace", "init", "config limits", "tenant list", "tenant show",
 		"recipients import", "recipients list", "recipients history", "recipients rollback", "recipients cancel", "recipients export", "route test", "config check", "account list", "account add", "account remove",
-		"audit list", "audit verify", "doctor", "version"} {
+		"audit list", "audit verify", "audit export", "doctor", "version"} {
 		if !slices.ContainsFunc(commands, func(p []string) bool { return strings.Join(p, " ") == want }) {
 			t.Errorf("there is no command %s", want)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -105,31 +106,51 @@ func accountCommand(u *ui, g *globals) *cobra.Command {
 	return group(u, "account", text{"管理者のアカウントを扱う", "accounts of administrators"}, text{}, "02", list, add, remove)
 }
 
+// eachRecord goes over the audit from the record behind after on.
+func eachRecord(ctx context.Context, g *globals, after int64, do func(client.Record) error) error {
+	req := client.Request{Tenant: g.tenant, Seq: after, Limit: pageSize}
+	for {
+		var rs []client.Record
+		if err := g.client().Call(ctx, "audit.list", req, &rs); err != nil {
+			return err
+		}
+		for _, r := range rs {
+			req.Seq = r.Seq
+			if err := do(r); err != nil {
+				return err
+			}
+		}
+		if len(rs) < req.Limit {
+			return nil
+		}
+	}
+}
+
 func auditCommand(u *ui, g *globals) *cobra.Command {
 	list := command(u, "list", text{"監査の記録を古い順に表示する", "list the audit, oldest first"},
 		text{"番号、時刻、誰が、何を、どのメールに、の順です。", "Number, time, who, what, which message, details."}, "0125", func(cmd *cobra.Command, _ []string) error {
-			req := client.Request{Tenant: g.tenant, Limit: pageSize}
-			for {
-				var rs []client.Record
-				if err := g.client().Call(cmd.Context(), "audit.list", req, &rs); err != nil {
-					return err
+			return eachRecord(cmd.Context(), g, 0, func(r client.Record) error {
+				if u.json {
+					return u.object(r)
 				}
-				for _, r := range rs {
-					req.Seq = r.Seq
-					if u.json {
-						if err := u.object(r); err != nil {
-							return err
-						}
-						continue
-					}
-					u.line("%6d  %s  %s  %s  %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), pad(safe(r.Actor), 12), pad(u.word(acts, r.Act), 14), safe(r.ID), safe(r.Detail))
-				}
-				if len(rs) < req.Limit {
-					return nil
-				}
-			}
+				u.line("%6d  %s  %s  %s  %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), pad(safe(r.Actor), 12), pad(u.word(acts, r.Act), 14), safe(r.ID), safe(r.Detail))
+				return nil
+			})
 		})
 	list.Args = exactly(u, 0, text{})
+	var after int64
+	export := command(u, "export", text{"監査の記録を JSON で出力する", "print the audit as JSON"},
+		text{
+			"1 行に 1 件、古い順に、鎖のハッシュ（prev と hash）も付けて出力します。\n別の機械に取り置けば、あとから作り直されていないことを確かめられます。\n続きだけが要るときは --after に最後の番号を指定します。",
+			"One record a line, oldest first, with the hashes of the chain (prev and hash).\nKept on another machine, it shows that nobody wrote the audit anew. For what has\ncome since, --after takes the last number you have.",
+		}, "0125", func(cmd *cobra.Command, _ []string) error {
+			if after < 0 {
+				return u.usage("--after には 0 以上の番号を指定してください", "--after wants a number of 0 or more")
+			}
+			return eachRecord(cmd.Context(), g, after, func(r client.Record) error { return u.object(r) })
+		})
+	export.Args = exactly(u, 0, text{})
+	export.Flags().Int64Var(&after, "after", 0, u.tr("この番号より後だけ", "only what comes after this number"))
 	verify := command(u, "verify", text{"監査の鎖が切れていないか確かめる", "check that the chain of the audit is whole"},
 		text{
 			"最後のハッシュを別の場所に控えておくと、記録が後から作り直されていないことも\n確かめられます。",
@@ -154,7 +175,7 @@ func auditCommand(u *ui, g *globals) *cobra.Command {
 			return nil
 		})
 	verify.Args = exactly(u, 0, text{})
-	return group(u, "audit", text{"監査の記録を扱う", "the audit"}, text{}, "02", list, verify)
+	return group(u, "audit", text{"監査の記録を扱う", "the audit"}, text{}, "02", list, verify, export)
 }
 
 // checked is what `config check --json` prints.
