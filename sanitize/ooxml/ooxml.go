@@ -15,8 +15,9 @@
 // stays is what keeps the look.
 //
 // kinds.go holds the allow-lists, document.go the walk over the parts,
-// filter.go and rules.go what happens inside one, visio.go what is different in
-// drawings of Visio, media.go the pictures. The
+// filter.go and rules.go what happens inside one (spaces.go: its namespaces,
+// fields.go: the fields of Word), visio.go what is different in drawings of
+// Visio, media.go the pictures. The
 // languages of cells and fields are internal/formula and internal/fieldcode.
 package ooxml
 

@@ -12,7 +12,8 @@
 // Fonts keep their outlines.
 //
 // grammar.go says what may stay, clean.go copies it, shapes.go has the simple
-// values, document.go the pages, names and outlines, content.go the programs,
+// values, document.go the pages and what hangs on the catalog (places.go,
+// nametree.go, outlines.go, layers.go, structure.go), content.go the programs,
 // image.go, jbig2.go and fax.go the pictures, font.go the fonts, writer.go the
 // file. judge.go has other programs look at what was written before it counts.
 package pdf
