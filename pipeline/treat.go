@@ -140,6 +140,11 @@ func (t *treated) scanned() string {
 // message itself was refused.
 func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rules, set *scan.Set) (treated, error) {
 	asks := set.Asks(&e.Envelope)
+	// When it was last asked about; the first time, not before it came.
+	since := e.Due.Add(-scan.Retry)
+	if came := e.Envelope.Received.Add(-scan.Retry); since.Before(came) {
+		since = came
+	}
 	if asks {
 		if w := set.Ready(&e.Envelope); w != nil {
 			return treated{}, w
@@ -189,7 +194,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	if asks {
 		go func() {
 			defer close(done)
-			scans, serr = set.Scan(ctx, scan.Message{Envelope: &e.Envelope, Bytes: in}, e.Attempts, e.Due.Add(-scan.Retry))
+			scans, serr = set.Scan(ctx, scan.Message{Envelope: &e.Envelope, Bytes: in}, e.Attempts, since)
 		}()
 	} else {
 		close(done)

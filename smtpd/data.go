@@ -67,6 +67,7 @@ func (s *session) Data(r io.Reader) error {
 			return s.refuse(*r, authAttrs(auth)...)
 		}
 	}
+	d.Short = !top.rich && d.Size() <= shortText
 	envs := s.envelopes(tx, top, auth)
 	if err := s.srv.Spool.Accept(ctx, d, envs); err != nil {
 		if errors.Is(err, spool.ErrFull) {
@@ -90,6 +91,10 @@ func (s *session) Data(r io.Reader) error {
 	}
 	return answerAccepted(ids)
 }
+
+// shortText is up to which size plain text goes before what takes longer: what
+// the text lane takes, limits.md.
+const shortText = 256 << 10
 
 // envelopes makes one envelope per (tenant, profile, treatment).
 func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth) []envelope.Envelope {

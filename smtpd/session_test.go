@@ -595,6 +595,44 @@ func TestTopBlock(t *testing.T) {
 	}
 }
 
+// Plain text goes before documents (spool.Headstart); what else a header says is
+// more than that.
+func TestTopBlockTellsPlainTextByItsHeader(t *testing.T) {
+	for in, rich := range map[string]bool{
+		"Subject: none\r\n\r\nContent-Type: text/html\r\n":                          false,
+		"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n":                     false,
+		"CONTENT-TYPE :\r\n TEXT/PLAIN\r\n\r\n":                                     false,
+		"Content-Type: text/html\r\n\r\n":                                           true,
+		"Content-Type: multipart/mixed; boundary=a\r\n\r\n":                         true,
+		"Content-Type: text\r\n\r\n":                                                true,
+		"Content-Type: text/plain\r\nContent-Type: multipart/mixed\r\nX: y\r\n\r\n": true,
+	} {
+		top := newTopBlock("mx.town.example")
+		top.Write([]byte(in))
+		top.end()
+		if top.rich != rich {
+			t.Errorf("%q: more than plain text is %v", in, top.rich)
+		}
+	}
+}
+
+// A text waits behind no document of the last minute, whoever sent it.
+func TestAShortTextIsDueBeforeADocument(t *testing.T) {
+	g := newGateway(t, nil, nil)
+	for _, header := range []string{"Content-Type: multipart/mixed; boundary=a", "Subject: text"} {
+		c := g.dial(t, "inside")
+		got := speak(t, c, "EHLO a.example", "MAIL FROM:<soumu@town.example>", "RCPT TO:<soumu@town.example>", "DATA", header+"\r\n\r\nx\r\n.")
+		if last := got[len(got)-1]; !strings.HasPrefix(last, "250") {
+			t.Fatalf("answers %q", got)
+		}
+	}
+	for _, e := range g.entries(t) {
+		if lead := e.Envelope.Received.Sub(e.Due).Round(10 * time.Second); (e.Envelope.Subject == "text") != (lead == spool.Headstart) {
+			t.Errorf("%q is due %s before it came", e.Envelope.Subject, lead)
+		}
+	}
+}
+
 // What the sender asked to be told goes with the entry, under its seal, and
 // with the recipients that it was said of.
 func TestWishesOfTheSenderAreSealed(t *testing.T) {

@@ -29,6 +29,8 @@ type topBlock struct {
 	own                      int // those that we wrote
 	from, messageID, subject string
 
+	rich bool // Content-Type says that it is more than plain text
+
 	lists bool     // keep what To and Cc say
 	shown []string // that is it
 
@@ -99,6 +101,10 @@ func (t *topBlock) field() {
 			if t.lists {
 				t.shown = append(t.shown, v)
 			}
+		case "content-type":
+			// RFC 2045, 5.2: without the field it is plain text.
+			const plain = "text/plain"
+			t.rich = t.rich || len(v) < len(plain) || !strings.EqualFold(v[:len(plain)], plain)
 		case "from":
 			keep(&t.from, v)
 		case "message-id":

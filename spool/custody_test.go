@@ -1000,3 +1000,41 @@ func BenchmarkLife(b *testing.B) {
 		})
 	}
 }
+
+// A short text is handed out before the documents of the last minute, and not
+// before those that have waited longer.
+func TestAShortTextDoesNotWaitBehindDocuments(t *testing.T) {
+	s := newSite(t)
+	take := func(short bool, at time.Time) envelope.ID {
+		t.Helper()
+		s.Now = func() time.Time { return at }
+		d, err := s.NewDraft(t.Context())
+		if err == nil {
+			_, err = d.Write([]byte("Subject: x\r\n\r\nx\r\n"))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Short = short
+		env := envelopeOf("town")
+		if err := s.Accept(t.Context(), d, []envelope.Envelope{env}); err != nil {
+			t.Fatal(err)
+		}
+		return env.ID
+	}
+	now := time.Now()
+	old := take(false, now.Add(-2*spool.Headstart))
+	document := take(false, now.Add(-10*time.Second))
+	text := take(true, now)
+	es, err := s.Claim(t.Context(), spool.Received, now, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []envelope.ID
+	for _, e := range es {
+		got = append(got, e.Envelope.ID)
+	}
+	if want := []envelope.ID{old, text, document}; !slices.Equal(got, want) {
+		t.Errorf("handed out %v, want %v", got, want)
+	}
+}

@@ -16,6 +16,9 @@ import (
 // A Draft is a message that is being received. It is a writer for one
 // goroutine, and ends in Accept or Abort.
 type Draft struct {
+	// Short says that it seems to be a short plain text; see Headstart.
+	Short bool
+
 	spool *Spool
 	ctx   context.Context // of NewDraft, for the blob that may have to be made later
 	hash  hash.Hash
