@@ -165,9 +165,7 @@ func mayBePlain(message io.ReaderAt, size int64) bool {
 		return true
 	}
 	for _, f := range b.All("Content-Type") {
-		// RFC 2045, 5.2: without the field it is plain text.
-		kind := strings.TrimLeft(header.Unfold(f.Value()), " \t")
-		if len(kind) < len("text/plain") || !strings.EqualFold(kind[:len("text/plain")], "text/plain") {
+		if !header.MayBePlain(header.Unfold(f.Value())) {
 			return false
 		}
 	}

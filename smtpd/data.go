@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"sekisho/envelope"
+	"sekisho/sanitize"
 	"sekisho/spool"
 )
 
@@ -67,7 +68,7 @@ func (s *session) Data(r io.Reader) error {
 			return s.refuse(*r, authAttrs(auth)...)
 		}
 	}
-	d.Short = !top.rich && d.Size() <= shortText
+	d.Short = !top.rich && d.Size() <= sanitize.MaxLaneMessage // what the text lane takes
 	envs := s.envelopes(tx, top, auth)
 	if err := s.srv.Spool.Accept(ctx, d, envs); err != nil {
 		if errors.Is(err, spool.ErrFull) {
@@ -91,10 +92,6 @@ func (s *session) Data(r io.Reader) error {
 	}
 	return answerAccepted(ids)
 }
-
-// shortText is up to which size plain text goes before what takes longer: what
-// the text lane takes, limits.md.
-const shortText = 256 << 10
 
 // envelopes makes one envelope per (tenant, profile, treatment).
 func (s *session) envelopes(tx *transaction, top *topBlock, auth *envelope.Auth) []envelope.Envelope {

@@ -102,9 +102,7 @@ func (t *topBlock) field() {
 				t.shown = append(t.shown, v)
 			}
 		case "content-type":
-			// RFC 2045, 5.2: without the field it is plain text.
-			const plain = "text/plain"
-			t.rich = t.rich || len(v) < len(plain) || !strings.EqualFold(v[:len(plain)], plain)
+			t.rich = t.rich || !header.MayBePlain(v)
 		case "from":
 			keep(&t.from, v)
 		case "message-id":

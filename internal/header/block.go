@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // Limits bounds a header block. Zero fields mean the defaults.
@@ -278,4 +279,13 @@ func onlyBlanks(b []byte) bool {
 func mboxLine(b []byte) bool {
 	const from, quoted = "From ", ">From "
 	return len(b) >= len(from) && string(b[:len(from)]) == from || len(b) >= len(quoted) && string(b[:len(quoted)]) == quoted
+}
+
+// MayBePlain reports whether a value of Content-Type can stand for plain text,
+// by how it begins: a hint for those who do not parse it. Without the field a
+// message is plain text. RFC 2045, 5.2.
+func MayBePlain(value string) bool {
+	const plain = "text/plain"
+	v := strings.TrimLeft(value, " \t")
+	return len(v) >= len(plain) && strings.EqualFold(v[:len(plain)], plain)
 }
