@@ -411,6 +411,44 @@ func TestTricksAreRefused(t *testing.T) {
 	}
 }
 
+// TestNamesEndWhereTheirLengthSays: in the place of the NUL anything may stand.
+func TestNamesEndWhereTheirLengthSays(t *testing.T) {
+	b := written(t, sample())
+	dir := (int(binary.LittleEndian.Uint32(b[48:])) + 1) * sectorSize
+	for nameOf(b[dir:dir+entrySize]) != "Workbook" {
+		dir += entrySize
+	}
+	copy(b[dir+2*len("Workbook"):], "xy")
+	f := opened(t, b)
+	if f.Root.Stream("Workbook") == nil {
+		t.Error("Workbook is not found")
+	}
+	other, err := second(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "mscfb", other, list(t, f.Root))
+}
+
+// TestWhatIsRefusedSaysWhatItWantedToBe, however its entries hang together.
+func TestWhatIsRefusedSaysWhatItWantedToBe(t *testing.T) {
+	root := sample()
+	root.CLSID = [16]byte{1, 2, 3}
+	b := written(t, root)
+	dir := (int(binary.LittleEndian.Uint32(b[48:])) + 1) * sectorSize
+	for i := dir; i < dir+2*sectorSize; i += entrySize {
+		binary.LittleEndian.PutUint32(b[i+68:], 1) // all lead to the first
+	}
+	binary.LittleEndian.PutUint32(b[56:], 64)
+	if _, err := Open(bytes.NewReader(b), int64(len(b))); err == nil {
+		t.Fatal("it is read")
+	}
+	names, class, err := Names(bytes.NewReader(b), int64(len(b)))
+	if err != nil || class != root.CLSID || !slices.Contains(names, "Workbook") || !slices.Contains(names, "ThisWorkbook") {
+		t.Errorf("got %q, %x, %v", names, class, err)
+	}
+}
+
 func TestCutFilesAreReadAsFarAsTheyGo(t *testing.T) {
 	root := &Storage{Streams: []*Stream{NewStream("a", content(1, 60000)), NewStream("longest", content(2, 50000))}}
 	b := written(t, root)

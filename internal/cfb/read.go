@@ -14,6 +14,7 @@ type File struct {
 	Root    *Storage
 	Version int // 3 or 4
 	Entries int // how many storages and streams it has, the root apart
+	Slots   int // how many its directory has room for, used or not
 	Cut     int // how many streams are shorter than the directory says
 }
 
@@ -34,11 +35,28 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	if err := d.mini(); err != nil {
 		return nil, err
 	}
-	f := &File{Version: d.version}
+	f := &File{Version: d.version, Slots: len(d.entries) / entrySize}
 	if err := d.tree(f); err != nil {
 		return nil, err
 	}
 	return f, nil
+}
+
+// Names lists the names in the directory without asking how they hang together,
+// and the class of the root: what a file wanted to be that Open refuses.
+func Names(r io.ReaderAt, size int64) (names []string, class [16]byte, err error) {
+	d := &reader{r: r, size: size}
+	for _, step := range []func() error{d.header, d.allocation, d.directory} {
+		if err := step(); err != nil && !errors.Is(err, ErrAmbiguous) { // of small streams, not of names
+			return nil, class, err
+		}
+	}
+	for i := range uint32(len(d.entries) / entrySize) {
+		if e := d.entry(i); e[66] == typeStorage || e[66] == typeStream {
+			names = append(names, nameOf(e))
+		}
+	}
+	return names, [16]byte(d.entries[80:96]), nil
 }
 
 // reader holds what is known of a file while it is opened.
@@ -113,11 +131,6 @@ func (d *reader) header() error {
 	if d.version = 3; le.Uint16(b[26:]) >= 4 {
 		d.version = 4
 	}
-	if le.Uint16(b[32:]) != 6 || le.Uint32(b[56:]) != miniCutoff {
-		// Programs take these for granted or believe them; the two would see
-		// different streams.
-		return fmt.Errorf("mini sectors of 1<<%d octets below %d: %w", le.Uint16(b[32:]), le.Uint32(b[56:]), ErrAmbiguous)
-	}
 	n := (d.size - d.sector + d.sector - 1) / d.sector
 	if d.size <= d.sector {
 		n = 0
@@ -129,6 +142,11 @@ func (d *reader) header() error {
 	d.firstDir, d.firstMini, d.firstDIF = le.Uint32(b[48:]), le.Uint32(b[60:]), le.Uint32(b[68:])
 	for i := range d.firstFAT {
 		d.firstFAT[i] = le.Uint32(b[76+4*i:])
+	}
+	if le.Uint16(b[32:]) != 6 || le.Uint32(b[56:]) != miniCutoff {
+		// Programs take these for granted or believe them; the two would see
+		// different streams.
+		return fmt.Errorf("mini sectors of 1<<%d octets below %d: %w", le.Uint16(b[32:]), le.Uint32(b[56:]), ErrAmbiguous)
 	}
 	return nil
 }
@@ -447,14 +465,15 @@ func (d *reader) stream(name string, entry []byte) (*Stream, bool, error) {
 }
 
 // nameOf is the name of an entry. [MS-CFB] 2.6.1: its length counts octets with
-// the NUL at its end. What is none, or has a NUL inside, ends there.
+// the NUL at its end; readers go by the length, whatever stands in the place of
+// the NUL. A length that is none says nothing, and a NUL inside ends the name.
 func nameOf(e []byte) string {
-	n := int(binary.LittleEndian.Uint16(e[64:]))
-	if n < 2 || n > 64 {
-		n = 64
+	n := int(binary.LittleEndian.Uint16(e[64:])) - 2
+	if n < 0 || n > 2*maxNameUnits {
+		n = 2 * maxNameUnits
 	}
 	var u []uint16
-	for i := 0; i+1 < n && len(u) < maxNameUnits; i += 2 {
+	for i := 0; i+1 < n; i += 2 {
 		c := binary.LittleEndian.Uint16(e[i:])
 		if c == 0 {
 			break

@@ -127,41 +127,63 @@ type entry struct {
 	r            io.Reader
 }
 
-// streams lists the entries of a compound file and tells the class of its
-// root. What one reader cannot read, the one that the sanitizers use may: a file
-// that was cut, for instance.
+// maxSlots is how large a directory may be for the second reader, which keeps
+// the whole path of everything that it meets and follows whatever is said to be
+// below something: at 2,048 these are 32 MiB at most, and grow as the square.
+const maxSlots = 2048
+
+// streams lists the entries of a compound file and tells the class of its root:
+// what the reader sees that the sanitizers use, and what another one sees beside
+// it. Of a file that the first refuses the names in the directory are told, whose
+// document it wanted to be.
 func (f *file) streams() (entries []entry, class string, ok bool) {
-	if doc, err := mscfb.New(io.NewSectionReader(f, 0, f.Size)); err == nil {
-		for n, e := range doc.File {
-			if n > maxEntries {
-				break
-			}
+	doc, err := ours.Open(f, f.Size)
+	if err != nil {
+		names, id, err := ours.Names(f, f.Size)
+		for _, n := range names[:min(len(names), maxEntries)] {
+			entries = append(entries, entry{n, "", strings.NewReader("")})
+		}
+		return entries, classOf(id), err == nil
+	}
+	type place struct{ name, inside string }
+	seen := map[place]bool{}
+	add := func(x entry) {
+		at := place{strings.ToLower(x.name), strings.ToLower(x.inside)}
+		if len(entries) < maxEntries && !seen[at] {
+			seen[at] = true
+			entries = append(entries, x)
+		}
+	}
+	for _, t := range doc.Root.Streams {
+		add(entry{t.Name, "", t.Reader()})
+	}
+	for _, t := range doc.Root.Storages {
+		add(entry{t.Name, "", strings.NewReader("")})
+		for _, u := range t.Streams {
+			add(entry{u.Name, t.Name, u.Reader()})
+		}
+	}
+	if doc.Slots > maxSlots {
+		return entries, classOf(doc.Root.CLSID), true
+	}
+	if other, err := mscfb.New(io.NewSectionReader(f, 0, f.Size)); err == nil {
+		for _, e := range other.File[1:] {
 			x := entry{name: e.Name, r: e}
+			if e.Initial < 0x20 { // it takes such a character off
+				x.name = string(rune(e.Initial)) + e.Name
+			}
 			if len(e.Path) > 0 {
 				x.inside = e.Path[0]
 			}
-			entries = append(entries, x)
-		}
-		return entries, strings.Trim(doc.ID(), "{}"), true
-	}
-	doc, err := ours.Open(f, f.Size)
-	if err != nil {
-		return nil, "", false
-	}
-	add := func(in *ours.Storage, inside string) {
-		for _, t := range in.Streams {
-			if len(entries) < maxEntries {
-				entries = append(entries, entry{t.Name, inside, t.Reader()})
-			}
+			add(x)
 		}
 	}
-	add(doc.Root, "")
-	for _, t := range doc.Root.Storages {
-		entries = append(entries, entry{t.Name, "", strings.NewReader("")})
-		add(t, t.Name)
-	}
-	c := doc.Root.CLSID
-	return entries, fmt.Sprintf("%08X-%04X-%04X-%X-%X", binary.LittleEndian.Uint32(c[:]), binary.LittleEndian.Uint16(c[4:]), binary.LittleEndian.Uint16(c[6:]), c[8:10], c[10:]), true
+	return entries, classOf(doc.Root.CLSID), true
+}
+
+// classOf writes a class identifier as it is spoken of.
+func classOf(c [16]byte) string {
+	return fmt.Sprintf("%08X-%04X-%04X-%X-%X", binary.LittleEndian.Uint32(c[:]), binary.LittleEndian.Uint16(c[4:]), binary.LittleEndian.Uint16(c[6:]), c[8:10], c[10:])
 }
 
 // start returns the first n bytes of a stream, fewer when it has no more.

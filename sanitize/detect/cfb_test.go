@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
+	"testing"
 	"unicode/utf16"
+
+	"sekisho/sanitize"
 )
 
 // compoundFile writes a small compound file: one storage level, every stream
@@ -96,4 +99,88 @@ func classID(s string) []byte {
 		return make([]byte, 16)
 	}
 	return []byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]}
+}
+
+// TestDirectoriesOfAnyShapeAreToldWithoutCost: a reader that keeps the path of
+// everything would keep gigabytes of storages in storages, and of streams that
+// say something is below them.
+func TestDirectoriesOfAnyShapeAreToldWithoutCost(t *testing.T) {
+	const n = 60000
+	names := make([]string, n)
+	for i := range names {
+		names[i] = "x"
+	}
+	names[0] = "WordDocument"
+	le := binary.LittleEndian
+	for _, kind := range []byte{1, 2} { // storages, streams
+		b := chained(names, kind)
+		if got := see(t, object(b, "a.doc")).Kind; got != sanitize.KindDOC && got != sanitize.KindCFB {
+			t.Errorf("entries of type %d: %s", kind, got)
+		}
+		// The same, refused: the first entry is met again at the end.
+		dir := 512 * (1 + int(le.Uint32(b[48:])))
+		le.PutUint32(b[dir+128*n+68:], 1)
+		if got := see(t, object(b, "a.doc")).Kind; got != sanitize.KindDOC {
+			t.Errorf("entries of type %d in a circle: %s", kind, got)
+		}
+	}
+}
+
+// chained writes a compound file of which every entry is below the one before.
+func chained(names []string, kind byte) []byte {
+	const sector = 512
+	le := binary.LittleEndian
+	dir := (len(names) + 1 + 3) / 4
+	fats := (dir + 127) / 128
+	for (fats+dir+127)/128 > fats {
+		fats++
+	}
+	b := make([]byte, (1+fats+dir)*sector)
+	copy(b, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+	le.PutUint16(b[26:], 3)
+	le.PutUint16(b[28:], 0xfffe)
+	le.PutUint16(b[30:], 9)
+	le.PutUint16(b[32:], 6)
+	le.PutUint32(b[44:], uint32(fats))
+	le.PutUint32(b[48:], uint32(fats))
+	le.PutUint32(b[56:], 4096)
+	le.PutUint32(b[60:], 0xfffffffe)
+	le.PutUint32(b[68:], 0xfffffffe)
+	for i := range 109 {
+		le.PutUint32(b[76+4*i:], 0xffffffff)
+		if i < fats {
+			le.PutUint32(b[76+4*i:], uint32(i))
+		}
+	}
+	for i := range fats * 128 {
+		v := uint32(0xffffffff)
+		switch {
+		case i < fats:
+			v = 0xfffffffd
+		case i < fats+dir-1:
+			v = uint32(i + 1)
+		case i == fats+dir-1:
+			v = 0xfffffffe
+		}
+		le.PutUint32(b[sector+4*i:], v)
+	}
+	for i := range len(names) + 1 {
+		e := b[(1+fats)*sector+128*i:]
+		name := "Root Entry"
+		e[66] = 5
+		if i > 0 {
+			name, e[66] = names[i-1], kind
+		}
+		for j, c := range name {
+			e[2*j] = byte(c)
+		}
+		le.PutUint16(e[64:], uint16(2*len(name)+2))
+		le.PutUint32(e[68:], 0xffffffff)
+		le.PutUint32(e[72:], 0xffffffff)
+		le.PutUint32(e[76:], uint32(i+1))
+		if i == len(names) {
+			le.PutUint32(e[76:], 0xffffffff)
+		}
+	}
+	return b
 }

@@ -48,19 +48,27 @@ func (d *deck) edits(at uint32) (edit, error) {
 			}
 			return edit{}, fmt.Errorf("no edit at %d: %w", at, sanitize.ErrMalformed)
 		}
-		if len(body) >= 32 && le.Uint32(body[28:]) != 0 {
-			return edit{}, fmt.Errorf("presentation: %w", sanitize.ErrEncrypted)
-		}
 		if n == 0 {
 			e.atom = body[:28]
 		}
 		if err := d.directory(&e, le.Uint32(body[12:])); err != nil {
 			return edit{}, err
 		}
+		if len(body) >= 32 && d.session(e, le.Uint32(body[28:])) {
+			return edit{}, fmt.Errorf("presentation: %w", sanitize.ErrEncrypted)
+		}
 		if at = le.Uint32(body[8:]); at == 0 {
 			return e, nil
 		}
 	}
+}
+
+// session reports whether an edit names what its records are encrypted with. A
+// number that leads to anything else is damage. [MS-PPT] 2.3.7.
+func (d *deck) session(e edit, id uint32) bool {
+	at, named := e.objects[id]
+	h, _, ok := d.at(at)
+	return named && ok && h.Type == typeCryptSession
 }
 
 // directory adds a persist directory. [MS-PPT] 2.3.4: each entry is the number of

@@ -63,6 +63,7 @@ type show struct {
 	token                                     uint32
 	alone                                     bool     // no stream says where the last edit is
 	session                                   bool     // an edit with a session of encryption
+	damaged                                   bool     // an edit with the number of a session that is not there
 	same                                      []uint32 // more numbers of the slide
 	edits, directory                          int      // how many there are, and how many entries the directory has besides
 }
@@ -98,6 +99,9 @@ func (w *show) bytes(t testing.TB) []byte {
 		2: box(typeMainMaster, 0, append([][]byte{zero(typeSlideAtom), drawing()}, w.master...)...),
 		3: box(typeSlide, 0, append([][]byte{zero(typeSlideAtom), drawing(shape...)}, w.slide...)...),
 	}
+	if w.session {
+		objects[9] = atom(typeCryptSession, 0, make([]byte, 80)...)
+	}
 	for id, b := range w.objects {
 		objects[id] = b
 	}
@@ -131,7 +135,7 @@ func (w *show) bytes(t testing.TB) []byte {
 	copy(e[8:], num(uint32(before)))
 	copy(e[12:], num(uint32(dir)))
 	e[16], e[20] = 1, 19
-	if w.session {
+	if w.session || w.damaged {
 		e = append(e, num(9)...)
 	}
 	doc = append(doc, atom(typeUserEdit, 0, e...)...)
@@ -519,6 +523,16 @@ func TestEncryptedPresentationsAreToldApart(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestANumberThatLeadsNowhereIsNoEncryption(t *testing.T) {
+	w := newShow()
+	w.damaged = true
+	out, res, _, err := treat(w.bytes(t))
+	if err != nil || res.Outcome != sanitize.Clean || !bytes.Contains(stream(t, out, documentStream), unwide(shownText)) {
+		t.Errorf("%s, %v", res.Outcome, err)
+	}
+	checkOutput(t, "damaged", out)
 }
 
 func TestOlderPresentationsGoDownTheLadder(t *testing.T) {
