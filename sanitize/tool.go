@@ -78,6 +78,7 @@ type ToolCall struct {
 	DPI     int    `json:"dpi,omitempty"`
 	Longest int    `json:"longest,omitempty"` // pixels of a page's longer side, in place of DPI
 	Grey    int    `json:"grey,omitempty"`    // 1: one byte a pixel
+	Of      int    `json:"of,omitempty"`      // pages of the document, told to whoever watches
 	Hook    int    `json:"hook,omitempty"`    // which converter of the administrator's, from 1
 	Part    int    `json:"part"`              // which attachment it is for; set by the Session
 	Size    int64  `json:"size"`              // of the input, which follows
@@ -178,7 +179,7 @@ func (t *ToolClient) Run(ctx context.Context, c ToolCall, in io.Reader, out io.W
 		return fmt.Errorf("input of %d octets: %w", c.Size, ErrLimit)
 	}
 	if t.in == nil {
-		t.in = bufio.NewReaderSize(t.Socket, 64<<10)
+		t.in = bufio.NewReaderSize(t.Socket, 256<<10)
 	}
 	if err := WriteFrame(t.Socket, c); err != nil {
 		return fmt.Errorf("ask: %w", err)
@@ -198,12 +199,19 @@ func (t *ToolClient) Run(ctx context.Context, c ToolCall, in io.Reader, out io.W
 		if n == 0 {
 			break
 		}
-		piece := io.LimitReader(t.in, n)
-		if failed == nil {
-			_, failed = io.Copy(out, piece)
-		}
-		if _, err := io.Copy(io.Discard, piece); err != nil {
-			return fmt.Errorf("take: %w", err)
+		for n > 0 {
+			// Out of the buffer, so that pixels are not copied once more.
+			if _, err := t.in.Peek(1); err != nil {
+				return fmt.Errorf("take: %w", err)
+			}
+			b, _ := t.in.Peek(int(min(n, int64(t.in.Buffered())))) // they are there
+			if failed == nil {
+				_, failed = out.Write(b)
+			}
+			n -= int64(len(b))
+			if _, err := t.in.Discard(len(b)); err != nil {
+				return fmt.Errorf("take: %w", err)
+			}
 		}
 	}
 	var a ToolAnswer

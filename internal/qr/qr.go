@@ -9,6 +9,7 @@ package qr
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -160,7 +161,10 @@ func (b *bitmap) near(p point) byte { return b.at(int(math.Floor(p.x)), int(math
 // by, inside a large module for instance, a wider look decides, and then the
 // middle of the whole picture.
 func binarize(p Plane) *bitmap {
-	const side, contrast = 8, 40
+	const (
+		side, contrast = 8, 40
+		paper          = ^uint64(0)
+	)
 	// The smallest code is 21 modules wide.
 	if p.Width < 24 || p.Height < 24 {
 		return nil
@@ -175,8 +179,13 @@ func binarize(p Plane) *bitmap {
 		line := p.Pix[y*p.Stride : y*p.Stride+p.Width]
 		lo, hi := low[y/side*cols:], high[y/side*cols:]
 		for c := range cols {
+			field := line[c*side : min(c*side+side, len(line))]
+			if len(field) == side && binary.LittleEndian.Uint64(field) == paper {
+				hi[c] = 255 // most of a page
+				continue
+			}
 			l, h := lo[c], hi[c]
-			for _, v := range line[c*side : min(c*side+side, len(line))] {
+			for _, v := range field {
 				l, h = min(l, v), max(h, v)
 			}
 			lo[c], hi[c] = l, h
@@ -191,8 +200,11 @@ func binarize(p Plane) *bitmap {
 	middle := byte((int(darkest) + int(lightest)) / 2)
 	// What noise makes of an even place must not pass for dark and light.
 	span := int(lightest) - int(darkest)
-	nearLow, nearHigh := spread(low, cols, rows, 2, true), spread(high, cols, rows, 2, false)
-	wideLow, wideHigh := spread(nearLow, cols, rows, 7, true), spread(nearHigh, cols, rows, 7, false)
+	// Each field of the near ones knows of two more on either side, so that of
+	// the wide ones every fifth is enough.
+	near, wide := []int{-2, -1, 0, 1, 2}, []int{-7, -2, 3, 7}
+	nearLow, nearHigh := spread(low, cols, rows, near, true), spread(high, cols, rows, near, false)
+	wideLow, wideHigh := spread(nearLow, cols, rows, wide, true), spread(nearHigh, cols, rows, wide, false)
 	b := &bitmap{bits: make([]byte, p.Width*p.Height), width: p.Width, height: p.Height}
 	for r := range rows {
 		for c := range cols {
@@ -202,6 +214,9 @@ func binarize(p Plane) *bitmap {
 				t = byte((l + h + 1) / 2)
 			} else if l, h := int(wideLow[i]), int(wideHigh[i]); h-l >= max(contrast, span/5) {
 				t = byte((l + h + 1) / 2)
+			}
+			if low[i] >= t {
+				continue // nothing is dark here
 			}
 			x0, x1 := c*side, min(c*side+side, p.Width)
 			for y := r * side; y < min(r*side+side, p.Height); y++ {
@@ -216,33 +231,51 @@ func binarize(p Plane) *bitmap {
 	return b
 }
 
-// spread gives each field the lowest or highest of those at most reach away.
-func spread(in []byte, cols, rows, reach int, lowest bool) []byte {
+// spread gives each field the lowest or highest of those so many away, across
+// and down; at the edge, of the last one.
+func spread(in []byte, cols, rows int, away []int, lowest bool) []byte {
 	// Upside down, the lowest is the highest.
 	flip := byte(0)
 	if !lowest {
 		flip = 255
 	}
+	const edge = 8 // above what anybody asks for
+	padded := make([]byte, cols+2*edge)
 	across, out := make([]byte, len(in)), make([]byte, len(in))
 	for r := range rows {
-		for c := range cols {
-			v := byte(255)
-			for _, w := range in[r*cols+max(c-reach, 0) : r*cols+min(c+reach, cols-1)+1] {
-				v = min(v, w^flip)
-			}
-			across[r*cols+c] = v
+		row := in[r*cols : (r+1)*cols]
+		for i := range padded {
+			padded[i] = row[min(max(i-edge, 0), cols-1)] ^ flip
+		}
+		line := across[r*cols : (r+1)*cols]
+		copy(line, padded[edge+away[0]:])
+		for _, d := range away[1:] {
+			lower(line, padded[edge+d:])
 		}
 	}
 	for r := range rows {
-		for c := range cols {
-			v := byte(255)
-			for j := max(r-reach, 0); j <= min(r+reach, rows-1); j++ {
-				v = min(v, across[j*cols+c])
+		line := out[r*cols : (r+1)*cols]
+		for i, d := range away {
+			from := across[min(max(r+d, 0), rows-1)*cols:]
+			if i == 0 {
+				copy(line, from)
+			} else {
+				lower(line, from)
 			}
-			out[r*cols+c] = v ^ flip
+		}
+		for c := range line {
+			line[c] ^= flip
 		}
 	}
 	return out
+}
+
+// lower takes what is lower of each place of to and from.
+func lower(to, from []byte) {
+	from = from[:len(to)]
+	for i, v := range from {
+		to[i] = min(to[i], v)
+	}
 }
 
 type point struct{ x, y float64 }
@@ -268,11 +301,16 @@ type corner struct {
 // line through the middle of such a square.
 func (b *bitmap) corners() []corner {
 	var cs []corner
+	alikes := [2]uint64{0, 0x0101010101010101}
 	for y := 1; y < b.height; y += 2 {
 		row := b.bits[y*b.width : (y+1)*b.width]
 		var runs [5]int
 		n, from := 0, 0
 		for x := 1; x <= len(row); x++ {
+			// Eight that are as the one before end no run.
+			for x+8 <= len(row) && binary.LittleEndian.Uint64(row[x:]) == alikes[row[x-1]] {
+				x += 8
+			}
 			if x < len(row) && row[x] == row[x-1] {
 				continue
 			}

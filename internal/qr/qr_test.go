@@ -203,3 +203,46 @@ func BenchmarkPhotographOf12Megapixels(b *testing.B) {
 		Decode(p)
 	}
 }
+
+// BenchmarkPageOfText looks at what most pages are: letters on paper.
+func BenchmarkPageOfText(b *testing.B) {
+	p := Plane{Pix: make([]byte, 1240*1754), Width: 1240, Height: 1754, Stride: 1240}
+	for i := range p.Pix {
+		p.Pix[i] = 255
+		if x, y := i%1240, i/1240; x > 120 && x < 1120 && y > 120 && y < 1620 && y%36 < 22 && x*7%11 < 4 && (x/3+y/5)%3 == 0 {
+			p.Pix[i] = byte(x * y % 200)
+		}
+	}
+	for b.Loop() {
+		Decode(p)
+	}
+}
+
+// TestSpreadKnowsTheWholeNeighbourhood compares it with looking at every field.
+func TestSpreadKnowsTheWholeNeighbourhood(t *testing.T) {
+	const cols, rows = 31, 17
+	in := make([]byte, cols*rows)
+	for i := range in {
+		in[i] = byte(i * i * 37 >> 3)
+	}
+	for _, lowest := range []bool{true, false} {
+		near := spread(in, cols, rows, []int{-2, -1, 0, 1, 2}, lowest)
+		for reach, got := range map[int][]byte{2: near, 9: spread(near, cols, rows, []int{-7, -2, 3, 7}, lowest)} {
+			for r := range rows {
+				for c := range cols {
+					want := in[r*cols+c]
+					for y := max(r-reach, 0); y <= min(r+reach, rows-1); y++ {
+						for x := max(c-reach, 0); x <= min(c+reach, cols-1); x++ {
+							if v := in[y*cols+x]; lowest == (v < want) && v != want {
+								want = v
+							}
+						}
+					}
+					if got[r*cols+c] != want {
+						t.Fatalf("reach %d, lowest %v at %d, %d: %d, want %d", reach, lowest, c, r, got[r*cols+c], want)
+					}
+				}
+			}
+		}
+	}
+}

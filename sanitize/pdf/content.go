@@ -314,26 +314,9 @@ func (c *cleaner) marks(lex *pdf.Lexer) pdf.Dict {
 // inline writes an inline image (8.9.7) anew: its dictionary, its samples
 // packed, and no octets in which a reader could see the end too early.
 func (c *cleaner) inline(lex *pdf.Lexer, in []byte, out *bytes.Buffer) {
-	d := pdf.Dict{}
-	for {
-		t := lex.Next()
-		if t.Kind == pdf.EOF {
-			return
-		}
-		if t.Kind == pdf.Word && bytes.Equal(t.Text, []byte("ID")) {
-			break
-		}
-		if t.Kind == pdf.Word && bytes.Equal(t.Text, []byte("EI")) {
-			return
-		}
-		if t.Kind != pdf.Nam {
-			continue
-		}
-		key := pdf.Name(t.Text)
-		if long, ok := inlineKeys.Get()[key]; ok {
-			key = long
-		}
-		d[key] = programValue(lex, lex.Next(), 0)
+	d := inlineDict(lex)
+	if d == nil {
+		return
 	}
 	start := min(lex.Pos()+1, len(in))
 	if start == lex.Pos()+1 && !pdf.IsSpace(in[start-1]) {
@@ -342,6 +325,28 @@ func (c *cleaner) inline(lex *pdf.Lexer, in []byte, out *bytes.Buffer) {
 	end, next := inlineEnd(in, start, c.inlineLength(d))
 	lex.Seek(next)
 	c.inlineImage(d, in[start:end], out)
+}
+
+// inlineDict reads the dictionary of an inline image as far as its samples, by
+// the short names of its keys; nil when there are no samples.
+func inlineDict(lex *pdf.Lexer) pdf.Dict {
+	d := pdf.Dict{}
+	for {
+		t := lex.Next()
+		switch {
+		case t.Kind == pdf.EOF, t.Kind == pdf.Word && bytes.Equal(t.Text, []byte("EI")):
+			return nil
+		case t.Kind == pdf.Word && bytes.Equal(t.Text, []byte("ID")):
+			return d
+		case t.Kind != pdf.Nam:
+			continue
+		}
+		key := pdf.Name(t.Text)
+		if short, ok := inlineKeys.Get()[key]; ok {
+			key = short
+		}
+		d[key] = programValue(lex, lex.Next(), 0)
+	}
 }
 
 var inlineKeys = lazy.Value[map[pdf.Name]pdf.Name]{Make: func() map[pdf.Name]pdf.Name {

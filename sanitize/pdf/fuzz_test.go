@@ -34,6 +34,8 @@ func openForTest(b []byte) (string, error) {
 // budget, an output that the second look allows, and a second run that finds
 // nothing and changes nothing.
 func fuzzOne(t *testing.T, b []byte) {
+	// How a page is drawn is decided by reading it too.
+	colourless(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
 	tight := func(o *sanitize.Options) {
 		o.Limits.Expanded, o.Limits.OutputBytes, o.Limits.Pixels, o.Limits.PicturePixels = 4<<20, 4<<20, 1<<20, 1<<20
 	}

@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 	"sekisho/sanitize/verify"
 )
@@ -197,18 +199,34 @@ func TestSmallPagesAreBlackAndWhite(t *testing.T) {
 	if small, grey := dark(out.Bytes()), dark(usual); small < grey*8/10 || small > grey*12/10 {
 		t.Errorf("the small page has %d of black, the usual one %d", small, grey)
 	}
+	// What repeats along the line, as strokes of Japanese do, is smaller deflated.
+	strokes := bytes.Repeat([]byte{255}, 400*400)
+	for i := range strokes {
+		if x, y := i%400, i/400; (x*5+y*3)%7 == 0 {
+			strokes[i] = 0
+		}
+	}
+	d, packed, err := (&packer{fax: newFaxTables()}).page(400, 400, 1, strokes)
+	if err != nil || d["BitsPerComponent"] != int64(1) || d["Filter"] != pdf.Name("FlateDecode") {
+		t.Errorf("strokes became %v, %v", d, err)
+	}
+	if z, err := zlib.NewReader(bytes.NewReader(packed)); err != nil {
+		t.Error(err)
+	} else if rows, err := io.ReadAll(z); err != nil || len(rows) != 50*400 || rows[0] != 0b01111110 {
+		t.Errorf("%d octets, the first %08b, %v", len(rows), rows[:min(1, len(rows))], err)
+	}
 	box := bytes.Repeat([]byte{255}, 200*200)
 	for i := range 1000 {
 		box[i] = 180
 	}
-	if d, _, err := packPage(newFaxTables(), 200, 200, 1, box); err != nil || d["BitsPerComponent"] == int64(1) {
+	if d, _, err := (&packer{fax: newFaxTables()}).page(200, 200, 1, box); err != nil || d["BitsPerComponent"] == int64(1) {
 		t.Errorf("a shaded box became %v, %v", d, err)
 	}
 	grey := make([]byte, 120*120)
 	for i := range grey {
 		grey[i] = byte(i % 120 / 8 * 16)
 	}
-	if d, _, err := packPage(newFaxTables(), 120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
+	if d, _, err := (&packer{fax: newFaxTables()}).page(120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
 		t.Errorf("a picture became %v, %v", d, err)
 	}
 }
@@ -237,7 +255,7 @@ func TestWhatADrawingProgramLiesAboutIsRefused(t *testing.T) {
 	for what, c := range pnms {
 		p := &pictures{s: session(100, nil), w: newWriter(io.Discard, 1<<20), dpi: 150, sheets: []drawn{{width: 9, height: 9}}}
 		p.parent = p.w.number()
-		d := &pnm{s: p.s, page: p.take}
+		d := &pnm{s: p.s, page: p.take, room: p.room}
 		_, err := io.Copy(d, strings.NewReader(c.b))
 		if err == nil {
 			err = d.end()

@@ -25,10 +25,13 @@ const (
 func (t *Tools) draw(ctx context.Context, c sanitize.ToolCall, cpu time.Duration, in *os.File, w *pieces, p *purse) (spent time.Duration, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	next := c.First
+	next, many := c.First, sheaf
+	if n := c.Last - c.First + 1; n <= 2*sheaf {
+		many = (n + 1) / 2
+	}
 	begin := func() *drawing {
 		part := c
-		part.First, part.Last = next, min(next+sheaf-1, c.Last)
+		part.First, part.Last = next, min(next+many-1, c.Last)
 		next = part.Last + 1
 		prog, _ := programOf(part) // it was proven for all pages
 		d := &drawing{done: make(chan struct{}), last: part.Last}

@@ -46,7 +46,7 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 	}
 	pages := c.First >= 1 && c.Last >= c.First && c.Last <= 500 // limits.md, pages
 	none := c.First == 0 && c.Last == 0
-	plain := c.DPI == 0 && c.Longest == 0 && c.Grey == 0
+	plain := c.DPI == 0 && c.Longest == 0 && c.Grey == 0 && c.Of == 0
 	from, to := fmt.Sprint(c.First), fmt.Sprint(c.Last)
 	switch c.Tool {
 	case sanitize.OfficeToDOCX:
@@ -78,7 +78,7 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 			args = append(args, "-gray")
 		}
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
-			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0
+			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0 && (c.Of == 0 || c.Of >= c.Last && c.Of <= 500)
 	case sanitize.PDFLook:
 		// At 36 dpi, limits.md, or smaller where a page is very large.
 		args := []string{"-q", "-cropbox", "-gray", "-f", from, "-l", to}
@@ -91,7 +91,7 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 			return tool{}, false
 		}
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
-			output: maxPixels, stream: true, cpu: 20 * time.Second}, pages && c.Grey == 0 && c.Source == 0
+			output: maxPixels, stream: true, cpu: 20 * time.Second}, pages && c.Grey == 0 && c.Source == 0 && c.Of == 0
 	case sanitize.PDFText, sanitize.PDFWords:
 		args := []string{"-q", "-cropbox", "-enc", "UTF-8", "-f", from, "-l", to}
 		if c.Tool == sanitize.PDFWords {

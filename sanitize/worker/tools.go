@@ -109,10 +109,10 @@ type purse struct {
 	drawn func(done, of int) // told of pages, may be nil
 }
 
-// drew tells how far the pages of a call are.
+// drew tells how far the pages of a document are.
 func (p *purse) drew(c sanitize.ToolCall, last int) {
 	if p.drawn != nil {
-		p.drawn(last-c.First+1, c.Last-c.First+1)
+		p.drawn(last, max(c.Of, c.Last))
 	}
 }
 
@@ -295,6 +295,8 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 			return 0, "", fmt.Errorf("pipe: %w", err)
 		}
 		defer stream.Close()
+		// Fewer turns of the two; where it is not allowed it is as it was.
+		_, _ = unix.FcntlInt(output.Fd(), unix.F_SETPIPE_SZ, streamPiece)
 	} else if output, err = Memory("tool output"); err != nil {
 		return 0, "", err
 	}
@@ -316,7 +318,7 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 	complained := listen(heard)
 	if prog.stream {
 		output.Close() // the program has it
-		if _, err := io.Copy(w, stream); err != nil {
+		if err := w.takeAll(stream); err != nil {
 			cancel(err)
 			process.Kill()
 		}
@@ -386,7 +388,31 @@ type pieces struct {
 	most int64
 	bare bool // without their lengths
 	n    int64
+	buf  []byte
 	err  error // of the socket
+}
+
+// streamPiece is what is taken at once of an output that is passed on as it
+// comes: what a pipe may hold without privileges, pipe(7).
+const streamPiece = 1 << 20
+
+// takeAll passes on what r brings until its end.
+func (p *pieces) takeAll(r io.Reader) error {
+	b := make([]byte, streamPiece)
+	for {
+		n, err := r.Read(b)
+		if n > 0 {
+			if _, err := p.Write(b[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
 }
 
 var errTooLong = errors.New("its output is longer than was agreed")
@@ -401,15 +427,13 @@ func (p *pieces) Write(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
+	out := b
 	if !p.bare {
-		var head [4]byte
-		binary.BigEndian.PutUint32(head[:], uint32(len(b)))
-		_, p.err = p.w.Write(head[:])
+		// In one write: whoever waits for it is woken once.
+		p.buf = append(binary.BigEndian.AppendUint32(p.buf[:0], uint32(len(b))), b...)
+		out = p.buf
 	}
-	if p.err == nil {
-		_, p.err = p.w.Write(b)
-	}
-	if p.err != nil {
+	if _, p.err = p.w.Write(out); p.err != nil {
 		return 0, p.err
 	}
 	return len(b), nil
