@@ -348,6 +348,7 @@ var findings = map[string]text{
 	"ooxml.activex":            {"ActiveX コントロール", "ActiveX controls"},
 	"ooxml.alt-chunk":          {"開くときに取り込まれる文書", "documents imported when opened"},
 	"ooxml.auto-run":           {"自動実行の名前", "names that run by themselves"},
+	"ooxml.branch":             {"二通りに書かれた箇所の一方", "second ways of writing one thing"},
 	"ooxml.calc-chain":         {"計算順の記録", "order of calculation"},
 	"ooxml.comment-details":    {"コメントの詳細", "details of comments"},
 	"ooxml.comments":           {"コメント", "comments"},

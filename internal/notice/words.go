@@ -255,6 +255,7 @@ var sentences = map[string]words{
 	"ooxml.active-xml":         {"実行・読み込みの要素 %d 個を削除", "%d element(s) that run or load removed"},
 	"ooxml.alt-chunk":          {"取り込まれる文書 %d 個を削除", "%d imported document(s) removed"},
 	"ooxml.auto-run":           {"自動実行の名前 %d 個を削除", "%d auto-run name(s) removed"},
+	"ooxml.branch":             {"二通りに書かれた箇所 %d 個を一方にまとめ", "%d place(s) written in two ways left in one"},
 	"ooxml.calc-chain":         {"計算順序の情報 %d 個を除外", "%d calculation chain(s) left out"},
 	"ooxml.comment-details":    {"コメントの付加情報 %d 個を除外", "details of %d comment(s) left out"},
 	"ooxml.comments":           {"コメント %d 個を削除", "%d comment(s) removed"},

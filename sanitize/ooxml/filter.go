@@ -33,7 +33,8 @@ type filter struct {
 	current  map[string]int // prefix: its binding
 	uris     map[string]namespace
 	skip     int // frames from here on are not copied
-	lost     int // pictures and objects lost so far
+	lost     int // pictures, objects and elements of no vocabulary lost so far
+	blips    int // pictures of DrawingML and VML that stay so far
 	rootGone bool
 	controls int // the open p:controls, or -1
 	tooMuch  bool
@@ -107,8 +108,8 @@ type frame struct {
 type extra struct {
 	lost     int // filter.lost at its start
 	branches []branch
-	dummy    span // the branch nobody takes
-	nobody   bool // there was one
+	pictured int   // filter.blips at its start
+	inner    int64 // where its end tag starts
 	ole      bool
 	idName   []byte // attributes of a p:graphicFrame's p:cNvPr
 	pictures []span
@@ -117,13 +118,6 @@ type extra struct {
 	moved    int   // pictures put there
 	kind     string
 	parent   string
-}
-
-type branch struct {
-	span
-	lost  bool
-	kids  int
-	empty bool
 }
 
 // edit replaces one attribute by another, or by nothing.
@@ -154,7 +148,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.out = output{w: w, buf: f.out.buf[:0], cuts: f.out.cuts[:0]}
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]namespace{}, nil
-	f.skip, f.lost, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, nil, false, -1, false
+	f.skip, f.lost, f.blips, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, 0, nil, false, -1, false
 	f.stories = append(f.stories[:0], nil)
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
@@ -309,6 +303,9 @@ func (f *filter) checkAttrs() error {
 func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 	sp := ns.space
 	d := f.decide(fr, sp, local)
+	if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleAlt && !isBranch(sp, local) {
+		d = dropQuietly // part 3, 7.5: nothing else stands in an alternative
+	}
 	if d == keep && !f.known(ns, local) {
 		d = f.foreign(local)
 	}
@@ -353,23 +350,14 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 	if fr.holds {
 		f.out.hold() // whether it stays is known at its end
 	}
+	if sp == spaceDrawing && string(local) == "blip" || sp == spaceVML && string(local) == "imagedata" {
+		f.blips++
+	}
 	if p := f.owner(); p != nil && !(sp == spaceMain2 && string(local) == "sqref") {
 		p.kids++ // the place of a rule is no rule
 	}
 	f.writeTag(fr)
 	fr.body = f.out.pos()
-	if fr.extra != nil && fr.role == roleAlt {
-		// A branch that no application takes, for the case that only the fallback
-		// can stay: without any branch the alternative would not be valid.
-		p, _ := xmlscan.Split(f.s.Name)
-		q := string(p)
-		if q != "" {
-			q += ":"
-		}
-		from := f.out.pos()
-		f.out.writeString("<" + q + `Choice xmlns:none="` + spaceNobody + `" Requires="none"/>`)
-		fr.extra.dummy = span{from, f.out.pos()}
-	}
 	return nil
 }
 
@@ -395,7 +383,7 @@ func (f *filter) discard(fr *frame, d verdict) {
 		switch f.frames[i].role {
 		case roleUnwrap, roleControls:
 			continue
-		case roleList, roleAlt, roleBranch:
+		case roleList:
 			f.frames[i].doomed = true // a list that is empty in the end goes too
 		}
 		break
@@ -420,12 +408,8 @@ func (f *filter) writeTag(fr *frame) {
 	if fr.role == rolePicture || fr.role == roleMoved {
 		outside = fr.extra.scope
 	}
-	for i := len(f.frames) - 2; i >= 0; i-- {
-		if g := &f.frames[i]; g.role == roleUnwrap || g.role == roleControls || g.role == roleChartRef && g.endTag == "-" {
-			outside = min(outside, g.scope)
-			continue
-		}
-		break
+	for i := len(f.frames) - 2; i >= 0 && fr.role != roleBranch && f.frames[i].transparent(); i-- {
+		outside = min(outside, f.frames[i].scope)
 	}
 	if len(f.edits) == 0 && outside == fr.scope {
 		f.out.write(raw)
@@ -507,14 +491,10 @@ func (f *filter) finish(fr *frame, tag bool) error {
 	}
 	switch fr.role {
 	case roleAlt:
+		fr.extra.inner = inner
 		f.finishAlternative(fr)
 	case roleBranch:
-		f.endStory()
-		p := &f.frames[len(f.frames)-2]
-		if p.role == roleAlt && p.extra != nil {
-			p.doomed = p.doomed || fr.doomed && fr.kids == 0
-			p.extra.branches = append(p.extra.branches, branch{span: span{fr.begin, f.out.pos()}, lost: f.lost > fr.extra.lost, kids: fr.kids, empty: inner == fr.body})
-		}
+		f.endBranch(fr, inner)
 	case roleList:
 		if fr.kids == 0 && fr.doomed {
 			f.cutFrame(fr)
@@ -581,7 +561,7 @@ func (f *filter) cutFrame(fr *frame) {
 	f.out.cut(fr.begin, f.out.pos())
 	if p := f.owner(); p != nil {
 		p.kids--
-		if p.role == roleList || p.role == roleAlt || p.role == roleBranch || p.role == roleTable {
+		if p.role == roleList || p.role == roleTable {
 			p.doomed = true // something went; a list that is empty now goes too
 		}
 		if p.role == roleUnit && p.kids == 0 {
@@ -673,35 +653,6 @@ func (f *filter) remove(a *xmlscan.Attr) { f.edits = append(f.edits, edit{from: 
 // replace gives an attribute another value.
 func (f *filter) replace(a *xmlscan.Attr, with string) {
 	f.edits = append(f.edits, edit{from: a.From, to: a.To, with: " " + string(a.Name) + `="` + string(xmlscan.AppendEscaped(nil, []byte(with))) + `"`})
-}
-
-// finishAlternative keeps the branches that lost nothing, when there is one.
-func (f *filter) finishAlternative(fr *frame) {
-	x := fr.extra
-	lost, whole, kids := false, -1, 0
-	for i, b := range x.branches {
-		if b.lost {
-			lost = true
-		} else if whole < 0 && lost && !b.empty {
-			whole = i
-		}
-		kids += b.kids
-	}
-	switch {
-	case kids == 0 && (lost || fr.doomed):
-		f.cutFrame(fr)
-	case whole >= 0:
-		for i, b := range x.branches {
-			if i < whole || b.lost {
-				f.out.cut(b.from, b.to)
-			}
-		}
-		// What is left stands whole; who contains it lost nothing.
-		f.lost = x.lost
-	case x.nobody:
-	default:
-		f.out.cut(x.dummy.from, x.dummy.to)
-	}
 }
 
 // openFrame returns the innermost p:graphicFrame, when it holds an OLE object.

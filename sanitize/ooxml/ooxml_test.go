@@ -696,7 +696,7 @@ var cases = []struct {
 		pkg: func() *pkg {
 			return pptx(`<p:contentPart r:id="rId9"/>`).rel("ppt/slides/slide1.xml", "rId9", relO+"customXml", "../ink/ink1.xml")
 		}},
-	{name: "model", rule: "ooxml.active-xml", action: sanitize.Removed, gone: []string{"model3d", "mc:Choice Requires=\"am3d\""}, stays: []string{"代わり", "mc:Fallback"},
+	{name: "model", rule: "ooxml.active-xml", action: sanitize.Removed, gone: []string{"model3d", "mc:Choice Requires=\"am3d\""}, stays: []string{"代わり"},
 		pkg: func() *pkg {
 			return pptx(`<mc:AlternateContent><mc:Choice xmlns:am3d="http://schemas.microsoft.com/office/drawing/2017/model3d" Requires="am3d"><p:sp><am3d:model3d r:embed="rId9"/></p:sp></mc:Choice><mc:Fallback><p:sp><p:txBody><a:p><a:r><a:t>代わり</a:t></a:r></a:p></p:txBody></p:sp></mc:Fallback></mc:AlternateContent>`)
 		}},

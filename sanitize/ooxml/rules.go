@@ -131,6 +131,9 @@ var textOfVML = map[string]bool{"xml": true, "div": true, "font": true, "span": 
 // text of the document.
 func (f *filter) foreign(local []byte) verdict {
 	f.report.found("ooxml.foreign-xml", f.part.source, sanitize.Rewritten, string(local))
+	if !f.inUnit() {
+		f.lost++
+	}
 	if f.part.class == classWord {
 		return unwrap
 	}
@@ -146,27 +149,6 @@ func dropUnit(f *filter) verdict {
 		}
 	}
 	return dropQuietly
-}
-
-func (f *filter) decideCompatibility(fr *frame, local []byte) verdict {
-	switch string(local) {
-	case "AlternateContent":
-		fr.role, fr.extra = roleAlt, &extra{lost: f.lost}
-	case "Choice", "Fallback":
-		for i := range f.s.Attrs {
-			if string(f.s.Attrs[i].Value) == spaceNobody {
-				// Our own, of an earlier run.
-				if n := len(f.frames); n >= 2 && f.frames[n-2].role == roleAlt {
-					f.frames[n-2].extra.nobody = true
-				}
-				return dropQuietly
-			}
-		}
-		fr.role, fr.extra = roleBranch, &extra{lost: f.lost}
-	default:
-		return dropQuietly
-	}
-	return keep
 }
 
 func (f *filter) decideWord(fr *frame, local []byte) verdict {

@@ -83,9 +83,6 @@ func (f *filter) resolve(prefix []byte, element bool) (namespace, error) {
 	return namespace{}, malformed("prefix %q not declared", prefix)
 }
 
-// spaceNobody is a namespace that no application knows.
-const spaceNobody = "urn:sekisho:none"
-
 // redeclare writes the namespaces that were declared on elements around this
 // one whose tags do not stay.
 func (f *filter) redeclare(fr *frame, outside int) {
@@ -102,6 +99,9 @@ func (f *filter) redeclare(fr *frame, outside int) {
 			continue
 		}
 		done[b.prefix] = true
+		if f.declaredOutside(b, outside) {
+			continue
+		}
 		f.tag = append(f.tag[:0], " xmlns"...)
 		if b.prefix != "" {
 			f.tag = append(append(f.tag, ':'), b.prefix...)

@@ -70,7 +70,6 @@ const (
 	inXML      markupSpace = 8
 	inTypes    markupSpace = 9
 	inRels     markupSpace = 10
-	inNobody   markupSpace = 11 // ours, which no application knows
 	inActive   markupSpace = 12 // vocabularies of what runs
 	inCharts   markupSpace = 13 // extensions of charts
 	inVML      markupSpace = 14
@@ -95,8 +94,6 @@ func markupSpaceOf(uri string) markupSpace {
 		return inTypes
 	case "http://schemas.openxmlformats.org/package/2006/relationships":
 		return inRels
-	case "urn:sekisho:none":
-		return inNobody
 	case "http://schemas.microsoft.com/office/drawing/2007/8/2/chart", "http://schemas.microsoft.com/office/drawing/2012/chart", "http://schemas.microsoft.com/office/drawing/2014/chartex":
 		return inCharts
 	case "urn:schemas-microsoft-com:vml":

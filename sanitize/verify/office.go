@@ -407,7 +407,7 @@ const captured = 64 << 10
 // walkParts looks at every element and attribute of a content part.
 func (o *office) walkParts(name string, r io.Reader) error {
 	m := newMarkup(r, o.s.Options.Limits.XMLDepth)
-	fields := &fieldCheck{}
+	fields, ways := &fieldCheck{}, &alternatives{}
 	var text []byte
 	in, level := "", 0 // the element whose text is wanted, and how deep it is
 	for {
@@ -426,6 +426,9 @@ func (o *office) walkParts(name string, r io.Reader) error {
 			if err := o.element(name, m); err != nil {
 				return err
 			}
+			if err := ways.start(m); err != nil {
+				return notAllowed(o.where, "part %s: %v", name, err)
+			}
 			if err := fields.start(m); err != nil {
 				return notAllowed(o.where, "part %s: %v", name, err)
 			}
@@ -441,6 +444,9 @@ func (o *office) walkParts(name string, r io.Reader) error {
 				return notAllowed(o.where, "part %s: text in the code of a field", name)
 			}
 		case markupEnd:
+			if err := ways.end(len(m.starts)); err != nil {
+				return notAllowed(o.where, "part %s: %v", name, err)
+			}
 			if in != "" && len(m.starts) == level-1 {
 				s := decoded(text)
 				switch in {

@@ -149,10 +149,6 @@ func pages(folder string, before, after []string) error {
 	return nil
 }
 
-// profile is where LibreOffice keeps its settings: one for each measurement, since
-// two of its processes cannot share one.
-var profile = fmt.Sprintf("-env:UserInstallation=file:///tmp/sekisho-lo-profile-%d", os.Getpid())
-
 // draw returns the pages of a document as LibreOffice lays them out; a PDF
 // needs no converting.
 func draw(file string) ([]*image.Gray, error) {
@@ -172,7 +168,7 @@ func draw(file string) ([]*image.Gray, error) {
 			return nil, err
 		}
 		// Its exit status proves nothing; the output does.
-		_ = exec.Command("timeout", "60", "soffice", "--headless", profile, "--convert-to", "pdf", "--outdir", dir, in).Run()
+		_ = exec.Command("timeout", "60", "soffice", "--headless", profile(), "--convert-to", "pdf", "--outdir", dir, in).Run()
 		pdf = filepath.Join(dir, "in.pdf")
 	}
 	if err := exec.Command("timeout", "60", "pdftoppm", "-r", "50", "-gray", "-l", "40", pdf, filepath.Join(dir, "p")).Run(); err != nil {

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+)
+
+// words has LibreOffice read every file before and after, and compares the
+// words it found.
+func words(folder string, before, after []string) error {
+	opened, lost, differ := 0, 0, 0
+	for i := range after {
+		format := "pdf"
+		switch strings.ToLower(filepath.Ext(after[i])) {
+		case ".docx", ".dotx", ".doc", ".rtf", ".odt", ".ott", ".fodt":
+			format = "txt:Text (encoded):UTF8"
+		case ".xlsx", ".xltx", ".xls", ".ods", ".ots", ".fods":
+			format = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+		}
+		a, aok := read(before[i], format)
+		b, bok := read(after[i], format)
+		if !aok {
+			continue
+		}
+		opened++
+		if !bok {
+			lost++
+			fmt.Printf("  LibreOffice opens %s no more\n", filepath.Base(before[i]))
+			continue
+		}
+		if slices.Equal(a, b) {
+			continue
+		}
+		// Random numbers and times are others at every reading.
+		if again, ok := read(before[i], format); ok && equalButFor(a, again, b) {
+			fmt.Printf("  words equal but for those that are others at every reading: %s\n", filepath.Base(before[i]))
+			continue
+		}
+		differ++
+		fmt.Printf("  words differ: %s: %s\n", filepath.Base(before[i]), firstDifference(a, b))
+	}
+	fmt.Printf("%s: LibreOffice opened %d before, %d no more after; words equal in %d (%.1f %%)\n",
+		folder, opened, lost, opened-lost-differ, 100*float64(opened-lost-differ)/float64(max(opened, 1)))
+	return nil
+}
+
+// equalButFor reports whether b has the words of a where two readings of the
+// same file agree.
+func equalButFor(a, again, b []string) bool {
+	if len(a) != len(again) || len(a) != len(b) || slices.Equal(a, again) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] && a[i] == again[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// firstDifference shows where two texts part and how much of each is not in the
+// other.
+func firstDifference(a, b []string) string {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	end := 0
+	for end < len(a)-n && end < len(b)-n && a[len(a)-1-end] == b[len(b)-1-end] {
+		end++
+	}
+	cut := func(w []string) string {
+		s := strings.Join(w[n:len(w)-end], " ")
+		const shown = 100
+		if r := []rune(s); len(r) > shown {
+			s = string(r[:shown]) + "..."
+		}
+		return s
+	}
+	return fmt.Sprintf("word %d of %d: %q became %q", n+1, len(a), cut(a), cut(b))
+}
+
+func read(file, format string) ([]string, bool) {
+	dir, err := os.MkdirTemp("", "sekisho-lo-")
+	if err != nil {
+		return nil, false
+	}
+	defer os.RemoveAll(dir)
+	// A copy under a plain name: some of the collection's names are no names
+	// for a converter's command line.
+	in := filepath.Join(dir, "in"+filepath.Ext(file))
+	b, err := os.ReadFile(file)
+	if err != nil || os.WriteFile(in, b, 0o600) != nil {
+		return nil, false
+	}
+	out := filepath.Join(dir, "out")
+	cmd := exec.Command("timeout", "60", "soffice", "--headless", profile(), "--convert-to", format, "--outdir", out, in)
+	_ = cmd.Run() // its exit status proves nothing; the output does
+	files, _ := filepath.Glob(filepath.Join(out, "*"))
+	sort.Strings(files)
+	var text strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if strings.HasSuffix(f, ".pdf") {
+			b, err = exec.Command("pdftotext", "-layout", f, "-").Output()
+		}
+		if err != nil {
+			return nil, false
+		}
+		text.Write(b)
+		text.WriteByte('\n')
+	}
+	return strings.Fields(text.String()), len(files) > 0
+}
