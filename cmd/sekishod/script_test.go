@@ -323,6 +323,7 @@ var samples = map[string]func() []byte{
 	"pdf":      corpus.PDF,
 	"xdw":      corpus.DocuWorks,
 	"xlm":      corpus.MacroSheet,
+	"ppt":      func() []byte { return corpus.Slides("令和八年度 ppt", nil) },
 	"jtd":      func() []byte { return corpus.Ichitaro("令和八年度 議案第１号\n物価高騰対応") },
 	"lzh":      func() []byte { return corpus.LZH("a.jpg", corpus.JPEG()) },
 	"exe":      corpus.Program,
@@ -406,7 +407,8 @@ func cmdPad(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // macro IN OUT MODULE SOURCE: puts a macro project with one module, whose source
-// is a file of the script, into a document: a docm, an xlsm, a doc or an xls.
+// is a file of the script, into a document: a docm, an xlsm, a doc, an xls or the
+// sample of a ppt.
 func cmdMacro(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, neg || len(args) != 4, "macro IN OUT MODULE SOURCE")
 	b := []byte(ts.ReadFile(args[0]))
@@ -428,6 +430,10 @@ func cmdMacro(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	f, err := cfb.Open(bytes.NewReader(b), int64(len(b)))
 	ts.Check(err)
+	if f.Root.Stream("PowerPoint Document") != nil {
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), corpus.Slides("令和八年度 ppt", corpus.Compound(project)), 0o600))
+		return
+	}
 	name := "Macros"
 	if f.Root.Stream("Workbook") != nil {
 		name = "_VBA_PROJECT_CUR"

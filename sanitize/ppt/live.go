@@ -68,7 +68,7 @@ func (d *deck) edits(at uint32) (edit, error) {
 func (d *deck) session(e edit, id uint32) bool {
 	at, named := e.objects[id]
 	h, _, ok := d.at(at)
-	return named && ok && h.Type == typeCryptSession
+	return named && ok && h.Type == typeCrypt10
 }
 
 // directory adds a persist directory. [MS-PPT] 2.3.4: each entry is the number of

@@ -100,7 +100,7 @@ func (w *show) bytes(t testing.TB) []byte {
 		3: box(typeSlide, 0, append([][]byte{zero(typeSlideAtom), drawing(shape...)}, w.slide...)...),
 	}
 	if w.session {
-		objects[9] = atom(typeCryptSession, 0, make([]byte, 80)...)
+		objects[9] = atom(typeCrypt10, 0, make([]byte, 80)...)
 	}
 	for id, b := range w.objects {
 		objects[id] = b

@@ -105,7 +105,6 @@ const (
 	typeAction        = 0x0FF2
 	typeActionAtom    = 0x0FF3
 	typeUserEdit      = 0x0FF5
-	typeCryptSession  = 0x2F14
 	typeCurrentUser   = 0x0FF6
 	typeDateTime      = 0x0FF7
 	typeGenericDate   = 0x0FF8
