@@ -98,6 +98,14 @@ func cut(out []byte, r *record, most int) []byte {
 	}
 }
 
+// beginning is the body of a BOF record, 16 octets. [MS-XLS] 2.4.21. Other
+// programs write less, of which readers believe what they find.
+func beginning(b []byte) []byte {
+	whole := []byte{0, 6, 0x10, 0, 0xBB, 0x0D, 0xCC, 7, 0, 0, 0, 0, 6, 0, 0, 0}
+	copy(whole, b)
+	return whole
+}
+
 // globals reads the first substream. [MS-XLS] 2.1.7.20.3.
 func (w *workbook) globals() error {
 	var r record
@@ -114,7 +122,7 @@ func (w *workbook) globals() error {
 	if k := le.Uint16(r.data[2:]); k != 5 {
 		return fmt.Errorf("substream of kind %04X at the beginning: %w", k, sanitize.ErrUnsupported)
 	}
-	w.raw(&r, 16)
+	w.out = appendRecord(w.out, recBOF, beginning(r.data))
 	var drawing []byte
 	inView := false
 	for off := r.end; ; off = r.end {

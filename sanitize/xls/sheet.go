@@ -97,7 +97,7 @@ func (w *workbook) substream(off, depth int) (*sheet, error) {
 	if err := s.draw(); err != nil {
 		return nil, err
 	}
-	s.out = cut(s.out, &r, 16)
+	s.out = appendRecord(s.out, recBOF, beginning(r.data))
 	if err := s.write(r.end); err != nil {
 		return nil, err
 	}
