@@ -122,7 +122,7 @@ func (w *workbook) globals() error {
 	if k := le.Uint16(r.data[2:]); k != 5 {
 		return fmt.Errorf("substream of kind %04X at the beginning: %w", k, sanitize.ErrUnsupported)
 	}
-	w.out = appendRecord(w.out, recBOF, beginning(r.data))
+	w.slots = append(w.slots, slot{typ: recBOF, raw: appendRecord(nil, recBOF, beginning(r.data))})
 	var drawing []byte
 	inView := false
 	for off := r.end; ; off = r.end {
