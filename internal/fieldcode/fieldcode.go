@@ -15,17 +15,17 @@ import (
 	"sekisho/internal/link"
 )
 
-// harmlessFields compute from the document alone. ECMA-376 part 1, 17.16.5,
-// without those that load, run or ask.
+// harmlessFields compute from the document alone, its name included. ECMA-376
+// part 1, 17.16.5, without those that load, run or ask.
 var harmlessFields = lazy.Value[[]string]{Make: func() []string {
 	return strings.Fields(`PAGE NUMPAGES SECTION SECTIONPAGES TOC TOA TC TA XE INDEX REF PAGEREF NOTEREF FTNREF STYLEREF SEQ
-	DATE TIME HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
+	DATE TIME FILENAME HYPERLINK SYMBOL ADVANCE AUTONUM AUTONUMLGL AUTONUMOUT LISTNUM BIDIOUTLINE EQ FORMTEXT FORMCHECKBOX FORMDROPDOWN`)
 }}
 
 // propertyFields show properties of the file, which do not go along: their last
 // result stands for them. They are no danger, so this is no news.
 var propertyFields = lazy.Value[[]string]{Make: func() []string {
-	return strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILENAME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
+	return strings.Fields(`AUTHOR CREATEDATE SAVEDATE PRINTDATE EDITTIME FILESIZE KEYWORDS LASTSAVEDBY NUMCHARS NUMWORDS REVNUM SUBJECT
 	TEMPLATE TITLE COMMENTS USERADDRESS USERINITIALS USERNAME DOCPROPERTY INFO BIBLIOGRAPHY CITATION`)
 }}
 

@@ -214,6 +214,7 @@ var cases = []paperCase{
 	{name: "a place in the document", change: in(storyMain, 0x58, ` HYPERLINK \l "_Toc1" `, "見る"), kept: []string{"HYPERLINK"}},
 	{name: "a bookmark", change: in(storyMain, 0x03, ` 氏名 \* MERGEFORMAT`, "見る"), kept: []string{"氏名"}},
 	{name: "a shape in the line", change: in(storyMain, 0x5F, ` SHAPE \* MERGEFORMAT `, "\x08"), kept: []string{"SHAPE"}},
+	{name: "the name of the file", change: in(storyHeaders, 0x1D, ` FILENAME \* Upper `, "A.DOC"), kept: []string{"FILENAME"}},
 	{name: "the author", change: in(storyMain, 0x11, " AUTHOR ", "山田"), rule: "doc.property-field", action: sanitize.Rewritten, gone: []string{"AUTHOR"}, kept: []string{"山田"}},
 
 	{name: "DDEAUTO", change: in(storyMain, 0x2E, ` DDEAUTO c:\\windows\\cmd.exe "/k calc" `, "結果"), rule: "doc.dde", action: sanitize.Replaced, gone: []string{"DDEAUTO", "cmd.exe"}, kept: []string{"前", "結果", "後"}},
@@ -278,6 +279,10 @@ var cases = []paperCase{
 	{name: "a menu", change: func(p *paper) { p.pairs[pairCmds] = []byte("\xFF\x01\x01\x00\x00\x00EvilMacro000000000000000") }, rule: "doc.menu", action: sanitize.Removed, gone: []string{"EvilMacro"}},
 	{name: "no menu", change: func(p *paper) { p.pairs[pairCmds] = []byte{0xFF, 0x40, 0x30} }},
 	{name: "mail merge", change: func(p *paper) { p.pairs[pairODSO] = []byte("Provider=EVIL") }, rule: "doc.mail-merge", action: sanitize.Removed, gone: []string{"EVIL"}},
+	{name: "macros at events, and what was answered", change: func(p *paper) {
+		dop := append(make([]byte, 434), "EVENTVIRUSPARE with room for much more"...)
+		p.pairs[pairDop] = append(append(dop, make([]byte, 222)...), "EVILTAIL"...)
+	}, gone: []string{"EVENT", "VIRUS", "SPARE", "much more", "EVILTAIL"}},
 	{name: "variables", change: func(p *paper) { p.pairs[pairStwUser] = []byte("powershell EVIL") }, rule: "doc.variables", action: sanitize.Rewritten, gone: []string{"EVIL"}},
 	{name: "a routing slip", change: func(p *paper) { p.pairs[pairRouteSlip] = []byte("EVIL") }, rule: "doc.routing", action: sanitize.Removed, gone: []string{"EVIL"}},
 	{name: "who saved it", change: func(p *paper) { p.pairs[pairSavedBy] = sttbOf("山田", `\\server\secret.doc`) }, rule: "doc.saved-by", action: sanitize.Rewritten, gone: []string{"secret"}},

@@ -373,11 +373,34 @@ func fonts(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// settings copies the properties of the document. Longer ones than any Word
-// writes are cut. [MS-DOC] 2.7.
+// settings copies the properties of the document, of which Word 2013 writes most:
+// 694 octets. [MS-DOC] 2.7. What concerns things that stay behind is cleared: mail
+// merge, versions, a transformation of XML, and above all at which events macros
+// are to run and what the user was asked about them; room that is spare, too.
 func settings(b []byte) []byte {
-	const longest = 1024
-	return bytes.Clone(b[:min(len(b), longest)])
+	const longest = 694
+	out := bytes.Clone(b[:min(len(b), longest)])
+	for _, flags := range []struct {
+		at   int
+		mask byte
+	}{
+		{0, 0x04},   // fPMHMainDoc
+		{594, 0x18}, // fRemoveWordML, fApplyCustomXForm
+	} {
+		if flags.at < len(out) {
+			out[flags.at] &^= flags.mask
+		}
+	}
+	for _, span := range [][2]int{
+		{412, 414}, // fHaveVersions, fAutoVersions
+		{434, 472}, // grfDocEvents, fVirusPrompted, fVirusLoadSafe, KeyVirusSession30, space
+		{488, 492}, // reserved3a
+	} {
+		if span[0] < len(out) {
+			clear(out[span[0]:min(span[1], len(out))])
+		}
+	}
+	return out
 }
 
 // styles writes the style sheet anew. [MS-DOC] 2.9.271.

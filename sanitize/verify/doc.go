@@ -174,6 +174,11 @@ func (d *wordDocument) structures() error {
 			return d.bad("octets behind the fonts")
 		}
 	}
+	// [MS-DOC] 2.7.4: of documents whose macros are to run at events, or for which
+	// somebody was asked, and spare room.
+	if settings := d.get(31); len(settings) > 694 || len(settings) >= 472 && len(bytes.TrimLeft(settings[434:472], "\x00")) > 0 {
+		return d.bad("settings of macros")
+	}
 	return d.styles()
 }
 
@@ -382,14 +387,14 @@ func (d *wordDocument) pieces() error {
 
 // wordFields are the numbers of the fields that compute from the document alone,
 // and of the one that an emptied field gets. [MS-DOC] 2.9.90.
-var wordFields = []int64{0, 1, 2, 3, 4, 5, 8, 9, 0x0A, 0x0C, 0x0D, 0x1A, 0x1F, 0x20, 0x21, 0x23, 0x25, 0x31, 0x34, 0x35, 0x36, 0x39, 0x41, 0x42, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x53, 0x54, 0x58, 0x5A, 0x5C, 0x5F}
+var wordFields = []int64{0, 1, 2, 3, 4, 5, 8, 9, 0x0A, 0x0C, 0x0D, 0x1A, 0x1D, 0x1F, 0x20, 0x21, 0x23, 0x25, 0x31, 0x34, 0x35, 0x36, 0x39, 0x41, 0x42, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x53, 0x54, 0x58, 0x5A, 0x5C, 0x5F}
 
 // activeWords are the names of fields that load, run or ask, in English. Where a
 // name is in another language the number says what it is.
 var activeWords = lazy.Value[[]string]{Make: func() []string {
 	return strings.Fields(`DDE DDEAUTO INCLUDE INCLUDETEXT INCLUDEPICTURE IMPORT LINK EMBED CONTROL HTMLCONTROL MACROBUTTON MACRO GOTOBUTTON AUTOTEXT AUTOTEXTLIST GLOSSARY
 	DATABASE DATA RD PRINT PRIVATE ADDIN ASK FILLIN SET IF QUOTE COMPARE MERGEFIELD MERGEREC MERGESEQ NEXT NEXTIF SKIPIF DOCVARIABLE BARCODE ADDRESSBLOCK GREETINGLINE
-	AUTHOR TITLE SUBJECT KEYWORDS COMMENTS LASTSAVEDBY CREATEDATE SAVEDATE PRINTDATE REVNUM EDITTIME NUMWORDS NUMCHARS FILENAME FILESIZE TEMPLATE USERNAME USERINITIALS USERADDRESS DOCPROPERTY INFO`)
+	AUTHOR TITLE SUBJECT KEYWORDS COMMENTS LASTSAVEDBY CREATEDATE SAVEDATE PRINTDATE REVNUM EDITTIME NUMWORDS NUMCHARS FILESIZE TEMPLATE USERNAME USERINITIALS USERADDRESS DOCPROPERTY INFO`)
 }}
 
 // foreignWords are such names in other languages, those that load and embed.
