@@ -66,6 +66,10 @@ const (
 	FromFODP
 	FromWord2003 // one XML file, as Office 2003 writes it
 	FromExcel2003
+	FromHTML // and the following: in UTF-8, as they are written here
+	FromText
+	FromCSV
+	FromTSV
 )
 
 // A ToolCall is what a worker asks for. Every field is a number that the parent

@@ -149,7 +149,7 @@ func fileRules(u *ui, mode string) (map[sanitize.Class]sanitize.Rule, error) {
 			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Convert}}
 		}
 	case "flatten":
-		for _, c := range documents {
+		for _, c := range append(documents, sanitize.ClassHTML, sanitize.ClassCSV, sanitize.ClassText) {
 			rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Flatten}}
 		}
 	default:

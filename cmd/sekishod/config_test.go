@@ -293,6 +293,37 @@ func TestWordsAndListsOfSteps(t *testing.T) {
 	}
 }
 
+// Texts can be drawn; a word lets them be treated as ever where that fails.
+func TestTextsMayBeDrawn(t *testing.T) {
+	for _, c := range []struct {
+		profile string
+		class   sanitize.Class
+		want    []sanitize.Mode
+	}{
+		{"html: flatten", sanitize.ClassHTML, []sanitize.Mode{sanitize.Flatten, sanitize.Rebuild}},
+		{"html: [flatten, hold]", sanitize.ClassHTML, []sanitize.Mode{sanitize.Flatten}},
+		{"html: [flatten, text]", sanitize.ClassHTML, []sanitize.Mode{sanitize.Flatten, sanitize.Rebuild}},
+		{"html: rebuild", sanitize.ClassHTML, []sanitize.Mode{sanitize.Rebuild, sanitize.Text}},
+		{"text: flatten", sanitize.ClassText, []sanitize.Mode{sanitize.Flatten, sanitize.Rebuild}},
+		{"csv: flatten", sanitize.ClassCSV, []sanitize.Mode{sanitize.Flatten, sanitize.Rebuild}},
+		{"csv: keep", sanitize.ClassCSV, []sanitize.Mode{sanitize.Rebuild}},
+	} {
+		_, s, err := load(t, minimal+"profiles: [ { name: default, "+c.profile+" } ]\n")
+		if err != nil {
+			t.Errorf("%s: %v", c.profile, err)
+			continue
+		}
+		if got := s.rules.Options("default").Rules[c.class].Steps; !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v", c.profile, got)
+		}
+	}
+	for _, wrong := range []string{"html: [text, flatten]", "html: [flatten, rebuild]"} {
+		if _, _, err := load(t, minimal+"profiles: [ { name: default, "+wrong+" } ]\n"); err == nil || !strings.Contains(err.Error(), "out of its order") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
 // TestProfilesChooseTheirConverters: all where a profile names none, none where
 // its list is empty.
 func TestProfilesChooseTheirConverters(t *testing.T) {

@@ -45,8 +45,8 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 			{"legacy_office", sanitize.ClassLegacyOffice, p.Legacy, "rebuild", []string{"rebuild", "convert", "flatten", "text", "hold", "remove"}},
 			{"pdf", sanitize.ClassPDF, p.PDF, "rebuild", []string{"rebuild", "flatten", "text", "hold", "remove"}},
 			{"image", sanitize.ClassImage, p.Image, "rebuild", []string{"rebuild", "hold", "remove"}},
-			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "text", "hold", "remove"}},
-			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "hold", "remove"}},
+			{"html", sanitize.ClassHTML, p.HTML, "text", []string{"rebuild", "flatten", "text", "hold", "remove"}},
+			{"text", sanitize.ClassText, p.Text, "rebuild", []string{"rebuild", "flatten", "hold", "remove"}},
 			{"calendar", sanitize.ClassCalendar, p.Calendar, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"archive", sanitize.ClassArchive, p.Archive, "rebuild", []string{"rebuild", "hold", "remove"}},
 			{"executable", sanitize.ClassExecutable, p.Executable, "hold", []string{"hold", "remove"}},
@@ -131,8 +131,10 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 		case "", "neutralise":
 		case "keep":
 			out.KeepCSV = true
+		case "flatten":
+			out.Rules[sanitize.ClassCSV] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Flatten, sanitize.Rebuild}}
 		default:
-			return nil, f.errorf(at+".csv", "want neutralise or keep, got %q%s", p.CSV, suggest(p.CSV, []string{"neutralise", "keep"}))
+			return nil, f.errorf(at+".csv", "want neutralise, keep or flatten, got %q%s", p.CSV, suggest(p.CSV, []string{"neutralise", "keep", "flatten"}))
 		}
 		switch p.Language {
 		case "":
@@ -226,7 +228,19 @@ func ladder(got steps, allowed []string, c sanitize.Class) (sanitize.Rule, error
 			continue
 		}
 		switch w {
+		case "flatten":
+			if len(r.Steps) > 0 {
+				return r, errors.New("flatten stands out of its order: it is the first step of this class, or its only one")
+			}
+			r.Steps = append(r.Steps, sanitize.Flatten)
+			if word {
+				// What cannot be drawn is treated as it is without.
+				r.Steps = append(r.Steps, sanitize.Rebuild)
+			}
 		case "rebuild", "text":
+			if len(r.Steps) > 0 && w == "rebuild" {
+				return r, errors.New("rebuild stands out of its order: after flatten comes text, or hold")
+			}
 			// A class has one way of being treated so far; the session asks for
 			// it by the name Rebuild, and the report names the step it was.
 			r.Steps = append(r.Steps, sanitize.Rebuild)

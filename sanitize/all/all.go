@@ -110,7 +110,14 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 func Ladder() map[sanitize.Mode]map[sanitize.Kind]sanitize.Sanitizer {
 	convertible, readable := map[sanitize.Kind]sanitize.Sanitizer{}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: convert.PDFText{},
 		sanitize.KindJTD: ichitaro.Text{}, sanitize.KindJTDC: ichitaro.Text{}}
-	drawn := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: pdf.Pages{}}
+	drawn := map[sanitize.Kind]sanitize.Sanitizer{
+		sanitize.KindPDF:  pdf.Pages{},
+		sanitize.KindHTML: convert.Plain{Source: sanitize.FromHTML, Treat: html.Sanitizer{Markup: true}},
+		sanitize.KindText: convert.Plain{Source: sanitize.FromText, Treat: text.Text{}},
+		// Without the apostrophes of text.CSV: a picture computes nothing.
+		sanitize.KindCSV: convert.Plain{Source: sanitize.FromCSV, Treat: text.Text{}},
+		sanitize.KindTSV: convert.Plain{Source: sanitize.FromTSV, Treat: text.Text{}},
+	}
 	for kind, source := range map[sanitize.Kind]sanitize.Source{
 		sanitize.KindDOC: sanitize.FromDOC, sanitize.KindXLS: sanitize.FromXLS, sanitize.KindPPT: sanitize.FromPPT, sanitize.KindRTF: sanitize.FromRTF, sanitize.KindWordML: sanitize.FromWord2003,
 		sanitize.KindODF: 0, sanitize.KindODT: 0, sanitize.KindODS: 0, sanitize.KindODP: 0, sanitize.KindOTT: 0, sanitize.KindOTS: 0, sanitize.KindOTP: 0,

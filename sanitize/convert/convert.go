@@ -110,6 +110,11 @@ func (p Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if err != nil {
 		return sanitize.Result{}, err
 	}
+	return drawn(ctx, s, in, pdf, out)
+}
+
+// drawn writes the pages of a PDF that was made of in.
+func drawn(ctx context.Context, s *sanitize.Session, in sanitize.Object, pdf []byte, out io.Writer) (sanitize.Result, error) {
 	draw, ok := s.Ladder[sanitize.Flatten][sanitize.KindPDF]
 	if !ok {
 		return sanitize.Result{}, sanitize.ErrUnsupported

@@ -24,8 +24,10 @@ const maxSheet = 64 << 20
 // pages is not read by anybody. Sheets that are hidden are not drawn by
 // LibreOffice.
 func paged(ctx context.Context, s *sanitize.Session, src sanitize.Source, in io.ReaderAt, size int64) ([]byte, error) {
+	// A table of text has no head of its own; LibreOffice would write one.
+	table := src == sanitize.FromCSV || src == sanitize.FromTSV
 	switch src {
-	case sanitize.FromXLS, sanitize.FromXLSB, sanitize.FromODS, sanitize.FromFODS, sanitize.FromExcel2003:
+	case sanitize.FromXLS, sanitize.FromXLSB, sanitize.FromODS, sanitize.FromFODS, sanitize.FromExcel2003, sanitize.FromCSV, sanitize.FromTSV:
 		// How wide a page may be stands in each format somewhere else.
 		made, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToXLSX, Source: src, Size: size}, io.NewSectionReader(in, 0, size))
 		switch {
@@ -38,7 +40,11 @@ func paged(ctx context.Context, s *sanitize.Session, src sanitize.Source, in io.
 		}
 	}
 	if src == sanitize.FromXLSX {
-		if b, err := fitted(s, in, size); err == nil {
+		fit := fitWidth
+		if table {
+			fit = func(b []byte) []byte { return fitWidth(headerTag.ReplaceAll(b, nil)) }
+		}
+		if b, err := fitted(s, in, size, fit); err == nil {
 			in, size = bytes.NewReader(b), int64(len(b))
 		} else if errors.Is(err, sanitize.ErrLimit) {
 			return nil, err
@@ -47,8 +53,8 @@ func paged(ctx context.Context, s *sanitize.Session, src sanitize.Source, in io.
 	return s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: size}, io.NewSectionReader(in, 0, size))
 }
 
-// fitted copies a workbook whose sheets are one page wide.
-func fitted(s *sanitize.Session, in io.ReaderAt, size int64) ([]byte, error) {
+// fitted copies a workbook with every sheet as fit makes it.
+func fitted(s *sanitize.Session, in io.ReaderAt, size int64, fit func([]byte) []byte) ([]byte, error) {
 	z, err := zipstrict.Open(in, size, zipstrict.Limits{Entries: s.Options.Limits.Entries})
 	if err != nil {
 		return nil, fmt.Errorf("open the workbook: %w", err)
@@ -74,7 +80,7 @@ func fitted(s *sanitize.Session, in io.ReaderAt, size int64) ([]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("read %q: %w", f.Name, err)
 			}
-			r = bytes.NewReader(fitWidth(b))
+			r = bytes.NewReader(fit(b))
 		}
 		if _, err := io.Copy(to, r); err != nil {
 			return nil, fmt.Errorf("copy %q: %w", f.Name, err)
@@ -89,12 +95,13 @@ func fitted(s *sanitize.Session, in io.ReaderAt, size int64) ([]byte, error) {
 // What stands in a sheet (ECMA-376 part 1, 18.3.1.99), by the prefix that its
 // elements have.
 var (
-	rootTag  = lazy.Compile(`<((?:[A-Za-z0-9_]+:)?)worksheet(?:[\s/][^>]*)?>`)
-	sheetTag = lazy.Compile(`^\s*<(?:[A-Za-z0-9_]+:)?sheetPr(?:[\s/][^>]*)?>`)
-	fitTag   = lazy.Compile(`<(?:[A-Za-z0-9_]+:)?pageSetUpPr(?:[\s/][^>]*)?>`)
-	setupTag = lazy.Compile(`<(?:[A-Za-z0-9_]+:)?pageSetup(?:[\s/][^>]*)?>`)
-	fits     = lazy.Compile(`\sfitToPage\s*=\s*["'](?:1|true|on)["']`)
-	scaling  = lazy.Compile(`\s(?:fitToWidth|fitToHeight|scale)\s*=\s*(?:"[^"]*"|'[^']*')`)
+	rootTag   = lazy.Compile(`<((?:[A-Za-z0-9_]+:)?)worksheet(?:[\s/][^>]*)?>`)
+	sheetTag  = lazy.Compile(`^\s*<(?:[A-Za-z0-9_]+:)?sheetPr(?:[\s/][^>]*)?>`)
+	fitTag    = lazy.Compile(`<(?:[A-Za-z0-9_]+:)?pageSetUpPr(?:[\s/][^>]*)?>`)
+	setupTag  = lazy.Compile(`<(?:[A-Za-z0-9_]+:)?pageSetup(?:[\s/][^>]*)?>`)
+	fits      = lazy.Compile(`\sfitToPage\s*=\s*["'](?:1|true|on)["']`)
+	headerTag = lazy.Compile(`(?s)<headerFooter[\s>].*?</headerFooter>`)
+	scaling   = lazy.Compile(`\s(?:fitToWidth|fitToHeight|scale)\s*=\s*(?:"[^"]*"|'[^']*')`)
 )
 
 // fitWidth asks for one page in width and any number in height (18.3.1.63 and

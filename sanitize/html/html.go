@@ -33,8 +33,11 @@ import (
 	"sekisho/sanitize"
 )
 
-// Sanitizer writes the text of an HTML file. The zero value is ready.
-type Sanitizer struct{}
+// Sanitizer writes the text of an HTML file, or the file itself where the
+// profile says so. The zero value is ready.
+type Sanitizer struct {
+	Markup bool // the file itself, whatever the profile says
+}
 
 // prescan is how far a charset named by the document itself is looked for.
 // HTML, 13.2.3.2: browsers look at 1,024 bytes; senders are less careful.
@@ -45,7 +48,7 @@ const prescan = 4096
 const maxToken = 32 << 20
 
 // Sanitize writes the text of in to out.
-func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+func (h Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
 	src := io.Reader(in.Reader())
 	label := in.Charset
 	if canonical, ok := charset.Known(label); !ok || canonical == "us-ascii" {
@@ -66,7 +69,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	marked := &marker{w: out}
 	c := newConverter(s.Options.URLs, s.Meter(text), marked)
 	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
-	if rule := s.Options.Rule(sanitize.ClassHTML); rule.Allows(sanitize.Text) {
+	if rule := s.Options.Rule(sanitize.ClassHTML); h.Markup || rule.Allows(sanitize.Text) {
 		// A body has no name, and the pictures it shows are parts beside it; a
 		// file has nothing beside it.
 		r := &rebuilder{converter: c, pictures: in.Name == ""}

@@ -160,6 +160,27 @@ var sources = map[sanitize.Source]struct{ ext, filter string }{
 	sanitize.FromExcel2003: {"xml", "MS Excel 2003 XML"},
 	sanitize.FromWord2003:  {"xml", "MS Word 2003 XML"},
 	sanitize.FromFODP:      {"fodp", "OpenDocument Presentation Flat XML"},
+	sanitize.FromHTML:      {"html", "HTML (StarWriter)"}, // the other one, of Writer/Web, makes no PDF
+	sanitize.FromText:      {"txt", "Text (encoded):UTF8,CRLF,,ja-JP"},
+	sanitize.FromCSV:       {"csv", tableFilter(',')},
+	sanitize.FromTSV:       {"csv", tableFilter('\t')},
+}
+
+// tableFilter reads a table of text: in quotes of ", UTF-8, from the first line
+// on, every column as text, so that 0012 stays 0012, a date what was typed, and
+// nothing is computed; Japanese (0x411).
+func tableFilter(separator byte) string {
+	const columns = 1024 // of a sheet
+	var b strings.Builder
+	fmt.Fprintf(&b, "Text - txt - csv (StarCalc):%d,34,76,1,", separator)
+	for i := range columns {
+		if i > 0 {
+			b.WriteByte('/')
+		}
+		fmt.Fprintf(&b, "%d/2", i+1)
+	}
+	b.WriteString(",1041,false,false,false")
+	return b.String()
 }
 
 // officeDir is where Debian and Ubuntu have LibreOffice.
