@@ -360,7 +360,11 @@ func (k Kind) Extensions() []string {
 	case KindText:
 		return []string{".txt", ".text", ".log", ".md"}
 	case KindJPEG:
-		return []string{".jpg", ".jpeg", ".jpe"}
+		return []string{".jpg", ".jpeg", ".jpe", ".jfif"}
+	case KindTIFF:
+		return []string{".tif", ".tiff"}
+	case KindHTML:
+		return []string{".html", ".htm"}
 	case KindTSV:
 		return []string{".tsv", ".tab"}
 	case KindDOC:

@@ -84,6 +84,7 @@ type Treated struct {
 	Withheld       []Kept // files inside it that did not go on
 	Form           Form   // it has another form than it had
 	NewJA, NewEN   string // what it is now
+	SameKind       bool   // it is what it was, whatever its name said
 }
 
 // Code is a QR code that a picture or page shows.
@@ -246,7 +247,11 @@ func (f Treated) sentences(w Words, l Language) []string {
 	if n := len(f.Withheld); n > 0 {
 		out = append(out, strings.TrimSuffix(fill(w.text(l, "inside"), map[string]string{"n": strconv.Itoa(n)}), "\n"))
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) > 0:
+	case f.SameKind:
+		out = append(out, w.text(l, "extension"))
+	default:
 		out = append(out, w.text(l, "renamed"))
 	}
 	return out

@@ -209,6 +209,7 @@ func everything(w Words) string {
 		b.WriteString(w.Disarmed([]Treated{{Counts: []Count{{code, 7}}}, {Name: "a.doc", OutName: "a.docx"}}, "pass"))
 	}
 	b.WriteString(w.Disarmed([]Treated{{Name: "x", Counts: []Count{{"no.such", 2}}}}, ""))
+	b.WriteString(w.Disarmed([]Treated{{Name: "a.conf", OutName: "a.txt", SameKind: true}}, ""))
 	inside := Treated{Name: "a.zip"}
 	for i := range maxMembers + 2 {
 		inside.Withheld = append(inside.Withheld, Kept{Name: "b.exe", ID: "0abc", Expires: k.Expires, Removed: i%2 == 0})

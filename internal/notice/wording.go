@@ -121,6 +121,7 @@ var blocks = []struct {
 	{"no-kind", section{oneLine: true, ja: "不明な形式", en: "unknown", about: words{"形式の分からないファイル", "a file of no known kind"}}},
 	{"mail-text", section{oneLine: true, ja: "本文", en: "text of the mail", about: words{"メールの本文", "the text of the mail"}}},
 	{"renamed", section{oneLine: true, ja: "形式を変更", en: "format changed", about: words{"形式だけが変わったとき", "when only the format changed"}}},
+	{"extension", section{oneLine: true, ja: "拡張子を内容に合わせて変更", en: "extension changed to fit the content", about: words{"拡張子だけが変わったとき", "when only the extension changed"}}},
 	{"form-converted", section{may: []string{"kind", "new"}, must: []string{"new"}, oneLine: true, ja: "{kind}を{new}に変換", en: "{kind} converted to {new}",
 		about: words{"別の形式に変換したとき", "when it was converted"}}},
 	{"form-pages", section{may: []string{"kind"}, oneLine: true, ja: "{kind}をページの画像に変換", en: "{kind} turned into pictures of its pages",

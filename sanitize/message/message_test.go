@@ -414,6 +414,37 @@ func TestAttachmentsKeepTheirNames(t *testing.T) {
 	}
 }
 
+func TestAnotherExtensionIsTold(t *testing.T) {
+	const png = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+	for _, c := range []struct{ name, content, is, ja, en string }{
+		{"写真.jpg", png, "写真.png", "写真.jpg → 写真.png: ファイル名と内容が不一致", "写真.jpg → 写真.png: name and content disagree"},
+		{"設定.conf", "一行だけの設定\r\n", "設定.txt", "設定.conf → 設定.txt: 拡張子を内容に合わせて変更", "設定.conf → 設定.txt: extension changed to fit the content"},
+		{"写真.PNG", png, "写真.png", "", ""},
+		{"写真", png, "写真.png", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for language, want := range map[string]string{"ja": c.ja, "en": c.en} {
+				o := options()
+				o.Language = language
+				out, _, err := treat(lf(mixed(plainPart, "Content-Type: application/octet-stream; name=\""+c.name+"\"\nContent-Transfer-Encoding: base64\n\n"+b64(c.content)+"\n")), o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, ls := leaves(t, out)
+				if ls[len(ls)-1].name != c.is {
+					t.Errorf("it goes out as %s, want %s", ls[len(ls)-1].name, c.is)
+				}
+				switch {
+				case want == "" && len(ls) != 2:
+					t.Errorf("%s: a notice where nothing changed: %q", language, text(ls))
+				case !strings.Contains(text(ls), want):
+					t.Errorf("%s: the notice does not say %q: %q", language, want, text(ls))
+				}
+			}
+		})
+	}
+}
+
 func TestWhatDoesNotGoOnIsReplacedByANotice(t *testing.T) {
 	script := mixed(plainPart, "Content-Type: text/plain; name=a.txt\nContent-Disposition: attachment; filename=\"請求書.js\"\nContent-Transfer-Encoding: base64\n\n"+b64("WScript.Echo('MARKER')")+"\n")
 	for _, c := range []struct {

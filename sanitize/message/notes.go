@@ -1,6 +1,7 @@
 package message
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -97,7 +98,9 @@ func (w *work) tell(index int, o sanitize.Object) {
 	if len(t.Withheld) > 0 {
 		w.changed = true
 	}
-	renamed := o.Name != "" && host.Kind.Facts().Ext != host.OutKind.Facts().Ext
+	// What counts is the extension that the reader knew: a PNG called .jpg goes
+	// out as .png.
+	renamed := o.Name != "" && (host.Kind.Facts().Ext != host.OutKind.Facts().Ext || otherExtension(o.Name, host.OutName))
 	if len(t.Counts) == 0 && len(t.Withheld) == 0 && !renamed && host.Outcome == sanitize.Clean {
 		return
 	}
@@ -107,6 +110,7 @@ func (w *work) tell(index int, o sanitize.Object) {
 	}
 	facts := host.Kind.Facts()
 	t.KindJA, t.KindEN = facts.JA, facts.EN
+	t.SameKind = host.Kind == host.OutKind
 	switch host.Mode {
 	case sanitize.Convert:
 		t.Form = notice.Converted
@@ -123,6 +127,13 @@ func (w *work) tell(index int, o sanitize.Object) {
 	facts = host.OutKind.Facts()
 	t.NewJA, t.NewEN = facts.JA, facts.EN
 	w.treated = append(w.treated, telling{index, t})
+}
+
+// otherExtension reports whether a name had an extension and goes out with
+// another. One that had none keeps all that its reader knew.
+func otherExtension(name, out string) bool {
+	had := path.Ext(name)
+	return len(had) > 1 && out != "" && !strings.EqualFold(had, path.Ext(out))
 }
 
 // mismatch is the finding that a name promises another kind than the content is.
