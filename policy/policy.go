@@ -83,6 +83,10 @@ type Profile struct {
 	Values bool
 	// Embedded puts documents that stand inside Office documents beside them.
 	Embedded bool
+	// Kinds are rules of kinds for themselves, where their class may be treated.
+	Kinds map[sanitize.Kind]sanitize.Rule
+	// Drawings makes pictures of the drawings of Windows inside documents.
+	Drawings bool
 	// Converters are the administrator's own, for kinds that nothing here treats.
 	Converters []sanitize.Converter
 	// HoldMessage lists the classes for which the whole message waits.
@@ -129,6 +133,8 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		Values:     f.Values,
 		Embedded:   f.Embedded,
 		SmallPages: f.SmallPages,
+		Kinds:      f.Kinds,
+		Drawings:   f.Drawings,
 		Language:   f.Language,
 		Wording:    f.Wording,
 		Limits:     r.Limits,

@@ -43,7 +43,7 @@ const (
 // is rebuilt here needs none.
 func ConverterKinds() []Kind {
 	return []Kind{KindXDW, KindJTD, KindJTDC, KindJHD, KindJSD, KindJAW, KindHWP, KindVSD, KindPUB, KindXPS, KindOPC, KindPS,
-		KindDWG, KindDXF, KindJWW, KindSFC, KindP21, KindPSD, KindJP2, KindICO, KindEMF, KindWMF, KindEPS, KindDICOM}
+		KindDWG, KindDXF, KindJWW, KindSFC, KindP21, KindJP2, KindEPS, KindDICOM}
 }
 
 // Bounds of Converter.Time. A mail waits for its converter, and two minutes is

@@ -307,6 +307,8 @@ type Options struct {
 	Values     bool                         `json:"values,omitempty"`      // cells of workbooks keep their values and no formulas
 	Embedded   bool                         `json:"embedded,omitempty"`    // documents inside Office documents are put beside them
 	SmallPages bool                         `json:"small_pages,omitempty"` // flattened pages that are no pictures in black and white
+	Kinds      map[Kind]Rule                `json:"kinds,omitempty"`       // what the profile says of a kind for itself, where its class may be treated
+	Drawings   bool                         `json:"drawings,omitempty"`    // drawings of Windows inside documents become pictures
 	Hooks      map[Kind]Hook                `json:"hooks,omitempty"`       // kinds that a converter of the administrator's makes a PDF of; see UseConverters
 	Most       int64                        `json:"most,omitempty"`        // octets that the next server takes, 0 when that is not known
 
@@ -325,6 +327,16 @@ type Options struct {
 
 // Rule returns what the profile says of class c; the zero Rule when nothing.
 func (o *Options) Rule(c Class) Rule { return o.Rules[c] }
+
+// RuleOf returns what the profile says of kind k: for itself, or by its class.
+// What a class does not allow no kind of it allows.
+func (o *Options) RuleOf(k Kind) Rule {
+	class := o.Rule(k.Class())
+	if own, ok := o.Kinds[k]; ok && len(class.Steps) > 0 {
+		return own
+	}
+	return class
+}
 
 // Selected reports whether the part at path is wanted. In a release of parts
 // only those named are, with all that is inside them, and what they are inside

@@ -201,7 +201,7 @@ func (s *Session) Nested(ctx context.Context, in Object, out io.Writer) (Result,
 		p.Outcome, p.Mode, p.OutKind = Refused, 0, ""
 		p.Err = bounded(err.Error(), 300)
 		p.Fate = KeptBack
-		if s.inDocument() || s.Options.Rule(p.Class).Drop {
+		if s.inDocument() || s.Options.RuleOf(p.Kind).Drop {
 			p.Fate = Dropped
 		}
 	}
@@ -303,7 +303,7 @@ func (s *Session) nested(ctx context.Context, p *Part, in Object, out io.Writer)
 	case !s.treats(d.Kind):
 		return Result{}, ErrUnsupported
 	}
-	return s.descend(ctx, s.steps(p.Class, in.Kind), p, in, out)
+	return s.descend(ctx, s.steps(in.Kind), p, in, out)
 }
 
 // treats reports whether any step of the ladder is there for a kind.
@@ -327,8 +327,8 @@ func (s *Session) step(m Mode, k Kind) Sanitizer {
 // steps are the steps that the profile allows a kind, in their order. Who names
 // a converter for a kind wants it used: it is a step of that kind, whatever its
 // class may otherwise do.
-func (s *Session) steps(c Class, k Kind) []Mode {
-	all := s.Options.Rule(c).Steps
+func (s *Session) steps(k Kind) []Mode {
+	all := s.Options.RuleOf(k).Steps
 	if _, ok := s.Options.Hooks[k]; !ok || slices.Contains(all, Convert) {
 		return all
 	}

@@ -30,11 +30,13 @@ const (
 	HEIFJPEG  // heif-convert: the main picture of a HEIC or AVIF file as JPEG
 	PDFLook   // qpdf and pdftoppm beside each other: pages First to Last small and grey as PNM, an error where either finds fault
 	HookToPDF // a converter of the administrator's: a file of its kind as PDF
+	JP2Pixels // opj_decompress: a JPEG 2000 code stream as PNM
+	EPSPixels // Ghostscript: what an EPS file draws within its box as PNM, by DPI
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
 	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm",
-	HookToPDF: "converter"}
+	HookToPDF: "converter", JP2Pixels: "opj_decompress", EPSPixels: "ghostscript"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {

@@ -110,16 +110,27 @@ type tenantConfig struct {
 // the contract is refused with a sentence that says so: a setting that nothing
 // reads would be believed.
 type profileConfig struct {
-	Name        string   `mapstructure:"name"`
-	Body        string   `mapstructure:"body"`
-	URLs        string   `mapstructure:"urls"`
-	Formulas    string   `mapstructure:"formulas"`
-	Embedded    string   `mapstructure:"embedded"`
-	QR          string   `mapstructure:"qr"`
-	Pages       string   `mapstructure:"pages"`
-	Office      steps    `mapstructure:"office"`
-	PDF         steps    `mapstructure:"pdf"`
-	Image       steps    `mapstructure:"image"`
+	Name       string `mapstructure:"name"`
+	Body       string `mapstructure:"body"`
+	URLs       string `mapstructure:"urls"`
+	Formulas   string `mapstructure:"formulas"`
+	Embedded   string `mapstructure:"embedded"`
+	QR         string `mapstructure:"qr"`
+	Pages      string `mapstructure:"pages"`
+	Office     steps  `mapstructure:"office"`
+	PDF        steps  `mapstructure:"pdf"`
+	Image      steps  `mapstructure:"image"`
+	ImageKinds struct {
+		HEIC  string `mapstructure:"heic"`
+		AVIF  string `mapstructure:"avif"`
+		PSD   string `mapstructure:"psd"`
+		JP2   string `mapstructure:"jp2"`
+		EPS   string `mapstructure:"eps"`
+		DICOM string `mapstructure:"dicom"`
+		EMF   string `mapstructure:"emf"`
+		WMF   string `mapstructure:"wmf"`
+	} `mapstructure:"image_kinds"`
+	Drawings    string   `mapstructure:"drawings"`
 	HTML        steps    `mapstructure:"html"`
 	Text        steps    `mapstructure:"text"`
 	CSV         string   `mapstructure:"csv"`

@@ -111,6 +111,16 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 		default:
 			return nil, f.errorf(at+".embedded", "want remove or beside, got %q%s", p.Embedded, suggest(p.Embedded, []string{"remove", "beside"}))
 		}
+		switch p.Drawings {
+		case "", "keep":
+		case "png":
+			out.Drawings = true
+		default:
+			return nil, f.errorf(at+".drawings", "want keep or png, got %q%s", p.Drawings, suggest(p.Drawings, []string{"keep", "png"}))
+		}
+		if out.Kinds, err = p.imageKinds(f, at+".image_kinds"); err != nil {
+			return nil, err
+		}
 		switch p.QR {
 		case "", "show":
 			out.Codes = true
@@ -174,6 +184,42 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 		r.Profiles[envelope.ProfileID(p.Name)] = out
 	}
 	return r, nil
+}
+
+// imageKinds are the rules of pictures that programs of others read, or of which
+// little can stay.
+func (p *profileConfig) imageKinds(f *configFile, at string) (map[sanitize.Kind]sanitize.Rule, error) {
+	rules := map[sanitize.Kind]sanitize.Rule{}
+	for _, k := range []struct {
+		kind       sanitize.Kind
+		got, usual string
+	}{
+		{sanitize.KindHEIC, p.ImageKinds.HEIC, "convert"},
+		{sanitize.KindAVIF, p.ImageKinds.AVIF, "convert"},
+		{sanitize.KindPSD, p.ImageKinds.PSD, "convert"},
+		{sanitize.KindEMF, p.ImageKinds.EMF, "convert"},
+		{sanitize.KindWMF, p.ImageKinds.WMF, "convert"},
+		{sanitize.KindJP2, p.ImageKinds.JP2, "hold"},
+		{sanitize.KindEPS, p.ImageKinds.EPS, "hold"},
+		{sanitize.KindDICOM, p.ImageKinds.DICOM, "hold"},
+	} {
+		if k.got == "" {
+			k.got = k.usual
+		}
+		switch k.got {
+		case "convert":
+			// They have one way of being treated, which the session asks for by
+			// the name Rebuild.
+			rules[k.kind] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+		case "hold":
+			rules[k.kind] = sanitize.Rule{}
+		case "remove":
+			rules[k.kind] = sanitize.Rule{Drop: true}
+		default:
+			return nil, f.errorf(at+"."+string(k.kind), "want convert, hold or remove, got %q%s", k.got, suggest(k.got, []string{"convert", "hold", "remove"}))
+		}
+	}
+	return rules, nil
 }
 
 // wording reads a file of words for notices and tries it out. What is wrong is

@@ -319,6 +319,8 @@ var samples = map[string]func() []byte{
 	"xlsx":     func() []byte { return corpus.Excel("申請 xlsx", false) },
 	"xlsm":     func() []byte { return corpus.Excel("申請 xlsm", true) },
 	"png":      corpus.PNG,
+	"wmf":      corpus.WMF,
+	"ico":      corpus.Icon,
 	"jpeg":     corpus.JPEG,
 	"pdf":      corpus.PDF,
 	"xdw":      corpus.DocuWorks,

@@ -55,6 +55,16 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindWebP: image.Foreign{},
 		sanitize.KindHEIC: image.HEIF{},
 		sanitize.KindAVIF: image.HEIF{},
+		sanitize.KindICO:  image.Icon{},
+		sanitize.KindPSD:  image.PSD{},
+
+		// What the profile has treated (image_kinds), since others' programs read
+		// it or little of it can stay.
+		sanitize.KindJP2:   image.JP2{},
+		sanitize.KindEPS:   image.EPS{},
+		sanitize.KindDICOM: image.DICOM{},
+		sanitize.KindEMF:   image.Drawing{},
+		sanitize.KindWMF:   image.Drawing{},
 
 		sanitize.KindDOCX:    ooxml.Sanitizer{},
 		sanitize.KindDOCM:    ooxml.Sanitizer{},

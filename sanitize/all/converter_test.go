@@ -11,8 +11,10 @@ import (
 func TestConvertersAreForWhatNothingTreats(t *testing.T) {
 	table := Table()
 	for _, k := range sanitize.ConverterKinds() {
-		// The rebuild of Ichitaro is an experiment; a converter does better.
-		if _, ok := table[k]; ok && k.Class() != sanitize.ClassIchitaro {
+		// The rebuild of Ichitaro is an experiment, and pictures that profiles hold
+		// by default lose much: a converter does better.
+		ours := k.Class() != sanitize.ClassIchitaro && k != sanitize.KindJP2 && k != sanitize.KindEPS && k != sanitize.KindDICOM
+		if _, ok := table[k]; ok && ours {
 			t.Errorf("%s is rebuilt here", k)
 		}
 		switch k.Class() {

@@ -193,7 +193,7 @@ func (a *repacker) remove(f *zipstrict.File, at, why string) {
 // withhold records a member that is not opened.
 func (a *repacker) withhold(f *zipstrict.File, at string, err error) {
 	p := sanitize.Part{Path: at, Name: path.Base(f.Name), Kind: sanitize.KindUnknown, Class: sanitize.ClassUnknown, Outcome: sanitize.Refused, Size: f.Size, Err: err.Error()}
-	if a.s.Options.Rule(p.Class).Drop {
+	if a.s.Options.RuleOf(p.Kind).Drop {
 		p.Fate = sanitize.Dropped
 	}
 	a.s.AddPart(p)

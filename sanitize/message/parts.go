@@ -402,7 +402,7 @@ func (w *work) withhold(n *node, k sanitize.Kind, r notice.Reason) error {
 		return fmt.Errorf("read part %s: %w", path, err)
 	}
 	sum.Sum(p.In[:0])
-	if w.s.Options.Rule(p.Class).Drop {
+	if w.s.Options.RuleOf(p.Kind).Drop {
 		p.Fate = sanitize.Dropped
 	}
 	w.s.AddPart(p)

@@ -51,6 +51,21 @@ func (d *document) treat(where string, b []byte, optional bool) (figure, error) 
 			return d.replaced(where, "not gzip"), nil
 		}
 	}
+	name := where[strings.LastIndexByte(where, '/')+1:]
+	picture := sanitize.Object{
+		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: d.in.Path + "/" + where, Name: name, Names: []string{name},
+	}
+	if metafile.IsEMF(b) || metafile.IsWMF(b) {
+		switch drawn, k := d.s.Drawn(d.ctx, picture); k {
+		case sanitize.KindPNG:
+			return figure{".png", "image/png", drawn}, nil
+		case sanitize.KindJPEG:
+			return figure{".jpg", "image/jpeg", drawn}, nil
+		}
+		if err := d.ctx.Err(); err != nil {
+			return figure{}, err
+		}
+	}
 	switch {
 	case bytes.HasPrefix(b, []byte("VCLMTF")) && optional:
 		return figure{}, nil
@@ -68,10 +83,7 @@ func (d *document) treat(where string, b []byte, optional bool) (figure, error) 
 		return figure{".wmf", "image/x-wmf", out}, nil
 	}
 	var out bytes.Buffer
-	name := where[strings.LastIndexByte(where, '/')+1:]
-	res, err := d.s.Nested(d.ctx, sanitize.Object{
-		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: d.in.Path + "/" + where, Name: name, Names: []string{name},
-	}, &out)
+	res, err := d.s.Nested(d.ctx, picture, &out)
 	if e := d.ctx.Err(); e != nil {
 		return figure{}, e
 	}

@@ -33,6 +33,23 @@ func (d *document) treatImage(p *part) error {
 			return d.replaceImage(p, "not gzip")
 		}
 	}
+	name := p.source[lastSlash(p.source)+1:]
+	picture := sanitize.Object{
+		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: d.in.Path + "/" + p.source, Name: name, Names: []string{name},
+	}
+	if metafile.IsEMF(b) || metafile.IsWMF(b) {
+		switch drawn, k := d.s.Drawn(d.ctx, picture); k {
+		case sanitize.KindPNG:
+			p.data, p.typ, p.ext = drawn, "image/png", ".png"
+			return nil
+		case sanitize.KindJPEG:
+			p.data, p.typ, p.ext = drawn, "image/jpeg", ".jpg"
+			return nil
+		}
+		if err := d.ctx.Err(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case metafile.IsEMF(b):
 		out, err := metafile.RewriteEMF(b)
@@ -50,10 +67,7 @@ func (d *document) treatImage(p *part) error {
 		return nil
 	}
 	var out bytes.Buffer
-	name := p.source[lastSlash(p.source)+1:]
-	res, err := d.s.Nested(d.ctx, sanitize.Object{
-		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: d.in.Path + "/" + p.source, Name: name, Names: []string{name},
-	}, &out)
+	res, err := d.s.Nested(d.ctx, picture, &out)
 	if e := d.ctx.Err(); e != nil {
 		return e
 	}

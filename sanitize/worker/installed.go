@@ -33,8 +33,10 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 		{"pdftoppm", []string{"-v"}, tool{name: "pdftoppm", path: "/usr/bin/pdftoppm"}},
 		{"pdftotext", []string{"-v"}, tool{name: "pdftotext", path: "/usr/bin/pdftotext"}},
 		{"heif-convert", []string{"-h"}, tool{name: "heif-convert", path: "/usr/bin/heif-convert", wide: true}},
+		{"opj_decompress", []string{"-h"}, tool{name: "opj_decompress", path: "/usr/bin/opj_decompress"}},
+		{"ghostscript", []string{"--version"}, tool{name: "gs", path: "/usr/bin/gs"}},
 	} {
-		p.tool.args, p.tool.in, p.tool.out, p.tool.exits = p.args, "in.txt", "", []int{0, 99}
+		p.tool.args, p.tool.in, p.tool.out, p.tool.exits = p.args, "in.txt", "", []int{0, 1, 99} // some say it and say that they failed
 		p.tool.output, p.tool.cpu = 64<<10, 20*time.Second
 		i := Installed{Name: p.name}
 		i.Version, i.Err = t.ask(ctx, p.tool)

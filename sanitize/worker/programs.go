@@ -104,6 +104,16 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 		// under other names, and then there is no output.
 		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "95", "/job/in.heic", "/job/out/out.jpg"},
 			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
+	case sanitize.JP2Pixels:
+		return tool{name: "opj_decompress", path: "/usr/bin/opj_decompress", in: "in.j2k", out: "out.pnm",
+			args:  []string{"-quiet", "-upsample", "-p", "8S", "-i", "/job/in.j2k", "-o", "/job/out/out.pnm"},
+			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second}, none && plain && c.Source == 0
+	case sanitize.EPSPixels:
+		// -dSAFER keeps the program in the file from files; the sandbox has none.
+		return tool{name: "gs", path: "/usr/bin/gs", in: "in.eps", out: "out.ppm",
+			args: []string{"-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-dEPSCrop", "-r" + fmt.Sprint(c.DPI), "-dTextAlphaBits=4", "-dGraphicsAlphaBits=4",
+				"-sDEVICE=ppmraw", "-sOutputFile=/job/out/out.ppm", "/job/in.eps"},
+			exits: []int{0}, output: maxToolFile, cpu: 20 * time.Second}, none && c.DPI >= 10 && c.DPI <= 300 && c.Longest == 0 && c.Grey == 0 && c.Source == 0
 	case sanitize.HookToPDF:
 		if c.Hook < 1 || c.Hook > len(hooks) {
 			return tool{}, false

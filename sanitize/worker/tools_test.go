@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/png"
 	"io"
 	"net"
 	"os"
@@ -653,5 +654,75 @@ func TestWhoOnlyLooksGetsNoTools(t *testing.T) {
 	}
 	if !(&Runner{}).toolsFor(sanitize.TaskMail).none {
 		t.Error("a runner without tools hands out some")
+	}
+}
+
+func TestPictureToolsNeedsTools(t *testing.T) {
+	c, _ := ask(t, realTools(t, "/usr/bin/opj_decompress", "/usr/bin/gs", "/usr/bin/opj_compress"))
+	dir := t.TempDir()
+	ppm := append([]byte("P6\n4 2\n255\n"), bytes.Repeat([]byte{250, 20, 30}, 8)...)
+	from, to := filepath.Join(dir, "a.ppm"), filepath.Join(dir, "a.j2k")
+	if err := os.WriteFile(from, ppm, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("opj_compress", "-n", "1", "-i", from, "-o", to).CombinedOutput(); err != nil {
+		t.Fatalf("opj_compress: %v: %s", err, said)
+	}
+	j2k, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.JP2Pixels}, j2k)
+	if err != nil || !bytes.HasPrefix(out, []byte("P6")) || !bytes.HasSuffix(out, ppm[len(ppm)-24:]) {
+		t.Errorf("a code stream: %.60q, %v", out, err)
+	}
+	const eps = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 10 20 58 44\n0 0 1 setrgbcolor 10 20 48 24 rectfill\n"
+	if out, err = call(t, c, sanitize.ToolCall{Tool: sanitize.EPSPixels, DPI: 72}, []byte(eps)); err != nil || !bytes.HasPrefix(out, []byte("P6")) || !bytes.HasSuffix(out, []byte{0, 0, 255}) {
+		t.Errorf("an EPS: %.60q, %v", out, err)
+	}
+	// A program in the file reads no file, writes none and does not loop.
+	for what, program := range map[string]string{
+		"reads a file":  "(/etc/passwd) (r) file 100 string readstring pop ==",
+		"runs a device": "(%pipe%id) (r) file pop",
+		"writes a file": "(/job/out/other) (w) file pop",
+		"ends early":    "quit",
+	} {
+		if out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.EPSPixels, DPI: 72}, []byte(eps[:len(eps)-1]+"\n"+program)); err == nil && bytes.Contains(out, []byte("root")) || err == nil && what != "ends early" {
+			t.Errorf("one that %s: %.60q", what, out)
+		}
+	}
+	for _, k := range []sanitize.ToolCall{{Tool: sanitize.JP2Pixels}, {Tool: sanitize.EPSPixels, DPI: 72}} {
+		if out, err := call(t, c, k, []byte("no picture at all")); !errors.Is(err, sanitize.ErrTool) {
+			t.Errorf("%s of no picture: %d octets, %v", k.Tool, len(out), err)
+		}
+	}
+}
+
+func TestADrawingOfWindowsIsDrawnNeedsTools(t *testing.T) {
+	r := Runner{Binary: real, Profile: sandbox.Worker(), Tools: realTools(t, soffice, "/usr/bin/pdftoppm")}
+	o := options(sanitize.TaskFile)
+	o.FileName = "図.wmf"
+	o.Rules[sanitize.ClassImage] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+	res, err := r.Run(t.Context(), o, message(t, corpus.WMF()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := res.Report.Parts[0]
+	if p.OutKind != sanitize.KindPNG || p.Mode != sanitize.Convert {
+		t.Fatalf("%+v", p)
+	}
+	defer res.Output.Close()
+	m, err := png.Decode(io.NewSectionReader(res.Output, 0, res.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An inch by half an inch is drawn 600 pixels wide, so that it is legible.
+	if b := m.Bounds(); b.Dx() < 595 || b.Dx() > 605 || b.Dy() < 297 || b.Dy() > 303 {
+		t.Errorf("it is %v", b)
+	}
+	red, _, blue, _ := m.At(150, 150).RGBA()
+	right, _, _, _ := m.At(450, 150).RGBA()
+	if _, _, white, _ := m.At(450, 150).RGBA(); red>>8 < 200 || blue>>8 > 50 || right>>8 < 200 || white>>8 < 200 {
+		t.Errorf("left %v, right %v", m.At(150, 150), m.At(450, 150))
 	}
 }
