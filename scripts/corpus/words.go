@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode"
 )
 
 // words has LibreOffice read every file before and after, and compares the
@@ -115,5 +116,15 @@ func read(file, format string) ([]string, bool) {
 		text.Write(b)
 		text.WriteByte('\n')
 	}
-	return strings.Fields(text.String()), len(files) > 0
+	return strings.Fields(strings.Map(shown, text.String())), len(files) > 0
+}
+
+// shown drops what nobody sees and LibreOffice writes out all the same: control
+// characters, of which no treated file has any, and the mark at the beginning of
+// a text that has any words.
+func shown(r rune) rune {
+	if unicode.IsControl(r) && !unicode.IsSpace(r) || r == '\ufeff' {
+		return -1
+	}
+	return r
 }
