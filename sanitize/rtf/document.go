@@ -364,6 +364,13 @@ func (d *document) skip() {
 	g.part, g.shell, g.used = partSkip, 0, true
 }
 
+// inList reports whether the group begins here and is one right below a list's: a
+// level in any other place is counted by some readers and not by others.
+func (d *document) inList() bool {
+	g, n := d.top(), len(d.groups)
+	return n > 1 && d.groups[n-2].part == partList && g.levels != nil && !g.named && !g.used
+}
+
 // begin begins a destination: in this group when nothing stood in it yet, else
 // in one of our own, since a destination changes only what follows it.
 func (d *document) begin(name string, w word, star bool) error {
@@ -387,7 +394,7 @@ func (d *document) begin(name string, w word, star bool) error {
 		d.skip() // who changed it; what stands in what was deleted
 		return nil
 	}
-	if w.part == partOneLevel && (g.levels == nil || *g.levels <= 0 || (name == "lfolevel") != g.override) || w.part == partCode && g.field.decided {
+	if w.part == partOneLevel && (!d.inList() || *g.levels <= 0 || (name == "lfolevel") != g.override) || w.part == partCode && g.field.decided {
 		d.skip() // more than there may be
 		return nil
 	}
