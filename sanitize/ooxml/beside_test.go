@@ -2,12 +2,15 @@ package ooxml
 
 import (
 	"bytes"
+	"encoding/binary"
 	"io"
 	"slices"
 	"strings"
 	"testing"
 
+	"sekisho/internal/cfb"
 	"sekisho/sanitize"
+	"sekisho/sanitize/detect"
 )
 
 // TestAnEmbeddedDocumentIsPutBesideWhenTheProfileSaysSo: in a mail there is a
@@ -75,6 +78,77 @@ func TestHiddenSheetsAreTold(t *testing.T) {
 			return f.Rule == rule && f.Action == sanitize.Reported && f.Detail == name
 		}) {
 			t.Errorf("no %s of %s in %v", rule, name, found)
+		}
+	}
+}
+
+// ole is an OLE object that holds one stream.
+func ole(t *testing.T, name string, content []byte) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := cfb.Write(&b, &cfb.Storage{Streams: []*cfb.Stream{cfb.NewStream("\x01CompObj", []byte("x")), cfb.NewStream(name, content)}}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// nativePackage is the stream of a packed file.
+func nativePackage(label, content string) []byte {
+	b := append([]byte{2, 0}, label...)
+	b = append(b, 0)
+	b = append(b, label...)
+	b = append(b, 0, 0, 0, 3, 0, 1, 0, 0, 0, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(len(content)))
+	b = append(b, content...)
+	return append(binary.LittleEndian.AppendUint32(nil, uint32(len(b))), b...)
+}
+
+// TestAPackedFileIsPutBesideWhenTheProfileSaysSo: what was inserted as a file
+// stands next to the document as the file it was, under its own name; a program,
+// and a text that its name makes one, does not.
+func TestAPackedFileIsPutBesideWhenTheProfileSaysSo(t *testing.T) {
+	inner := string(xlsx(`<c r="A1"><v>7</v></c>`, "", "").bytes(t))
+	const native = "\x01Ole10Native"
+	for name, c := range map[string]struct {
+		object        string
+		file, content string // "" when nothing stands beside it
+	}{
+		"text":               {ole(t, native, nativePackage("\x97\x5c\x8e\x5a.txt", "words of a file")), "予算.txt", "words of a file"},
+		"workbook":           {ole(t, native, nativePackage(`C:\x\a.xlsx`, inner)), "a.xlsx", inner},
+		"document as object": {ole(t, "Package", []byte(inner)), "oleObject1.bin", inner},
+		"program":            {ole(t, native, nativePackage("a.txt", "MZ\x90\x00 program")), "", ""},
+		"script by its name": {ole(t, native, nativePackage("a.bat", "del x")), "", ""},
+		"link":               {ole(t, native, bytes.Replace(nativePackage("a.txt", "words"), []byte{0, 0, 3, 0}, []byte{0, 0, 1, 0}, 1)), "", ""},
+		"object of nobody":   {ole(t, "Equation Native", []byte("x")), "", ""},
+	} {
+		p := docx(`<w:p/>`).add("word/embeddings/oleObject1.bin", "application/vnd.openxmlformats-officedocument.oleObject", c.object)
+		in := p.rel(p.main, "rId1", relO+"oleObject", "embeddings/oleObject1.bin").bytes(t)
+		s := newSession(len(in), func(o *sanitize.Options) { o.Task, o.Embedded = sanitize.TaskMail, true })
+		s.Detect = detect.Detect
+		var out bytes.Buffer
+		if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Path: "2"}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(out.Bytes(), []byte("embeddings")) {
+			t.Errorf("%s: the object is still there", name)
+		}
+		file, content := "", ""
+		if err := s.EachBeside(0, func(o sanitize.Object) error {
+			b, err := io.ReadAll(o.Reader())
+			file, content = file+o.Name, content+string(b)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if file != c.file || content != c.content {
+			t.Errorf("%s: beside it %q, %d octets; want %q, %d", name, file, len(content), c.file, len(c.content))
+		}
+		rule := "ooxml.package-beside"
+		if c.file == "" {
+			rule = "ooxml.ole"
+		}
+		if found := s.Parts()[0].Findings; !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == rule }) {
+			t.Errorf("%s: no %s in %v", name, rule, found)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sekisho/internal/cfb"
 	"sekisho/internal/link"
+	"sekisho/internal/olepack"
 	"sekisho/internal/vba"
 	"sekisho/internal/xmlscan"
 	"sekisho/internal/zipstrict"
@@ -245,16 +246,12 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	return rel, nil
 }
 
-// maxBeside is how many files of one document are put beside it; more would
-// bury the mail.
-const maxBeside = 20
-
-// putBeside puts a document that is embedded in this one next to it in the mail,
-// where the profile says so and it is one that is treated. A program would hold
-// the mail, and nobody misses it as a part of the document.
+// putBeside puts a file that is embedded in this document next to it in the
+// mail, where the profile says so: a document as it is, or the file in an OLE
+// object.
 func (d *document) putBeside(f *zipstrict.File) (bool, error) {
 	key := zipstrict.Key(f.Name)
-	if !d.s.Options.Embedded || !d.s.InMail() {
+	if !d.embedded.Wanted(d.s) {
 		return false, nil
 	}
 	if done, ok := d.beside[key]; ok {
@@ -264,27 +261,25 @@ func (d *document) putBeside(f *zipstrict.File) (bool, error) {
 		d.beside = map[string]bool{}
 	}
 	d.beside[key] = false
-	if len(d.beside) > maxBeside || f.Size > d.s.Options.Limits.OutputBytes {
+	if f.Size > d.s.Options.Limits.OutputBytes {
 		return false, nil
 	}
 	b, err := d.readWhole(&part{source: f.Name, file: f})
 	if err != nil {
 		return false, err
 	}
-	name := path.Base(f.Name)
-	in := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", d.in.Path, len(d.beside)), Name: name, Names: []string{name}}
-	kind, err := d.s.Detect(in)
-	if err != nil {
-		return false, nil // nobody knows what it is
+	in := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/%d", d.in.Path, len(d.beside)), Name: path.Base(f.Name)}
+	if object, err := cfb.Open(in.ReaderAt, in.Size); err == nil {
+		if packed, ok := olepack.Find(object.Root); ok {
+			in.ReaderAt, in.Size = packed.Bytes, packed.Size
+			if packed.Name != "" {
+				in.Name = packed.Name
+			}
+		}
 	}
-	switch kind.Kind.Class() {
-	case sanitize.ClassOffice, sanitize.ClassLegacyOffice, sanitize.ClassPDF, sanitize.ClassImage:
-	default:
-		return false, nil
-	}
-	d.beside[key] = true
-	d.s.Beside(in)
-	return true, nil
+	in.Names = []string{in.Name}
+	d.beside[key] = d.embedded.Beside(d.s, in)
+	return d.beside[key], nil
 }
 
 // add takes a part in, once. It returns nil when the member is already there as

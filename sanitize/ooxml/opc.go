@@ -36,8 +36,9 @@ type document struct {
 	placeholder *part
 	relations   int
 	app         appProperties
-	title       string          // of the core properties
-	beside      map[string]bool // embedded documents, and whether they were put beside this one
+	title       string // of the core properties
+	embedded    sanitize.Embedded
+	beside      map[string]bool // embedded files, and whether they were put beside this one
 }
 
 // part is one part that stays.

@@ -1,0 +1,144 @@
+// Package olepack finds the file that was packed into an OLE object: what a
+// writer put into a document by "insert object, from a file", or another
+// application's document. Sources: [MS-OLEDS] 2.3.6 for the stream; what is in it
+// is the packager's own and is not published, so its layout here is what real
+// files have.
+//
+// It finds octets and a name, and judges neither: both are the sender's.
+package olepack
+
+import (
+	"encoding/binary"
+	"io"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"sekisho/internal/cfb"
+	"sekisho/internal/charset"
+)
+
+// File is a file in an object.
+type File struct {
+	Name  string // as the sender named it, no path; empty when nothing names it
+	Size  int64
+	Bytes io.ReaderAt
+}
+
+const (
+	// The label and the two paths; a path of Windows has 260 letters, a long one
+	// 32,767.
+	maxHead = 256 << 10
+	maxName = 1000
+)
+
+// Find returns the file in the object whose storage is s, if it has one.
+func Find(s *cfb.Storage) (File, bool) {
+	if t := s.Stream("\x01Ole10Native"); t != nil {
+		return native(t)
+	}
+	// A document of Office as an object of an application that packs it whole, and
+	// what Acrobat makes of a PDF.
+	for _, name := range []string{"Package", "CONTENTS"} {
+		if t := s.Stream(name); t != nil && t.Size > 0 {
+			return File{Size: t.Size, Bytes: t}, true
+		}
+	}
+	return File{}, false
+}
+
+// native reads the stream of the packager: a length, two octets, the label, the
+// path from which the file came, what kind of object it is, the path to which it
+// is unpacked, and the file; behind it the three texts in UTF-16.
+func native(t *cfb.Stream) (File, bool) {
+	head := make([]byte, min(t.Size, maxHead))
+	if n, err := t.ReadAt(head, 0); err != nil && err != io.EOF || n < len(head) || n < 6 {
+		return File{}, false
+	}
+	total := int64(binary.LittleEndian.Uint32(head)) + 4
+	if total > t.Size {
+		return File{}, false
+	}
+	b, at := head[6:], int64(6)
+	text := func() (string, bool) {
+		n := strings.IndexByte(string(b[:min(len(b), maxHead)]), 0)
+		if n < 0 {
+			return "", false
+		}
+		s := string(b[:n])
+		b, at = b[n+1:], at+int64(n)+1
+		return s, true
+	}
+	label, ok := text()
+	if !ok {
+		return File{}, false
+	}
+	from, ok := text()
+	if !ok || len(b) < 8 {
+		return File{}, false
+	}
+	kind := binary.LittleEndian.Uint32(b) >> 16
+	n := int64(binary.LittleEndian.Uint32(b[4:]))
+	const embedded = 3 // 1 is a link: the file is elsewhere
+	if b, at = b[8:], at+8; kind != embedded || n > int64(len(b))-4 {
+		return File{}, false
+	}
+	to := strings.TrimRight(string(b[:n]), "\x00")
+	size := int64(binary.LittleEndian.Uint32(b[n:]))
+	if at += n + 4; size > t.Size-at || size == 0 {
+		return File{}, false
+	}
+	f := File{Size: size, Bytes: io.NewSectionReader(t, at, size)}
+	for _, s := range append(wide(t, at+size), label, from, to) {
+		if s = base(s); s != "" {
+			f.Name = s
+			break
+		}
+	}
+	return f, true
+}
+
+// wide reads the texts behind the file: where it is unpacked, the label, where it
+// came from. The label comes first here.
+func wide(t *cfb.Stream, at int64) []string {
+	var texts []string
+	for range 3 {
+		var n [4]byte
+		if _, err := t.ReadAt(n[:], at); err != nil && err != io.EOF || at+4 > t.Size {
+			break
+		}
+		octets := int64(binary.LittleEndian.Uint32(n[:])) * 2
+		if at += 4; octets > maxHead || at+octets > t.Size {
+			break
+		}
+		raw := make([]byte, octets)
+		if _, err := t.ReadAt(raw, at); err != nil && err != io.EOF {
+			break
+		}
+		u := make([]uint16, 0, octets/2)
+		for i := 0; i+1 < len(raw); i += 2 {
+			u = append(u, binary.LittleEndian.Uint16(raw[i:]))
+		}
+		texts = append(texts, strings.TrimRight(string(utf16.Decode(u)), "\x00"))
+		at += octets
+	}
+	if len(texts) > 1 {
+		texts[0], texts[1] = texts[1], texts[0]
+	}
+	return texts
+}
+
+// base is the last name of a path. Texts without UTF-16 beside them are in the
+// code page of the writer's machine, here a Japanese one.
+func base(s string) string {
+	if !utf8.ValidString(s) {
+		s = charset.DecodeAs("shift_jis", []byte(s)).Text
+	}
+	if i := strings.LastIndexAny(s, `\/:`); i >= 0 {
+		s = s[i+1:]
+	}
+	if len(s) > maxName {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
