@@ -77,8 +77,9 @@ type Profile struct {
 	KeepCSV bool
 
 	// Comments takes the comments out of Office documents, Accept accepts the
-	// tracked changes of texts, so that nobody reads what was deleted.
-	Comments, Accept bool
+	// tracked changes of texts, so that nobody reads what was deleted; Reject takes
+	// them out, so that the text is what it was before.
+	Comments, Accept, Reject bool
 	// Values leaves cells of workbooks their values and no formulas.
 	Values bool
 	// Embedded puts documents that stand inside Office documents beside them.
@@ -130,6 +131,7 @@ func (r *Rules) Options(p envelope.ProfileID) sanitize.Options {
 		KeepCSV:    f.KeepCSV,
 		Comments:   f.Comments,
 		Accept:     f.Accept,
+		Reject:     f.Reject,
 		Values:     f.Values,
 		Embedded:   f.Embedded,
 		SmallPages: f.SmallPages,

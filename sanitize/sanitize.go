@@ -298,6 +298,7 @@ type Options struct {
 	KeepCSV    bool                         `json:"keep_csv,omitempty"`  // leave CSV cells that look like formulas
 	Comments   bool                         `json:"comments,omitempty"`  // take comments out of documents
 	Accept     bool                         `json:"accept,omitempty"`    // accept the tracked changes of texts
+	Reject     bool                         `json:"reject,omitempty"`    // take the tracked changes of texts out: what was before them stays
 	Only       []string                     `json:"only,omitempty"`      // a release of parts: the new mail holds just these paths
 	KeepAll    bool                         `json:"keep_all,omitempty"`  // second run: every attachment is kept back
 	Preview    bool                         `json:"preview,omitempty"`   // put the treated text into the report

@@ -94,8 +94,10 @@ func (c *config) rules(f *configFile, converters []sanitize.Converter) (*policy.
 		case "", "keep":
 		case "accept":
 			out.Accept = true
+		case "remove":
+			out.Reject = true
 		default:
-			return nil, f.errorf(at+".changes", "want keep or accept, got %q%s", p.Changes, suggest(p.Changes, []string{"keep", "accept"}))
+			return nil, f.errorf(at+".changes", "want keep, accept or remove, got %q%s", p.Changes, suggest(p.Changes, []string{"keep", "accept", "remove"}))
 		}
 		switch p.Formulas {
 		case "", "keep":

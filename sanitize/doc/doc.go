@@ -63,7 +63,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	}
 	// A profile that wants comments or changes out of documents has them taken
 	// out of the modern form, where that is done.
-	if o := d.s.Options; o.Comments && d.fib.ccp[storyComments] > 0 || o.Accept && d.tracked {
+	if o := d.s.Options; o.Comments && d.fib.ccp[storyComments] > 0 || (o.Accept || o.Reject) && d.tracked {
 		return sanitize.Result{}, fmt.Errorf("comments or tracked changes, which the profile does not want: %w", sanitize.ErrUnsupported)
 	}
 	d.foreign(f.Root)

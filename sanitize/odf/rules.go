@@ -188,7 +188,10 @@ func (f *filter) judge(fr *frame, e element) error {
 	case f.d.s.Options.Comments && (e.canon == "office:annotation" || e.canon == "office:annotation-end"):
 		f.found("odf.comment", sanitize.Removed, "")
 		return f.skipFrom(fr)
-	case f.d.s.Options.Accept && trackedChange(e.canon):
+	case f.d.s.Options.Reject && trackedChange(e.canon) && e.canon != "table:tracked-changes":
+		// What was before them is put together in the modern form.
+		return fmt.Errorf("tracked changes, which the profile takes out: %w", sanitize.ErrUnsupported)
+	case (f.d.s.Options.Accept || f.d.s.Options.Reject) && trackedChange(e.canon):
 		// What was deleted stands in the list of changes alone; what was inserted
 		// stands in the text. OpenDocument 1.3 part 3, 5.5.
 		f.found("odf.tracked-change", sanitize.Neutralised, "accepted")

@@ -241,7 +241,7 @@ func (f *filter) inUnit() bool {
 // contains stays, so that namespaces declared there are declared on that too.
 func (g *frame) transparent() bool {
 	switch g.role {
-	case roleUnwrap, roleControls, roleAlt, roleBranch:
+	case roleUnwrap, roleControls, roleOld, roleAlt, roleBranch:
 		return true
 	case roleChartRef:
 		return g.endTag == "-"

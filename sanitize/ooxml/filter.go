@@ -47,6 +47,7 @@ type filter struct {
 	value   []byte
 
 	stories [][]*field // open fields, by story
+	joint   *joint
 	shared  map[string]bool
 }
 
@@ -55,7 +56,7 @@ type packageFlags struct {
 	dropSlicers bool
 	dropPivots  bool
 	comments    bool // they go
-	accept      bool // tracked changes are accepted
+	changes     changeFate
 	links       sanitize.URLs
 }
 
@@ -88,6 +89,12 @@ const (
 	roleTable    role = 22 // w:tbl, as long as none of its rows stays
 	roleSingle   role = 23 // goes when it is told to, by something in it: a deleted row, the frame of a comment
 	roleForeign  role = 24 // ForeignData of Visio: goes with its picture, else says what that is
+
+	// Of texts whose tracked changes are settled.
+	roleParagraph role = 25
+	roleCell      role = 26 // w:tc
+	roleProps     role = 27 // properties that may be followed by what they were before
+	roleOld       role = 28 // what they were before; like roleUnwrap
 )
 
 type frame struct {
@@ -118,6 +125,10 @@ type extra struct {
 	moved    int   // pictures put there
 	kind     string
 	parent   string
+	joins    bool  // the mark at the end of the paragraph went
+	section  bool  // a section ends with the paragraph
+	cells    int   // of a row, that stay
+	from, to int64 // of a paragraph: what stands in it; of properties: those that may be replaced
 }
 
 // edit replaces one attribute by another, or by nothing.
@@ -149,7 +160,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]namespace{}, nil
 	f.skip, f.lost, f.blips, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, 0, nil, false, -1, false
-	f.stories = append(f.stories[:0], nil)
+	f.stories, f.joint = append(f.stories[:0], nil), nil
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
 	for {
@@ -315,7 +326,7 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 		return f.checkAttrs()
 	case unwrap:
 		f.rootGone = f.rootGone || len(f.frames) == 1
-		if fr.role != roleControls {
+		if fr.role != roleControls && fr.role != roleOld {
 			fr.role = roleUnwrap
 		}
 		fr.body = f.out.pos()
@@ -329,6 +340,9 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 	} else if d != keep {
 		f.discard(fr, d)
 		return nil
+	}
+	if f.flags.changes != changesStay {
+		f.beforeElement(fr, local)
 	}
 	switch fr.role {
 	case rolePlain, roleReplaced, roleSlide, roleTree:
@@ -365,7 +379,7 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 // tags that are unwrapped do not count.
 func (f *filter) owner() *frame {
 	for i := len(f.frames) - 2; i >= 0; i-- {
-		if r := f.frames[i].role; r != roleUnwrap && r != roleControls {
+		if r := f.frames[i].role; r != roleUnwrap && r != roleControls && r != roleOld {
 			return &f.frames[i]
 		}
 	}
@@ -381,7 +395,7 @@ func (f *filter) discard(fr *frame, d verdict) {
 	}
 	for i := len(f.frames) - 2; i >= 0; i-- {
 		switch f.frames[i].role {
-		case roleUnwrap, roleControls:
+		case roleUnwrap, roleControls, roleOld:
 			continue
 		case roleList:
 			f.frames[i].doomed = true // a list that is empty in the end goes too
@@ -447,6 +461,8 @@ func (f *filter) end(name []byte) error {
 			f.skip = -1
 		}
 	case fr.role == roleUnwrap:
+	case fr.role == roleOld:
+		f.restore(fr)
 	case fr.role == roleControls:
 		f.controls = -1
 	default:
@@ -465,6 +481,9 @@ func (f *filter) end(name []byte) error {
 
 // finish writes the end tag and takes the decisions that waited for it.
 func (f *filter) finish(fr *frame, tag bool) error {
+	if f.flags.changes != changesStay {
+		f.beforeEnd(fr)
+	}
 	inner := f.out.pos()
 	switch fr.role {
 	case roleFormula, roleName:
@@ -504,11 +523,15 @@ func (f *filter) finish(fr *frame, tag bool) error {
 			f.cutFrame(fr)
 		}
 	case roleSingle:
-		if fr.doomed {
+		if fr.doomed || fr.extra != nil && fr.extra.cells < 0 {
 			f.cutFrame(fr)
 		} else {
 			f.rowStays()
 		}
+	case roleCell:
+		f.endCell(fr)
+	case roleParagraph:
+		f.endParagraph(fr, inner)
 	case roleForeign:
 		if fr.doomed || fr.extra.kind == "" {
 			f.cutFrame(fr)
@@ -552,6 +575,9 @@ func (f *filter) finish(fr *frame, tag bool) error {
 		if top := f.top(); top != nil && !top.result {
 			f.addCode(top, fr.extra.kind == "delText")
 		}
+	}
+	if f.flags.changes != changesStay {
+		f.afterElement(fr)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sekisho/sanitize"
+	"sekisho/sanitize/verify"
 )
 
 // fuzzOne holds a document against the four properties: no panic, within the
@@ -99,6 +100,37 @@ func FuzzPart(f *testing.F) {
 		}
 		p.members[name] = content
 		fuzzOne(t, p.bytes(t))
+	})
+}
+
+// FuzzChanges mutates a text whose tracked changes are settled.
+func FuzzChanges(f *testing.F) {
+	for _, s := range []string{
+		`<w:p><w:pPr><w:rPr><w:del w:id="1"/></w:rPr></w:pPr><w:r><w:t>a</w:t></w:r></w:p><w:p><w:pPr><w:jc w:val="right"/></w:pPr><w:ins w:id="1"><w:r><w:t>b</w:t></w:r></w:ins></w:p><w:p/>`,
+		`<w:p><w:pPr><w:keepNext/><w:rPr><w:ins w:id="1"/></w:rPr><w:sectPr><w:headerReference w:type="default"/><w:sectPrChange w:id="1"><w:sectPr><w:cols w:num="1"/></w:sectPr></w:sectPrChange></w:sectPr><w:pPrChange w:id="1"><w:pPr><w:jc w:val="left"/></w:pPr></w:pPrChange></w:pPr></w:p>`,
+		`<w:tbl><w:tblGrid><w:gridCol/><w:tblGridChange w:id="1"><w:tblGrid/></w:tblGridChange></w:tblGrid><w:tr><w:trPr><w:del w:id="1"/></w:trPr><w:tc><w:tcPr><w:cellIns w:id="1"/></w:tcPr><w:p/></w:tc></w:tr></w:tbl>`,
+		`<w:p><w:del w:id="1"><w:r><w:fldChar w:fldCharType="begin"/><w:delInstrText>PAGE</w:delInstrText></w:r></w:del><w:moveFrom w:id="2"><w:r><w:delText>c</w:delText><w:fldChar w:fldCharType="end"/></w:r></w:moveFrom></w:p>`,
+	} {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	f.Fuzz(func(t *testing.T, body string, accept bool) {
+		settle := func(o *sanitize.Options) {
+			o.Accept, o.Reject = accept, !accept
+			o.Limits.Expanded, o.Limits.OutputBytes = 4<<20, 4<<20
+		}
+		out, res, _, err := treat(docx(body).bytes(t), settle)
+		if err != nil {
+			return
+		}
+		checkPackage(t, "output", out)
+		if err := verify.File(context.Background(), newSession(len(out)), res.Kind, bytes.NewReader(out), int64(len(out))); err != nil {
+			t.Fatalf("the second look refuses it: %v", err)
+		}
+		again, second, found, err := treat(out, settle)
+		if err != nil || second.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
+			t.Fatalf("second run: %s, %v, %v\n%s\n%s", second.Outcome, found, err, unpack(t, out)["word/document.xml"], unpack(t, again)["word/document.xml"])
+		}
 	})
 }
 

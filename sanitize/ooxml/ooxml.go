@@ -53,7 +53,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	d := &document{
 		ctx: ctx, s: s, in: in, report: newReport(),
 		files: make(map[string]*zipstrict.File, len(z.Files)), byName: map[string]*part{},
-		flags: packageFlags{comments: s.Options.Comments, accept: s.Options.Accept, links: s.Options.URLs},
+		flags: packageFlags{comments: s.Options.Comments, changes: fateOfChanges(s.Options), links: s.Options.URLs},
 	}
 	for i := range z.Files {
 		f := &z.Files[i]

@@ -1189,49 +1189,6 @@ func TestSingleFilesReadInOneWayOrRefused(t *testing.T) {
 	}
 }
 
-func TestTrackedChangesAreAcceptedWhenTheProfileSaysSo(t *testing.T) {
-	accept := func(o *sanitize.Options) { o.Accept = true }
-	run := func(s string) string { return `<w:r><w:t>` + s + `</w:t></w:r>` }
-	row := func(pr, s string) string { return `<w:tr>` + pr + `<w:tc><w:p>` + run(s) + `</w:p></w:tc></w:tr>` }
-	for name, c := range map[string]struct {
-		body        string
-		gone, stays []string
-	}{
-		"inserted":        {`<w:p><w:ins w:id="1" w:author="山田">` + run("新") + `</w:ins></w:p>`, []string{"w:ins", "山田"}, []string{"新"}},
-		"deleted":         {`<w:p><w:del w:id="1" w:author="山田"><w:r><w:delText>旧</w:delText></w:r></w:del>` + run("残") + `</w:p>`, []string{"w:del", "旧", "山田"}, []string{"残"}},
-		"moved":           {`<w:p><w:moveFromRangeStart w:id="1" w:name="m"/><w:moveFrom w:id="2">` + run("前") + `</w:moveFrom><w:moveFromRangeEnd w:id="1"/></w:p><w:p><w:moveTo w:id="3">` + run("後") + `</w:moveTo></w:p>`, []string{"move", "前"}, []string{"後"}},
-		"formats":         {`<w:p><w:pPr><w:jc w:val="left"/><w:rPr><w:ins w:id="1"/></w:rPr><w:pPrChange w:id="1"><w:pPr/></w:pPrChange></w:pPr>` + run("文") + `</w:p>`, []string{"Change", "w:ins"}, []string{`w:jc`, "文"}},
-		"deleted row":     {`<w:tbl><w:tblPr/>` + row(`<w:trPr><w:del w:id="1"/></w:trPr>`, "旧行") + row(``, "行") + row(`<w:trPr><w:ins w:id="1"/></w:trPr>`, "新行") + `</w:tbl>`, []string{"旧行", "w:del", "w:ins"}, []string{"<w:tblPr/>", "新行", ">行<"}},
-		"deleted table":   {`<w:tbl><w:tblPr/>` + row(`<w:trPr><w:del w:id="1"/></w:trPr>`, "旧行") + `</w:tbl>`, []string{"旧行", "w:tbl"}, []string{"本文"}},
-		"table in a row":  {`<w:tbl><w:tr><w:tc><w:tbl>` + row(`<w:trPr><w:del w:id="1"/></w:trPr>`, "旧行") + `</w:tbl><w:p>` + run("内") + `</w:p></w:tc></w:tr></w:tbl>`, []string{"旧行"}, []string{"内"}},
-		"field in pieces": {`<w:p><w:del w:id="1"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:delInstrText>DDE a</w:delInstrText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`, []string{"DDE", "fldChar", "instrText"}, []string{"本文"}},
-	} {
-		out, res, found, err := treat(docx(c.body).bytes(t), accept)
-		if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.tracked-change" }) {
-			t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
-			continue
-		}
-		s := unpack(t, out)["word/document.xml"]
-		for _, g := range c.gone {
-			if strings.Contains(s, g) {
-				t.Errorf("%s: %q is still there: %s", name, g, s)
-			}
-		}
-		for _, k := range c.stays {
-			if !strings.Contains(s, k) {
-				t.Errorf("%s: %q is lost: %s", name, k, s)
-			}
-		}
-		checkPackage(t, name, out)
-		if again, res, _, err := treat(out, accept); err != nil || res.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
-			t.Errorf("%s: a second run: %s, %v", name, res.Outcome, err)
-		}
-		if out, _, _, err = treat(docx(c.body).bytes(t)); err != nil || name == "inserted" && !strings.Contains(unpack(t, out)["word/document.xml"], "w:ins") {
-			t.Errorf("%s: kept without being asked: %v", name, err)
-		}
-	}
-}
-
 func TestCommentsGoWhenTheProfileSaysSo(t *testing.T) {
 	p := docx(`<w:p><w:commentRangeStart w:id="0"/><w:r><w:t>文</w:t></w:r><w:commentRangeEnd w:id="0"/><w:r><w:commentReference w:id="0"/></w:r></w:p>`)
 	p.add("word/comments.xml", typeWord+"comments+xml", `<w:comments `+nsW+`><w:comment w:id="0" w:author="山田"><w:p><w:r><w:t>内緒</w:t></w:r></w:p></w:comment></w:comments>`).rel(p.main, "rId9", relO+"comments", "comments.xml")

@@ -152,8 +152,8 @@ func dropUnit(f *filter) verdict {
 }
 
 func (f *filter) decideWord(fr *frame, local []byte) verdict {
-	if f.flags.accept {
-		if v := f.acceptChange(fr, local); v != keep {
+	if f.flags.changes != changesStay {
+		if v := f.decideChange(fr, local); v != keep {
 			return v
 		}
 	}
@@ -163,13 +163,23 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 			return dropQuietly // the relationship is what tells
 		}
 	case "t", "delText":
+		kind := string(local)
+		if kind == "delText" && f.flags.changes == changesGo {
+			f.rename(fr, "t")
+			kind = "t"
+		}
 		if f.codeOpen() {
-			fr.role, fr.extra = roleText, &extra{kind: string(local)}
+			fr.role, fr.extra = roleText, &extra{kind: kind}
 		}
 	case "fldChar":
 		fr.role, fr.extra = roleFldChar, &extra{kind: f.own(spaceWord, "fldCharType")}
 	case "instrText", "delInstrText":
-		fr.role, fr.extra = roleInstr, &extra{kind: string(local)}
+		kind := string(local)
+		if kind == "delInstrText" && f.flags.changes == changesGo {
+			f.rename(fr, "instrText")
+			kind = "instrText"
+		}
+		fr.role, fr.extra = roleInstr, &extra{kind: kind}
 	case "fldSimple":
 		if top := f.top(); top != nil && !top.result {
 			top.nested = true
@@ -230,55 +240,6 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 		fr.role = roleStory
 	}
 	return keep
-}
-
-// acceptChange makes a text what it is when all its tracked changes are
-// accepted: what was inserted stays, what was deleted goes, and with it rows and
-// tables. ECMA-376 part 1, 17.13.5. A paragraph whose end was deleted stays one.
-func (f *filter) acceptChange(fr *frame, local []byte) verdict {
-	switch string(local) {
-	case "tbl":
-		fr.role = roleTable
-	case "tr":
-		fr.role = roleSingle
-	case "ins", "moveTo":
-		f.report.found("ooxml.tracked-change", f.part.source, sanitize.Neutralised, "accepted")
-		return unwrap
-	case "del", "moveFrom":
-		f.report.found("ooxml.tracked-change", f.part.source, sanitize.Neutralised, "accepted")
-		if n := len(f.frames); n > 1 && f.local(&f.frames[n-2], n-2) == "trPr" {
-			f.dropSingle()
-		}
-		return dropQuietly
-	case "rPrChange", "pPrChange", "sectPrChange", "tblPrChange", "tblPrExChange", "tblGridChange", "trPrChange", "tcPrChange", "numberingChange", "cellIns", "cellDel", "cellMerge",
-		"moveFromRangeStart", "moveFromRangeEnd", "moveToRangeStart", "moveToRangeEnd", "customXmlInsRangeStart", "customXmlInsRangeEnd", "customXmlDelRangeStart", "customXmlDelRangeEnd",
-		"customXmlMoveFromRangeStart", "customXmlMoveFromRangeEnd", "customXmlMoveToRangeStart", "customXmlMoveToRangeEnd", "trackRevisions":
-		return dropQuietly
-	}
-	return keep
-}
-
-// dropSingle takes the row or frame out in which the element in the scanner stands.
-func (f *filter) dropSingle() {
-	for i := len(f.frames) - 2; i >= 0; i-- {
-		if f.frames[i].role == roleSingle {
-			f.frames[i].doomed = true
-			return
-		}
-	}
-}
-
-// rowStays releases the table that was held until one of its rows stays.
-func (f *filter) rowStays() {
-	for i := len(f.frames) - 2; i >= 0; i-- {
-		if t := &f.frames[i]; t.role == roleTable {
-			if t.holds {
-				t.holds = false
-				f.out.release()
-			}
-			return
-		}
-	}
 }
 
 func qualified(prefix []byte, local string) string {

@@ -306,6 +306,10 @@ func (d *document) control() error {
 	case rolePart, roleGone:
 		return d.begin(name, w, star)
 	case roleFormat:
+		if d.s.Options.Reject && tracked(name) && (!has || number != 0) && name != "revisions" {
+			// What was before them is put together in the modern form.
+			return fmt.Errorf("tracked changes, which the profile takes out: %w", sanitize.ErrUnsupported)
+		}
 		if d.s.Options.Accept && tracked(name) {
 			d.accept(name, !has || number != 0)
 			return nil
