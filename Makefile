@@ -95,6 +95,10 @@ mutate: ## take out each sync in turn: a test must notice
 image: ## the container image by buildah, and its self-test in it (as root); TOOLS=all with the converters
 	TOOLS=$(TOOLS) bash scripts/image.sh
 
+.PHONY: unit
+unit: deps build ## the unit of deploy/ under a systemd of its own, in a container (as root)
+	bash scripts/unit.sh
+
 PEERS := PATH="$(CURDIR)/.cache/peers/usr/sbin:$$PATH" LD_LIBRARY_PATH="$(CURDIR)/.cache/peers/usr/lib/postfix"
 
 .PHONY: scenarios

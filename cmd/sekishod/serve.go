@@ -313,6 +313,13 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	})
 	g.listening(c)
 	log.Info("started", "kind", version.Version)
+	status := "STATUS=mail is taken in and treated"
+	if g.confined != nil {
+		status = "STATUS=mail is taken in and held: no worker can be confined, see sekisho doctor"
+	}
+	if err := notify("READY=1", status); err != nil {
+		log.Warn("notify", "err", err)
+	}
 	ok = true
 	return g, nil
 }
@@ -367,6 +374,9 @@ func (g *gateway) selfTest(ctx context.Context, bin string) (err error) {
 
 // stop drains: no new mail, then what is in hand, then the store.
 func (g *gateway) stop() {
+	if err := notify("STOPPING=1", "STATUS=what is in hand is being finished"); err != nil {
+		g.log.Warn("notify", "err", err)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
 	if err := g.server.Shutdown(ctx); err != nil {
