@@ -120,6 +120,7 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 		{"bits beyond a network", replace("zone: internet", "zone: lgwan, networks: [10.1.2.3/16]"), `did you mean 10.1.0.0/16?`},
 		{"a list where text is wanted", replace("id: town", "id: [town]"), `:5: tenants[0].id: want text`},
 		{"text where a list is wanted", replace("domains: [town.example.lg.jp]", "domains: town.example.lg.jp"), `:6: tenants[0].domains: want a list`},
+		{"keys where a list of them is wanted", minimal + "profiles: { default: { office: rebuild } }\n", `:11: profiles: want a list, such as [{ name: ... }]`},
 		{"a number where text is wanted", replace("name: town-mail, network", "name: 7, network"), `want text, got 7`},
 		{"a hop that does not exist", replace("hop: town-mail", "hop: twon-mail"), `:10: routes[0].hop: hop "twon-mail" does not exist; did you mean "town-mail"?`},
 		{"steps out of their order", minimal + "profiles: [ { name: default, legacy_office: [text, convert] } ]\n", `:11: profiles[0].legacy_office: convert stands out of its order`},

@@ -155,6 +155,9 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 			return nil
 		}
 		if n.Kind != yaml.SequenceNode {
+			if e := t.Elem(); e.Kind() == reflect.Struct {
+				return fail("want a list, such as [{ %s: ... }]", e.Field(0).Tag.Get("mapstructure"))
+			}
 			return fail("want a list, such as [%q]", n.Value)
 		}
 		for i, e := range n.Content {
