@@ -159,6 +159,9 @@ func (a *Admin) handler() http.Handler {
 		"quarantine.release":  a.release,
 		"quarantine.status":   a.releaseStatus,
 		"quarantine.delete":   a.remove,
+		"original.request":    a.original("requested"),
+		"original.approve":    a.original("approved"),
+		"original.deny":       a.original("denied"),
 		"queue.list":          a.queueList,
 		"quarantine.export":   a.heldExport,
 		"queue.retry":         a.retry,
@@ -290,6 +293,9 @@ func (a *Admin) heldList(ctx context.Context, _ Account, q client.Request) (any,
 }
 
 func (a *Admin) heldShow(ctx context.Context, by Account, q client.Request) (any, error) {
+	if !envelope.ID(q.ID).Valid() {
+		return nil, fmt.Errorf("%q is no id: %w", q.ID, spool.ErrNotFound)
+	}
 	e, err := a.Quarantine.Get(ctx, envelope.TenantID(q.Tenant), envelope.ID(q.ID))
 	if err != nil {
 		return nil, err
@@ -337,6 +343,23 @@ func (a *Admin) release(ctx context.Context, by Account, q client.Request) (any,
 		return nil, a.moved(ctx, q, spool.Held, err)
 	}
 	return client.Released{ID: string(id), State: "examining"}, nil
+}
+
+// original answers those who ask for an original, or decide about one: as long
+// as originals.deliver is off, none leaves, whoever asks. That somebody asked
+// stays in the audit, for the same reason as a look does.
+func (a *Admin) original(word string) act {
+	return func(ctx context.Context, by Account, q client.Request) (any, error) {
+		t, err := a.tenantOf(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		ev := audit.Event{Time: a.Now(), Tenant: string(t), Actor: by.Name, Act: "original-refused", ID: q.ID, Detail: strings.TrimSpace(word + ", " + q.Reason)}
+		if err := a.Journal.Record(ctx, []audit.Event{ev}); err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+		return nil, fmt.Errorf("originals are not delivered (originals.deliver is off); release delivers the harmless form: %w", errNotAllowed)
+	}
 }
 
 // releaseStatus says how far a release has come; the caller asks again until

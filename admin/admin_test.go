@@ -167,7 +167,7 @@ func (d *desk) hold(t *testing.T, class sanitize.Class) envelope.ID {
 // acts are all the acts of the API, with what a caller without an account must
 // not even learn the existence of.
 var acts = []string{"quarantine.list", "quarantine.show", "quarantine.release", "quarantine.status", "quarantine.delete", "queue.list", "queue.retry",
-	"route.test", "account.list", "account.add", "account.remove", "audit.list", "audit.verify", "doctor", "version"}
+	"original.request", "original.approve", "original.deny", "route.test", "account.list", "account.add", "account.remove", "audit.list", "audit.verify", "doctor", "version"}
 
 func TestUIDWithoutAnAccountMayDoNothing(t *testing.T) {
 	d := newDesk(t, os.Getuid()+1)
@@ -238,6 +238,11 @@ func TestFailuresTellTheirKind(t *testing.T) {
 		{"no reason to delete", "quarantine.delete", client.Request{ID: held}, client.ErrUsage},
 		{"to no address", "quarantine.release", client.Request{ID: held, Reason: "y", To: []string{"nobody"}}, client.ErrUsage},
 		{"to a stranger", "quarantine.release", client.Request{ID: held, Reason: "y", To: []string{"z@town.example"}}, client.ErrNotAllowed},
+		{"an original", "original.request", client.Request{ID: held, Reason: "y"}, client.ErrNotAllowed},
+		{"an original, approved", "original.approve", client.Request{ID: held, Reason: "y"}, client.ErrNotAllowed},
+		{"an original, denied", "original.deny", client.Request{ID: held}, client.ErrNotAllowed},
+		{"an original of nothing", "original.request", client.Request{ID: nowhere, Reason: "y"}, client.ErrNotFound},
+		{"an original of another tenant", "original.request", client.Request{ID: held, Tenant: "village"}, client.ErrNotFound},
 		{"tampered", "quarantine.release", client.Request{ID: tampered, Reason: "y"}, client.ErrNotAllowed},
 		{"a route nobody has", "route.test", client.Request{Address: "a@outside.example"}, client.ErrNotFound},
 		{"no address", "route.test", client.Request{Address: "x"}, client.ErrUsage},

@@ -184,7 +184,7 @@ func (a *Admin) trace(ctx context.Context, by Account, q client.Request) (any, e
 		}
 	}
 	if len(out.Messages) == 0 {
-		return nil, fmt.Errorf("%s: %w", q.Query, spool.ErrNotFound)
+		return nil, fmt.Errorf("no message is known by %q: %w", q.Query, spool.ErrNotFound)
 	}
 	if len(out.Messages) > inFull {
 		for i := range out.Messages {

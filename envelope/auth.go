@@ -73,7 +73,8 @@ type Auth struct {
 	// another From may stand in it.
 	Unread bool `json:"unread,omitempty"`
 	// Marks are what a reader may want to know and nothing is judged by:
-	// display-name, reply-to, sender (a tenant's domain stands there), from
+	// display-name, reply-to, sender (a tenant's domain stands there),
+	// look-alike (the author's domain is drawn like a tenant's), from
 	// (the header From is not one plain address).
 	Marks []string `json:"marks,omitempty"`
 }

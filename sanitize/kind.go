@@ -384,10 +384,16 @@ func (k Kind) Extensions() []string {
 // one extension that is of its kind.
 func (k Kind) FileName(name string) string {
 	ext := k.Extensions()[0]
+	written := ""
 	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) {
-			ext = own
+		if own := strings.ToLower(name[i:]); slices.Contains(k.Extensions(), own) && len(own) == len(name[i:]) {
+			ext, written = own, name[i:]
 		}
 	}
-	return header.CleanName(name, ext)
+	clean := header.CleanName(name, ext)
+	if stem, ok := strings.CutSuffix(clean, ext); ok && written != "" {
+		// IMG_0001.JPG is what the camera called it; no type has changed.
+		return stem + written
+	}
+	return clean
 }

@@ -12,7 +12,11 @@ func TestAFileKeepsAnExtensionOfItsKind(t *testing.T) {
 		name, want string
 	}{
 		{sanitize.KindTIFF, "受信.tiff", "受信.tiff"},
-		{sanitize.KindTIFF, "受信.TIF", "受信.tif"},
+		{sanitize.KindTIFF, "受信.TIF", "受信.TIF"},
+		{sanitize.KindJPEG, "IMG_0001.JPG", "IMG_0001.JPG"},
+		{sanitize.KindDOCX, "見積.Docx", "見積.Docx"},
+		{sanitize.KindDOCX, "見積.DOCM", "見積.docx"},
+		{sanitize.KindJPEG, "a.jpg.JPG", "a.JPG"},
 		{sanitize.KindJPEG, "写真.jfif", "写真.jfif"},
 		{sanitize.KindJPEG, "写真.png", "写真.jpg"},
 		{sanitize.KindHTML, "頁.htm", "頁.htm"},

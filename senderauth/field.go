@@ -59,6 +59,7 @@ var marks = []struct{ name, ja string }{
 	{"lgwan-name", "LGWAN の名前を名乗っていますが確認できません"},
 	{"dns", "DNS が応答せず確認できませんでした"},
 	{"from", "差出人欄の書き方が正しくありません"},
+	{"look-alike", "差出人のドメインが自団体のものに似せてあります"},
 	{"display-name", "表示名に自団体のアドレスがあります"},
 	{"reply-to", "返信先が自団体のアドレスです"},
 	{"sender", "Sender が自団体のアドレスです"},

@@ -381,6 +381,14 @@ func (c *Check) marks(a *envelope.Auth) {
 	if ours(a.Domains) {
 		return
 	}
+	// A name in Punycode that is drawn like ours, by letters of another
+	// alphabet (Unicode Technical Standard 39).
+	for _, d := range a.Domains {
+		if like, ok := ascii(header.AlikeDomain(d)); ok && like != d && ours([]string{like}) {
+			a.Marks = append(a.Marks, "look-alike")
+			break
+		}
+	}
 	for _, v := range c.values("From") {
 		if list, _ := header.ParseAddressList(v); slices.ContainsFunc(list, func(m header.Mailbox) bool { return ours(behindAt(m.Name)) }) {
 			a.Marks = append(a.Marks, "display-name")

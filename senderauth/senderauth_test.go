@@ -315,6 +315,7 @@ func TestMarksAreNotJudged(t *testing.T) {
 		"display name": {mail(`"kacho@town.example.lg.jp" <a@nopolicy.example>`), "display-name"},
 		"reply-to":     {"Reply-To: kacho@town.example.lg.jp\r\n" + mail("a@nopolicy.example"), "reply-to"},
 		"sender":       {"Sender: kacho@town.example.lg.jp\r\n" + mail("a@nopolicy.example"), "sender"},
+		"look-alike":   {mail("a@xn--twn-sed.example.lg.jp"), "look-alike"},
 	} {
 		a := w.judged(c.msg, "a@nopolicy.example", "192.0.2.1")
 		if !slices.Equal(a.Marks, []string{c.mark}) || a.Own != "" || a.DMARC != envelope.AuthNone {

@@ -58,7 +58,7 @@ func TestWrongUsageIsSaidWithStatus2(t *testing.T) {
 		{nil, "sekisho: sekisho needs a command: account, ", "sekisho: sekisho の後にコマンドが必要です"},
 		{[]string{"nonsense"}, "unknown command; known: account, ", "そのコマンドはありません。使えるもの: account"},
 		{[]string{"quarantin"}, "did you mean quarantine?", "もしかして: quarantine"},
-		{[]string{"quarantine"}, "sekisho quarantine needs a command: delete, export, list, release, show", "sekisho quarantine の後にコマンドが必要です"},
+		{[]string{"quarantine"}, "sekisho quarantine needs a command: approve, delete, deny, export, list, release, request-original, show", "sekisho quarantine の後にコマンドが必要です"},
 		{[]string{"quarantine", "lst"}, "did you mean list?", "もしかして: list"},
 		{[]string{"quarantine", "show"}, "sekisho quarantine show wants one id", "sekisho quarantine show には受付番号一つが必要です"},
 		{[]string{"quarantine", "release", "x"}, "--reason is needed", "--reason が必要です"},

@@ -26,6 +26,8 @@ var answers = []sentence{
 	{"take %s: not in that state", "$1 はその状態にありません（すでに処理されたか、処理中です）"},
 	{"settle %s: not in that state", "$1 はほかの処理が先に進めました"},
 	{"%s: not a recipient of this mail", "$1 はこのメールの宛先ではありません"},
+	{`no message is known by "%s": not found`, "$1 に当たるメールはありません"},
+	{"originals are not delivered (originals.deliver is off); release delivers the harmless form: not allowed", "原本は配送しません（originals.deliver が off です）。無害化したものは release で配送できます"},
 	{"tampered entries cannot be released, only deleted", "改ざんされたものは解放できません。削除だけができます"},
 	{"a reason is needed", "理由が必要です"},
 	{"%s is not queued any more: not found", "$1 はすでに待っていません"},

@@ -13,7 +13,10 @@ import (
 
 func quarantineCommand(u *ui, g *globals) *cobra.Command {
 	return group(u, "quarantine", text{"保留中のメールと添付を扱う", "messages and parts that are held"}, text{}, "02",
-		quarantineList(u, g), quarantineShow(u, g), quarantineRelease(u, g), quarantineDelete(u, g), quarantineExport(u, g))
+		quarantineList(u, g), quarantineShow(u, g), quarantineRelease(u, g), quarantineDelete(u, g), quarantineExport(u, g),
+		quarantineOriginal(u, g, "request-original", "original.request", text{"原本の受け取りを申請する", "ask for an original"}),
+		quarantineOriginal(u, g, "approve", "original.approve", text{"原本の申請を承認する", "approve that an original is delivered"}),
+		quarantineOriginal(u, g, "deny", "original.deny", text{"原本の申請を却下する", "deny that an original is delivered"}))
 }
 
 func quarantineList(u *ui, g *globals) *cobra.Command {
@@ -288,6 +291,23 @@ func quarantineDelete(u *ui, g *globals) *cobra.Command {
 			}
 			u.line("%s  %s", safe(r.ID), u.tr("削除しました", "deleted"))
 			return nil
+		})
+	c.Args = exactly(u, 1, text{"受付番号一つ", "one id"})
+	c.Flags().StringVar(&reason, "reason", "", u.tr("理由（監査に残る）", "why; it stays in the audit"))
+	argument(c.Flags(), "reason", "REASON")
+	return c
+}
+
+// quarantineOriginal is one of the three acts about originals. The gateway
+// refuses each while originals.deliver is off, which is all there is so far.
+func quarantineOriginal(u *ui, g *globals, name, act string, title text) *cobra.Command {
+	var reason string
+	c := command(u, name+" ID --reason REASON", title,
+		text{
+			"原本は、設定の originals.deliver が off である限り誰にも配送されません。\nこの版ではほかの値は使えず、この操作は必ず拒否され、監査に残ります。\n無害化したものは sekisho quarantine release で配送できます。",
+			"No original is delivered to anybody while originals.deliver is off. In this\nversion it can be nothing else: the act is refused, and stays in the audit.\nsekisho quarantine release delivers the harmless form.",
+		}, "01245", func(cmd *cobra.Command, args []string) error {
+			return g.client().Call(cmd.Context(), act, client.Request{Tenant: g.tenant, ID: args[0], Reason: reason}, nil)
 		})
 	c.Args = exactly(u, 1, text{"受付番号一つ", "one id"})
 	c.Flags().StringVar(&reason, "reason", "", u.tr("理由（監査に残る）", "why; it stays in the audit"))

@@ -91,6 +91,11 @@ func TestStrangersWithOurDomainInTheirNameAreMarked(t *testing.T) {
 		{`"soumu@city-a.example" <soumu@city-a.example>`, "soumu@city-a.example <soumu@city-a.example>"},
 		{`"soumu@city-a.example" <soumu@sub.city-a.example>`, "soumu@city-a.example <soumu@sub.city-a.example>"},
 		{`"Tanaka" <x@evil.example>`, "Tanaka <x@evil.example>"},
+		// Letters that show nothing, and letters of other alphabets.
+		{"=?utf-8?Q?soumu@c=E2=80=8Bity-a.example?= <x@evil.example>", "【外部】soumu@c\u200bity-a.example <x@evil.example>"},
+		{"=?utf-8?Q?soumu@city-=D0=B0.example?= <x@evil.example>", "【外部】soumu@city-а.example <x@evil.example>"},
+		{"Tanaka <soumu@xn--city--8ve.example>", "【外部】Tanaka <soumu@xn--city--8ve.example>"},
+		{"soumu@xn--city--8ve.example", "【外部】 <soumu@xn--city--8ve.example>"},
 	} {
 		out, _, err := treat(lf("From: "+c.from+"\nSubject: x\n\nx\n"), o)
 		if err != nil {

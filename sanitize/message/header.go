@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/unicode/norm"
-
 	"sekisho/internal/header"
 	"sekisho/sanitize"
 )
@@ -80,7 +78,7 @@ func readHeader(root *node, w *work) headerInfo {
 					continue
 				}
 				name := straight(m.Name)
-				if (name != "") && f.key != "to" && f.key != "cc" && w.outermost && showsOwn(name, m.Addr, w.s.Options.Own) {
+				if f.key != "to" && f.key != "cc" && w.outermost && showsOwn(name, m.Addr, w.s.Options.Own) {
 					w.dropped = append(w.dropped, sanitize.Finding{Rule: "header.own-domain-name", Where: f.key, Action: sanitize.Rewritten, Detail: "1"})
 					name = outsider + strings.TrimPrefix(name, outsider)
 				}
@@ -178,21 +176,23 @@ func (w *work) claimed(f field) bool {
 // addresses in it. Many programs show the name alone.
 const outsider = "【外部】"
 
-// showsOwn reports whether a display name shows a domain of ours while the
-// address is not of one.
+// showsOwn reports whether a mailbox shows a domain of ours while its address
+// is not of one: in the display name, or because its own domain is drawn like
+// ours, in letters of another alphabet or in wide ones.
 func showsOwn(name, addr string, own []string) bool {
 	if len(own) == 0 {
 		return false
 	}
-	// Wide letters and dots look like the narrow ones.
-	shown := strings.ToLower(norm.NFKC.String(strings.ReplaceAll(name, "。", ".")))
 	domain := strings.ToLower(addr[strings.LastIndexByte(addr, '@')+1:])
+	shown, drawn := header.Alike(name), header.AlikeDomain(domain)
+	under := func(name, d string) bool { return name == d || strings.HasSuffix(name, "."+d) }
 	ours := false
 	shows := false
 	for _, d := range own {
-		d = strings.ToLower(d)
-		ours = ours || domain == d || strings.HasSuffix(domain, "."+d)
-		shows = shows || strings.Contains(shown, d)
+		ours = ours || under(domain, strings.ToLower(d))
+		// A domain of ours in Japanese letters is configured in Punycode.
+		d = header.AlikeDomain(d)
+		shows = shows || strings.Contains(shown, d) || under(drawn, d)
 	}
 	return shows && !ours
 }

@@ -419,7 +419,7 @@ func TestAnotherExtensionIsTold(t *testing.T) {
 	for _, c := range []struct{ name, content, is, ja, en string }{
 		{"写真.jpg", png, "写真.png", "写真.jpg → 写真.png: ファイル名と内容が不一致", "写真.jpg → 写真.png: name and content disagree"},
 		{"設定.conf", "一行だけの設定\r\n", "設定.txt", "設定.conf → 設定.txt: 拡張子を内容に合わせて変更", "設定.conf → 設定.txt: extension changed to fit the content"},
-		{"写真.PNG", png, "写真.png", "", ""},
+		{"写真.PNG", png, "写真.PNG", "", ""},
 		{"写真", png, "写真.png", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

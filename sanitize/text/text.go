@@ -3,7 +3,8 @@
 // characters that steer a terminal or turn the direction of a line, and without
 // cells that a spreadsheet would compute.
 //
-// A text that holds a file in an encoding of its own (uuencode, yEnc, BinHex)
+// A text that holds a file in an encoding of its own (uuencode, yEnc, BinHex,
+// base64)
 // is refused as ambiguous: some programs show the text, some the file.
 //
 // Everything streams; what is held does not grow with the text.
@@ -12,6 +13,7 @@ package text
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -243,6 +245,7 @@ func (c *cleaner) report(s *sanitize.Session, r charset.Result) {
 type watcher struct {
 	line []byte // the beginning of the line that is being read
 	uu   bool   // the line before opened a uuencoded file
+	run  bool   // the line before was base64
 }
 
 // lineBytes is how much of a line is looked at: a first line of uuencode with
@@ -291,7 +294,37 @@ func (w *watcher) end() error {
 	case bytes.HasPrefix(l, []byte("(This file must be converted with BinHex")):
 		return fmt.Errorf("a BinHex file in the text: %w", sanitize.ErrAmbiguous)
 	}
+	before := w.run
+	w.run = len(l) >= 16 && isBase64(bytes.TrimRight(l, "="))
+	if w.run && !before && encodesFile(l) {
+		return fmt.Errorf("a file in base64 in the text: %w", sanitize.ErrAmbiguous)
+	}
 	return nil
+}
+
+func isBase64(l []byte) bool {
+	for _, c := range l {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/') {
+			return false
+		}
+	}
+	return true
+}
+
+// encodesFile reports whether the first line of a run of base64 opens like a
+// program, an archive or a document. What begins with ASN.1 (a certificate, a
+// key, a signature) does not: such texts are sent every day.
+func encodesFile(l []byte) bool {
+	var b [48]byte
+	n, _ := base64.StdEncoding.Decode(b[:], l[:min(len(l), 64)&^3])
+	for _, mark := range []string{"PK\x03\x04", "%PDF-", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "{\\rtf", "Rar!\x1a", "7z\xbc\xaf\x27\x1c", "\x7fELF", "MSCF\x00",
+		"ITSF\x03\x00", "\x1f\x8b\x08", "L\x00\x00\x00\x01\x14\x02\x00"} {
+		if bytes.HasPrefix(b[:n], []byte(mark)) {
+			return true
+		}
+	}
+	// MZ alone begins words, too; a program has zeros in its header.
+	return bytes.HasPrefix(b[:n], []byte("MZ")) && bytes.IndexByte(b[:n], 0) > 0
 }
 
 // uuBegin recognises "begin 644 name" and "begin-base64 644 name" (POSIX

@@ -81,11 +81,26 @@ func TestFilesInsideTextAreRefused(t *testing.T) {
 		"BinHex":          "(This file must be converted with BinHex 4.0)\n:$f*TEQKPH\"3\n",
 		"CR line ends":    "hello\rbegin 644 a.exe\r#0V%T\r`\rend\r",
 		"no end":          "begin 644 a.exe\n#0V%T",
+		"base64 alone":    "see below\nTVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nAAAA\n",
+		"base64 of a ZIP": "-----BEGIN CERTIFICATE-----\nUEsDBBQAAAAIAAAAIQBhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5enAxMjM0NTY=\n-----END CERTIFICATE-----\n",
 	} {
 		for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV} {
 			if _, _, err := run(t, k, "", false, []byte(in)); !errors.Is(err, sanitize.ErrAmbiguous) {
 				t.Errorf("%s as %s: %v", what, k, err)
 			}
+		}
+	}
+}
+
+func TestWhatOnlyLooksLikeBase64Passes(t *testing.T) {
+	for what, in := range map[string]string{
+		"a certificate": "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJ\nRTESMBAGA1UEChMJQmFsdGltb3Jl\n-----END CERTIFICATE-----\n",
+		"a word":        "TVABCDEFGHIJKLMNOPQR\n",
+		"a path":        "UEsDBBQ\n",
+		"in the middle": "AAAAAAAAAAAAAAAAAAAA\nUEsDBBQAAAAIAAAAIQBhYmNkZWZn\n",
+	} {
+		if _, _, err := run(t, sanitize.KindText, "", false, []byte(in)); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
 }
