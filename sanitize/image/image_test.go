@@ -171,8 +171,11 @@ func TestPNGKeepsEveryPixel(t *testing.T) {
 		if len(found) != 0 {
 			t.Errorf("%s: found %v", name, found)
 		}
-		if !bytes.Equal(out, in) {
-			t.Errorf("%s: %d octets became %d; the same encoder should write the same", name, len(in), len(out))
+		if len(out) > len(in)+len(in)/50+100 {
+			t.Errorf("%s: %d octets became %d", name, len(in), len(out))
+		}
+		if again, _, err := run(t, sanitize.KindPNG, "2", out); err != nil || !bytes.Equal(again, out) {
+			t.Errorf("%s: a second pass changes it: %v", name, err)
 		}
 	}
 }
@@ -225,7 +228,11 @@ func TestPNGLosesWhatIsNoPixel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := withChunk(in, "pHYs", density); !bytes.Equal(out, want) {
+	plain, _, err := run(t, sanitize.KindPNG, "2", in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := withChunk(plain, "pHYs", density); !bytes.Equal(out, want) {
 		t.Errorf("got %d octets, want exactly the %d of a picture with its density", len(out), len(want))
 	}
 	rules := map[string]sanitize.Action{}

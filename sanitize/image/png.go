@@ -33,6 +33,15 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err := affordable(int64(p.width)*int64(p.height), p.bytesPerPixel()); err != nil {
 		return sanitize.Result{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return sanitize.Result{}, err
+	}
+	switch done, err := p.byRows(s, in, out); {
+	case err != nil:
+		return sanitize.Result{}, fmt.Errorf("write PNG: %w", err)
+	case done:
+		return clean(sanitize.KindPNG), nil
+	}
 	m, err := png.Decode(io.MultiReader(p.pieces...))
 	if err != nil {
 		return sanitize.Result{}, malformed("decode PNG", err)
@@ -40,13 +49,9 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
-	if p.animated {
-		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
-	}
 	s.Look(m)
 	converted(s, p.profile, m)
-	dropped(s, p.dropped)
-	trailing(s, in, p.end)
+	p.told(s, in)
 	if err := writePNG(out, p.shallow(m), p.density); err != nil {
 		return sanitize.Result{}, err
 	}
@@ -60,7 +65,11 @@ type chunks struct {
 	interlaced    bool
 	alpha         bool        // a tRNS chunk
 	pieces        []io.Reader // the chunks that hold pixels
-	density       []byte      // the content of pHYs
+	plte, trns    section
+	idat          []section
+	odd           bool   // their order or their methods are not as they should be
+	last          string // the last of them
+	density       []byte // the content of pHYs
 	profile       *profile
 	dropped       []string
 	animated      bool
@@ -82,7 +91,7 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 	if w > 1<<31-1 || ht > 1<<31-1 { // PNG 11.2.2
 		return nil, fmt.Errorf("PNG of %d x %d: %w", w, ht, sanitize.ErrMalformed)
 	}
-	p := &chunks{width: int(w), height: int(ht), depth: h[24], colour: h[25], interlaced: h[28] != 0}
+	p := &chunks{width: int(w), height: int(ht), depth: h[24], colour: h[25], interlaced: h[28] != 0, odd: h[26] != 0 || h[27] != 0 || crc32.ChecksumIEEE(h[12:29]) != binary.BigEndian.Uint32(h[29:])}
 	p.pieces = append(p.pieces, bytes.NewReader(h[:]))
 	// Neighbouring chunks that stay are read in one piece.
 	from, to := int64(0), int64(0)
@@ -106,7 +115,7 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 		name := string(c[4:])
 		switch name {
 		case "PLTE", "tRNS", "IDAT", "IEND":
-			p.alpha = p.alpha || name == "tRNS"
+			p.place(name, section{at + 8, size})
 			if to != at {
 				flush()
 				from = at
@@ -144,6 +153,22 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 		}
 	}
 	return nil, fmt.Errorf("PNG of more than %d chunks: %w", maxChunks, sanitize.ErrLimit)
+}
+
+// place notes where the chunks lie that the pixels need, and whether they stand
+// in their order (PNG 5.6).
+func (p *chunks) place(name string, s section) {
+	switch name {
+	case "PLTE":
+		p.odd = p.odd || p.plte.at != 0 || p.last != ""
+		p.plte = s
+	case "tRNS":
+		p.odd = p.odd || p.alpha || p.last == "IDAT" || p.colour == 4 || p.colour == 6
+		p.alpha, p.trns = true, s
+	case "IDAT":
+		p.idat = append(p.idat, s)
+	}
+	p.last = name
 }
 
 var chunkNames = map[string]string{"tEXt": "text", "zTXt": "text", "iTXt": "text", "eXIf": "Exif", "sPLT": "palettes"}
@@ -197,8 +222,49 @@ func (p *chunks) shallow(m image.Image) image.Image {
 	return &image.Paletted{Pix: g.Pix, Stride: g.Stride, Rect: g.Rect, Palette: palette}
 }
 
-// writePNG encodes m and puts its density, if there is one, behind the header.
+// writePNG encodes m and puts its density, if there is one, behind the header. It
+// is then written by its rows, so that treating it again changes no octet.
 func writePNG(out io.Writer, m image.Image, density []byte) error {
+	var b spilling
+	b.out = out
+	if err := encodedPNG(&b, m, density); err != nil || b.spilt {
+		return err
+	}
+	file := b.held
+	in := sanitize.Object{ReaderAt: bytes.NewReader(file), Size: int64(len(file))}
+	if p, err := walkPNG(in); err == nil {
+		if again, _, err := p.rows(in, false); err == nil {
+			file = again
+		}
+	}
+	_, err := out.Write(file)
+	return err
+}
+
+// spilling holds what is written to it, and passes it on once it is more than is
+// written by its rows.
+type spilling struct {
+	out   io.Writer
+	held  []byte
+	spilt bool
+}
+
+func (s *spilling) Write(b []byte) (int, error) {
+	if !s.spilt && len(s.held)+len(b) <= maxPacked {
+		s.held = append(s.held, b...)
+		return len(b), nil
+	}
+	if !s.spilt {
+		s.spilt = true
+		if _, err := s.out.Write(s.held); err != nil {
+			return 0, err
+		}
+		s.held = nil
+	}
+	return s.out.Write(b)
+}
+
+func encodedPNG(out io.Writer, m image.Image, density []byte) error {
 	b := m.Bounds()
 	e := png.Encoder{CompressionLevel: png.DefaultCompression}
 	if int64(b.Dx())*int64(b.Dy()) > bestBelow {
