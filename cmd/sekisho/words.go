@@ -204,6 +204,7 @@ var findings = map[string]text{
 	"archive.member": {"不正な名前または種類の中身", "members with an illegal name or type"},
 
 	"convert.converter": {"登録された変換コマンド", "converter of the administrator"},
+	"convert.font":      {"ここにない書体（別の書体で表示）", "font that is not here, shown in another"},
 	"convert.macro":     {"マクロ", "macros"},
 	"convert.object":    {"埋め込みオブジェクト", "embedded objects"},
 

@@ -41,6 +41,12 @@ func (r *Regexp) FindStringIndex(s string) []int { return r.get().FindStringInde
 // FindIndex is the method of regexp.Regexp.
 func (r *Regexp) FindIndex(b []byte) []int { return r.get().FindIndex(b) }
 
+// FindAll is the method of regexp.Regexp.
+func (r *Regexp) FindAll(b []byte, n int) [][]byte { return r.get().FindAll(b, n) }
+
+// FindAllSubmatch is the method of regexp.Regexp.
+func (r *Regexp) FindAllSubmatch(b []byte, n int) [][][]byte { return r.get().FindAllSubmatch(b, n) }
+
 // FindSubmatchIndex is the method of regexp.Regexp.
 func (r *Regexp) FindSubmatchIndex(b []byte) []int { return r.get().FindSubmatchIndex(b) }
 

@@ -47,6 +47,7 @@ var sentences = map[string]words{
 	"archive.member": {"不正な名前または種類の中身 %d 個を削除", "%d member(s) with an illegal name or type removed"},
 	// The form says that it was converted; this says by what.
 	"convert.converter": {"自治体の変換コマンドで PDF に変換", "converted to PDF by the organisation's converter"},
+	"convert.font":      {"ここにない書体 %d 種は別の書体で表示", "%d font(s) that are not here shown in others"},
 	"convert.macro":     {"マクロ %d 個を除外", "%d macro(s) left behind"},
 	"convert.object":    {"埋め込みオブジェクト %d 個を除外", "%d embedded object(s) left behind"},
 

@@ -50,6 +50,9 @@ func paged(ctx context.Context, s *sanitize.Session, src sanitize.Source, in io.
 			return nil, err
 		}
 	}
+	if err := s.TellFonts(ctx, fontsOf(s, src, in, size)); err != nil {
+		return nil, err
+	}
 	return s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: src, Size: size}, io.NewSectionReader(in, 0, size))
 }
 

@@ -4,6 +4,11 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/japanese"
 
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
@@ -20,19 +25,24 @@ const (
 
 var errEnough = errors.New("enough was read")
 
-// colourless says of each page whether all that paints it is black, white or
-// grey, so that it may be drawn without colours, at a third of the pixels. It
-// promises nothing for what it does not know: such a page has colours. nil when
-// the document cannot be read here.
-//
-// This decides how a page is drawn, and nothing about what is let through.
-func colourless(ctx context.Context, in sanitize.Object) []bool {
+// foreseen is what is known of pages before they are drawn, nil of each when the
+// document cannot be read here. It decides how a page is drawn and what is told
+// of it, and nothing about what is let through.
+type foreseen struct {
+	// grey says of each page whether all that paints it is black, white or grey,
+	// so that it may be drawn without colours, at a third of the pixels. Nothing
+	// is promised for what is not known: such a page has colours.
+	grey  []bool
+	fonts []string // that the document names and does not hold
+}
+
+func foresee(ctx context.Context, in sanitize.Object) (of foreseen) {
 	if in.Size > mostRead {
-		return nil
+		return of
 	}
 	b := make([]byte, in.Size)
 	if n, err := in.ReadAt(b, 0); n < len(b) && err != nil {
-		return nil
+		return foreseen{}
 	}
 	left := int64(mostRead)
 	f, err := pdf.Open(b, func(n int64) error {
@@ -42,24 +52,25 @@ func colourless(ctx context.Context, in sanitize.Object) []bool {
 		return ctx.Err()
 	})
 	if err != nil {
-		return nil
+		return foreseen{}
 	}
 	// The tree of pages is walked as it is for a document that is rebuilt.
 	c := &cleaner{ctx: ctx, f: f, report: &report{}, seen: map[int]bool{}}
 	root, _ := f.Resolve(f.Trailer["Root"]).(pdf.Dict)
 	sheets := c.sheets(root["Pages"])
 	if c.err != nil || f.Err() != nil {
-		return nil
+		return foreseen{}
 	}
 	h := &hues{f: f, known: map[int]bool{}}
-	grey := make([]bool, len(sheets))
+	of.grey = make([]bool, len(sheets))
 	for i, s := range sheets {
-		grey[i] = h.sheet(s)
+		of.grey[i] = h.sheet(s)
 	}
+	of.fonts = namedFonts(f)
 	if f.Err() != nil {
-		return nil
+		return foreseen{}
 	}
-	return grey
+	return of
 }
 
 // stretch is a run of pages that are drawn alike.
@@ -422,4 +433,43 @@ func (h *hues) inline(lex *pdf.Lexer, in []byte, named pdf.Dict) bool {
 		return true
 	}
 	return h.greySpace(d["CS"], named)
+}
+
+// namedFonts are the fonts that a document does not hold, but for those that
+// every reader has. ISO 32000-1, 9.6.2.2 and 9.8.
+func namedFonts(f *pdf.File) []string {
+	const most = 100
+	var names []string
+	for n := range f.Numbers {
+		d, _ := f.Get(pdf.Ref{Num: n}).(pdf.Dict)
+		var name pdf.Name
+		switch h := (&hues{f: f}); {
+		case h.name(d["Type"]) == "FontDescriptor" && d["FontFile"] == nil && d["FontFile2"] == nil && d["FontFile3"] == nil:
+			name = h.name(d["FontName"])
+		case h.name(d["Type"]) == "Font" && h.name(d["Subtype"]) != "Type0" && d["FontDescriptor"] == nil:
+			name = h.name(d["BaseFont"])
+		}
+		if s := familyOf(string(name)); s != "" && !slices.Contains(names, s) && len(names) < most {
+			names = append(names, s)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// familyOf is the name of a font without what a document adds to it; "" of the
+// standard ones. Programs of Japan write it in the code page of Windows.
+func familyOf(name string) string {
+	if !utf8.ValidString(name) {
+		if s, err := japanese.ShiftJIS.NewDecoder().String(name); err == nil {
+			name = s
+		}
+	}
+	name, _, _ = strings.Cut(name, ",")
+	family, _, _ := strings.Cut(name, "-")
+	switch family {
+	case "Helvetica", "Times", "Courier", "Symbol", "ZapfDingbats":
+		return ""
+	}
+	return name
 }

@@ -83,7 +83,7 @@ func TestOnlyWhatHasNoColoursIsDrawnWithout(t *testing.T) {
 		programs, want = append(programs, c.program), append(want, c.grey)
 	}
 	b := sheetsOf(resources, objects, programs...)
-	got := colourless(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
+	got := foresee(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}).grey
 	if len(got) != len(want) {
 		t.Fatalf("%d pages, want %d", len(got), len(want))
 	}
@@ -92,7 +92,7 @@ func TestOnlyWhatHasNoColoursIsDrawnWithout(t *testing.T) {
 			t.Errorf("%q is without colours: %v, want %v", c.program, got[i], c.grey)
 		}
 	}
-	if got := colourless(t.Context(), sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got != nil {
+	if got := foresee(t.Context(), sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got.grey != nil {
 		t.Errorf("what is no document has pages: %v", got)
 	}
 }

@@ -35,7 +35,7 @@ func openForTest(b []byte) (string, error) {
 // nothing and changes nothing.
 func fuzzOne(t *testing.T, b []byte) {
 	// How a page is drawn is decided by reading it too.
-	colourless(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
+	foresee(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
 	tight := func(o *sanitize.Options) {
 		o.Limits.Expanded, o.Limits.OutputBytes, o.Limits.Pixels, o.Limits.PicturePixels = 4<<20, 4<<20, 1<<20, 1<<20
 	}

@@ -57,12 +57,16 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	}
 	w := newWriter(out, s.Options.Limits.OutputBytes)
 	p := &pictures{s: s, w: w, dpi: dpi, sheets: sheets, parent: w.number()}
+	known := foresee(ctx, in)
+	if err := s.TellFonts(ctx, known.fonts); err != nil {
+		return sanitize.Result{}, err
+	}
 	grey := make([]bool, len(sheets))
 	if s.Options.SmallPages {
 		p.fax = newFaxTables()
 		grey = slices.Repeat([]bool{true}, len(sheets))
-	} else if known := colourless(ctx, in); len(known) == len(sheets) {
-		grey = known
+	} else if len(known.grey) == len(sheets) {
+		grey = known.grey
 	}
 	d := &pnm{page: p.take, room: p.room, s: s}
 	for _, part := range stretches(grey) {

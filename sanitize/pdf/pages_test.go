@@ -27,6 +27,10 @@ func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, 
 		}
 	}
 	return func(ctx context.Context, c sanitize.ToolCall, in io.Reader, out io.Writer) error {
+		if c.Tool == sanitize.FontNames {
+			_, err := io.WriteString(out, "IPAMincho,IPA明朝\n")
+			return err
+		}
 		args := []string{"-q", "-cropbox", "-f", fmt.Sprint(c.First), "-l", fmt.Sprint(c.Last)}
 		name := "pdftoppm"
 		if c.Tool == sanitize.PDFWords {
@@ -228,6 +232,35 @@ func TestSmallPagesAreBlackAndWhite(t *testing.T) {
 	}
 	if d, _, err := (&packer{fax: newFaxTables()}).page(120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
 		t.Errorf("a picture became %v, %v", d, err)
+	}
+}
+
+// TestAFontThatIsNotThereIsTold: of a document that holds its fonts there is
+// nothing to tell.
+func TestAFontThatIsNotThereIsTold(t *testing.T) {
+	font := func(name, file string) []byte {
+		return sheetsOf("/Font<</F 10 0 R>>", "10 0 obj\n<</Type/Font/Subtype/TrueType/BaseFont/"+name+"/FontDescriptor 11 0 R>>\nendobj\n"+
+			"11 0 obj\n<</Type/FontDescriptor/FontName/"+name+"/Flags 4"+file+">>\nendobj\n12 0 obj\n<</Length 0>>\nstream\n\nendstream\nendobj\n", "BT /F 12 Tf 20 50 Td (letters) Tj ET")
+	}
+	for _, c := range []struct{ name, file, want string }{
+		{"MS-Mincho", "", "MS-Mincho"}, {"MS-Mincho,Bold", "", "MS-Mincho"}, {"#82l#82r#96#BE#92#A9", "", "ＭＳ明朝"},
+		{"ABCDEF+MS-Mincho", "/FontFile2 12 0 R", ""}, {"Helvetica-Bold", "", ""}, {"IPAMincho", "", ""},
+	} {
+		b := font(c.name, c.file)
+		s := session(len(b), nil)
+		s.Tools, s.Table = programs(t), map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPDF: Pages{}}
+		if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, io.Discard); err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		for _, f := range s.Parts()[0].Findings {
+			if f.Rule == sanitize.FontRule {
+				told = append(told, f.Where)
+			}
+		}
+		if strings.Join(told, " ") != c.want {
+			t.Errorf("%s%s: told %q, want %q", c.name, c.file, told, c.want)
+		}
 	}
 }
 

@@ -114,6 +114,9 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 			args: []string{"-q", "-dSAFER", "-dBATCH", "-dNOPAUSE", "-dEPSCrop", "-r" + fmt.Sprint(c.DPI), "-dTextAlphaBits=4", "-dGraphicsAlphaBits=4",
 				"-sDEVICE=ppmraw", "-sOutputFile=/job/out/out.ppm", "/job/in.eps"},
 			exits: []int{0}, output: maxToolFile, cpu: 20 * time.Second}, none && c.DPI >= 10 && c.DPI <= 300 && c.Longest == 0 && c.Grey == 0 && c.Source == 0
+	case sanitize.FontNames:
+		return tool{name: "fc-list", path: "/usr/bin/fc-list", in: "in.txt", args: []string{"--format", "%{family}\n%{fullname}\n%{postscriptname}\n"},
+			exits: []int{0}, output: megabyte, cpu: 10 * time.Second}, none && plain && c.Source == 0 && c.Size == 0
 	case sanitize.HookToPDF:
 		if c.Hook < 1 || c.Hook > len(hooks) {
 			return tool{}, false
