@@ -8,6 +8,7 @@
 package olepack
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"strings"
@@ -30,6 +31,9 @@ const (
 	// 32,767.
 	maxHead = 256 << 10
 	maxName = 1000
+	// maxWhole is how large a document may be that is put together in memory: more
+	// than a mail brings.
+	maxWhole = 32 << 20
 )
 
 // Find returns the file in the object whose storage is s, if it has one.
@@ -44,7 +48,32 @@ func Find(s *cfb.Storage) (File, bool) {
 			return File{Size: t.Size, Bytes: t}, true
 		}
 	}
+	// A document of Office 97 to 2003 is the storage itself.
+	for _, name := range []string{"Workbook", "Book", "WordDocument", "PowerPoint Document"} {
+		if s.Stream(name) != nil {
+			return whole(s)
+		}
+	}
 	return File{}, false
+}
+
+// whole makes a compound file of a storage.
+func whole(s *cfb.Storage) (File, bool) {
+	var total int64
+	err := s.Walk(func(_ []string, in *cfb.Storage) error {
+		for _, t := range in.Streams {
+			total += t.Size
+		}
+		return nil
+	})
+	if err != nil || total > maxWhole {
+		return File{}, false
+	}
+	var b bytes.Buffer
+	if err := cfb.Write(&b, s); err != nil {
+		return File{}, false
+	}
+	return File{Size: int64(b.Len()), Bytes: bytes.NewReader(b.Bytes())}, true
 }
 
 // native reads the stream of the packager: a length, two octets, the label, the

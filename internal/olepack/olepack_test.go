@@ -9,6 +9,25 @@ import (
 	"sekisho/internal/cfb"
 )
 
+// TestADocumentThatIsTheStorageIsMadeAFile: a sheet in a letter.
+func TestADocumentThatIsTheStorageIsMadeAFile(t *testing.T) {
+	s := storage("Workbook", []byte("\x09\x08 of a sheet"))
+	s.Name, s.CLSID = "_1234567890", [16]byte{0x20, 8, 2}
+	s.Storages = []*cfb.Storage{{Name: "_VBA_PROJECT_CUR", Streams: []*cfb.Stream{cfb.NewStream("PROJECT", []byte("x"))}}}
+	f, ok := Find(s)
+	if !ok {
+		t.Fatal("not found")
+	}
+	c, err := cfb.Open(f.Bytes, f.Size)
+	if err != nil || c.Root.Stream("Workbook") == nil || c.Root.Storage("_VBA_PROJECT_CUR") == nil || c.Root.CLSID != s.CLSID {
+		t.Errorf("%+v, %v", c, err)
+	}
+	s.Streams = append(s.Streams, &cfb.Stream{Name: "large", Size: maxWhole, ReaderAt: s.Streams[0]})
+	if _, ok := Find(s); ok {
+		t.Error("one larger than any is put together")
+	}
+}
+
 // packed writes the stream of a packager.
 func packed(kind uint16, label, from, to, content string, wide ...string) []byte {
 	b := []byte{2, 0}

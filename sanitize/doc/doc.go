@@ -30,6 +30,7 @@ import (
 	"strings"
 
 	"sekisho/internal/cfb"
+	"sekisho/internal/olepack"
 	"sekisho/internal/propset"
 	"sekisho/internal/vba"
 	"sekisho/sanitize"
@@ -131,10 +132,12 @@ func compObj() []byte {
 
 // document is one document while it is treated.
 type document struct {
-	ctx    context.Context
-	s      *sanitize.Session
-	in     sanitize.Object
-	report sanitize.Tally
+	ctx      context.Context
+	s        *sanitize.Session
+	in       sanitize.Object
+	embedded sanitize.Embedded
+	besides  int // files put beside the document
+	report   sanitize.Tally
 
 	main, table, data []byte // the streams as they came
 	objects           *cfb.Storage
@@ -239,6 +242,10 @@ func (d *document) foreign(root *cfb.Storage) {
 			}
 		case "objectpool":
 			for _, o := range s.Storages {
+				if name, ok := d.beside(o); ok {
+					d.report.Found("doc.object-beside", "ObjectPool/"+printable(o.Name), sanitize.Replaced, name)
+					continue
+				}
 				d.report.Found("doc.object", "ObjectPool/"+printable(o.Name), sanitize.Removed, objectName(o))
 			}
 		case "msodatastore":
@@ -249,6 +256,28 @@ func (d *document) foreign(root *cfb.Storage) {
 			d.report.Found("doc.storage", printable(s.Name), sanitize.Removed, "")
 		}
 	}
+}
+
+// beside puts the file in an object next to the document in the mail, where the
+// profile says so, and returns its name.
+func (d *document) beside(o *cfb.Storage) (string, bool) {
+	if !d.embedded.Wanted(d.s) {
+		return "", false
+	}
+	f, ok := olepack.Find(o)
+	if !ok {
+		return "", false
+	}
+	n := d.besides + 1
+	if f.Name == "" {
+		f.Name = fmt.Sprintf("object%d", n)
+	}
+	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", d.in.Path, n), Name: f.Name, Names: []string{f.Name}}
+	if !d.embedded.Beside(d.s, in) {
+		return "", false
+	}
+	d.besides = n
+	return printable(f.Name), true
 }
 
 // objectName is what an embedded object says it is: the second text of its

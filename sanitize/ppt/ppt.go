@@ -133,10 +133,12 @@ func mapCFB(err error) error {
 
 // deck is a presentation on its way through.
 type deck struct {
-	ctx    context.Context
-	s      *sanitize.Session
-	in     sanitize.Object
-	report *sanitize.Tally
+	ctx      context.Context
+	s        *sanitize.Session
+	in       sanitize.Object
+	embedded sanitize.Embedded
+	besides  int // files put beside the presentation
+	report   *sanitize.Tally
 
 	doc      []byte // the stream of records
 	art      officeart.Rebuilder

@@ -88,6 +88,7 @@ const (
 	typeMetaFile      = 0x0FC1
 	typeKinsoku       = 0x0FC8
 	typeHandout       = 0x0FC9
+	typeOleAtom       = 0x0FC3
 	typeOleEmbed      = 0x0FCC
 	typeOleLink       = 0x0FCE
 	typeKinsokuAtom   = 0x0FD2

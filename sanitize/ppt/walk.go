@@ -12,6 +12,7 @@ import (
 	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
+	"sekisho/internal/olepack"
 	"sekisho/internal/vba"
 	"sekisho/sanitize"
 )
@@ -209,6 +210,12 @@ func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
 				d.modules(le.Uint32(b))
 			}
 		}
+	case h.Type == typeOleEmbed:
+		if name, ok := d.packed(body); ok {
+			d.report.Found("ppt.object-beside", d.where, sanitize.Replaced, name)
+			return
+		}
+		d.report.Found(l.rule, d.where, sanitize.Removed, "")
 	case h.Type >= typeRoundTrip && h.Type <= typeRoundTripEnd:
 		d.report.Found("ppt.newer-copy", d.where, sanitize.Rewritten, "")
 	case h.Type == typeSounds && empty(body):
@@ -222,39 +229,88 @@ func (d *deck) lost(h officeart.Header, body []byte, parent uint16) {
 	}
 }
 
-// modules tells which modules a macro project had. It is an object of its own: a
-// compound file, deflated or not. [MS-PPT] 2.10.34 to 2.10.36.
+// modules tells which modules a macro project had.
 func (d *deck) modules(id uint32) {
+	// Far above any project; and telling what was taken may not cost the
+	// presentation its budget.
+	p := d.storage(id, 4<<20)
+	if p == nil {
+		return
+	}
+	for _, m := range vba.Modules(p) {
+		d.report.Found("ppt.vba", "VBA/"+printable(m.Name), sanitize.Removed, m.String())
+	}
+}
+
+// storage opens a macro project or an embedded object: an object of its own, a
+// compound file, deflated or not, of no more than most octets. [MS-PPT] 2.10.34 to
+// 2.10.36.
+func (d *deck) storage(id uint32, most int64) *cfb.Storage {
 	at, ok := d.objectAt[id]
 	if !ok {
-		return
+		return nil
 	}
 	h, body, ok := d.at(at)
 	if !ok || h.Type != typeOleStorage {
-		return
+		return nil
 	}
-	// Far above any project; and telling what was taken may not cost the
-	// presentation its budget.
-	most := min(4<<20, d.s.Room()/4)
+	most = min(most, d.s.Room()/4)
 	if h.Instance == 1 && len(body) > 4 { // how long it is inflated, then that
 		z, err := zlib.NewReader(bytes.NewReader(body[4:]))
 		if err != nil {
-			return
+			return nil
 		}
 		if body, err = io.ReadAll(io.LimitReader(d.s.Meter(z), most)); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return
+			return nil
 		}
 	}
 	if int64(len(body)) > most {
-		return
+		return nil
 	}
 	f, err := cfb.Open(bytes.NewReader(body), int64(len(body)))
 	if err != nil {
-		return
+		return nil
 	}
-	for _, m := range vba.Modules(f.Root) {
-		d.report.Found("ppt.vba", "VBA/"+printable(m.Name), sanitize.Removed, m.String())
+	return f.Root
+}
+
+// packed puts the file in an embedded object beside the presentation. [MS-PPT]
+// 2.10.12: the object atom says where the object is.
+func (d *deck) packed(body []byte) (string, bool) {
+	if !d.embedded.Wanted(d.s) {
+		return "", false
 	}
+	for h, b := range records(body) {
+		if h.Type != typeOleAtom || len(b) < 20 {
+			continue
+		}
+		if o := d.storage(le.Uint32(b[16:]), 32<<20); o != nil {
+			return d.beside(o)
+		}
+	}
+	return "", false
+}
+
+// beside puts the file in an object next to the presentation in the mail, where the
+// profile says so, and returns its name.
+func (d *deck) beside(o *cfb.Storage) (string, bool) {
+	if !d.embedded.Wanted(d.s) {
+		return "", false
+	}
+	f, ok := olepack.Find(o)
+	if !ok {
+		return "", false
+	}
+	n := d.besides + 1
+	if f.Name == "" {
+		f.Name = fmt.Sprintf("object%d", n)
+	}
+	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", d.in.Path, n), Name: f.Name, Names: []string{f.Name}}
+	if !d.embedded.Beside(d.s, in) {
+		return "", false
+	}
+	d.besides = n
+	return printable(f.Name), true
 }
 
 // empty reports whether a collection has nothing in it but its own atom.

@@ -33,6 +33,7 @@ import (
 	"sekisho/internal/cfb"
 	"sekisho/internal/link"
 	"sekisho/internal/officeart"
+	"sekisho/internal/olepack"
 	"sekisho/internal/propset"
 	"sekisho/internal/vba"
 	"sekisho/sanitize"
@@ -49,6 +50,9 @@ type workbook struct {
 	report sanitize.Tally
 	in     []byte
 	place  string // what is being written, for the report
+
+	embedded sanitize.Embedded
+	besides  int // files put beside the workbook
 
 	slots        []slot
 	sheets       []sheetEntry
@@ -169,6 +173,10 @@ func (w *workbook) behind(root *cfb.Storage) {
 		case name == "_SX_DB_CUR":
 			w.report.Found("xls.pivot", s.Name, sanitize.Replaced, "")
 		case strings.HasPrefix(name, "MBD"):
+			if file, ok := w.beside(s); ok {
+				w.report.Found("xls.object-beside", s.Name, sanitize.Replaced, file)
+				continue
+			}
 			w.report.Found("xls.object", s.Name, sanitize.Removed, "")
 		case strings.HasPrefix(name, "LNK"):
 			w.report.Found("xls.external-link", s.Name, sanitize.Removed, "")
@@ -198,6 +206,28 @@ func (w *workbook) behind(root *cfb.Storage) {
 			w.report.Found("xls.stream", s.Name, sanitize.Removed, "")
 		}
 	}
+}
+
+// beside puts the file in an object next to the workbook in the mail, where the
+// profile says so, and returns its name.
+func (w *workbook) beside(o *cfb.Storage) (string, bool) {
+	if !w.embedded.Wanted(w.s) {
+		return "", false
+	}
+	f, ok := olepack.Find(o)
+	if !ok {
+		return "", false
+	}
+	n := w.besides + 1
+	if f.Name == "" {
+		f.Name = fmt.Sprintf("object%d", n)
+	}
+	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", w.object.Path, n), Name: f.Name, Names: []string{f.Name}}
+	if !w.embedded.Beside(w.s, in) {
+		return "", false
+	}
+	w.besides = n
+	return printable(f.Name), true
 }
 
 // hollow reports whether a storage holds no stream at all.
