@@ -2,6 +2,7 @@ package verify
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"compress/flate"
 	"context"
@@ -19,7 +20,7 @@ import (
 // checkZIP looks at an archive member by member: each is a file that might be
 // attached to a mail by itself, and the archive is laid out in the one way the
 // gateway writes.
-func checkZIP(ctx context.Context, s *sanitize.Session, where string, b []byte) error {
+func checkZIP(ctx context.Context, s *sanitize.Session, where string, b octets) error {
 	undo, err := s.Deeper()
 	if err != nil {
 		return err
@@ -32,7 +33,7 @@ func checkZIP(ctx context.Context, s *sanitize.Session, where string, b []byte) 
 	if len(names) > s.Options.Limits.Entries {
 		return notAllowed(where, "ZIP: %d members", len(names))
 	}
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	z, err := zip.NewReader(b, b.size)
 	if err != nil {
 		return notAllowed(where, "ZIP: %v", err)
 	}
@@ -69,7 +70,7 @@ func checkZIP(ctx context.Context, s *sanitize.Session, where string, b []byte) 
 	return nil
 }
 
-func checkMember(ctx context.Context, s *sanitize.Session, at string, k sanitize.Kind, archive []byte, f *zip.File) error {
+func checkMember(ctx context.Context, s *sanitize.Session, at string, k sanitize.Kind, archive octets, f *zip.File) error {
 	r, err := unpack(at, archive, f)
 	if err != nil {
 		return err
@@ -86,30 +87,61 @@ func checkMember(ctx context.Context, s *sanitize.Session, at string, k sanitize
 	return content(ctx, s, at, k, b)
 }
 
+// octets are those of a file, which need not be in memory.
+type octets struct {
+	io.ReaderAt
+	size int64
+}
+
+func inMemory(b []byte) octets { return octets{bytes.NewReader(b), int64(len(b))} }
+
+// piece reads n octets, or none if there are less.
+func (o octets) piece(at, n int64) []byte {
+	if at < 0 || n < 0 || n > o.size || at > o.size-n {
+		return nil
+	}
+	b := make([]byte, n)
+	if k, err := o.ReadAt(b, at); int64(k) < n || err != nil && err != io.EOF {
+		return nil
+	}
+	return b
+}
+
 // unpacked reads a member. At its end it compares the checksum and the size, and
 // wants every octet that is packed to have been read: behind the end of what
 // inflates, something could be carried that no reader shows.
 type unpacked struct {
-	at  string
-	f   *zip.File
-	raw *bytes.Reader
-	r   io.Reader
-	sum uint32
-	n   uint64
+	at   string
+	f    *zip.File
+	raw  *bufio.Reader
+	rest *io.SectionReader // of the octets that are packed, behind those in raw
+	r    io.Reader
+	sum  uint32
+	n    uint64
 }
 
-func unpack(at string, archive []byte, f *zip.File) (*unpacked, error) {
+func unpack(at string, archive octets, f *zip.File) (*unpacked, error) {
 	from, err := f.DataOffset()
-	if err != nil || uint64(from)+f.CompressedSize64 > uint64(len(archive)) {
+	if packed := int64(f.CompressedSize64); err != nil || packed < 0 || packed > archive.size || from > archive.size-packed {
 		return nil, notAllowed(at, "ZIP: place of a member: %v", err)
 	}
-	raw := bytes.NewReader(archive[from : uint64(from)+f.CompressedSize64])
-	u := &unpacked{at: at, f: f, raw: raw, r: raw}
+	rest := io.NewSectionReader(archive, from, int64(f.CompressedSize64))
+	u := &unpacked{at: at, f: f, rest: rest, raw: bufio.NewReaderSize(rest, int(min(rest.Size()+16, 16<<10)))}
+	u.r = u.raw
 	if f.Method == zip.Deflate {
 		// It takes octet by octet from a reader that gives single ones.
-		u.r = flate.NewReader(raw)
+		u.r = flate.NewReader(u.raw)
 	}
 	return u, nil
+}
+
+// left is how many of the octets that are packed nobody took.
+func (u *unpacked) left() int64 {
+	at, err := u.rest.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 1
+	}
+	return u.rest.Size() - at + int64(u.raw.Buffered())
 }
 
 func (u *unpacked) Read(p []byte) (int, error) {
@@ -121,7 +153,7 @@ func (u *unpacked) Read(p []byte) (int, error) {
 		return n, nil
 	case !errors.Is(err, io.EOF):
 		return 0, notAllowed(u.at, "ZIP: %v", err)
-	case u.raw.Len() != 0 || u.sum != u.f.CRC32 || u.n != u.f.UncompressedSize64:
+	case u.left() != 0 || u.sum != u.f.CRC32 || u.n != u.f.UncompressedSize64:
 		return 0, notAllowed(u.at, "ZIP: a member of another checksum or size")
 	default:
 		return n, io.EOF
@@ -154,38 +186,45 @@ func memberKind(at, name string) (sanitize.Kind, error) {
 // the directory, which says of each what stands before it and where, then its
 // end, and nothing anywhere else. So whoever reads from the front sees what is
 // read here by the directory. It returns the names.
-func layout(where string, b []byte) ([]string, error) {
+func layout(where string, b octets) ([]string, error) {
 	le := binary.LittleEndian
 	const lenLocal, lenDirectory, lenEnd, lenDescriptor = 30, 46, 22, 16
-	from := len(b) - lenEnd
-	if from < 0 {
-		return nil, notAllowed(where, "ZIP: %d octets", len(b))
+	const largest = 16 << 20 // a directory of 5,000 members with the longest names has less
+	from := b.size - lenEnd
+	e := b.piece(from, lenEnd)
+	if e == nil {
+		return nil, notAllowed(where, "ZIP: %d octets", b.size)
 	}
-	e := b[from:]
-	count, length, start := int(le.Uint16(e[10:])), int(le.Uint32(e[12:])), int(le.Uint32(e[16:]))
+	count, length, start := int(le.Uint16(e[10:])), int64(le.Uint32(e[12:])), int64(le.Uint32(e[16:]))
 	if string(e[:4]) != "PK\x05\x06" || le.Uint32(e[4:]) != 0 || int(le.Uint16(e[8:])) != count || le.Uint16(e[20:]) != 0 || start > from || length != from-start {
 		return nil, notAllowed(where, "ZIP: end of directory")
 	}
-	directory, members := b[start:from], b[:start]
+	if length > largest {
+		return nil, notAllowed(where, "ZIP: a directory of %d octets", length)
+	}
+	directory := b.piece(start, length)
+	if directory == nil && length > 0 {
+		return nil, notAllowed(where, "ZIP: its directory is not there")
+	}
 	var names []string
-	at := 0 // in members
+	at := int64(0) // before start
 	for n := range count {
 		h := directory
 		if len(h) < lenDirectory || string(h[:4]) != "PK\x01\x02" || len(h) < lenDirectory+int(le.Uint16(h[28:])) {
 			return nil, notAllowed(where, "ZIP: member %d is not listed", n+1)
 		}
 		flags, method, date := le.Uint16(h[8:]), le.Uint16(h[10:]), le.Uint32(h[12:])
-		packed, size, name := int(le.Uint32(h[20:])), int(le.Uint32(h[24:])), int(le.Uint16(h[28:]))
+		packed, size, name := int64(le.Uint32(h[20:])), int64(le.Uint32(h[24:])), int(le.Uint16(h[28:]))
 		// 0x800: UTF-8; 8: checksum and sizes stand behind.
 		if flags != 0x800 && flags != 0x808 || method != 0 && method != 8 || method == 0 && (packed != size || flags != 0x800) || date != 1<<21|1<<16 || name == 0 {
 			return nil, notAllowed(where, "ZIP: member %d", n+1)
 		}
 		// By whom it was made, a second name, a comment, a disk, attributes.
-		if h[5] != 0 || le.Uint32(h[30:]) != 0 || le.Uint64(h[34:]) != 0 || int(le.Uint32(h[42:])) != at {
+		if h[5] != 0 || le.Uint32(h[30:]) != 0 || le.Uint64(h[34:]) != 0 || int64(le.Uint32(h[42:])) != at {
 			return nil, notAllowed(where, "ZIP: place or attributes of member %d", n+1)
 		}
-		l := members[at:]
-		if len(l) < lenLocal+name || packed > len(l)-lenLocal-name || string(l[:4]) != "PK\x03\x04" || string(l[lenLocal:lenLocal+name]) != string(h[lenDirectory:lenDirectory+name]) {
+		l := b.piece(at, int64(lenLocal+name))
+		if l == nil || packed > start-at-int64(lenLocal+name) || string(l[:4]) != "PK\x03\x04" || string(l[lenLocal:lenLocal+name]) != string(h[lenDirectory:lenDirectory+name]) {
 			return nil, notAllowed(where, "ZIP: member %d is listed as another", n+1)
 		}
 		// From the version that is needed to the lengths of the names, both say
@@ -197,10 +236,10 @@ func layout(where string, b []byte) ([]string, error) {
 		if !bytes.Equal(l[4:14], h[6:16]) || !bytes.Equal(l[14:26], sums) || !bytes.Equal(l[26:30], h[28:32]) {
 			return nil, notAllowed(where, "ZIP: header of member %d says something else", n+1)
 		}
-		at += lenLocal + name + packed
+		at += int64(lenLocal+name) + packed
 		if flags == 0x808 {
-			d := members[at:]
-			if len(d) < lenDescriptor || string(d[:4]) != "PK\x07\x08" || !bytes.Equal(d[4:lenDescriptor], h[16:28]) {
+			d := b.piece(at, lenDescriptor)
+			if d == nil || at > start-lenDescriptor || string(d[:4]) != "PK\x07\x08" || !bytes.Equal(d[4:lenDescriptor], h[16:28]) {
 				return nil, notAllowed(where, "ZIP: sizes behind member %d", n+1)
 			}
 			at += lenDescriptor
@@ -208,7 +247,7 @@ func layout(where string, b []byte) ([]string, error) {
 		names = append(names, string(h[lenDirectory:lenDirectory+name]))
 		directory = h[lenDirectory+name:]
 	}
-	if at != len(members) || len(directory) != 0 {
+	if at != start || len(directory) != 0 {
 		return nil, notAllowed(where, "ZIP: octets that belong to no member")
 	}
 	return names, nil

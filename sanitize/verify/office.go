@@ -128,7 +128,7 @@ type office struct {
 	s       *sanitize.Session
 	where   string
 	kind    sanitize.Kind
-	archive []byte
+	archive octets
 	parts   map[string]*zip.File
 	types   map[string]string
 	rels    map[string]map[string]bool // by the part that has them: ids
@@ -136,7 +136,7 @@ type office struct {
 }
 
 // checkOffice looks at an Office document part by part.
-func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b octets) error {
 	undo, err := s.Deeper()
 	if err != nil {
 		return err
@@ -146,7 +146,7 @@ func checkOffice(s *sanitize.Session, where string, k sanitize.Kind, b []byte) e
 	if err != nil {
 		return err
 	}
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	z, err := zip.NewReader(b, b.size)
 	if err != nil || len(z.File) != len(names) {
 		return notAllowed(where, "ZIP: %d members: %v", len(names), err)
 	}
@@ -345,7 +345,7 @@ func (o *office) part(name string) error {
 		if err != nil {
 			return err
 		}
-		return checkOffice(o.s, o.where+name, sanitize.KindXLSX, b)
+		return checkOffice(o.s, o.where+name, sanitize.KindXLSX, inMemory(b))
 	}
 	f, err := unpack(o.where+" "+name, o.archive, o.parts[name])
 	if err != nil {

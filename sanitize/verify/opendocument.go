@@ -75,7 +75,7 @@ type openDocument struct {
 }
 
 // checkODF looks at an OpenDocument package part by part.
-func checkODF(s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+func checkODF(s *sanitize.Session, where string, k sanitize.Kind, b octets) error {
 	undo, err := s.Deeper()
 	if err != nil {
 		return err
@@ -85,7 +85,7 @@ func checkODF(s *sanitize.Session, where string, k sanitize.Kind, b []byte) erro
 	if err != nil {
 		return err
 	}
-	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	z, err := zip.NewReader(b, b.size)
 	if err != nil || len(z.File) != len(names) || z.Comment != "" || len(z.File) > s.Options.Limits.Entries || len(names) == 0 {
 		return notAllowed(where, "ZIP: %d members: %v", len(names), err)
 	}

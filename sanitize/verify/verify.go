@@ -48,10 +48,6 @@ func outputs(k sanitize.Kind) (func(s *sanitize.Session, where string, b []byte)
 		return checkGIF, true
 	case sanitize.KindTIFF:
 		return checkTIFF, true
-	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX:
-		return func(s *sanitize.Session, where string, b []byte) error { return checkOffice(s, where, k, b) }, true
-	case sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula:
-		return func(s *sanitize.Session, where string, b []byte) error { return checkODF(s, where, k, b) }, true
 	case sanitize.KindFODT, sanitize.KindFODS, sanitize.KindFODP, sanitize.KindFODG:
 		return func(s *sanitize.Session, where string, b []byte) error { return checkFlatODF(s, where, k, b) }, true
 	case sanitize.KindPDF:
@@ -76,6 +72,13 @@ func File(ctx context.Context, s *sanitize.Session, k sanitize.Kind, r io.Reader
 	if k == sanitize.KindMessage {
 		return Mail(ctx, s, r, size)
 	}
+	if look, ok := packages(k); ok && size <= s.Options.Limits.OutputBytes {
+		// It is read piece by piece, however long it is.
+		if err := s.Spend(size); err != nil {
+			return err
+		}
+		return look(ctx, s, "file", octets{r, size})
+	}
 	b, err := read(s, io.NewSectionReader(r, 0, size))
 	if err != nil {
 		return err
@@ -83,11 +86,29 @@ func File(ctx context.Context, s *sanitize.Session, k sanitize.Kind, r io.Reader
 	return content(ctx, s, "file", k, b)
 }
 
-func content(ctx context.Context, s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+// packages are the kinds that the gateway writes and that are archives of parts.
+func packages(k sanitize.Kind) (func(ctx context.Context, s *sanitize.Session, where string, b octets) error, bool) {
 	switch k {
 	case sanitize.KindZIP:
-		return checkZIP(ctx, s, where, b)
-	case sanitize.KindMessage:
+		return checkZIP, true
+	case sanitize.KindDOCX, sanitize.KindDOTX, sanitize.KindXLSX, sanitize.KindXLTX, sanitize.KindPPTX, sanitize.KindPPSX, sanitize.KindPOTX, sanitize.KindVSDX, sanitize.KindVSTX, sanitize.KindVSSX:
+		return func(_ context.Context, s *sanitize.Session, where string, b octets) error {
+			return checkOffice(s, where, k, b)
+		}, true
+	case sanitize.KindODT, sanitize.KindODS, sanitize.KindODP, sanitize.KindODG, sanitize.KindOTT, sanitize.KindOTS, sanitize.KindOTP, sanitize.KindOTG, sanitize.KindODFormula:
+		return func(_ context.Context, s *sanitize.Session, where string, b octets) error {
+			return checkODF(s, where, k, b)
+		}, true
+	default:
+		return nil, false
+	}
+}
+
+func content(ctx context.Context, s *sanitize.Session, where string, k sanitize.Kind, b []byte) error {
+	if look, ok := packages(k); ok {
+		return look(ctx, s, where, inMemory(b))
+	}
+	if k == sanitize.KindMessage {
 		if err := lines(bytes.NewReader(b)); err != nil {
 			return err
 		}
