@@ -18,15 +18,15 @@ import (
 
 // inMail treats a mail with one file, as the default profile does but for what
 // rules say.
-func inMail(t *testing.T, name string, b []byte, change func(*sanitize.Options)) (string, *sanitize.Report) {
+func inMail(t *testing.T, name string, b []byte, change ...func(*sanitize.Options)) (string, *sanitize.Report) {
 	t.Helper()
 	o := &sanitize.Options{Task: sanitize.TaskMail, ID: "0abc", PartID: "0part", Now: time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC), Expires: time.Date(2026, 11, 16, 0, 0, 0, 0, time.UTC),
 		Language: "ja+en", Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{}}
 	for _, c := range []sanitize.Class{sanitize.ClassText, sanitize.ClassMessage, sanitize.ClassOffice, sanitize.ClassArchive, sanitize.ClassLegacyOffice} {
 		o.Rules[c] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
 	}
-	if change != nil {
-		change(o)
+	for _, set := range change {
+		set(o)
 	}
 	m := corpus.Mail{From: "a@partner.example", To: "b@town.example.lg.jp", Subject: "x", Text: "本文です\n", Files: []corpus.Attachment{{Name: name, Media: "application/octet-stream", Data: b}}}.Bytes()
 	var out bytes.Buffer
@@ -81,7 +81,7 @@ func TestKindsThatNothingTreatsAreNamedAndHowToGetThem(t *testing.T) {
 			names = names[:1]
 		}
 		for _, name := range names {
-			out, r := inMail(t, name, k.b, nil)
+			out, r := inMail(t, name, k.b)
 			p := r.Parts[len(r.Parts)-1]
 			if p.Kind != k.kind || p.Fate != sanitize.KeptBack {
 				t.Errorf("%s called %s: %s, %s", k.kind, name, p.Kind, p.Fate)
@@ -158,7 +158,7 @@ func TestIchitaroIsRebuiltOnlyWhereAProfileSaysSo(t *testing.T) {
 	if w := text(t, out); !strings.Contains(w, "一太郎のマクロを除外") || strings.Contains(w, corpus.Macro) {
 		t.Errorf("%s", w)
 	}
-	out, r = inMail(t, "通知.jtd", corpus.Ichitaro("議案"), nil)
+	out, r = inMail(t, "通知.jtd", corpus.Ichitaro("議案"))
 	if p := r.Parts[len(r.Parts)-1]; p.Fate != sanitize.KeptBack {
 		t.Errorf("by default: %+v\n%s", p, out)
 	}

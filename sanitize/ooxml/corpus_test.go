@@ -2,28 +2,12 @@ package ooxml
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	"sekisho/sanitize"
+	"sekisho/internal/corpus/corpustest"
 )
-
-var update = flag.Bool("update", false, "write testdata/corpus anew: documents, what they are, and what is found in them")
-
-// switches are the words of a readme that set what a profile sets.
-var switches = map[string]func(*sanitize.Options){
-	"accept":   func(o *sanitize.Options) { o.Accept = true },
-	"values":   func(o *sanitize.Options) { o.Values = true },
-	"comments": func(o *sanitize.Options) { o.Comments = true },
-	"remove":   func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs },
-	"beside":   func(o *sanitize.Options) { o.Task, o.Embedded = sanitize.TaskMail, true },
-}
 
 // collected is a document of the collection: one for each finding.
 type collected struct {
@@ -32,15 +16,11 @@ type collected struct {
 	gone, stays         []string
 }
 
-// collect takes the first case of each code.
-func collect() []collected {
-	var all []collected
-	seen := map[string]bool{}
+// collect gives the documents of the collection.
+func collect(t *testing.T) []corpustest.Case {
+	var all []corpustest.Case
 	add := func(c collected) {
-		if c.rule != "" && !seen[c.rule] {
-			seen[c.rule] = true
-			all = append(all, c)
-		}
+		all = append(all, corpustest.Case{Code: c.rule, What: c.name, Profile: c.profile, In: c.pkg.bytes(t), Gone: c.gone, Stays: c.stays})
 	}
 	for _, c := range cases {
 		add(collected{rule: c.rule, name: c.name, pkg: c.pkg(), gone: c.gone, stays: c.stays})
@@ -86,153 +66,25 @@ type quiet struct{ testing.TB }
 func (*quiet) Helper()           {}
 func (*quiet) Fatal(args ...any) { panic(fmt.Sprint(args...)) }
 
-const collection = "testdata/corpus"
-
-// TestCollection treats each document of testdata/corpus and compares what is
-// found with its .report. Its .readme says what it is, what must go and what the
-// profile says. With -update the collection is written anew; who reviews reads
-// the difference.
+// TestCollection treats each document of testdata/corpus.
 func TestCollection(t *testing.T) {
-	if *update {
-		writeCollection(t)
-	}
-	files, err := filepath.Glob(filepath.Join(collection, "*.in"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no collection: %v", err)
-	}
-	told := map[string]bool{}
-	for _, in := range files {
-		base := strings.TrimSuffix(in, ".in")
-		b, err := os.ReadFile(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		readme, err := os.ReadFile(base + ".readme")
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, got, err := reportOf(b, string(readme))
-		if err != nil {
-			t.Errorf("%s: %v", in, err)
-			continue
-		}
-		want, err := os.ReadFile(base + ".report")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got != string(want) {
-			t.Errorf("%s: found\n%swant\n%s", in, got, want)
-		}
-		for l := range strings.Lines(string(want)) {
-			told[strings.Fields(l)[0]] = true
-		}
-		all := ""
-		for n, c := range unpack(t, out) {
-			all += n + "\n" + c + "\n"
-		}
-		for l := range strings.Lines(string(readme)) {
-			if g, ok := strings.CutPrefix(l, "Must go: "); ok && strings.Contains(all, strings.TrimSuffix(g, "\n")) {
-				t.Errorf("%s: still there: %s", in, g)
+	corpustest.Collection{
+		Of:    "sanitize/ooxml",
+		Cases: collect,
+		Treat: func(t *testing.T, c corpustest.Case) (string, string, error) {
+			out, res, found, err := treat(c.In, corpustest.Profile(t, c.Profile)...)
+			if err != nil {
+				return "", "", err
 			}
-			if s, ok := strings.CutPrefix(l, "Must stay: "); ok && !strings.Contains(all, strings.TrimSuffix(s, "\n")) {
-				t.Errorf("%s: lost: %s", in, s)
+			var left strings.Builder
+			for name, content := range unpack(t, out) {
+				left.WriteString(name + "\n" + content + "\n")
 			}
-		}
-		checkPackage(t, in, out)
-	}
-	for _, code := range codesOfSource(t) {
-		if !told[code] && code != "ooxml.more" { // of more than two hundred findings
-			t.Errorf("no document of the collection has %s", code)
-		}
-	}
-}
-
-// reportOf treats a document as its readme says.
-func reportOf(b []byte, readme string) ([]byte, string, error) {
-	var change []func(*sanitize.Options)
-	for l := range strings.Lines(readme) {
-		if words, ok := strings.CutPrefix(l, "Profile: "); ok {
-			for w := range strings.FieldsSeq(words) {
-				change = append(change, switches[w])
-			}
-		}
-	}
-	out, res, found, err := treat(b, change...)
-	if err != nil {
-		return nil, "", err
-	}
-	report := fmt.Sprintf("%s %s\n", res.Outcome, res.Kind)
-	for _, f := range found {
-		report += strings.TrimRight(fmt.Sprintf("%s %s %s %s", f.Rule, f.Action, f.Where, f.Detail), " ") + "\n"
-	}
-	return out, report, nil
-}
-
-func writeCollection(t *testing.T) {
-	t.Helper()
-	if err := os.RemoveAll(collection); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(collection, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	reasons, err := os.ReadFile("../../docs/reasons.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := regexp.MustCompile("(?m)^\\| .*\\| ([^|]*) \\|$")
-	for i, c := range collect() {
-		means := ""
-		for _, m := range row.FindAllStringSubmatch(string(reasons), -1) {
-			if strings.Contains(m[0], "`"+c.rule+"`") {
-				means = m[1]
-			}
-		}
-		readme := fmt.Sprintf("%s: %s.\nWritten by the tests of sanitize/ooxml; nobody's document.\nHas: %s\n", c.name, c.rule, means)
-		if c.profile != "" {
-			readme += "Profile: " + c.profile + "\n"
-		}
-		for _, g := range c.gone {
-			readme += "Must go: " + g + "\n"
-		}
-		for _, s := range c.stays {
-			readme += "Must stay: " + s + "\n"
-		}
-		b := c.pkg.bytes(t)
-		_, report, err := reportOf(b, readme)
-		if err != nil {
-			t.Fatalf("%s: %v", c.name, err)
-		}
-		base := filepath.Join(collection, fmt.Sprintf("%02d-%s", i+1, strings.TrimPrefix(c.rule, "ooxml.")))
-		for ext, content := range map[string][]byte{".in": b, ".readme": []byte(readme), ".report": []byte(report)} {
-			if err := os.WriteFile(base+ext, content, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-}
-
-// codesOfSource are the codes in the sources of the package.
-func codesOfSource(t *testing.T) []string {
-	t.Helper()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	code := regexp.MustCompile(`"(ooxml\.[a-z0-9-]+)"`)
-	var codes []string
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range code.FindAllStringSubmatch(string(b), -1) {
-			codes = append(codes, m[1])
-		}
-	}
-	slices.Sort(codes)
-	return slices.Compact(codes)
+			checkPackage(t, c.What, out)
+			return left.String(), corpustest.Report(res.Outcome, res.Kind, found), nil
+		},
+		Sources: []string{"*.go"},
+		Prefix:  "ooxml",
+		Without: []string{"ooxml.more"}, // of more than two hundred findings
+	}.Test(t)
 }

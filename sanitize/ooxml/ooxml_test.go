@@ -865,32 +865,6 @@ func TestEveryFindingHasItsCase(t *testing.T) {
 	}
 }
 
-// TestEveryCodeIsMet reads the codes out of the source, so that a new one
-// cannot come without a document that has it.
-func TestEveryCodeIsMet(t *testing.T) {
-	met := map[string]bool{}
-	for _, c := range cases {
-		_, _, found, err := treat(c.pkg().bytes(t))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range found {
-			met[f.Rule] = true
-		}
-	}
-	for _, c := range relationCases {
-		met[c.rule] = true // TestRelationshipsGoWithTheirCode
-	}
-	met["ooxml.tracked-change"] = true // TestTrackedChangesAreAcceptedWhenTheProfileSaysSo
-	met["ooxml.package-beside"] = true // TestAnEmbeddedDocumentIsPutBesideWhenTheProfileSaysSo
-	met["ooxml.value"] = true          // TestFormulasBecomeValuesWhenTheProfileSaysSo
-	for _, code := range codesOfSource(t) {
-		if !met[code] {
-			t.Errorf("no case has %s", code)
-		}
-	}
-}
-
 func TestSecondRunFindsNothingAndChangesNothing(t *testing.T) {
 	for _, c := range cases {
 		out, _, _, err := treat(c.pkg().bytes(t))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"sekisho/internal/corpus/corpustest"
 	"sekisho/sanitize"
 	"sekisho/sanitize/verify"
 )
@@ -59,21 +60,20 @@ const (
 // and go with all that belongs to them when the profile says so.
 func TestCommentsAndChangesFollowTheProfile(t *testing.T) {
 	for _, c := range []struct {
-		name, in string
-		change   func(*sanitize.Options)
-		rule     string
-		gone     []string
-		stays    []string
+		name, in, profile string
+		rule              string
+		gone              []string
+		stays             []string
 	}{
-		{"comments", commented, switches["comments"], "rtf.comment", []string{"MARKER", "annotation", "atn", "atrf"}, []string{"shown"}},
-		{"changes", changed, switches["accept"], "rtf.tracked-change", []string{"MARKER", "4d41", "revised", "deleted", "revtbl", "revauth", "field", "mvf", "26085"}, []string{"{shown}", "came"}},
+		{"comments", commented, "comments", "rtf.comment", []string{"MARKER", "annotation", "atn", "atrf"}, []string{"shown"}},
+		{"changes", changed, "accept", "rtf.tracked-change", []string{"MARKER", "4d41", "revised", "deleted", "revtbl", "revauth", "field", "mvf", "26085"}, []string{"{shown}", "came"}},
 	} {
 		out, _, found, err := treat(t, whole(c.in))
 		if err != nil || !bytes.Contains(out, []byte("MARKER")) || len(found) > 1 {
 			t.Errorf("%s: without a word of the profile: %v, %v\n%s", c.name, found, err, out)
 		}
 		stable(t, c.name, out)
-		out, res, found, err := treat(t, whole(c.in), c.change)
+		out, res, found, err := treat(t, whole(c.in), corpustest.Profile(t, c.profile)...)
 		if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == c.rule }) {
 			t.Errorf("%s: %s, %v, %v", c.name, res.Outcome, found, err)
 		}
@@ -104,7 +104,7 @@ func TestURLsOfTheProfile(t *testing.T) {
 		"\\u12288?HYPERLINK\\u160?https://example.jp/": false,
 		`PAGE`: true,
 	} {
-		out, _, found, err := treat(t, whole(`{\field{\*\fldinst `+in+`}{\fldrslt shown}}`), switches["remove"])
+		out, _, found, err := treat(t, whole(`{\field{\*\fldinst `+in+`}{\fldrslt shown}}`), corpustest.Profile(t, "remove")...)
 		if err != nil || bytes.Contains(out, []byte("fldinst")) != stays {
 			t.Errorf("%s: %v, %v\n%s", in, found, err, out)
 		}
