@@ -58,6 +58,9 @@ func TestKindsThatNothingTreatsAreNamedAndHowToGetThem(t *testing.T) {
 		nameAlone bool // the format is not documented: only a name tells it from another compound or unknown file
 	}{
 		{sanitize.KindJTD, corpus.Ichitaro("議案"), "a.jtd", "一太郎文書", "Ichitaro document", false},
+		{sanitize.KindJTD, corpus.Ichitaro("議案の様式"), "a.jtt", "一太郎文書", "Ichitaro document", false},
+		{sanitize.KindJTDC, compound(corpus.Folder{"JSCompDocument": []byte("&\x00JustCompressedDocument")}), "a.jtdc", "圧縮一太郎文書", "compressed Ichitaro document", false},
+		{sanitize.KindJTDC, compound(corpus.Folder{"JSCompDocument": []byte("&\x00JustCompressedDocument")}), "a.jttc", "圧縮一太郎文書", "compressed Ichitaro document", false},
 		{sanitize.KindJHD, compound(corpus.Folder{"Contents": []byte("x")}), "a.jhd", "花子の図面", "Hanako drawing", true},
 		{sanitize.KindJSD, compound(corpus.Folder{"Contents": []byte("x")}), "a.jsd", "三四郎の表", "Sanshiro spreadsheet", true},
 		{sanitize.KindXDW, corpus.DocuWorks(), "a.xdw", "DocuWorks 文書", "DocuWorks document", false},

@@ -368,11 +368,15 @@ func (d *document) skip() {
 	g.part, g.shell, g.used = partSkip, 0, true
 }
 
-// inList reports whether the group begins here and is one right below a list's: a
-// level in any other place is counted by some readers and not by others.
+// inList reports whether a level that begins here stands right below its list, in
+// the group that was just opened or in one that will be. In any other place some
+// readers count it and others do not.
 func (d *document) inList() bool {
 	g, n := d.top(), len(d.groups)
-	return n > 1 && d.groups[n-2].part == partList && g.levels != nil && !g.named && !g.used
+	if g.levels == nil {
+		return false
+	}
+	return g.part == partList || n > 1 && d.groups[n-2].part == partList && !g.named && !g.used
 }
 
 // begin begins a destination: in this group when nothing stood in it yet, else

@@ -396,6 +396,7 @@ func (s *sheet) formula(r *record) error {
 			shared = verdict{"xls.formula", "without the one it stands for"}
 		}
 		v = shared
+		s.lastExp = !v.bad() // nothing stands for one whose cells have their values
 	}
 	if !v.bad() && s.w.s.Options.Values {
 		v = verdict{"xls.value", "by the profile"}
