@@ -50,20 +50,57 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 			e.yenc(b, start)
 		case b[0] == '(' && bytes.HasPrefix(b, []byte(binHexMark)):
 			e.binHex(b, start)
-		case len(b) >= 16 && base64Line(b, false) && encodesFile(b):
-			e.run(start)
+		default:
+			if q := unquoted(b); len(q) >= 16 && base64Line(q, false) && encodesFile(q) {
+				e.run(start)
+			} else if i := program(b); i > 0 {
+				e.run(start + int64(i))
+			}
 		}
 	}
+}
+
+// unquoted is a line without the marks of an answer and without indentation,
+// which whoever copies a file out of a text leaves behind.
+func unquoted(b []byte) []byte { return bytes.TrimLeft(b, " \t>|") }
+
+// program returns where in a line base64 of a program begins, -1 when nowhere.
+// In the middle of a line nothing else counts: addresses carry tokens that
+// begin like an archive.
+func program(b []byte) int {
+	const (
+		least       = 40 // octets of base64: the header of a program
+		headerZeros = 4  // of which is mostly zeros; MZ begins tokens, too
+	)
+	for i := 0; i+least <= len(b); {
+		n := 0
+		for i+n < len(b) && base64Line(b[i+n:i+n+1], true) {
+			n++
+		}
+		if n >= least {
+			var out [least]byte
+			m, _ := base64.StdEncoding.Decode(out[:], b[i:i+least])
+			if bytes.HasPrefix(out[:m], []byte("MZ")) && bytes.Count(out[:m], []byte{0}) >= headerZeros || bytes.HasPrefix(out[:m], []byte("\x7fELF")) {
+				return i
+			}
+		}
+		i += n + 1
+	}
+	return -1
 }
 
 type embedder struct {
 	br     *bufio.Reader
 	off    int64 // behind what was read
 	unread []byte
+	size   int64 // of the line last read, with its end
 	back   bool
 	signed bool // inside of a text signed by PGP
 	cuts   []cut
 }
+
+// longHead is what is looked at of a line that no buffer holds.
+const longHead = 4 << 10
 
 // line returns the next line without its end; of a very long one the
 // beginning. It is valid until the next call.
@@ -71,19 +108,21 @@ func (e *embedder) line() ([]byte, int64, error) {
 	if e.back {
 		e.back = false
 		start := e.off
-		e.off += int64(len(e.unread))
+		e.off += e.size
 		return trimEnd(e.unread), start, nil
 	}
 	start := e.off
 	b, err := e.br.ReadSlice('\n')
 	e.off += int64(len(b))
+	if errors.Is(err, bufio.ErrBufferFull) {
+		b = bytes.Clone(b[:min(len(b), longHead)])
+	}
 	for errors.Is(err, bufio.ErrBufferFull) {
-		// No file is encoded in lines that long.
 		var more []byte
 		more, err = e.br.ReadSlice('\n')
 		e.off += int64(len(more))
-		b = b[:0]
 	}
+	e.size = e.off - start
 	if err != nil && (len(b) == 0 || !errors.Is(err, io.EOF)) {
 		return nil, start, err
 	}
@@ -94,7 +133,7 @@ func (e *embedder) line() ([]byte, int64, error) {
 // putBack returns the line just read.
 func (e *embedder) putBack() {
 	e.unread = bytes.Clone(e.unread)
-	e.off -= int64(len(e.unread))
+	e.off -= e.size
 	e.back = true
 }
 
@@ -313,7 +352,7 @@ func (e *embedder) run(start int64) {
 		if err != nil {
 			break
 		}
-		if len(b) == 0 || !base64Line(b, false) {
+		if q := unquoted(b); len(q) == 0 || !base64Line(q, false) {
 			e.putBack()
 			break
 		}

@@ -199,6 +199,33 @@ func TestScannerSeesWhatSomeProgramCouldSee(t *testing.T) {
 	}
 }
 
+func TestProgramsInATextAreFoundHoweverTheyStand(t *testing.T) {
+	exe := base64.StdEncoding.EncodeToString([]byte("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff" + strings.Repeat("\x00", 40)))
+	long := base64.StdEncoding.EncodeToString([]byte("MZ\x90\x00" + strings.Repeat("\x00", 150_000)))
+	for _, c := range []struct {
+		in   string
+		want []span
+	}{
+		{"a\n> " + exe + "\n> " + exe + "\nb c\n", []span{{2, int64(2 + 2*(len(exe)+3))}}},
+		{"a\n   " + exe + "\n", []span{{2, int64(2 + len(exe) + 4)}}},
+		{"data=" + exe + "\nb c\n", []span{{5, int64(5 + len(exe) + 1)}}},
+		{"a\n" + long + "\nb c\n", []span{{2, int64(2 + len(long) + 1)}}},
+		{"a\n" + exe + "\n" + long + "\nb c\n", []span{{2, int64(2 + len(exe) + 1 + len(long) + 1)}}},
+		{"https://a.example/?q=TVqQABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop&x=H4sIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n", nil},
+		{"> thank you\n> regards\n", nil},
+		{strings.Repeat("あ", 60_000) + "\n" + exe + "\n", []span{{180_001, int64(180_001 + len(exe) + 1)}}},
+	} {
+		cuts, err := embedded(strings.NewReader(c.in), int64(len(c.in)))
+		var got []span
+		for _, c := range cuts {
+			got = append(got, c.span)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%.60q: %v, %v, want %v", c.in, got, err, c.want)
+		}
+	}
+}
+
 func TestUULinesAreDecodedLikeEveryoneDoes(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"#0V%T", "Cat"}, {"#0V%T ", "Cat"}, {"\"0V$", "Ca"}, {"!0P``", "C"}, {"`", ""}, {"", ""},

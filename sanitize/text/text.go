@@ -295,8 +295,9 @@ func (w *watcher) end() error {
 		return fmt.Errorf("a BinHex file in the text: %w", sanitize.ErrAmbiguous)
 	}
 	before := w.run
-	w.run = len(l) >= 16 && isBase64(bytes.TrimRight(l, "="))
-	if w.run && !before && encodesFile(l) {
+	q := bytes.TrimLeft(l, " \t>|")
+	w.run = len(q) >= 16 && isBase64(bytes.TrimRight(q, "="))
+	if w.run && !before && encodesFile(q) || encodesProgram(l) {
 		return fmt.Errorf("a file in base64 in the text: %w", sanitize.ErrAmbiguous)
 	}
 	return nil
@@ -323,8 +324,34 @@ func encodesFile(l []byte) bool {
 			return true
 		}
 	}
-	// MZ alone begins words, too; a program has zeros in its header.
-	return bytes.HasPrefix(b[:n], []byte("MZ")) && bytes.IndexByte(b[:n], 0) > 0
+	return program(b[:n])
+}
+
+// program reports the header of a program. MZ alone begins words, too; a header
+// is mostly zeros.
+func program(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("MZ")) && bytes.Count(b, []byte{0}) >= 4
+}
+
+// encodesProgram looks for base64 of a program anywhere in a line: in a cell, or
+// behind the name of a field.
+func encodesProgram(l []byte) bool {
+	const least = 40 // octets of base64: the header
+	for i := 0; i+least <= len(l); {
+		n := 0
+		for i+n < len(l) && isBase64(l[i+n:i+n+1]) {
+			n++
+		}
+		if n >= least {
+			var b [least]byte
+			m, _ := base64.StdEncoding.Decode(b[:], l[i:i+least])
+			if program(b[:m]) {
+				return true
+			}
+		}
+		i += n + 1
+	}
+	return false
 }
 
 // uuBegin recognises "begin 644 name" and "begin-base64 644 name" (POSIX

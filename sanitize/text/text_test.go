@@ -82,6 +82,9 @@ func TestFilesInsideTextAreRefused(t *testing.T) {
 		"CR line ends":    "hello\rbegin 644 a.exe\r#0V%T\r`\rend\r",
 		"no end":          "begin 644 a.exe\n#0V%T",
 		"base64 alone":    "see below\nTVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\nAAAA\n",
+		"base64, quoted":  "> TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n> AAAA\n",
+		"base64, a field": "data=TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAA\n",
+		"base64, a cell":  "1,TVqQAAMAAAAEAAAA//8AALgAAAAAAAAAQAAAAAAAAAAA,2\n",
 		"base64 of a ZIP": "-----BEGIN CERTIFICATE-----\nUEsDBBQAAAAIAAAAIQBhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5enAxMjM0NTY=\n-----END CERTIFICATE-----\n",
 	} {
 		for _, k := range []sanitize.Kind{sanitize.KindText, sanitize.KindCSV} {
@@ -97,6 +100,7 @@ func TestWhatOnlyLooksLikeBase64Passes(t *testing.T) {
 		"a certificate": "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQswCQYDVQQGEwJJ\nRTESMBAGA1UEChMJQmFsdGltb3Jl\n-----END CERTIFICATE-----\n",
 		"a word":        "TVABCDEFGHIJKLMNOPQR\n",
 		"a path":        "UEsDBBQ\n",
+		"an address":    "https://a.example/?q=TVqQABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop&x=H4sIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
 		"in the middle": "AAAAAAAAAAAAAAAAAAAA\nUEsDBBQAAAAIAAAAIQBhYmNkZWZn\n",
 	} {
 		if _, _, err := run(t, sanitize.KindText, "", false, []byte(in)); err != nil {
