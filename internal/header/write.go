@@ -414,7 +414,9 @@ func WriteParams(w io.Writer, name, value string, params ...Param) error {
 func (f *folder) param(attr, v string) {
 	if isASCII(v) && !strings.Contains(v, "=?") && len(attr)+len(v) < foldAt-8 {
 		f.put(";")
-		if !mediaToken(v) || strings.Contains(v, "/") {
+		if !mediaToken(v) || strings.ContainsAny(v, "/'%*") {
+			// RFC 2231, 3, gives the last three a meaning, and readers look for it
+			// where it has none.
 			v = quote(v)
 		}
 		f.token(" ", attr+"="+v)

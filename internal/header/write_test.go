@@ -227,6 +227,8 @@ func TestWriteParams(t *testing.T) {
 		{"Content-Type", "multipart/mixed", []Param{{Name: "boundary", Value: "a b/c"}}, "Content-Type: multipart/mixed; boundary=\"a b/c\"\r\n"},
 		{"Content-Type", "application/pdf", []Param{{Name: "name", Value: "申.pdf"}}, "Content-Type: application/pdf; name=\"=?UTF-8?B?55SzLnBkZg==?=\"\r\n"},
 		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "a.pdf"}}, "Content-Disposition: attachment; filename=a.pdf\r\n"},
+		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "O'Brien.pdf"}}, "Content-Disposition: attachment; filename=\"O'Brien.pdf\"\r\n"},
+		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "100%.pdf"}}, "Content-Disposition: attachment; filename=\"100%.pdf\"\r\n"},
 		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "申.pdf"}}, "Content-Disposition: attachment; filename*=UTF-8''%E7%94%B3.pdf;\r\n filename=\"=?UTF-8?B?55SzLnBkZg==?=\"\r\n"},
 		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "a\"\r\nX: y\\.pdf"}}, "Content-Disposition: attachment; filename=\"a\\\"  X: y\\\\.pdf\"\r\n"},
 		{"Content-Disposition", "attachment", []Param{{Name: "filename", Value: "=?utf-8?B?YQ?="}}, "Content-Disposition: attachment;\r\n filename*=UTF-8''%3D%3Futf-8%3FB%3FYQ%3F%3D;\r\n filename=\"=?UTF-8?B?PT91dGYtOD9CP1lRPz0=?=\"\r\n"},
