@@ -71,16 +71,22 @@ func bigText() []byte {
 	return []byte(h + lines(19<<20, "\r\n"))
 }
 
-// withFile is a mail with one attachment, in all about 100 KiB.
+// withFile is a mail with a Word document, in all about 100 KiB.
 func withFile(data []byte) []byte {
+	const docx = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+	return attached("mail.docx", docx, data, 100<<10)
+}
+
+// attached is a mail with one attachment, filled up with text to about size.
+func attached(name, mime string, data []byte, size int) []byte {
 	const b = "=_bench_0123456789"
 	var m bytes.Buffer
 	m.WriteString(header(`multipart/mixed; boundary="`+b+`"`) + "\r\n--" + b +
 		"\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n")
 	encoded := base64.StdEncoding.EncodeToString(data)
-	m.WriteString(lines(100<<10-len(encoded)*78/76-900, "\r\n"))
-	m.WriteString("\r\n--" + b + "\r\nContent-Type: application/vnd.openxmlformats-officedocument.wordprocessingml.document; name=\"mail.docx\"\r\n" +
-		"Content-Disposition: attachment; filename=\"mail.docx\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
+	m.WriteString(lines(max(size-len(encoded)*78/76-900, 200), "\r\n"))
+	m.WriteString("\r\n--" + b + "\r\nContent-Type: " + mime + "; name=\"" + name + "\"\r\n" +
+		"Content-Disposition: attachment; filename=\"" + name + "\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
 	for len(encoded) > 0 {
 		n := min(76, len(encoded))
 		m.WriteString(encoded[:n] + "\r\n")

@@ -31,7 +31,9 @@ type bench struct {
 	tenants int
 	conns   []int // instead of each kind's own; nil: those
 	json    io.Writer
-	sink    *sink
+
+	profiles string // of the configuration; "": the default one
+	sink     *sink
 
 	// What the gateway delivered, by the figure's name.
 	delivered map[string]float64
@@ -62,7 +64,7 @@ func main() {
 		}
 		return nil
 	})
-	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, memory, postfix, tenants, scanners, queue, held, files; empty is all")
+	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, memory, postfix, tenants, scanners, queue, held, files, pdf, pages, peers; empty is all")
 	flag.StringVar(&out, "json", "", "file that gets one line of JSON for each figure")
 	flag.Parse()
 	if err := b.run(only, out); err != nil {
@@ -149,7 +151,12 @@ func (b *bench) run(only, out string) (err error) {
 		}
 	}
 	if want("files") {
-		return b.files()
+		if err := b.files(); err != nil {
+			return err
+		}
+	}
+	if want("pdf") || want("pages") || want("peers") {
+		return b.pages(want)
 	}
 	return nil
 }

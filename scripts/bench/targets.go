@@ -51,7 +51,7 @@ tenants:
 %shops:
   - { name: inner, network: local, hosts: [%q] }
 routes:
-%smetrics: { listen: "" }
+%s%smetrics: { listen: "" }
 `
 
 func (b *bench) startGateway() (*target, error) {
@@ -70,7 +70,7 @@ func (b *bench) startGatewayTo(addr string) (*target, error) {
 		fmt.Fprintf(&routes, "  - { domain: town%d.example.lg.jp, hop: inner }\n", i)
 	}
 	file := filepath.Join(dir, "sekisho.yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, dir, tenants.String(), addr, routes.String()), 0o600); err != nil {
+	if err := os.WriteFile(file, fmt.Appendf(nil, configuration, dir, tenants.String(), addr, routes.String(), b.profiles), 0o600); err != nil {
 		return nil, err
 	}
 	logName := filepath.Join(dir, "log")
