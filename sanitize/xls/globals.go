@@ -225,7 +225,10 @@ func (w *workbook) drop(where string, typ uint16, rule rule) {
 const maxSheets = 10000
 
 func (w *workbook) boundSheet(r *record) error {
-	if len(r.data) < 8 || len(w.sheets) >= maxSheets {
+	if len(w.sheets) >= maxSheets {
+		return fmt.Errorf("more than %d sheets: %w", maxSheets, sanitize.ErrLimit)
+	}
+	if len(r.data) < 8 {
 		return fmt.Errorf("list of sheets: %w", sanitize.ErrMalformed)
 	}
 	u, _, ok := shortText(r.data[7:], int(r.data[6]))

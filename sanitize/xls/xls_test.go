@@ -578,6 +578,17 @@ func TestAWorkbookOf97InTheStreamOfOlderOnesIsTreated(t *testing.T) {
 	stable(t, out)
 }
 
+// TestMoreSheetsThanAnyoneMakesAreALimit: no converter is to try them for a minute.
+func TestMoreSheetsThanAnyoneMakesAreALimit(t *testing.T) {
+	m := newBook()
+	for range maxSheets {
+		m.sheet(page{name: "s", kind: 0x10})
+	}
+	if _, _, _, err := treat(t, m.bytes(t)); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLinksGoWhereTheProfileSaysSo(t *testing.T) {
 	out, _, found, err := treat(t, newBook(hlink("https://www.example.jp/")).bytes(t), func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs })
 	if err != nil || len(found) != 1 || found[0].Rule != "xls.hyperlink" || len(with(unpack(t, out), recHLink)) > 0 {
