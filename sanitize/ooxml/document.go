@@ -169,7 +169,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		return nil, nil
 	}
 	switch word {
-	case "comments", "commentsExtended", "commentsIds", "people", "threadedComment", "person", "commentAuthors":
+	case "comments", "commentsExtended", "commentsExtensible", "commentsIds", "people", "threadedComment", "person", "commentAuthors", "authors":
 		if d.flags.comments {
 			d.report.found("ooxml.comments", p.source, sanitize.Removed, r.target)
 			return nil, nil

@@ -139,6 +139,7 @@ var partRules = []partRule{
 	{"comments", relOffice, typeWord + "comments+xml", classWord, "comments", false},
 	{"commentsExtended", relMicrosoft, typeWord + "commentsExtended+xml", classXML, "commentsExtended", false},
 	{"commentsIds", relMicrosoft, typeWord + "commentsIds+xml", classXML, "commentsIds", false},
+	{"commentsExtensible", relMicrosoft, typeWord + "commentsExtensible+xml", classXML, "commentsExtensible", false},
 	{"people", relMicrosoft, typeWord + "people+xml", classXML, "people", false},
 
 	{"worksheet", relOffice, typeSheet + "worksheet+xml", classSheet, "worksheets/sheet", true},
@@ -156,6 +157,7 @@ var partRules = []partRule{
 	{"timeline", relMicrosoft, "application/vnd.ms-excel.timeline+xml", classXML, "timelines/timeline", true},
 	{"timelineCache", relMicrosoft, "application/vnd.ms-excel.timelineCache+xml", classXML, "timelineCaches/timelineCache", true},
 	{"threadedComment", relMicrosoft, "application/vnd.ms-excel.threadedcomments+xml", classXML, "threadedComments/threadedComment", true},
+	{"namedSheetView", relMicrosoft, "application/vnd.ms-excel.namedsheetviews+xml", classXML, "namedSheetViews/namedSheetView", true},
 	{"person", relMicrosoft, "application/vnd.ms-excel.person+xml", classXML, "persons/person", false},
 
 	{"slide", relOffice, typeSlide + "slide+xml", classXML, "slides/slide", true},
@@ -169,6 +171,9 @@ var partRules = []partRule{
 	{"tableStyles", relOffice, typeSlide + "tableStyles+xml", classXML, "tableStyles", false},
 	{"commentAuthors", relOffice, typeSlide + "commentAuthors+xml", classXML, "commentAuthors", false},
 	{"comments", relOffice, typeSlide + "comments+xml", classXML, "comments/comment", true},
+
+	{"comments", relMicrosoft, "application/vnd.ms-powerpoint.comments+xml", classXML, "comments/modernComment", true},
+	{"authors", relMicrosoft, "application/vnd.ms-powerpoint.authors+xml", classXML, "authors", false},
 
 	{"masters", relVisio, typeVisio + "masters+xml", classXML, "masters/masters", false},
 	{"master", relVisio, typeVisio + "master+xml", classXML, "masters/master", true},

@@ -23,6 +23,7 @@ import (
 
 	"sekisho/internal/link"
 	"sekisho/sanitize"
+	"sekisho/sanitize/verify"
 )
 
 const (
@@ -1193,6 +1194,28 @@ func TestCommentsGoWhenTheProfileSaysSo(t *testing.T) {
 		if out, _, _, err := treat(c.bytes(t)); err != nil || !strings.Contains(fmt.Sprint(unpack(t, out)), "内緒") {
 			t.Errorf("%s: comments go without being asked: %v", name, err)
 		}
+	}
+}
+
+// TestCommentsOfPowerPoint365StayOrGo: they have parts, types and a vocabulary of
+// their own.
+func TestCommentsOfPowerPoint365StayOrGo(t *testing.T) {
+	const ns = `xmlns:p188="http://schemas.microsoft.com/office/powerpoint/2018/8/main"`
+	p := pptx("").add("ppt/comments/modernComment_100_0.xml", "application/vnd.ms-powerpoint.comments+xml", `<p188:cmLst `+ns+` `+nsA+`><p188:cm id="{1}" authorId="{2}" created="2026-04-01T00:00:00"><ac:deMkLst xmlns:ac="http://schemas.microsoft.com/office/drawing/2013/main/command"><pc:docMk xmlns:pc="http://schemas.microsoft.com/office/powerpoint/2013/main/command"/><pc:sldMk xmlns:pc="http://schemas.microsoft.com/office/powerpoint/2013/main/command" cId="0" sldId="256"/><ac:spMk id="2" creationId="{3}"/></ac:deMkLst><p188:txBody><a:bodyPr/><a:p><a:r><a:t>内緒</a:t></a:r></a:p></p188:txBody></p188:cm></p188:cmLst>`)
+	p.add("ppt/authors.xml", "application/vnd.ms-powerpoint.authors+xml", `<p188:authorLst `+ns+`><p188:author id="{2}" name="山田"/></p188:authorLst>`)
+	p.rel("ppt/slides/slide1.xml", "rId5", "http://schemas.microsoft.com/office/2018/10/relationships/comments", "../comments/modernComment_100_0.xml").rel(p.main, "rId9", "http://schemas.microsoft.com/office/2018/10/relationships/authors", "authors.xml")
+	out, res, found, err := treat(p.bytes(t))
+	all := fmt.Sprint(unpack(t, out))
+	if err != nil || res.Outcome != sanitize.Clean || !strings.Contains(all, "内緒") || !strings.Contains(all, `<ac:spMk id="2" creationId="{3}"/>`) || !strings.Contains(all, "山田") {
+		t.Errorf("kept: %s, %v, %v: %s", res.Outcome, found, err, all)
+	}
+	checkPackage(t, "kept", out)
+	if e := verify.File(context.Background(), newSession(len(out)), res.Kind, bytes.NewReader(out), int64(len(out))); e != nil {
+		t.Errorf("the second look refuses it: %v", e)
+	}
+	out, res, _, err = treat(p.bytes(t), func(o *sanitize.Options) { o.Comments = true })
+	if all = fmt.Sprint(unpack(t, out)); err != nil || res.Outcome != sanitize.Disarmed || strings.Contains(all, "内緒") || strings.Contains(all, "山田") {
+		t.Errorf("removed: %s, %v: %s", res.Outcome, err, all)
 	}
 }
 

@@ -62,10 +62,11 @@ var partTypes = sync.OnceValue(func() map[string]bool {
 		{"application/vnd.openxmlformats-officedocument.", "extended-properties custom-properties theme themeOverride drawing", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.drawingml.", "chart chartshapes diagramColors diagramData diagramLayout diagramStyle", "+xml"},
 		{"application/vnd.ms-office.", "chartex chartstyle chartcolorstyle drawingml.diagramDrawing", "+xml"},
-		{"application/vnd.openxmlformats-officedocument.wordprocessingml.", "styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people", "+xml"},
+		{"application/vnd.openxmlformats-officedocument.wordprocessingml.", "styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsExtensible commentsIds people", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.spreadsheetml.", "worksheet chartsheet sharedStrings styles calcChain comments table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata", "+xml"},
-		{"application/vnd.ms-excel.", "slicer slicerCache timeline timelineCache threadedcomments person", "+xml"},
+		{"application/vnd.ms-excel.", "slicer slicerCache timeline timelineCache threadedcomments person namedsheetviews", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.presentationml.", "slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors comments", "+xml"},
+		{"application/vnd.ms-powerpoint.", "comments authors", "+xml"},
 		{"application/vnd.ms-visio.", "masters master pages page comments", "+xml"},
 		{"image/", "png jpeg x-emf x-wmf emf wmf", ""},
 	} {
@@ -97,7 +98,7 @@ func relationType(typ string) (string, bool) {
 
 var relationTypes = sync.OnceValue(func() []string {
 	return strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
-	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsIds people stylesWithEffects
+	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsExtensible commentsIds people stylesWithEffects authors namedSheetView
 	worksheet chartsheet sharedStrings calcChain table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata metadata slicer slicerCache timeline timelineCache
 	threadedComment person document masters master pages page
 	slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors
