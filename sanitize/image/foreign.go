@@ -2,19 +2,12 @@ package image
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"image"
 	"image/draw"
 	"image/gif"
 	"io"
-
-	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 
 	"sekisho/sanitize"
 )
@@ -29,61 +22,29 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 			return pages(ctx, s, in, out)
 		}
 	}
-	var decode func(io.Reader) (image.Image, error)
-	var config func(io.Reader) (image.Config, error)
+	var m image.Image
+	var err error
 	more := false
-	perPixel := 8.0 // 16 bits in four channels
 	switch in.Kind {
 	case sanitize.KindGIF:
-		decode, config, perPixel = gif.Decode, gif.DecodeConfig, 6
-		more = moreGIF(in)
+		m, more, err = stillGIF(s, in)
 	case sanitize.KindBMP:
-		decode, config, perPixel = bmp.Decode, bmp.DecodeConfig, 4
-	case sanitize.KindTIFF:
-		decode, config = tiff.Decode, tiff.DecodeConfig
-		more = moreTIFF(in)
+		m, err = readBMP(s, in)
 	case sanitize.KindWebP:
-		decode, config = webp.Decode, webp.DecodeConfig
+		m, more, err = readWebP(s, in)
+	case sanitize.KindTIFF:
+		return firstPage(ctx, s, in, out)
 	default:
-		return sanitize.Result{}, fmt.Errorf("%s: %w", in.Kind, sanitize.ErrUnsupported)
-	}
-	c, err := config(in.Reader())
-	if unsupported(err) {
-		return sanitize.Result{}, fmt.Errorf("read the size of the %s: %w: %w", in.Kind, err, sanitize.ErrUnsupported)
+		err = fmt.Errorf("%s: %w", in.Kind, sanitize.ErrUnsupported)
 	}
 	if err != nil {
-		return sanitize.Result{}, malformed("read the size of the "+string(in.Kind), err)
-	}
-	if err := s.SpendPixels(c.Width, c.Height); err != nil {
 		return sanitize.Result{}, err
-	}
-	if err := affordable(int64(c.Width)*int64(c.Height), perPixel); err != nil {
-		return sanitize.Result{}, err
-	}
-	var m image.Image
-	if in.Kind == sanitize.KindTIFF {
-		// The library wants to read anywhere.
-		m, err = decode(in.Reader())
-	} else {
-		m, err = decode(bufio.NewReader(in.Reader()))
-	}
-	if unsupported(err) {
-		return sanitize.Result{}, fmt.Errorf("decode %s: %w: %w", in.Kind, err, sanitize.ErrUnsupported)
-	}
-	if err != nil {
-		return sanitize.Result{}, malformed("decode "+string(in.Kind), err)
 	}
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
 	if more {
 		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
-	}
-	if full := image.Rect(0, 0, c.Width, c.Height); m.Bounds() != full {
-		// A GIF's first picture may be smaller than its screen.
-		canvas := image.NewNRGBA(full)
-		draw.Draw(canvas, m.Bounds(), m, m.Bounds().Min, draw.Src)
-		m = canvas
 	}
 	s.Look(m)
 	if photo, ok := m.(*image.YCbCr); ok && !inside(in.Path) {
@@ -100,10 +61,28 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	return clean(sanitize.KindPNG), nil
 }
 
-// unsupported reports whether a library knows a format and not this shape of it.
-func unsupported(err error) bool {
-	var t tiff.UnsupportedError
-	return errors.As(err, &t) || errors.Is(err, bmp.ErrUnsupported)
+// stillGIF decodes the first picture of a GIF on its screen.
+func stillGIF(s *sanitize.Session, in sanitize.Object) (m image.Image, more bool, err error) {
+	c, err := gif.DecodeConfig(in.Reader())
+	if err != nil {
+		return nil, false, malformed("read the size of the gif", err)
+	}
+	if err := s.SpendPixels(c.Width, c.Height); err != nil {
+		return nil, false, err
+	}
+	if err := affordable(int64(c.Width)*int64(c.Height), 6); err != nil {
+		return nil, false, err
+	}
+	if m, err = gif.Decode(bufio.NewReader(in.Reader())); err != nil {
+		return nil, false, malformed("decode gif", err)
+	}
+	if full := image.Rect(0, 0, c.Width, c.Height); m.Bounds() != full {
+		// It may be smaller than its screen.
+		canvas := image.NewNRGBA(full)
+		draw.Draw(canvas, m.Bounds(), m, m.Bounds().Min, draw.Src)
+		m = canvas
+	}
+	return m, moreGIF(in), nil
 }
 
 // moreGIF reports whether a second image descriptor follows the first.
@@ -160,24 +139,25 @@ func moreGIF(in sanitize.Object) bool {
 	}
 }
 
-// moreTIFF reports whether the first directory points to another.
-func moreTIFF(in sanitize.Object) bool {
-	h := make([]byte, 8)
-	if _, err := in.ReadAt(h, 0); err != nil {
-		return false
+// firstPage writes the first page of a TIFF inside a document as PNG.
+func firstPage(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	order, sheets, err := walkTIFF(in)
+	if err != nil {
+		return sanitize.Result{}, err
 	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if bytes.HasPrefix(h, []byte("MM")) {
-		order = binary.BigEndian
+	_, m, err := sheetPixels(s, in, order, sheets[0], 8)
+	if err != nil {
+		return sanitize.Result{}, err
 	}
-	at := int64(order.Uint32(h[4:]))
-	n := make([]byte, 2)
-	if _, err := in.ReadAt(n, at); err != nil {
-		return false
+	if err := ctx.Err(); err != nil {
+		return sanitize.Result{}, err
 	}
-	next := make([]byte, 4)
-	if _, err := in.ReadAt(next, at+2+12*int64(order.Uint16(n))); err != nil {
-		return false
+	if len(sheets) > 1 {
+		s.Found(sanitize.Finding{Rule: "image.animation", Action: sanitize.Removed, Detail: "the first picture of several stays"})
 	}
-	return order.Uint32(next) != 0
+	s.Look(m)
+	if err := writePNG(out, m, nil); err != nil {
+		return sanitize.Result{}, err
+	}
+	return clean(sanitize.KindPNG), nil
 }

@@ -647,7 +647,7 @@ func fax(pages int) []byte {
 	w.put([]byte("II*\x00\x08\x00\x00\x00"))
 	for i := range pages {
 		m.Pix[i*50] ^= 255
-		if err := w.page(m, sheet{orientation: 6, xRes: [2]uint32{204, 1}, yRes: [2]uint32{98, 1}, unit: [2]uint32{2, 0}}, i == pages-1); err != nil {
+		if err := w.page(m, nil, sheet{orientation: 6, xRes: [2]uint32{204, 1}, yRes: [2]uint32{98, 1}, unit: [2]uint32{2, 0}}, i == pages-1); err != nil {
 			panic(err)
 		}
 	}

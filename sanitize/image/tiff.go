@@ -10,8 +10,6 @@ import (
 	"image/color"
 	"io"
 
-	"golang.org/x/image/tiff"
-
 	"sekisho/sanitize"
 )
 
@@ -58,54 +56,42 @@ func pages(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.
 		if err := ctx.Err(); err != nil {
 			return sanitize.Result{}, err
 		}
-		// The library reads the first page: it gets a header that points to ours.
-		head := []byte("II*\x00")
-		if order == binary.ByteOrder(binary.BigEndian) {
-			head = []byte("MM\x00*")
-		}
-		head = append(head, make([]byte, 4)...)
-		order.PutUint32(head[4:], sh.at)
-		from := func() io.Reader { return io.NewSectionReader(&overlaid{in, head}, 0, in.Size) }
-		c, err := tiff.DecodeConfig(from())
-		if unsupported(err) {
-			return sanitize.Result{}, fmt.Errorf("read the size of page %d: %w: %w", i+1, err, sanitize.ErrUnsupported)
-		}
+		p, m, err := sheetPixels(s, in, order, sh, 12) // decoded, and packed again
 		if err != nil {
-			return sanitize.Result{}, malformed("read the size of a page", err)
+			return sanitize.Result{}, fmt.Errorf("page %d: %w", i+1, err)
 		}
-		if err := s.SpendPixels(c.Width, c.Height); err != nil {
-			return sanitize.Result{}, err
-		}
-		if err := affordable(int64(c.Width)*int64(c.Height), 12); err != nil { // decoded, and packed again
-			return sanitize.Result{}, err
-		}
-		m, err := tiff.Decode(from())
-		if unsupported(err) {
-			return sanitize.Result{}, fmt.Errorf("decode page %d: %w: %w", i+1, err, sanitize.ErrUnsupported)
-		}
+		photo, err := p.photograph(m)
 		if err != nil {
-			return sanitize.Result{}, malformed("decode tiff", err)
+			return sanitize.Result{}, fmt.Errorf("page %d: %w", i+1, err)
 		}
 		s.Look(m)
-		if err := w.page(m, sh, i == len(sheets)-1); err != nil {
+		if err := w.page(m, photo, sh, i == len(sheets)-1); err != nil {
 			return sanitize.Result{}, fmt.Errorf("encode TIFF: %w", err)
 		}
 	}
 	return clean(sanitize.KindTIFF), nil
 }
 
-// overlaid is a file with another beginning.
-type overlaid struct {
-	r    io.ReaderAt
-	head []byte
-}
-
-func (o *overlaid) ReadAt(b []byte, off int64) (int, error) {
-	n, err := o.r.ReadAt(b, off)
-	if off < int64(len(o.head)) {
-		copy(b[:n], o.head[off:])
+// sheetPixels decodes a page once it is charged.
+func sheetPixels(s *sanitize.Session, in sanitize.Object, order binary.ByteOrder, sh sheet, perPixel float64) (*tiffPage, image.Image, error) {
+	p, err := readTIFF(in, order, int64(sh.at))
+	if err != nil {
+		return nil, nil, err
 	}
-	return n, err
+	if err := s.SpendPixels(p.width, p.height); err != nil {
+		return nil, nil, err
+	}
+	if p.grey() {
+		perPixel = 3
+	}
+	if err := affordable(int64(p.width)*int64(p.height), max(p.bytesPerPixel(), perPixel)); err != nil {
+		return nil, nil, err
+	}
+	m, err := p.decode()
+	if err == nil {
+		converted(s, p.profile, m)
+	}
+	return p, m, err
 }
 
 // walkTIFF follows the chain of directories.
@@ -206,8 +192,47 @@ func (t *tiffWriter) put(b []byte) {
 	}
 }
 
-func (t *tiffWriter) page(m image.Image, sh sheet, last bool) error {
-	bits, samples, photometric, packed, err := packTIFF(m)
+// photograph is the JPEG that a page goes on as, if it came as one: without loss
+// a scan would weigh five times as much. A page in one piece keeps its samples;
+// others are encoded in the quality of most scanners or better.
+func (p *tiffPage) photograph(m image.Image) ([]byte, error) {
+	if p.compression != 7 || p.width > 65535 || p.height > 65535 {
+		return nil, nil
+	}
+	var out bytes.Buffer
+	if p.profile == nil && p.photometric != tiffRGB && p.photometric != tiffWhiteIsZero && p.pieceWidth >= p.width && p.pieceHeight >= p.height {
+		if b, err := p.jpeg(0); err == nil {
+			c, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
+			if err == nil && c.width == p.width && c.height == p.height && c.keepsCoefficients() {
+				if k, err := c.coefficients(); err == nil {
+					e := encoder{out: &writer{w: &out}, luma: c.table(0), chroma: c.table(1)}
+					err = e.rewrite(k)
+					return out.Bytes(), err
+				}
+			}
+		}
+	}
+	out.Reset()
+	e := encoder{out: &writer{w: &out}, luma: quality90(&standardLuma), chroma: quality90(&standardChroma)}
+	err := e.encode(planes(m))
+	return out.Bytes(), err
+}
+
+// page writes m, or the photograph that it is, which stays one.
+func (t *tiffWriter) page(m image.Image, photo []byte, sh sheet, last bool) error {
+	compression, sampling := uint32(8), []uint32(nil)
+	bits, samples, photometric, packed, err := []uint32{8}, uint32(1), uint32(tiffBlackIsZero), photo, error(nil)
+	switch {
+	case photo == nil:
+		bits, samples, photometric, packed, err = packTIFF(m)
+	default:
+		compression = 7
+		j, e := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(photo), Size: int64(len(photo))})
+		if err = e; err == nil && j.components == 3 {
+			bits, samples, photometric = []uint32{8, 8, 8}, 3, tiffYCbCr
+			sampling = []uint32{uint32(j.sampling[0] >> 4), uint32(j.sampling[0] & 15)}
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -217,7 +242,7 @@ func (t *tiffWriter) page(m image.Image, sh sheet, last bool) error {
 		values   []uint32
 	}
 	entries := []entry{
-		{tagWidth, 4, []uint32{uint32(b.Dx())}}, {tagLength, 4, []uint32{uint32(b.Dy())}}, {tagBitsPerSample, 3, bits}, {tagCompression, 3, []uint32{8}},
+		{tagWidth, 4, []uint32{uint32(b.Dx())}}, {tagLength, 4, []uint32{uint32(b.Dy())}}, {tagBitsPerSample, 3, bits}, {tagCompression, 3, []uint32{compression}},
 		{tagPhotometric, 3, []uint32{photometric}}, {tagStripOffsets, 4, []uint32{0}}, {tagOrientation, 3, []uint32{uint32(sh.orientation)}},
 		{tagSamplesPerPixel, 3, []uint32{samples}}, {tagRowsPerStrip, 4, []uint32{uint32(b.Dy())}}, {tagStripByteCounts, 4, []uint32{uint32(len(packed))}},
 	}
@@ -225,8 +250,14 @@ func (t *tiffWriter) page(m image.Image, sh sheet, last bool) error {
 		entries = append(entries, entry{tagXResolution, 5, sh.xRes[:]}, entry{tagYResolution, 5, sh.yRes[:]})
 	}
 	entries = append(entries, entry{tagPlanar, 3, []uint32{1}}, entry{tagResolutionUnit, 3, sh.unit[:1]})
+	if photo == nil && bits[0] == 8 {
+		entries = append(entries, entry{tagPredictor, 3, []uint32{2}})
+	}
 	if samples == 4 {
 		entries = append(entries, entry{tagExtraSamples, 3, []uint32{2}}) // transparency, not multiplied in
+	}
+	if sampling != nil {
+		entries = append(entries, entry{tagYCbCrSampling, 3, sampling})
 	}
 	le := binary.LittleEndian
 	beyond := t.at + 2 + 12*int64(len(entries)) + 4
@@ -295,6 +326,14 @@ func packTIFF(m image.Image) (bits []uint32, samples, photometric uint32, packed
 			_, err = z.Write(line)
 		}
 	}
+	// Differences pack better: of a sample and the one before (TIFF 6.0, section
+	// 14).
+	differences := func(line []byte, each int) {
+		for i := len(line) - 1; i >= each; i-- {
+			line[i] -= line[i-each]
+		}
+		row(line)
+	}
 	grey, isGrey := m.(*image.Gray)
 	switch {
 	case isGrey && bilevel(grey):
@@ -310,7 +349,7 @@ func packTIFF(m image.Image) (bits []uint32, samples, photometric uint32, packed
 	case isGrey:
 		bits, samples, photometric = []uint32{8}, 1, 1
 		for y := range b.Dy() {
-			row(grey.Pix[y*grey.Stride:][:b.Dx()])
+			differences(bytes.Clone(grey.Pix[y*grey.Stride:][:b.Dx()]), 1)
 		}
 	default:
 		n := 3
@@ -328,7 +367,7 @@ func packTIFF(m image.Image) (bits []uint32, samples, photometric uint32, packed
 					line = append(line, c.A)
 				}
 			}
-			row(line)
+			differences(line, n)
 		}
 	}
 	if e := z.Close(); err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"image/gif"
+	"image/jpeg"
 	"slices"
 
 	"golang.org/x/image/tiff"
@@ -73,7 +74,7 @@ func checkTIFF(s *sanitize.Session, where string, b []byte) error {
 	if len(b) < 8 || string(b[:4]) != "II*\x00" || binary.LittleEndian.Uint32(b[4:]) != 8 {
 		return notAllowed(where, "TIFF: no header")
 	}
-	allowed := []uint16{256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 338}
+	allowed := []uint16{256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 338, 530}
 	at := 8
 	first := slices.Clone(b) // whose header points to one page after the other
 	for page := 1; ; page++ {
@@ -116,15 +117,27 @@ func checkTIFF(s *sanitize.Session, where string, b []byte) error {
 				size = v
 			}
 		}
-		if compression != 8 || int64(strip) != int64(beyond) || int64(strip)+int64(size) > int64(len(b)) || width > 1<<30 || height > 1<<30 {
+		if compression != 8 && compression != 7 || int64(strip) != int64(beyond) || int64(strip)+int64(size) > int64(len(b)) || width > 1<<30 || height > 1<<30 {
 			return notAllowed(where, "TIFF: page %d", page)
 		}
 		if err := s.SpendPixels(int(width), int(height)); err != nil {
 			return err
 		}
-		binary.LittleEndian.PutUint32(first[4:], uint32(at))
-		if _, err := tiff.Decode(bytes.NewReader(first)); err != nil {
-			return notAllowed(where, "TIFF: page %d: %v", page, err)
+		if compression == 7 {
+			// The library knows no JPEG in a TIFF.
+			photo := b[strip : int64(strip)+int64(size)]
+			c, err := jpeg.DecodeConfig(bytes.NewReader(photo))
+			if err != nil || c.Width != int(width) || c.Height != int(height) {
+				return notAllowed(where, "TIFF: page %d: JPEG of %d x %d: %v", page, c.Width, c.Height, err)
+			}
+			if err := checkJPEG(s, where, photo); err != nil {
+				return err
+			}
+		} else {
+			binary.LittleEndian.PutUint32(first[4:], uint32(at))
+			if _, err := tiff.Decode(bytes.NewReader(first)); err != nil {
+				return notAllowed(where, "TIFF: page %d: %v", page, err)
+			}
 		}
 		next := binary.LittleEndian.Uint32(b[end-4:])
 		at = int(strip) + int(size) + int(size)&1

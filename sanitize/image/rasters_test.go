@@ -1,0 +1,268 @@
+package image
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"image"
+	"image/color"
+	"image/draw"
+	"testing"
+
+	"sekisho/sanitize"
+)
+
+// octets is an order of them.
+type octets interface {
+	binary.ByteOrder
+	binary.AppendByteOrder
+}
+
+// tiffOf writes a page of these tags, each a list of SHORT or LONG, with pieces
+// behind it, and turns it into the order of octets asked for.
+func tiffOf(order octets, tags map[uint16][]int, pieces ...[]byte) []byte {
+	head := "II*\x00"
+	if order.String() == "BigEndian" {
+		head = "MM\x00*"
+	}
+	at := 8 + 2 + 12*(len(tags)+2) + 4
+	var values []byte
+	entry := func(tag, typ uint16, v []int) []byte {
+		each := map[uint16]int{3: 2, 4: 4, 7: 1}[typ]
+		e := order.AppendUint16(order.AppendUint16(nil, tag), typ)
+		e = order.AppendUint32(e, uint32(len(v)))
+		var b []byte
+		for _, x := range v {
+			switch each {
+			case 1:
+				b = append(b, byte(x))
+			case 2:
+				b = order.AppendUint16(b, uint16(x))
+			default:
+				b = order.AppendUint32(b, uint32(x))
+			}
+		}
+		if len(b) <= 4 {
+			return append(e, append(b, make([]byte, 4-len(b))...)...)
+		}
+		e = order.AppendUint32(e, uint32(at+len(values)))
+		values = append(values, b...)
+		return e
+	}
+	var dir []byte
+	for tag := range uint16(0xffff) {
+		if v, ok := tags[tag]; ok {
+			typ := uint16(3)
+			if tag == tagJPEGTables {
+				typ = 7
+			}
+			dir = append(dir, entry(tag, typ, v)...)
+		}
+	}
+	offsets, counts := uint16(tagStripOffsets), uint16(tagStripByteCounts)
+	if _, tiled := tags[tagTileWidth]; tiled {
+		offsets, counts = tagTileOffsets, tagTileCounts
+	}
+	var from, size []int
+	for range pieces {
+		from, size = append(from, 0), append(size, 0)
+	}
+	room := len(values)
+	if len(pieces) > 1 {
+		room += 8 * len(pieces)
+	}
+	next := at + room
+	for i, p := range pieces {
+		from[i], size[i] = next, len(p)
+		next += len(p)
+	}
+	dir = append(append(dir, entry(offsets, 4, from)...), entry(counts, 4, size)...)
+	b := order.AppendUint32([]byte(head), 8)
+	b = append(order.AppendUint16(b, uint16(len(tags)+2)), dir...)
+	b = append(order.AppendUint32(b, 0), values...)
+	return append(b, bytes.Join(pieces, nil)...)
+}
+
+func TestTIFFOfEveryKindLooksTheSame(t *testing.T) {
+	red, green, blue, white, black := color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}, color.NRGBA{255, 255, 255, 255}, color.NRGBA{0, 0, 0, 255}
+	tags := func(w, h, bits, samples, photometric, packing int, more ...int) map[uint16][]int {
+		m := map[uint16][]int{tagWidth: {w}, tagLength: {h}, tagCompression: {packing}, tagPhotometric: {photometric}, tagSamplesPerPixel: {samples}, tagRowsPerStrip: {h}}
+		for range samples {
+			m[tagBitsPerSample] = append(m[tagBitsPerSample], bits)
+		}
+		for ; len(more) > 0; more = more[2:] {
+			m[uint16(more[0])] = append(m[uint16(more[0])], more[1])
+		}
+		return m
+	}
+	// Group 4: a row that is white, then the end of the block.
+	fax := []byte{0x80, 0x01, 0x00, 0x10}
+	one := image.NewNRGBA(image.Rect(0, 0, 16, 16))
+	draw.Draw(one, one.Rect, image.NewUniform(color.NRGBA{200, 30, 60, 255}), image.Point{}, draw.Src)
+	photo := encodeJPEG(one, 90)
+	for name, c := range map[string]struct {
+		tags   map[uint16][]int
+		pieces [][]byte
+		want   []color.NRGBA
+	}{
+		"a white fax, white is zero":      {tags(8, 1, 1, 1, tiffWhiteIsZero, 4), [][]byte{fax}, []color.NRGBA{white, white}},
+		"a white fax, displayed reversed": {tags(8, 1, 1, 1, tiffBlackIsZero, 4), [][]byte{fax}, []color.NRGBA{black, black}},
+		"four bits":                       {tags(2, 1, 4, 1, tiffBlackIsZero, 1), [][]byte{{0xf0}}, []color.NRGBA{white, black}},
+		"planes":                          {tags(2, 1, 8, 3, tiffRGB, 1, tagPlanar, 2), [][]byte{{255, 0}, {0, 255}, {0, 0}}, []color.NRGBA{red, green}},
+		"inks":                            {tags(2, 1, 8, 4, tiffCMYK, 1), [][]byte{{0, 255, 255, 0, 255, 255, 0, 0}}, []color.NRGBA{red, blue}},
+		"luminance":                       {tags(2, 1, 8, 3, tiffYCbCr, 1, tagYCbCrSampling, 1, tagYCbCrSampling, 1), [][]byte{{255, 128, 128, 0, 128, 128}}, []color.NRGBA{white, black}},
+		"shared chroma":                   {tags(2, 1, 8, 3, tiffYCbCr, 1, tagYCbCrSampling, 2, tagYCbCrSampling, 1), [][]byte{{255, 0, 128, 128}}, []color.NRGBA{white, black}},
+		"runs":                            {tags(4, 1, 8, 1, tiffBlackIsZero, 32773), [][]byte{{0xff, 255, 1, 0, 0}}, []color.NRGBA{white, white, black, black}},
+		"sixteen bits":                    {tags(1, 1, 16, 3, tiffRGB, 1), [][]byte{{255, 255, 0, 0, 0, 0}}, []color.NRGBA{red}},
+		"differences":                     {tags(2, 1, 8, 3, tiffRGB, 1, tagPredictor, 2), [][]byte{{255, 0, 0, 1, 255, 0}}, []color.NRGBA{red, green}},
+		"tiles":                           {tags(3, 1, 8, 1, tiffBlackIsZero, 1, tagTileWidth, 2, tagTileLength, 1), [][]byte{{255, 0}, {255, 7}}, []color.NRGBA{white, black, white}},
+		"a JPEG":                          {tags(16, 16, 8, 3, tiffYCbCr, 7), [][]byte{photo}, []color.NRGBA{{200, 30, 60, 255}}},
+	} {
+		for _, order := range []octets{binary.LittleEndian, binary.BigEndian} {
+			if name == "sixteen bits" && order.String() == "LittleEndian" {
+				continue // the same either way
+			}
+			in := tiffOf(order, c.tags, c.pieces...)
+			for _, path := range []string{"2", "2.1/word/media/image1.tif"} {
+				out, _, err := run(t, sanitize.KindTIFF, path, in)
+				if err != nil {
+					t.Errorf("%s, %v at %s: %v", name, order, path, err)
+					continue
+				}
+				var m image.Image
+				if path == "2" {
+					o := sanitize.Object{ReaderAt: bytes.NewReader(out), Size: int64(len(out))}
+					_, sheets, err := walkTIFF(o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p, err := readTIFF(o, binary.LittleEndian, int64(sheets[0].at))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if m, err = p.decode(); err != nil {
+						t.Fatal(err)
+					}
+					if again, _, err := run(t, sanitize.KindTIFF, path, out); err != nil || !bytes.Equal(again, out) {
+						t.Errorf("%s: a second pass changes it: %v", name, err)
+					}
+				} else {
+					m = decodeAs(t, out)
+				}
+				for x, want := range c.want {
+					got := color.NRGBAModel.Convert(m.At(x, 0)).(color.NRGBA)
+					if distance(got.R, want.R) > 6 || distance(got.G, want.G) > 6 || distance(got.B, want.B) > 6 {
+						t.Errorf("%s, %v at %s: pixel %d is %v, want %v", name, order, path, x, got, want)
+					}
+				}
+			}
+		}
+	}
+	for name, b := range map[string][]byte{
+		"pieces that lie nowhere": tiffOf(binary.LittleEndian, tags(9, 9, 8, 1, 1, 1), []byte{1}),
+		"too few pieces":          tiffOf(binary.LittleEndian, tags(2, 2, 8, 3, 2, 1, tagPlanar, 2), []byte{1, 2, 3, 4}),
+		"tiles of nothing":        tiffOf(binary.LittleEndian, tags(2, 2, 8, 1, 1, 1, tagTileWidth, 0, tagTileLength, 0), []byte{1, 2, 3, 4}),
+		"a JPEG of another size":  tiffOf(binary.LittleEndian, tags(400, 400, 8, 3, tiffYCbCr, 7), photo),
+		"no JPEG":                 tiffOf(binary.LittleEndian, tags(4, 4, 8, 3, tiffYCbCr, 7), []byte("GIF89a")),
+	} {
+		if _, _, err := run(t, sanitize.KindTIFF, "2", b); !errors.Is(err, sanitize.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// bmpOf writes a BMP of this header and what follows it.
+func bmpOf(w, h int32, bits uint16, packing uint32, between, pixels []byte) []byte {
+	head := bit(uint32(40), w, h, uint16(1), bits, packing, uint32(0), int32(0), int32(0), uint32(0), uint32(0))
+	at := 14 + len(head) + len(between)
+	return bytes.Join([][]byte{bit("BM", uint32(at+len(pixels)), uint32(0), uint32(at)), head, between, pixels}, nil)
+}
+
+func TestBMPOfEveryKindLooksTheSame(t *testing.T) {
+	red, green, blue := color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}
+	palette := append([]byte{0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0}, make([]byte, 4*13)...) // red, green, blue
+	eight := append(bytes.Clone(palette), make([]byte, 4*240)...)
+	os2 := bytes.Join([][]byte{bit("BM", uint32(0), uint32(0), uint32(26+6), uint32(12), uint16(2), uint16(1), uint16(1), uint16(1)), {0, 0, 255, 0, 255, 0}, {0x40, 0, 0, 0}}, nil)
+	for name, c := range map[string]struct {
+		b    []byte
+		want []color.NRGBA // rows from above
+	}{
+		"OS/2":             {os2, []color.NRGBA{red, green}},
+		"from above":       {bmpOf(1, -2, 24, 0, nil, []byte{0, 0, 255, 0, 0, 255, 0, 0}), []color.NRGBA{red, green}},
+		"from below":       {bmpOf(1, 2, 24, 0, nil, []byte{0, 0, 255, 0, 0, 255, 0, 0}), []color.NRGBA{green, red}},
+		"555":              {bmpOf(3, 1, 16, 0, nil, bit(uint16(0x7c00), uint16(0x03e0), uint16(0x001f), uint16(0))), []color.NRGBA{red, green, blue}},
+		"565":              {bmpOf(3, 1, 16, 3, bit(uint32(0xf800), uint32(0x07e0), uint32(0x001f)), bit(uint16(0xf800), uint16(0x07e0), uint16(0x001f), uint16(0))), []color.NRGBA{red, green, blue}},
+		"run lengths of 8": {bmpOf(3, 2, 8, 1, eight, []byte{2, 1, 1, 2, 0, 0, 0, 3, 0, 1, 2, 0, 0, 1}), []color.NRGBA{red, green, blue, green, green, blue}},
+		"run lengths of 4": {bmpOf(3, 2, 4, 2, palette, []byte{3, 0x12, 0, 0, 0, 3, 0x01, 0x20, 0, 1}), []color.NRGBA{red, green, blue, green, blue, green}},
+		"a leap":           {bmpOf(3, 1, 8, 1, eight, []byte{0, 2, 2, 0, 1, 2, 0, 1}), []color.NRGBA{red, red, blue}},
+		"32 bits":          {bmpOf(2, 1, 32, 0, nil, []byte{0, 0, 255, 0, 255, 0, 0, 77}), []color.NRGBA{red, blue}},
+	} {
+		out, _, err := run(t, sanitize.KindBMP, "2", c.b)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		m := decodeAs(t, out)
+		w := m.Bounds().Dx()
+		for i, want := range c.want {
+			if got := color.NRGBAModel.Convert(m.At(i%w, i/w)); got != want {
+				t.Errorf("%s: pixel %d is %v, want %v", name, i, got, want)
+			}
+		}
+		if _, _, err := run(t, sanitize.KindBMP, "2", c.b[:len(c.b)-3]); !errors.Is(err, sanitize.ErrMalformed) && name != "565" && name != "555" {
+			t.Errorf("%s cut short: %v", name, err)
+		}
+	}
+}
+
+func TestWebPKeepsItsColours(t *testing.T) {
+	for name, text := range map[string]string{
+		"lossy":    "UklGRjYAAABXRUJQVlA4ICoAAABwAQCdASoQABAAAoBCJaACdAF1AAD+7nZ73LRSK/9QZ//qDP/9QZ+ngAA=",
+		"animated": "UklGRroAAABXRUJQVlA4WAoAAAACAAAADwAADwAAQU5JTQYAAAAAAAAAAABBTk1GQgAAAAAAAAAAAA8AAA8AAGQAAAJWUDggKgAAADABAJ0BKhAAEAACgEIloAADcAD+7nZ/73pa4a///1Bn/+oM//1Bn6eAAEFOTUZEAAAAAAAAAAAADwAADwAAZAAAAFZQOCAsAAAANAEAnQEqEAAQAAAAQiWgAANwAP725gf//ewX/+7Bf/7sF/sx/9etLc24gAA=",
+	} {
+		b, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, found, err := run(t, sanitize.KindWebP, "2.1/word/media/a.webp", b)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := color.NRGBAModel.Convert(decodeAs(t, out).At(8, 8)).(color.NRGBA)
+		if distance(got.R, 200) > 4 || distance(got.G, 30) > 4 || distance(got.B, 60) > 4 {
+			t.Errorf("%s: %v, want 200 30 60", name, got)
+		}
+		if (len(found) == 1) != (name == "animated") {
+			t.Errorf("%s: found %v", name, found)
+		}
+	}
+}
+
+func fuzzRaster(f *testing.F, k sanitize.Kind) {
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if len(b) > 1<<14 {
+			t.Skip()
+		}
+		out, _, err := run(t, k, "2.1/word/media/a", b)
+		if err == nil {
+			decodeAs(t, out)
+		}
+		if k == sanitize.KindTIFF {
+			_, _, _ = run(t, k, "2", b)
+		}
+	})
+}
+
+func FuzzTIFF(f *testing.F) {
+	f.Add(tiffOf(binary.LittleEndian, map[uint16][]int{tagWidth: {2}, tagLength: {1}, tagBitsPerSample: {8}, tagPhotometric: {1}}, []byte{1, 2}))
+	f.Add(fax(2))
+	fuzzRaster(f, sanitize.KindTIFF)
+}
+
+func FuzzBMP(f *testing.F) {
+	f.Add(bmpOf(3, 2, 4, 2, make([]byte, 64), []byte{3, 0x12, 0, 0, 0, 3, 0x01, 0x20, 0, 1}))
+	f.Add(bmpOf(3, 1, 16, 3, make([]byte, 12), make([]byte, 8)))
+	fuzzRaster(f, sanitize.KindBMP)
+}
