@@ -22,7 +22,7 @@ type section struct{ at, size int64 }
 
 // rows writes a picture by its rows: they are unpacked, counted, their filters
 // checked, and packed anew with codes of our own; every pixel is what it was
-// (docs/decisions/0021). Behind a look it also shows the picture in grey. What it
+// (docs/decisions/0023). Behind a look it also shows the picture in grey. What it
 // finds odd, and what would have to change, is errRows.
 func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray, err error) {
 	channels := map[byte]int{0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[p.colour]
