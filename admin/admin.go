@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -208,6 +210,12 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 		a.fail(w, name, by, fmt.Errorf("request: %w: %w", err, errUsage))
 		return
 	}
+	// A reason stays in the audit for years: one of blanks is none, and one as
+	// long as a book is no reason.
+	if q.Reason = strings.TrimSpace(q.Reason); utf8.RuneCountInString(q.Reason) > maxReason {
+		a.fail(w, name, by, fmt.Errorf("a reason has at most %d characters: %w", maxReason, errUsage))
+		return
+	}
 	ctx := r.Context()
 	if changes(name) {
 		// What was begun is finished, whoever still waits for the answer: a list
@@ -225,6 +233,8 @@ func (a *Admin) serve(w http.ResponseWriter, r *http.Request, name string, f act
 		a.Log.Warn("admin answer", "rule", name, "err", err)
 	}
 }
+
+const maxReason = 1000
 
 // changes reports whether an act changes anything. Each is a few writes, so
 // that none keeps the gateway from stopping.
@@ -522,7 +532,8 @@ func (a *Admin) accountAdd(ctx context.Context, by Account, q client.Request) (a
 		return nil, fmt.Errorf("an account needs a name of at most 64 characters and a uid: %w", errUsage)
 	}
 	for _, c := range q.Name {
-		if c < 0x21 || c == 0x7f {
+		// What shows nothing or turns the line makes two names look like one.
+		if c == ' ' || !unicode.IsPrint(c) || c == utf8.RuneError {
 			return nil, fmt.Errorf("an account's name has no spaces or control characters: %w", errUsage)
 		}
 	}

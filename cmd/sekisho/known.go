@@ -30,6 +30,7 @@ var answers = []sentence{
 	{"originals are not delivered (originals.deliver is off); release delivers the harmless form: not allowed", "原本は配送しません（originals.deliver が off です）。無害化したものは release で配送できます"},
 	{"tampered entries cannot be released, only deleted", "改ざんされたものは解放できません。削除だけができます"},
 	{"a reason is needed", "理由が必要です"},
+	{"a reason has at most %s characters: wrong usage", "理由は $1 文字までです"},
 	{"%s is not queued any more: not found", "$1 はすでに待っていません"},
 	{`"%s" is too short to look for: wrong usage`, "$1 は短すぎます。3 文字以上を指定してください"},
 	{"tenant %s: not found", "団体 $1 はありません"},

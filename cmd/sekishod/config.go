@@ -222,7 +222,10 @@ type settings struct {
 // settings checks what the types cannot say and builds the values of the rooms.
 func (c *config) settings(f *configFile) (*settings, error) {
 	s := &settings{config: c}
-	if !hostnamePattern.MatchString(c.Hostname) || !strings.Contains(c.Hostname, ".") {
+	if c.Hostname != "" && (!hostnamePattern.MatchString(c.Hostname) || !strings.Contains(c.Hostname, ".")) {
+		return nil, f.errorf("hostname", "%q is no full host name, such as mx.town.example.lg.jp", c.Hostname)
+	}
+	if c.Hostname == "" {
 		return nil, f.errorf("hostname", "required: the full name of this gateway, such as mx.town.example.lg.jp")
 	}
 	if c.DataDir == "" || !filepath.IsAbs(c.DataDir) {
@@ -243,6 +246,10 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if c.MaxMessageSize < 64<<10 || c.MaxMessageSize > 256<<20 {
 		return nil, f.errorf("max_message_size", "want between 64KiB and 256MiB")
 	}
+	const held = "quarantine.retention"
+	if r, ok := limit.Find(held); !ok || int64(c.Quarantine.Retention) < r.Least {
+		return nil, f.errorf(held, "what is held would end at once; write for instance 14d")
+	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		return nil, f.errorf("log.format", "want json or text, got %q", c.Log.Format)
 	}
@@ -250,7 +257,7 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		return nil, f.errorf("log.level", "want debug, info, warn or error, got %q", c.Log.Level)
 	}
 	if c.Metrics.Listen != "" {
-		if _, _, err := net.SplitHostPort(c.Metrics.Listen); err != nil {
+		if !listens(c.Metrics.Listen) {
 			return nil, f.errorf("metrics.listen", "want ADDRESS:PORT, got %q", c.Metrics.Listen)
 		}
 	}
@@ -296,6 +303,17 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	return s, nil
 }
 
+// listens reports whether a is an address to listen on; port 0 is one of the
+// system's choice.
+func listens(a string) bool {
+	_, port, err := net.SplitHostPort(a)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
 var hostnamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 
 func (c *config) checkListeners(f *configFile) error {
@@ -317,7 +335,7 @@ func (c *config) checkListeners(f *configFile) error {
 			return f.errorf(at+".listen", "required: at least one ADDRESS:PORT")
 		}
 		for j, a := range l.Listen {
-			if _, _, err := net.SplitHostPort(a); err != nil {
+			if !listens(a) {
 				return f.errorf(fmt.Sprintf("%s.listen[%d]", at, j), "want ADDRESS:PORT, got %q", a)
 			}
 		}

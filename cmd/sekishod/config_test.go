@@ -108,6 +108,9 @@ func TestErrorsNameFileLineAndWhatToDo(t *testing.T) {
 	}
 	for _, c := range []struct{ name, text, want string }{
 		{"an empty file", "", ":1: hostname: the file is empty"},
+		{"a host name with a space", replace("hostname: mx.town.example.lg.jp", "hostname: mx town.example.lg.jp"), `:1: hostname: "mx town.example.lg.jp" is no full host name`},
+		{"a port that is none", replace(`"127.0.0.1:0"`, `"127.0.0.1:99999"`), `.listen[0]: want ADDRESS:PORT, got "127.0.0.1:99999"`},
+		{"what is held ends at once", minimal + "quarantine: { retention: 0s }\n", ": quarantine.retention: "},
 		{"no host name", replace("hostname: mx.town.example.lg.jp", "data_dir: /tmp/x"), ": hostname: required"},
 		{"an unknown key", minimal + "quarantaine: { retention: 1d }\n", `:11: quarantaine: unknown key; did you mean "quarantine"?`},
 		{"an unknown key below", minimal + "quarantine: { retain: 1d }\n", `:11: quarantine.retain: unknown key; known here: retention`},

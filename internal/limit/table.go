@@ -211,7 +211,7 @@ var table = []Row{
 		"notices of failures to a tenant", "一団体への不達通知",
 		"10,000 bad mails must not be 10,000 notices", "1万通の不達を1万通の通知にしない"},
 
-	{Custody, "quarantine.retention", Time, 14 * day, 0, 0, "", "quarantine",
+	{Custody, "quarantine.retention", Time, 14 * day, second, 0, "", "quarantine",
 		"held messages and parts", "保留の期間",
 		"two weeks cover a holiday", "休暇を挟んでも二週間あれば足りる"},
 	{Custody, "originals.retention", Time, 14 * day, 0, 0, "", "quarantine",
