@@ -290,6 +290,7 @@ func (w *work) html(n *node) error {
 	part := own.Parts()[0]
 	if runs > 0 {
 		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.encoded-run", Action: sanitize.Removed, Detail: fmt.Sprint(runs)})
+		rebuilt = nil // the page would still show the file
 	}
 	p := piece{media: "text/plain", body: true, weight: t.weight, data: c.buf, html: rebuilt}
 	if !c.all() {
