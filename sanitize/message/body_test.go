@@ -63,7 +63,7 @@ func TestHTMLBodyArrivesAsHTMLWhereTheProfileWantsIt(t *testing.T) {
 		{"with a picture that is not there", top + html(`<img src="cid:none" alt="fig">`), []string{"[fig]"}, []string{"cid:"}},
 		{"with a picture that is a program", top + "Content-Type: multipart/related; boundary=a\n\n--a\n" + html(`<img src="cid:e" alt="fig">`) + "--a\nContent-Type: image/png; name=a.png\nContent-ID: <e>\n\nMZ\x90\x01\x03\n--a--\n", []string{"[fig]"}, []string{"cid:", "MZ"}},
 		{"with files", mixed(strings.TrimPrefix(html("<p>x</p>"), ""), "Content-Type: text/csv; name=a.csv\n\na,b\n"), []string{"multipart/mixed", "multipart/alternative", "a.csv"}, nil},
-		{"with a program in its text", top + html("<p>see</p><pre>\n" + b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00" + strings.Repeat("\x00", 60)) + "\n</pre>"), []string{"see", "[...]"}, []string{"text/html", "TVqQ"}},
+		{"with a program in its text", top + html("<p>see</p><pre>\n"+b64("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00"+strings.Repeat("\x00", 60))+"\n</pre>"), []string{"see", "[...]"}, []string{"text/html", "TVqQ"}},
 		{"in a forwarded mail", mixed(plainPart, "Content-Type: message/rfc822\n\nFrom: a@b.example\nContent-Type: text/html\n\n<p>inner</p>\n"), []string{"message/rfc822", "<p>inner</p>"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
