@@ -63,6 +63,12 @@ var (
 	svgSize    = lazy.Compile(`^(?:[-+0-9.]{1,12}(?:px|pt|em|ex|cm|mm|in|pc|%)?|[a-z-]{1,20})$`)
 	svgFont    = lazy.Compile(`^[\p{L}\p{N} ,'_-]{1,200}$`)
 	svgVersion = lazy.Compile(`^[0-9.]{1,5}$`)
+
+	// Adobe Illustrator defines names for namespaces and nothing else. With these
+	// names and lengths what is written by them is at most ten times as long, and
+	// a value that holds no & and no < defines nothing further.
+	svgSpaces = lazy.Compile(`^DOCTYPE\s+svg\s+PUBLIC\s+"[^"<>\[]{0,100}"\s+"[^"<>\[]{0,100}"\s*\[\s*(?:<!ENTITY\s+ns_[a-z]{1,20}\s+"[A-Za-z0-9:/.-]{0,64}">\s*)*\]\s*$`)
+	svgSpace  = lazy.Compile(`<!ENTITY\s+(ns_[a-z]{1,20})\s+"([A-Za-z0-9:/.-]{0,64})">`)
 )
 
 // svgAttrs are attributes of any element, in the order in which they are
@@ -212,7 +218,13 @@ func (d *drawing) read(ctx context.Context, r io.Reader) (*svgNode, error) {
 			// A doctype names the standard; one that defines anything is a bomb or
 			// a door (limits: no DOCTYPE).
 			if strings.ContainsAny(string(t), "[<") {
-				return nil, fmt.Errorf("a DOCTYPE with definitions: %w", sanitize.ErrMalformed)
+				if root != nil || x.Entity != nil || !svgSpaces.Match(t) {
+					return nil, fmt.Errorf("a DOCTYPE with definitions: %w", sanitize.ErrMalformed)
+				}
+				x.Entity = map[string]string{}
+				for _, e := range svgSpace.FindAllStringSubmatch(string(t), -1) {
+					x.Entity[e[1]] = e[2]
+				}
 			}
 		case xml.ProcInst:
 			if t.Target != "xml" {

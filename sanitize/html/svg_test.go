@@ -96,18 +96,41 @@ func TestDrawingsAreWrittenAnew(t *testing.T) {
 	}
 }
 
+// TestTheNamesOfIllustratorAreRead: every drawing that Adobe Illustrator saves
+// with its own data begins with definitions of namespaces.
+func TestTheNamesOfIllustratorAreRead(t *testing.T) {
+	in := `<?xml version="1.0" encoding="utf-8"?>
+<!-- Generator: a drawing program -->
+<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd" [
+	<!ENTITY ns_extend "http://ns.adobe.com/Extensibility/1.0/">
+	<!ENTITY ns_ai "http://ns.adobe.com/AdobeIllustrator/10.0/">
+	<!ENTITY ns_svg "http://www.w3.org/2000/svg">
+]>
+<svg version="1.1" xmlns:x="&ns_extend;" xmlns:i="&ns_ai;" xmlns="&ns_svg;" viewBox="0 0 9 9"><text x="1" y="2">町の地図</text></svg>`
+	out, found, err := draw([]byte(in))
+	if err != nil || len(found) > 0 || !strings.Contains(out, `<text x="1" y="2">町の地図</text>`) || strings.Contains(out, "ENTITY") {
+		t.Errorf("%v, %v\n%s", err, found, out)
+	}
+}
+
 func TestHostileDrawingsAreRefused(t *testing.T) {
+	const doctype = `<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd" [`
 	for name, in := range map[string]string{
-		"entities":    `<!DOCTYPE svg [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + svgOpen + `><text>&b;</text></svg>`,
-		"not closed":  svgOpen + `><g>`,
-		"two":         svgOpen + `/>` + svgOpen + `/>`,
-		"no drawing":  `<html xmlns="http://www.w3.org/1999/xhtml"/>`,
-		"nothing":     ``,
-		"deep":        svgOpen + ">" + strings.Repeat("<g>", 200) + strings.Repeat("</g>", 200) + "</svg>",
-		"many":        svgOpen + ">" + strings.Repeat("<g/>", maxSVGNodes+1) + "</svg>",
-		"bad markup":  svgOpen + `><g a=b/></svg>`,
-		"bad entity":  svgOpen + `><text>&xxe;</text></svg>`,
-		"cross-close": svgOpen + `><g><path></g></path></svg>`,
+		"entities under a known name": doctype + `<!ENTITY ns_a "aaaa"><!ENTITY ns_b "&ns_a;&ns_a;">]>` + svgOpen + `><text>&ns_b;</text></svg>`,
+		"an entity of a file":         doctype + `<!ENTITY ns_a SYSTEM "file:///etc/passwd">]>` + svgOpen + `><text>&ns_a;</text></svg>`,
+		"a parameter entity":          doctype + `<!ENTITY % ns_a "a">]>` + svgOpen + `/>`,
+		"an attribute by definition":  doctype + `<!ATTLIST svg onload CDATA "alert(1)">]>` + svgOpen + `/>`,
+		"definitions, twice":          doctype + `<!ENTITY ns_a "a">]>` + doctype + `<!ENTITY ns_b "b">]>` + svgOpen + `/>`,
+		"entities":                    `<!DOCTYPE svg [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>` + svgOpen + `><text>&b;</text></svg>`,
+		"not closed":                  svgOpen + `><g>`,
+		"two":                         svgOpen + `/>` + svgOpen + `/>`,
+		"no drawing":                  `<html xmlns="http://www.w3.org/1999/xhtml"/>`,
+		"nothing":                     ``,
+		"deep":                        svgOpen + ">" + strings.Repeat("<g>", 200) + strings.Repeat("</g>", 200) + "</svg>",
+		"many":                        svgOpen + ">" + strings.Repeat("<g/>", maxSVGNodes+1) + "</svg>",
+		"bad markup":                  svgOpen + `><g a=b/></svg>`,
+		"bad entity":                  svgOpen + `><text>&xxe;</text></svg>`,
+		"cross-close":                 svgOpen + `><g><path></g></path></svg>`,
 	} {
 		if out, _, err := draw([]byte(in)); err == nil {
 			t.Errorf("%s became\n%s", name, out)
