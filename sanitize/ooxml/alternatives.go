@@ -71,14 +71,16 @@ func requirementOf(uri string, ns namespace) requirement {
 	case "http://schemas.microsoft.com/office/word/2015/wordml/symex":
 		// Characters above U+FFFF, beside the same ones as text.
 		r.yields = yieldsAlways
-	case "http://schemas.microsoft.com/office/drawing/2012/slicer":
-		r.known = true // slicers of tables; it has no words of its own
+	case "http://schemas.microsoft.com/office/drawing/2012/slicer", "http://schemas.microsoft.com/office/drawing/2012/timeslicer":
+		// Slicers of tables, which have no words of their own, and time lines: what
+		// stands there is a frame, whose place in a sheet may not be empty.
+		r.known, r.stands = true, standsBare
 	default:
 		if strings.HasPrefix(uri, "http://schemas.microsoft.com/office/drawing/") && strings.HasSuffix(uri, "/chartex") {
 			// Charts of 2016, each kind with a namespace that has no words of its own.
 			// Word and PowerPoint put a picture of them beside, Excel only words that
 			// tell it cannot be shown.
-			r.known, r.yields = true, yieldsPicture
+			r.known, r.stands, r.yields = true, standsBare, yieldsPicture
 		} else if strings.HasPrefix(uri, "http://schemas.openxmlformats.org/") || strings.HasPrefix(uri, "http://purl.oclc.org/ooxml/") {
 			r.stands = standsBare
 		}
@@ -134,6 +136,11 @@ func (f *filter) required() requirement {
 			return requirement{}
 		}
 		r := requirementOf(b.uri, b.namespace)
+		if b.space == spaceA14 && f.part.host == hostSlide {
+			// Formulas in the text of a shape: the schema of texts has no place for
+			// them, only the alternative has.
+			r.stands = standsWrapped
+		}
 		all.known = all.known && r.known
 		all.stands = max(all.stands, r.stands)
 		all.yields = max(all.yields, r.yields)
