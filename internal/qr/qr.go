@@ -482,7 +482,12 @@ func (b *bitmap) read(tl, tr, bl corner) (string, bool) {
 		if n < 21 || n > 177 {
 			continue
 		}
-		for _, fourth := range b.fourths(tl, tr, bl, n) {
+		fourths := b.fourths(tl, tr, bl, n, near)
+		if n == guess && n >= 25 {
+			// Seen from the side it lies further off.
+			fourths = append(fourths, b.fourths(tl, tr, bl, n, far)[0])
+		}
+		for _, fourth := range fourths {
 			h, ok := fourth.transform(tl, tr, bl, n)
 			if !ok {
 				continue
@@ -541,9 +546,13 @@ type fourth struct {
 	at     point
 }
 
+// near and far are how far around its place the alignment pattern is looked for,
+// in quarters of a module. The next one stands 16 modules away or more.
+const near, far = 16, 31
+
 // fourths are the guesses at it: the alignment pattern nearest to the corner
 // without a square, if it shows, and the corner of a parallelogram.
-func (b *bitmap) fourths(tl, tr, bl corner, n int) []fourth {
+func (b *bitmap) fourths(tl, tr, bl corner, n, reach int) []fourth {
 	ux, uy := tl.to(tr.point).times(1/float64(n-7)), tl.to(bl.point).times(1/float64(n-7))
 	whole := fourth{float64(n) - 3.5, tr.point.plus(tl.to(bl.point))}
 	if n < 25 {
@@ -556,8 +565,8 @@ func (b *bitmap) fourths(tl, tr, bl corner, n int) []fourth {
 		far   float64
 	}
 	best := place{score: 21} // of 25 modules
-	for j := -16; j <= 16; j++ {
-		for i := -16; i <= 16; i++ {
+	for j := -reach; j <= reach; j++ {
+		for i := -reach; i <= reach; i++ {
 			p := guess.plus(ux.times(float64(i) / 4)).plus(uy.times(float64(j) / 4))
 			if b.near(p) != tl.dark {
 				continue
@@ -574,9 +583,9 @@ func (b *bitmap) fourths(tl, tr, bl corner, n int) []fourth {
 					}
 				}
 			}
-			far := math.Hypot(float64(i), float64(j))
-			if score > best.score || score == best.score && score > 21 && far < best.far {
-				best = place{p, score, far}
+			off := math.Hypot(float64(i), float64(j))
+			if score > best.score || score == best.score && score > 21 && off < best.far {
+				best = place{p, score, off}
 			}
 		}
 	}

@@ -246,3 +246,17 @@ func TestSpreadKnowsTheWholeNeighbourhood(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeCodesAreReadFromTheSide: the more modules, the further from its place
+// the alignment pattern lies.
+func TestLargeCodesAreReadFromTheSide(t *testing.T) {
+	long := address + "?" + strings.Repeat("0123456789", 6)
+	code := modules(t, long, 2)
+	for _, perspective := range []float64{0.3, 0.4, 0.5} {
+		for degrees := 0.0; degrees < 360; degrees += 45 {
+			if got := Decode(seen(code, degrees, 6, perspective, 3)); !slices.Equal(got, []string{long}) {
+				t.Errorf("perspective %g, turned by %g: %q", perspective, degrees, got)
+			}
+		}
+	}
+}
