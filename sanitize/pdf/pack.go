@@ -56,18 +56,20 @@ func (k *packer) page(width, height, samples int, pixels []byte) (pdf.Dict, []by
 		rows, middling := packFew(pixels, width, height)
 		few := float64(middling) < 0.12*float64(len(pixels))
 		if few && k.fax != nil && !shaded(pixels, width) {
-			rows = blackened(pixels, width, height)
-			coded := group4(k.fax, rows, width, height)
-			packed, err := k.deflated(inverted(rows))
+			coded := group4(k.fax, blackened(pixels, width, height), width, height)
+			parms := pdf.Dict{"K": int64(-1), "Columns": int64(width), "Rows": int64(height)}
+			packed, err := k.deflated(coded)
 			if err != nil {
 				return nil, nil, err
 			}
-			// Letters of Japanese have strokes so short that what repeats in a line
-			// is found better than where the line above changes.
-			if len(packed) < len(coded) {
-				return as(pdf.Name("DeviceGray"), 1, "FlateDecode"), packed, nil
+			// Codes of letters that stand again and again repeat, too.
+			if len(packed) < len(coded)*97/100 {
+				d["DecodeParms"] = pdf.Array{nil, parms}
+				d = as(pdf.Name("DeviceGray"), 1, "")
+				d["Filter"] = pdf.Array{pdf.Name("FlateDecode"), pdf.Name("CCITTFaxDecode")}
+				return d, packed, nil
 			}
-			d["DecodeParms"] = pdf.Dict{"K": int64(-1), "Columns": int64(width), "Rows": int64(height)}
+			d["DecodeParms"] = parms
 			return as(pdf.Name("DeviceGray"), 1, "CCITTFaxDecode"), coded, nil
 		}
 		bits := 2
@@ -138,15 +140,6 @@ func (k *packer) deflated(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("pack page: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// inverted turns rows of 1 for black into samples, of which 0 is black.
-func inverted(rows []byte) []byte {
-	out := make([]byte, len(rows))
-	for i, v := range rows {
-		out[i] = ^v
-	}
-	return out
 }
 
 // isMiddling says of a grey that it is neither nearly black nor nearly white.

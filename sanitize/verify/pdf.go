@@ -493,6 +493,9 @@ func (p *pdfFile) key(n int, k string, e any, of pdfDict) error {
 		switch e {
 		case pdfName("FlateDecode"), pdfName("DCTDecode"), pdfName("CCITTFaxDecode"):
 		default:
+			if packedFax(e) {
+				break
+			}
 			return p.bad("object %d is coded as %.40v", n, e)
 		}
 	}
@@ -502,6 +505,13 @@ func (p *pdfFile) key(n int, k string, e any, of pdfDict) error {
 var pdfLink = lazy.Compile(`^(?i)(https?://[!-~]+|mailto:[!-~]*)$`)
 
 func linkAllowed(u string) bool { return pdfLink.MatchString(u) }
+
+// packedFax is the one chain of two encodings that is written: a page in black
+// and white, deflated once more.
+func packedFax(filter any) bool {
+	a, ok := filter.([]any)
+	return ok && len(a) == 2 && a[0] == pdfName("FlateDecode") && a[1] == pdfName("CCITTFaxDecode")
+}
 
 // stream looks at what a stream holds.
 func (p *pdfFile) stream(n int, o *pdfObject) error {
@@ -533,6 +543,12 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 		}
 		return nil
 	default:
+		if packedFax(d["Filter"]) && d["Subtype"] == pdfName("Image") {
+			if _, err := p.inflate(o.stream); err != nil {
+				return fmt.Errorf("object %d: %w", n, err)
+			}
+			return nil
+		}
 		return p.bad("object %d is not packed", n)
 	}
 	if d["Type"] == pdfName("XRef") || d["Type"] == pdfName("ObjStm") {

@@ -134,7 +134,7 @@ func (b *bench) mailsWithPDF(pdf string) error {
 	for _, c := range []int{1, 4} {
 		var all []run
 		for i := range b.runs + 1 {
-			r, loadErr := b.load(g, mail, c, 8*c)
+			r, loadErr := b.load(g, mail, c, 4*c)
 			if err = loadErr; err != nil {
 				break
 			}
