@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -52,6 +53,10 @@ func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
 		return "", err
 	}
 	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	if first == "" {
+		// Statuses that some end with while they say it prove nothing alone.
+		return "", fmt.Errorf("%s said nothing", p.name)
+	}
 	return strings.TrimSuffix(strings.TrimPrefix(printable(first), " ("), ")"), nil
 }
 
