@@ -153,7 +153,9 @@ func TestReportsOfTLSGoToWhoAskedForThem(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusCreated)
 	}))
-	page.TLS = ca.serverAt(t, time.Now().Add(30*time.Hour), "r.b.example")
+	// The morning after, whatever the time is now: an hour later is the same day.
+	morning := time.Now().UTC().Truncate(24 * time.Hour).Add(30 * time.Hour)
+	page.TLS = ca.serverAt(t, morning, "r.b.example")
 	page.Config.ErrorLog = log.New(io.Discard, "", 0)
 	page.StartTLS()
 	t.Cleanup(page.Close)
@@ -185,8 +187,7 @@ _smtp._tls.b.example. 60 IN TXT "v=TLSRPTv1; rua=mailto:tls@b.example,mailto:sou
 	if n := len(mails()); n != 0 {
 		t.Fatalf("%d reports in the middle of the day", n)
 	}
-	// The morning after, whatever the time is now: an hour later is the same day.
-	s.later(time.Until(time.Now().UTC().Truncate(24 * time.Hour).Add(30 * time.Hour)))
+	s.later(time.Until(morning))
 	stop := s.start()
 	s.until("the report is written", func() bool { return len(mails()) > 0 && len(web) > 0 })
 	stop()
