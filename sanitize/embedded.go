@@ -1,5 +1,10 @@
 package sanitize
 
+import (
+	"fmt"
+	"io"
+)
+
 // maxEmbedded is how many files of one document are put beside it; more would
 // bury the mail.
 const maxEmbedded = 20
@@ -33,4 +38,15 @@ func (e *Embedded) Beside(s *Session, in Object) bool {
 	e.n++
 	s.Beside(in)
 	return true
+}
+
+// Packed is Beside for a file that is packed in an object of host. One without a
+// name is called by its number. It returns the name.
+func (e *Embedded) Packed(s *Session, host Object, name string, file io.ReaderAt, size int64) (string, bool) {
+	n := e.n + 1
+	if name == "" {
+		name = fmt.Sprintf("object%d", n)
+	}
+	in := Object{ReaderAt: file, Size: size, Path: fmt.Sprintf("%s/%d", host.Path, n), Name: name, Names: []string{name}}
+	return name, e.Beside(s, in)
 }

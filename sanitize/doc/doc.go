@@ -136,7 +136,6 @@ type document struct {
 	s        *sanitize.Session
 	in       sanitize.Object
 	embedded sanitize.Embedded
-	besides  int // files put beside the document
 	report   sanitize.Tally
 
 	main, table, data []byte // the streams as they came
@@ -268,16 +267,8 @@ func (d *document) beside(o *cfb.Storage) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	n := d.besides + 1
-	if f.Name == "" {
-		f.Name = fmt.Sprintf("object%d", n)
-	}
-	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", d.in.Path, n), Name: f.Name, Names: []string{f.Name}}
-	if !d.embedded.Beside(d.s, in) {
-		return "", false
-	}
-	d.besides = n
-	return printable(f.Name), true
+	name, ok := d.embedded.Packed(d.s, d.in, f.Name, f.Bytes, f.Size)
+	return printable(name), ok
 }
 
 // objectName is what an embedded object says it is: the second text of its

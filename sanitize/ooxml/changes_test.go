@@ -37,34 +37,15 @@ func TestTrackedChangesAreAcceptedWhenTheProfileSaysSo(t *testing.T) {
 		"deleted cell":     {`<w:tbl><w:tr><w:tc><w:tcPr><w:cellDel w:id="1"/></w:tcPr><w:p>` + run("旧") + `</w:p></w:tc><w:tc><w:p>` + run("残") + `</w:p></w:tc></w:tr><w:tr><w:tc><w:tcPr><w:cellDel w:id="2"/></w:tcPr><w:p>` + run("旧") + `</w:p></w:tc></w:tr></w:tbl>`, []string{"旧", "cellDel"}, []string{"残", "</w:tc></w:tr></w:tbl>"}},
 		"field in pieces":  {`<w:p><w:del w:id="1"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:delInstrText>DDE a</w:delInstrText></w:r></w:del><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`, []string{"DDE", "fldChar", "instrText"}, []string{"本文"}},
 	} {
-		out, res, found, err := treat(docx(c.body).bytes(t), accept)
-		if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.tracked-change" }) {
-			t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
-			continue
-		}
-		s := unpack(t, out)["word/document.xml"]
-		for _, g := range c.gone {
-			if strings.Contains(s, g) {
-				t.Errorf("%s: %q is still there: %s", name, g, s)
-			}
-		}
-		for _, k := range c.stays {
-			if !strings.Contains(s, k) {
-				t.Errorf("%s: %q is lost: %s", name, k, s)
-			}
-		}
-		checkPackage(t, name, out)
-		if again, res, _, err := treat(out, accept); err != nil || res.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
-			t.Errorf("%s: a second run: %s, %v", name, res.Outcome, err)
-		}
-		if out, _, _, err = treat(docx(c.body).bytes(t)); err != nil || name == "inserted" && !strings.Contains(unpack(t, out)["word/document.xml"], "w:ins") {
+		settled(t, name, c.body, c.gone, c.stays, accept)
+		if out, _, _, err := treat(docx(c.body).bytes(t)); err != nil || name == "inserted" && !strings.Contains(unpack(t, out)["word/document.xml"], "w:ins") {
 			t.Errorf("%s: kept without being asked: %v", name, err)
 		}
 	}
 }
 
 func TestTrackedChangesAreTakenOutWhenTheProfileSaysSo(t *testing.T) {
-	accept := func(o *sanitize.Options) { o.Reject = true }
+	reject := func(o *sanitize.Options) { o.Reject = true }
 	run := func(s string) string { return `<w:r><w:t>` + s + `</w:t></w:r>` }
 	row := func(pr, s string) string { return `<w:tr>` + pr + `<w:tc><w:p>` + run(s) + `</w:p></w:tc></w:tr>` }
 	mark := func(s string) string {
@@ -90,25 +71,33 @@ func TestTrackedChangesAreTakenOutWhenTheProfileSaysSo(t *testing.T) {
 		"deleted field":   {`<w:p><w:del w:id="1"><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:r><w:delInstrText>PAGE</w:delInstrText></w:r><w:r><w:fldChar w:fldCharType="separate"/></w:r><w:r><w:delText>7</w:delText></w:r><w:r><w:fldChar w:fldCharType="end"/></w:r></w:del></w:p>`, []string{"w:del"}, []string{"<w:instrText>PAGE</w:instrText>", "<w:t>7</w:t>"}},
 		"field in pieces": {`<w:p><w:r><w:fldChar w:fldCharType="begin"/></w:r><w:del w:id="1"><w:r><w:delInstrText>DDE a</w:delInstrText></w:r></w:del><w:ins w:id="2"><w:r><w:instrText>PAGE</w:instrText></w:r></w:ins><w:r><w:fldChar w:fldCharType="end"/></w:r></w:p>`, []string{"DDE", "fldChar", "nstrText"}, []string{"本文"}},
 	} {
-		out, res, found, err := treat(docx(c.body).bytes(t), accept)
-		if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.tracked-change" }) {
-			t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
-			continue
+		settled(t, name, c.body, c.gone, c.stays, reject)
+	}
+}
+
+// settled treats a document with tracked changes as the profile says and holds
+// that they are reported, that what is to go goes and the rest stays, and that
+// nothing is left for a second run.
+func settled(t *testing.T, name, body string, gone, stays []string, how func(*sanitize.Options)) {
+	t.Helper()
+	out, res, found, err := treat(docx(body).bytes(t), how)
+	if err != nil || res.Outcome != sanitize.Disarmed || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == "ooxml.tracked-change" }) {
+		t.Errorf("%s: %s, %v, %v", name, res.Outcome, found, err)
+		return
+	}
+	s := unpack(t, out)["word/document.xml"]
+	for _, g := range gone {
+		if strings.Contains(s, g) {
+			t.Errorf("%s: %q is still there: %s", name, g, s)
 		}
-		s := unpack(t, out)["word/document.xml"]
-		for _, g := range c.gone {
-			if strings.Contains(s, g) {
-				t.Errorf("%s: %q is still there: %s", name, g, s)
-			}
+	}
+	for _, k := range stays {
+		if !strings.Contains(s, k) {
+			t.Errorf("%s: %q is lost: %s", name, k, s)
 		}
-		for _, k := range c.stays {
-			if !strings.Contains(s, k) {
-				t.Errorf("%s: %q is lost: %s", name, k, s)
-			}
-		}
-		checkPackage(t, name, out)
-		if again, res, _, err := treat(out, accept); err != nil || res.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
-			t.Errorf("%s: a second run: %s, %v", name, res.Outcome, err)
-		}
+	}
+	checkPackage(t, name, out)
+	if again, res, _, err := treat(out, how); err != nil || res.Outcome != sanitize.Clean || !bytes.Equal(again, out) {
+		t.Errorf("%s: a second run: %s, %v", name, res.Outcome, err)
 	}
 }

@@ -137,7 +137,6 @@ type deck struct {
 	s        *sanitize.Session
 	in       sanitize.Object
 	embedded sanitize.Embedded
-	besides  int // files put beside the presentation
 	report   *sanitize.Tally
 
 	doc      []byte // the stream of records

@@ -301,16 +301,8 @@ func (d *deck) beside(o *cfb.Storage) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	n := d.besides + 1
-	if f.Name == "" {
-		f.Name = fmt.Sprintf("object%d", n)
-	}
-	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", d.in.Path, n), Name: f.Name, Names: []string{f.Name}}
-	if !d.embedded.Beside(d.s, in) {
-		return "", false
-	}
-	d.besides = n
-	return printable(f.Name), true
+	name, ok := d.embedded.Packed(d.s, d.in, f.Name, f.Bytes, f.Size)
+	return printable(name), ok
 }
 
 // empty reports whether a collection has nothing in it but its own atom.

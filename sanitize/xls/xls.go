@@ -52,7 +52,6 @@ type workbook struct {
 	place  string // what is being written, for the report
 
 	embedded sanitize.Embedded
-	besides  int // files put beside the workbook
 
 	slots        []slot
 	sheets       []sheetEntry
@@ -218,16 +217,8 @@ func (w *workbook) beside(o *cfb.Storage) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	n := w.besides + 1
-	if f.Name == "" {
-		f.Name = fmt.Sprintf("object%d", n)
-	}
-	in := sanitize.Object{ReaderAt: f.Bytes, Size: f.Size, Path: fmt.Sprintf("%s/%d", w.object.Path, n), Name: f.Name, Names: []string{f.Name}}
-	if !w.embedded.Beside(w.s, in) {
-		return "", false
-	}
-	w.besides = n
-	return printable(f.Name), true
+	name, ok := w.embedded.Packed(w.s, w.object, f.Name, f.Bytes, f.Size)
+	return printable(name), ok
 }
 
 // hollow reports whether a storage holds no stream at all.
