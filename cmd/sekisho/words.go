@@ -453,6 +453,7 @@ var findings = map[string]text{
 	"xls.more":                 {"その他の所見", "further findings"},
 	"rtf.comment":              {"コメント", "comments"},
 	"rtf.tracked-change":       {"変更履歴", "tracked changes"},
+	"rtf.object-beside":        {"埋め込みファイル（別の添付にしました）", "embedded files, attached to the mail"},
 	"rtf.object":               {"埋め込みオブジェクト", "embedded objects"},
 	"rtf.dde":                  {"DDE のフィールド", "DDE fields"},
 	"rtf.field":                {"フィールド", "fields"},

@@ -39,7 +39,7 @@ const (
 // Find returns the file in the object whose storage is s, if it has one.
 func Find(s *cfb.Storage) (File, bool) {
 	if t := s.Stream("\x01Ole10Native"); t != nil {
-		return native(t)
+		return stream(t)
 	}
 	// A document of Office as an object of an application that packs it whole, and
 	// what Acrobat makes of a PDF.
@@ -55,6 +55,52 @@ func Find(s *cfb.Storage) (File, bool) {
 		}
 	}
 	return File{}, false
+}
+
+// Object finds the file in the data of an object as rich text and the files of
+// Windows 3 hold it. [MS-OLEDS] 2.2.5: version, what it is, three names, how long
+// its own data are. Those are what the packager writes, or a compound file with
+// the storage that other formats hold.
+func Object(r io.ReaderAt, size int64) (File, bool) {
+	head := make([]byte, min(size, maxHead))
+	if n, err := r.ReadAt(head, 0); err != nil && err != io.EOF || n < len(head) || n < 12 {
+		return File{}, false
+	}
+	const embedded = 2 // 1 is a link: the file is elsewhere
+	if binary.LittleEndian.Uint32(head[4:]) != embedded {
+		return File{}, false
+	}
+	var class string
+	at := int64(8)
+	for i := range 3 {
+		if at+4 > int64(len(head)) {
+			return File{}, false
+		}
+		n := int64(binary.LittleEndian.Uint32(head[at:]))
+		if at += 4; n > int64(len(head))-at {
+			return File{}, false
+		}
+		if i == 0 {
+			class = strings.TrimRight(string(head[at:at+n]), "\x00")
+		}
+		at += n
+	}
+	if at+4 > int64(len(head)) {
+		return File{}, false
+	}
+	n := int64(binary.LittleEndian.Uint32(head[at:]))
+	if at += 4; n > size-at {
+		return File{}, false
+	}
+	data := io.NewSectionReader(r, at, n)
+	if strings.EqualFold(class, "Package") {
+		return native(data, n, 0)
+	}
+	c, err := cfb.Open(data, n)
+	if err != nil {
+		return File{}, false
+	}
+	return Find(c.Root)
 }
 
 // whole makes a compound file of a storage.
@@ -76,21 +122,30 @@ func whole(s *cfb.Storage) (File, bool) {
 	return File{Size: int64(b.Len()), Bytes: bytes.NewReader(b.Bytes())}, true
 }
 
-// native reads the stream of the packager: a length, two octets, the label, the
-// path from which the file came, what kind of object it is, the path to which it
-// is unpacked, and the file; behind it the three texts in UTF-16.
-func native(t *cfb.Stream) (File, bool) {
-	head := make([]byte, min(t.Size, maxHead))
-	if n, err := t.ReadAt(head, 0); err != nil && err != io.EOF || n < len(head) || n < 6 {
+// stream reads the stream of the packager: a length, and what it packs.
+func stream(t *cfb.Stream) (File, bool) {
+	var n [4]byte
+	if _, err := t.ReadAt(n[:], 0); err != nil && err != io.EOF {
 		return File{}, false
 	}
-	total := int64(binary.LittleEndian.Uint32(head)) + 4
-	if total > t.Size {
+	if int64(binary.LittleEndian.Uint32(n[:]))+4 > t.Size {
 		return File{}, false
 	}
-	b, at := head[6:], int64(6)
+	return native(t, t.Size, 4)
+}
+
+// native reads what the packager packs, which begins at from in t: two octets,
+// the label, the path from which the file came, what kind of object it is, the
+// path to which it is unpacked, and the file; behind it the three texts in
+// UTF-16.
+func native(t io.ReaderAt, size, from int64) (File, bool) {
+	head := make([]byte, min(size-from, maxHead))
+	if n, err := t.ReadAt(head, from); err != nil && err != io.EOF || n < len(head) || n < 2 {
+		return File{}, false
+	}
+	b, at := head[2:], from+2
 	text := func() (string, bool) {
-		n := strings.IndexByte(string(b[:min(len(b), maxHead)]), 0)
+		n := bytes.IndexByte(b, 0)
 		if n < 0 {
 			return "", false
 		}
@@ -102,7 +157,7 @@ func native(t *cfb.Stream) (File, bool) {
 	if !ok {
 		return File{}, false
 	}
-	from, ok := text()
+	source, ok := text()
 	if !ok || len(b) < 8 {
 		return File{}, false
 	}
@@ -113,12 +168,12 @@ func native(t *cfb.Stream) (File, bool) {
 		return File{}, false
 	}
 	to := strings.TrimRight(string(b[:n]), "\x00")
-	size := int64(binary.LittleEndian.Uint32(b[n:]))
-	if at += n + 4; size > t.Size-at || size == 0 {
+	within := int64(binary.LittleEndian.Uint32(b[n:]))
+	if at += n + 4; within > size-at || within == 0 {
 		return File{}, false
 	}
-	f := File{Size: size, Bytes: io.NewSectionReader(t, at, size)}
-	for _, s := range append(wide(t, at+size), label, from, to) {
+	f := File{Size: within, Bytes: io.NewSectionReader(t, at, within)}
+	for _, s := range append(wide(t, size, at+within), label, source, to) {
 		if s = base(s); s != "" {
 			f.Name = s
 			break
@@ -129,15 +184,15 @@ func native(t *cfb.Stream) (File, bool) {
 
 // wide reads the texts behind the file: where it is unpacked, the label, where it
 // came from. The label comes first here.
-func wide(t *cfb.Stream, at int64) []string {
+func wide(t io.ReaderAt, size, at int64) []string {
 	var texts []string
 	for range 3 {
 		var n [4]byte
-		if _, err := t.ReadAt(n[:], at); err != nil && err != io.EOF || at+4 > t.Size {
+		if _, err := t.ReadAt(n[:], at); err != nil && err != io.EOF || at+4 > size {
 			break
 		}
 		octets := int64(binary.LittleEndian.Uint32(n[:])) * 2
-		if at += 4; octets > maxHead || at+octets > t.Size {
+		if at += 4; octets > maxHead || at+octets > size {
 			break
 		}
 		raw := make([]byte, octets)

@@ -1,12 +1,11 @@
 package doc
 
 import (
-	"bytes"
-	"io"
 	"slices"
 	"testing"
 
 	"sekisho/internal/cfb"
+	"sekisho/internal/corpus/corpustest"
 	"sekisho/sanitize"
 )
 
@@ -39,25 +38,10 @@ func TestAFileInAnObjectIsPutBesideWhenTheProfileSaysSo(t *testing.T) {
 		{sanitize.TaskFile, true, nil, []string{"doc.object", "doc.object"}},
 	} {
 		s := newSession(len(in), func(o *sanitize.Options) { o.Task, o.Embedded = c.task, c.embedded })
-		var out bytes.Buffer
-		if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Path: "2"}, &out); err != nil {
-			t.Fatal(err)
-		}
-		var beside, rules []string
-		if err := s.EachBeside(0, func(o sanitize.Object) error {
-			b, err := io.ReadAll(o.Reader())
-			beside = append(beside, o.Path+" "+o.Name+" "+string(b))
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range s.Parts()[0].Findings {
-			rules = append(rules, f.Rule)
-		}
-		slices.Sort(rules)
+		out, beside, rules := corpustest.Beside(t, s, in)
 		if !slices.Equal(beside, c.beside) || !slices.Equal(rules, c.rules) {
 			t.Errorf("task %d, %t: beside it stand %q, found %v", c.task, c.embedded, beside, rules)
 		}
-		checkOutput(t, "with objects", out.Bytes())
+		checkOutput(t, "with objects", out)
 	}
 }

@@ -407,7 +407,7 @@ func (d *document) judge(story int, marks []mark, f field, end int) error {
 	}
 	d.fieldFound(story, word)
 	prompt := 0
-	if word == "MACROBUTTON" && f.sep < 0 && !f.nested {
+	if (word == "MACROBUTTON" || word == "GOTOBUTTON") && f.sep < 0 && !f.nested {
 		prompt = promptOf(literal)
 	}
 	if prompt > 0 {
@@ -459,8 +459,8 @@ func emptied(_ uint32, c uint16) uint16 {
 	}
 }
 
-// promptOf is where the words begin that MACROBUTTON shows: behind the keyword
-// and the macro's name. Zero if there are none.
+// promptOf is where the words begin that a button shows: behind the keyword and
+// the name of the macro or place. Zero if there are none.
 func promptOf(literal string) int {
 	at := 0
 	for range 2 {

@@ -3,11 +3,11 @@ package ppt
 import (
 	"bytes"
 	"compress/zlib"
-	"io"
 	"slices"
 	"testing"
 
 	"sekisho/internal/cfb"
+	"sekisho/internal/corpus/corpustest"
 	"sekisho/sanitize"
 )
 
@@ -31,25 +31,14 @@ func TestAFileInAnObjectIsPutBesideWhenTheProfileSaysSo(t *testing.T) {
 	in := w.bytes(t)
 	for _, embedded := range []bool{true, false} {
 		s := newSession(len(in), func(o *sanitize.Options) { o.Task, o.Embedded = sanitize.TaskMail, embedded })
-		var out bytes.Buffer
-		if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Path: "2"}, &out); err != nil {
-			t.Fatal(err)
-		}
-		var beside []string
-		if err := s.EachBeside(0, func(o sanitize.Object) error {
-			b, err := io.ReadAll(o.Reader())
-			beside = append(beside, o.Path+" "+o.Name+" "+string(b))
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
+		out, beside, codes := corpustest.Beside(t, s, in)
 		want, rule := []string(nil), "ppt.object"
 		if embedded {
 			want, rule = []string{"2/1 object1 %PDF-1.7 words"}, "ppt.object-beside"
 		}
-		if found := s.Parts()[0].Findings; !slices.Equal(beside, want) || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == rule }) {
-			t.Errorf("%t: beside it stand %q, found %v", embedded, beside, found)
+		if !slices.Equal(beside, want) || !slices.Contains(codes, rule) {
+			t.Errorf("%t: beside it stand %q, found %v", embedded, beside, codes)
 		}
-		checkOutput(t, "with an object", out.Bytes())
+		checkOutput(t, "with an object", out)
 	}
 }

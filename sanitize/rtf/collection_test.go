@@ -15,6 +15,7 @@ func collect(t *testing.T) []corpustest.Case {
 	for _, c := range cases(t) {
 		add(c.rule, c.name, "", whole(c.in), c.gone, c.stays)
 	}
+	add("rtf.object-beside", "files in objects, where the profile puts them beside", "beside", besides(t), []string{"obj", "MZ"}, []string{"shown", "of it"})
 	add("rtf.comment", "a comment, where the profile takes comments", "comments", whole(commented), []string{"MARKER", "annotation", "atn"}, []string{"shown"})
 	add("rtf.tracked-change", "tracked changes, where the profile accepts them", "accept", whole(changed), []string{"MARKER", "deleted", "revised"}, []string{"shown", "came"})
 	add("rtf.trailing", "octets behind the end", "", append(whole("shown"), "MARKER"...), []string{"MARKER"}, []string{"shown"})

@@ -36,6 +36,7 @@ type group struct {
 
 	run    run // which of the fonts the text is in
 	font   int32
+	unsaid bool     // the font is that of the file, no word named it
 	fontOf [3]int32 // by run, -1 for none
 
 	field    *field
@@ -44,6 +45,7 @@ type group struct {
 	picture  *picture
 	levels   *int // of \list and \listoverride: how many may still stand
 	exact    bool // of \listoverride: and must
+	shape    bool // it stands in a shape
 	deleted  bool // its text was deleted in a tracked change
 	override bool // it is one
 }
@@ -67,6 +69,8 @@ type document struct {
 	words  map[string]word
 	w      *writer // to the file, or what collects
 	report report
+
+	embedded sanitize.Embedded
 
 	groups []group
 	star   bool // \* was read
@@ -107,7 +111,7 @@ func (d *document) walk() error {
 			if k != tokenOpen {
 				return fmt.Errorf("it begins with no group: %w", sanitize.ErrMalformed)
 			}
-			d.groups = append(d.groups, group{named: true, uc: 1, fontOf: [3]int32{-1, -1, -1}})
+			d.groups = append(d.groups, group{named: true, uc: 1, unsaid: true, fontOf: [3]int32{-1, -1, -1}})
 			d.w.open()
 			// All text is \u, so that the code page matters only to what readers
 			// think of fonts.
@@ -179,7 +183,7 @@ func (d *document) open() error {
 // text is nothing.
 func shell(p part) bool {
 	switch p {
-	case partUpr, partField, partObject, partPicture, partPicProp, partProperty:
+	case partUpr, partField, partInner, partObject, partPicture, partPicProp, partProperty:
 		return true
 	default:
 		return false
@@ -238,8 +242,9 @@ func (d *document) leave(g *group) error {
 		d.endProperty(g.property)
 	case g.field != nil && g.field != up.field:
 		d.decide(g.field, false)
+		d.prompt(g.field)
 	case g.object != nil && g.object != up.object:
-		d.endObject(g.object)
+		return d.endObject(g.object)
 	}
 	return nil
 }
@@ -387,6 +392,9 @@ func (d *document) begin(name string, w word, star bool) error {
 	if from == partSkip {
 		from = g.shell
 	}
+	if w.part == partProperty && from == partBody && !g.shape {
+		return nil // of no shape; what follows is text
+	}
 	if w.role == roleGone || !belongs(from, w.part) {
 		d.turnAway(name, w, from)
 		return nil
@@ -431,14 +439,21 @@ func (d *document) begin(name string, w word, star bool) error {
 			g.part = g.outer
 		}
 	case partField:
+		if from == partCode || from == partInnerShown {
+			// What its target is would be made by another field.
+			g.part, g.field.nested = partInner, true
+			g.field.says(' ')
+			break
+		}
 		g.field = &field{}
 	case partResult:
-		g.part = partBody
-		if from == partField && d.decide(g.field, true) {
+		if g.part = partBody; from == partInner {
+			g.part = partInnerShown
+		} else if from == partField && d.decide(g.field, true) {
 			d.w.control(name)
 		}
 	case partObject:
-		g.object = &object{}
+		g.object = d.object()
 	case partShown:
 		g.part = partBody
 		if from == partObject {
@@ -453,6 +468,7 @@ func (d *document) begin(name string, w word, star bool) error {
 		d.name(name, star)
 	case partModern:
 		g.part, g.sets = partBody, true
+		g.shape = g.shape || name == "shpinst"
 		d.name(name, star)
 	case partOld:
 		g.part = partBody
@@ -467,7 +483,11 @@ func (d *document) begin(name string, w word, star bool) error {
 		*g.levels--
 		g.part, g.levels = partBody, nil
 		d.name(name, star)
-	case partCode, partClass, partData, partName, partValue, partTemplate:
+	case partCode:
+		if from == partInner {
+			d.skip()
+		}
+	case partClass, partData, partName, partValue, partTemplate:
 	default:
 		if from == partFonts {
 			g.part = partFonts
@@ -491,12 +511,9 @@ func (d *document) name(name string, star bool) {
 // turnAway drops a destination that does not stay, or that does not belong where
 // it stands.
 func (d *document) turnAway(name string, w word, from part) {
-	g := d.top()
 	switch {
 	case w.role == roleGone && w.rule != "":
 		d.report.found(w.rule, w.act, name)
-	case w.part == partField && from == partCode:
-		g.field.nested = true // its target would be made by another field
 	case w.part == partObject, w.part == partData && from != partObject:
 		d.report.found("rtf.object", sanitize.Removed, "")
 	case w.part == partTemplate:
@@ -508,7 +525,7 @@ func (d *document) turnAway(name string, w word, from part) {
 // belongs reports whether a destination may stand in another.
 func belongs(in, p part) bool {
 	switch in {
-	case partField:
+	case partField, partInner:
 		return p == partCode || p == partResult
 	case partObject:
 		return p == partClass || p == partData || p == partShown
@@ -521,7 +538,9 @@ func belongs(in, p part) bool {
 	case partValue:
 		return p == partPicture
 	case partCode:
-		return p == partForm
+		return p == partForm || p == partField
+	case partInnerShown:
+		return p == partField
 	case partFonts:
 		return p == partBody
 	case partUpr:
@@ -576,7 +595,7 @@ func (d *document) setting(name string, n int32, has bool) {
 	case "f", "af":
 		d.font(name, n, has)
 	case "plain":
-		g.font, g.run, g.fontOf, g.deleted = d.deff, runPlain, [3]int32{-1, -1, -1}, false
+		g.font, g.run, g.fontOf, g.deleted, g.unsaid = d.deff, runPlain, [3]int32{-1, -1, -1}, false, false
 		if g.writes() {
 			d.put(name, 0, false)
 		}
@@ -657,7 +676,7 @@ func (d *document) font(name string, n int32, has bool) {
 		g.fontOf[g.run-1] = n
 	}
 	if name == "f" {
-		g.font = n
+		g.font, g.unsaid = n, false
 	}
 	if g.writes() {
 		d.put(name, n, true)

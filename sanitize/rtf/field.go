@@ -16,6 +16,41 @@ type field struct {
 	form    string // \formfield, written already
 	flags   []string
 	decided bool
+	said    []rune // the code with what the fields in it show
+	button  bool   // it stands for words in its code
+	shown   bool   // something stands in its result
+}
+
+// shows tells the field whose result the group is, if it is one, that it has
+// something.
+func (g *group) shows() {
+	if g.field != nil {
+		g.field.shown = true
+	}
+}
+
+// says takes a character of the code, or of what a field in it shows.
+func (f *field) says(r rune) {
+	if !f.decided && len(f.said) < maxText {
+		f.said = append(f.said, r)
+	}
+}
+
+// prompt writes the words that a button shows: they stand in its code, behind the
+// name of the macro or of the place, and it has no result.
+func (d *document) prompt(f *field) {
+	if !f.button || f.shown || f.over {
+		return
+	}
+	rest := strings.TrimLeft(string(f.said), " ")
+	for range 2 { // the keyword, the name
+		_, rest, _ = strings.Cut(rest, " ")
+		rest = strings.TrimLeft(rest, " ")
+	}
+	g := group{part: partBody, deleted: d.top().deleted}
+	for _, r := range strings.TrimRight(rest, " ") {
+		d.rune(&g, r)
+	}
 }
 
 func (f *field) gather(r rune) {
@@ -60,6 +95,7 @@ func (d *document) decide(f *field, result bool) bool {
 	}
 	if why != "" {
 		d.report.field(why, code)
+		f.button = why == "MACROBUTTON" || why == "GOTOBUTTON"
 		return false
 	}
 	if i := strings.IndexAny(code, "\"“”„\\"); i > 0 && code[i-1] != ' ' && !strings.Contains(strings.TrimLeft(code[:i], " "), " ") {
@@ -95,55 +131,4 @@ func (d *document) decide(f *field, result bool) bool {
 		d.w.open()
 	}
 	return true
-}
-
-// object is an object on its way out.
-type object struct {
-	class strings.Builder
-	head  []byte // the first bytes of its data
-	half  byte
-	odd   bool
-	shown bool
-}
-
-// headBytes is how much of an object's data is kept to name it.
-const headBytes = 128
-
-func (o *object) bytes(b []byte) {
-	o.head = append(o.head, b[:min(len(b), headBytes-min(len(o.head), headBytes))]...)
-}
-
-func (o *object) hex(b []byte) {
-	for _, c := range b {
-		if len(o.head) >= headBytes {
-			return
-		}
-		n := nibble[c]
-		switch {
-		case n > 15:
-		case o.odd:
-			o.head, o.odd = append(o.head, o.half<<4|n), false
-		default:
-			o.half, o.odd = n, true
-		}
-	}
-}
-
-// name is the class of the object: what its data say, or what stands beside
-// them. [MS-OLEDS] 2.2.4: version, format, length and name of the class.
-func (o *object) name() string {
-	if h := o.head; len(h) > 12 {
-		if n := int64(h[8]) | int64(h[9])<<8 | int64(h[10])<<16 | int64(h[11])<<24; n > 1 && n <= 64 && 12+n <= int64(len(h)) {
-			return strings.TrimRight(string(h[12:12+n]), "\x00")
-		}
-	}
-	return o.class.String()
-}
-
-func (d *document) endObject(o *object) {
-	act := sanitize.Removed
-	if o.shown {
-		act = sanitize.Replaced
-	}
-	d.report.found("rtf.object", act, o.name())
 }

@@ -137,8 +137,9 @@ func (s *scanner) control() kind {
 		j++
 	}
 	// Numbers have 32 bits; a longer one is as large as can be.
+	const most = 14 // of digits that are looked at
 	v, digits := int64(0), 0
-	for j < len(b) && digit(b[j]) && digits < 14 {
+	for j < len(b) && digit(b[j]) && digits < most {
 		if v = v*10 + int64(b[j]-'0'); v > 1<<31-1 {
 			v = 1<<31 - 1
 		}
@@ -151,6 +152,18 @@ func (s *scanner) control() kind {
 		}
 		s.number, s.has = int32(v), true
 		i = j
+	}
+	if digits == most {
+		// What comes before is looked at no more: reading on moves it.
+		name := string(s.text)
+		for s.at += i; s.fill(1) && digit(s.buf[s.at]); {
+			s.at++
+		}
+		if s.fill(1) && s.buf[s.at] == ' ' {
+			s.at++
+		}
+		s.text = []byte(name)
+		return tokenWord
 	}
 	if i < len(b) && b[i] == ' ' {
 		i++

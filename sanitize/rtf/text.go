@@ -89,6 +89,10 @@ func (d *document) charset(g *group) string {
 		return d.codePage
 	case g.run != runPlain && g.fontOf[g.run-1] >= 0:
 		return d.charsetOf(g.fontOf[g.run-1])
+	case g.unsaid && d.charsetOf(g.font) == "windows-1252":
+		// What no word names is in the code page of the file, levels of lists
+		// above all. A font of another alphabet says more.
+		return d.codePage
 	default:
 		return d.charsetOf(g.font)
 	}
@@ -98,7 +102,7 @@ func (d *document) charset(g *group) string {
 func (d *document) octets(b []byte) {
 	g := d.top()
 	switch g.part {
-	case partSkip, partUpr, partField, partObject, partPicProp, partProperty:
+	case partSkip, partUpr, partField, partInner, partObject, partPicProp, partProperty:
 		g.used = true
 		return
 	case partPicture:
@@ -208,6 +212,7 @@ func (d *document) ascii(g *group, b []byte) {
 			}
 		}
 		g.used = true
+		g.shows()
 		d.w.text(b)
 		return
 	}
@@ -225,6 +230,10 @@ func (d *document) steer(g *group, c byte) {
 		d.w.octet(c)
 	case c == '\t':
 		d.character("tab", '\t')
+	case c == '\r', c == '\n':
+		// As octets: line ends of the file itself are none. RTF 1.9.1, "Control
+		// Symbols", says so of a backslash before them.
+		d.character("par", ' ')
 	}
 }
 
@@ -366,6 +375,7 @@ func (d *document) rune(g *group, r rune) {
 		d.ascii(g, []byte{byte(r)})
 	case g.writes() || g.part == partFonts:
 		g.used = true
+		g.shows()
 		d.w.char(r)
 	default:
 		d.gather(g, r)
@@ -380,6 +390,9 @@ func (d *document) gather(g *group, r rune) {
 	switch g.part {
 	case partCode:
 		g.field.gather(r)
+		g.field.says(r)
+	case partInnerShown:
+		g.field.says(r)
 	case partClass:
 		if g.object.class.Len() < maxDetail {
 			g.object.class.WriteRune(r)

@@ -42,31 +42,33 @@ type word struct {
 type part uint8
 
 const (
-	partBody     part = iota // text with its format
-	partFonts                // \fonttbl
-	partColors               // \colortbl
-	partLevel                // \leveltext and \levelnumbers: control characters are places in them
-	partSkip                 // goes with all that is in it
-	partUpr                  // \upr: two forms of the same, of which \ud is the one
-	partUnicode              // \ud
-	partField                // \field
-	partCode                 // \fldinst
-	partResult               // \fldrslt
-	partForm                 // \formfield
-	partObject               // \object
-	partShown                // \result
-	partClass                // \objclass
-	partData                 // \objdata
-	partPicture              // \pict
-	partPicProp              // \picprop
-	partModern               // \shppict, \shpinst: an older form of the same follows
-	partOld                  // \nonshppict, \shprslt: that form
-	partProperty             // \sp
-	partName                 // \sn
-	partValue                // \sv
-	partTemplate             // \template: where it would come from is told
-	partList                 // \list, \listoverride
-	partOneLevel             // \listlevel, \lfolevel
+	partBody       part = iota // text with its format
+	partFonts                  // \fonttbl
+	partColors                 // \colortbl
+	partLevel                  // \leveltext and \levelnumbers: control characters are places in them
+	partSkip                   // goes with all that is in it
+	partUpr                    // \upr: two forms of the same, of which \ud is the one
+	partUnicode                // \ud
+	partField                  // \field
+	partInner                  // \field in a code: it writes some of that
+	partInnerShown             // its \fldrslt
+	partCode                   // \fldinst
+	partResult                 // \fldrslt
+	partForm                   // \formfield
+	partObject                 // \object
+	partShown                  // \result
+	partClass                  // \objclass
+	partData                   // \objdata
+	partPicture                // \pict
+	partPicProp                // \picprop
+	partModern                 // \shppict, \shpinst: an older form of the same follows
+	partOld                    // \nonshppict, \shprslt: that form
+	partProperty               // \sp
+	partName                   // \sn
+	partValue                  // \sv
+	partTemplate               // \template: where it would come from is told
+	partList                   // \list, \listoverride
+	partOneLevel               // \listlevel, \lfolevel
 )
 
 // vocabulary is every control word that means something here, of the 1,800 of
@@ -146,7 +148,7 @@ var vocabulary = sync.OnceValue(func() map[string]word {
 // shown, and nothing could act. They say who wrote the file, with which program,
 // in which session, or the same a second time.
 const quiet = `generator info rsidtbl latentstyles xmlnstbl wgrffmtfilter pgptbl passwordhash password protusertbl protstart protend writereservation writereservhash
-	oldcprops oldpprops oldtprops oldsprops userprops factoidname keycode hlinkbase atnicn blipuid bliptag gridtbl ebcstart ebcend mvfmf mvfml mvtof mvtol svb pnrnot
+	oldcprops oldpprops oldtprops oldsprops userprops factoidname keycode hlinkbase atnicn blipuid gridtbl ebcstart ebcend mvfmf mvfml mvtof mvtol svb
 	xmlopen xmlattr xmlattrname xmlattrvalue xmlclose xmlname windowcaption mhtmltag htmltag author operator title subject company manager category keywords
 	comment doccomm bkmkpub pgdsctbl expandedcolortbl hyphen staticval propname linkval datafield fldtype objname objalias objsect objtime`
 
@@ -157,7 +159,7 @@ var told = []struct {
 	list string
 }{
 	{"rtf.data", sanitize.Rewritten, "datastore themedata colorschememapping docvar private"},
-	{"rtf.linked-file", sanitize.Removed, "filetbl file nextfile linkself"},
+	{"rtf.linked-file", sanitize.Removed, "filetbl file nextfile"},
 	{"rtf.mail-merge", sanitize.Removed, `mailmerge mmaddfieldname mmconnectstr mmconnectstrdata mmdatasource mmheadersource mmodso mmodsoname mmodsofldmpdata mmodsofilter
 		mmodsomappedname mmodsorecipdata mmodsosort mmodsosrc mmodsotable mmodsoudl mmodsoudldata mmodsouniquetag mmquery mmmailsubject`},
 	{"rtf.form-macro", sanitize.Removed, "ffentrymcr ffexitmcr"},

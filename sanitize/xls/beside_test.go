@@ -1,12 +1,12 @@
 package xls
 
 import (
-	"bytes"
-	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"sekisho/internal/cfb"
+	"sekisho/internal/corpus/corpustest"
 	"sekisho/sanitize"
 )
 
@@ -18,29 +18,21 @@ func TestAFileInAnObjectIsPutBesideWhenTheProfileSaysSo(t *testing.T) {
 	in := m.bytes(t)
 	for _, embedded := range []bool{true, false} {
 		s := newSession(len(in), func(o *sanitize.Options) { o.Task, o.Embedded = sanitize.TaskMail, embedded })
-		var out bytes.Buffer
-		if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Path: "2"}, &out); err != nil {
-			t.Fatal(err)
-		}
-		var beside []string
-		if err := s.EachBeside(0, func(o sanitize.Object) error {
-			b, err := io.ReadAll(o.Reader())
-			if !bytes.HasPrefix(b, []byte("\xd0\xcf\x11\xe0")) {
-				t.Errorf("%x is no compound file", b[:min(len(b), 8)])
+		out, beside, codes := corpustest.Beside(t, s, in)
+		for i, b := range beside {
+			// The storage itself, as a file.
+			if j := strings.Index(b, " \xd0\xcf\x11\xe0"); j > 0 {
+				beside[i] = b[:j]
 			}
-			beside = append(beside, o.Path+" "+o.Name)
-			return err
-		}); err != nil {
-			t.Fatal(err)
 		}
 		want, rule := []string(nil), "xls.object"
 		if embedded {
 			want, rule = []string{"2/1 object1"}, "xls.object-beside"
 		}
-		if found := s.Parts()[0].Findings; !slices.Equal(beside, want) || !slices.ContainsFunc(found, func(f sanitize.Finding) bool { return f.Rule == rule }) {
-			t.Errorf("%t: beside it stand %q, found %v", embedded, beside, found)
+		if !slices.Equal(beside, want) || !slices.Contains(codes, rule) {
+			t.Errorf("%t: beside it stand %q, found %v", embedded, beside, codes)
 		}
-		if err := looked(t, out.Bytes()); err != nil {
+		if err := looked(t, out); err != nil {
 			t.Error(err)
 		}
 	}
