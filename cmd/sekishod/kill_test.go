@@ -27,11 +27,16 @@ import (
 // copies are what the next hop got of the mails of a test.
 type copies struct {
 	mu    sync.Mutex
-	at    map[string][]time.Time // by token
-	byID  map[string]time.Time   // the last copy, by delivery id
-	first atomic.Int64           // tokens that came
-	wrong []string               // deliveries that hold something active
+	at    map[string][]arrival // by token
+	byID  map[string]time.Time // the last copy, by delivery id
+	first atomic.Int64         // tokens that came
+	wrong []string             // deliveries that hold something active
 }
+
+// An arrival began with its MAIL and ended when the last octet was read. The
+// next hop may read it to the end after the sender died: what was sent lies in
+// the buffers between them.
+type arrival struct{ began, ended time.Time }
 
 var (
 	tokens = regexp.MustCompile(`token-\d{6}`)
@@ -50,7 +55,7 @@ func (k *copies) take(m smtptest.Taken) {
 		k.first.Add(1)
 	}
 	now := time.Now()
-	k.at[token] = append(k.at[token], now)
+	k.at[token] = append(k.at[token], arrival{m.Began, now})
 	k.byID[strings.TrimPrefix(id, "X-Sekisho-Id: ")] = now
 }
 
@@ -105,7 +110,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	// Senders wait while much is under way: what is tested is the kill, not how
 	// long a queue can get.
 	const underWay = 200
-	got := &copies{at: map[string][]time.Time{}, byID: map[string]time.Time{}}
+	got := &copies{at: map[string][]arrival{}, byID: map[string]time.Time{}}
 	sink := smtptest.Sink{Deliver: got.take}
 	if err := sink.Listen("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -322,9 +327,10 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			t.Errorf("%s was acknowledged and is lost", token)
 		}
 		for i := 1; i < len(at); i++ {
-			// Each further copy needs a death of its own after the one before.
-			k, _ := slices.BinarySearchFunc(deaths, at[i-1], time.Time.Compare)
-			if k == len(deaths) || deaths[k].After(at[i]) {
+			// Each further copy needs a death of its own, since the one before
+			// began.
+			k, _ := slices.BinarySearchFunc(deaths, at[i-1].began, time.Time.Compare)
+			if k == len(deaths) || deaths[k].After(at[i].began) {
 				t.Errorf("%s arrived twice without a death between: %v", token, at)
 				continue
 			}

@@ -70,6 +70,7 @@ type Taken struct {
 	Complete bool     // the final dot came
 	Answer   string   // what was answered to it, "" when nothing was
 	TLS      bool
+	Began    time.Time // when MAIL was taken
 	At       time.Time
 }
 
@@ -464,7 +465,7 @@ func (ss *sinkSession) mail(line string) error {
 	reply, err := ss.do(StageMail, line, sinkPath(line), "250 2.1.0 ok")
 	if err == nil && reply[0] == '2' {
 		ss.mailed = true
-		ss.current = Taken{Session: ss.n, Helo: ss.helo, MailLine: line, From: sinkPath(line), TLS: ss.tls}
+		ss.current = Taken{Session: ss.n, Helo: ss.helo, MailLine: line, From: sinkPath(line), TLS: ss.tls, Began: time.Now()}
 	}
 	return err
 }
