@@ -148,7 +148,8 @@ type document struct {
 
 	claims []claim
 	pieces []piece
-	byFC   []int // pieces in the order of their place in the stream
+	halves map[uint32]half // of pages of properties that became two
+	inUse  []stretch       // where text stands in the stream, in order
 	length uint32
 
 	tracked bool // it has tracked changes

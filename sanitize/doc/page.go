@@ -1,7 +1,6 @@
 package doc
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 
@@ -38,21 +37,91 @@ func (d *document) pages(i int) ([]uint32, error) {
 	return out, nil
 }
 
-// pageTable writes a table of pages anew.
-func pageTable(b []byte) []byte {
-	b = bytes.Clone(b)
+// pageTable writes a table of pages anew, those among them that became two.
+func (d *document) pageTable(i int) []byte {
+	b := d.get(i)
+	n := (len(b) - 4) / 8
+	var fcs, pns []byte
+	for k := range n {
+		pn := le.Uint32(b[4*(n+1)+4*k:]) & 0x3FFFFF
+		fcs, pns = append(fcs, b[4*k:4*k+4]...), le.AppendUint32(pns, pn)
+		if h, ok := d.halves[pn]; ok {
+			fcs, pns = le.AppendUint32(fcs, h.from), le.AppendUint32(pns, h.pn)
+		}
+	}
+	return slices.Concat(fcs, b[4*n:4*n+4], pns)
+}
+
+// half is the second half of a page: where it begins, and which page it is.
+type half struct{ from, pn uint32 }
+
+// writePage writes a page of properties: where its runs are, and what they have,
+// for each size octets behind those and the entries in the rest. One in which they
+// do not fit becomes two.
+func (d *document) writePage(i int, pn uint32, fcs []byte, size int, entries []entryOfPage) error {
+	n := len(fcs)/4 - 1
+	err := putPage(d.out[pn*pageSize:][:pageSize], fcs, size, entries)
+	if err == nil || n < 2 || !d.once(i, pn) {
+		return err
+	}
+	middle := n / 2
+	second := slices.IndexFunc(entries, func(e entryOfPage) bool { return e.run >= middle })
+	if second < 0 {
+		return err
+	}
+	first, rest := entries[:second], slices.Clone(entries[second:])
+	for k := range rest {
+		rest[k].run -= middle
+	}
+	other := uint32((len(d.out) + pageSize - 1) / pageSize)
+	if int64(other+1)*pageSize > d.s.Options.Limits.OutputBytes {
+		return fmt.Errorf("pages of properties: %w", sanitize.ErrLimit)
+	}
+	d.out = append(d.out, make([]byte, int(other+1)*pageSize-len(d.out))...)
+	clear(d.out[pn*pageSize:][:pageSize])
+	if err := putPage(d.out[pn*pageSize:][:pageSize], fcs[:4*(middle+1)], size, first); err != nil {
+		return err
+	}
+	if err := putPage(d.out[other*pageSize:][:pageSize], fcs[4*middle:], size, rest); err != nil {
+		return err
+	}
+	if d.halves == nil {
+		d.halves = map[uint32]half{}
+	}
+	d.halves[pn] = half{le.Uint32(fcs[4*middle:]), other}
+	return nil
+}
+
+// once reports whether a table names a page once, and the page has what the table
+// says: only then the text up to its middle is one entry, what follows another.
+func (d *document) once(i int, pn uint32) bool {
+	b, found := d.get(i), 0
 	n := (len(b) - 4) / 8
 	for k := range n {
-		at := 4*(n+1) + 4*k
-		le.PutUint32(b[at:], le.Uint32(b[at:])&0x3FFFFF)
+		if le.Uint32(b[4*(n+1)+4*k:])&0x3FFFFF != pn {
+			continue
+		}
+		page := d.main[pn*pageSize : (pn+1)*pageSize]
+		runs := int(page[pageSize-1])
+		if le.Uint32(b[4*k:]) != le.Uint32(page) || le.Uint32(b[4*k+4:]) < le.Uint32(page[4*runs:]) {
+			return false
+		}
+		found++
 	}
-	return b
+	return found == 1
+}
+
+func putPage(page, fcs []byte, size int, entries []entryOfPage) error {
+	clear(page)
+	copy(page, fcs)
+	page[pageSize-1] = byte(len(fcs)/4 - 1)
+	return fill(page, len(fcs)+size*(len(fcs)/4-1), entries, func(run int, where byte) { page[len(fcs)+size*run] = where })
 }
 
 // runs reads how many runs a page has and where they begin and end.
-func runs(page []byte, entry int) (n int, fcs []byte, err error) {
+func runs(page []byte, size int) (n int, fcs []byte, err error) {
 	n = int(page[pageSize-1])
-	if 4*(n+1)+entry*n > pageSize-1 {
+	if 4*(n+1)+size*n > pageSize-1 {
 		return 0, nil, malformed("page of %d runs", n)
 	}
 	fcs = page[:4*(n+1)]
@@ -64,31 +133,52 @@ func runs(page []byte, entry int) (n int, fcs []byte, err error) {
 	return n, fcs, nil
 }
 
-// layout fills a page from its end with what its runs have, each different one
-// once, and returns where each stands, in units of two octets.
-type layout struct {
-	page  []byte
-	first int // behind the runs
-	top   int
-	at    map[string]int
+// entryOfPage is what a run of a page has: which one it is, where its properties stood,
+// and what they are now.
+type entryOfPage struct {
+	run, was int
+	b        []byte
 }
 
-func newLayout(page []byte, first int) *layout {
-	return &layout{page: page, first: first, top: pageSize - 1, at: map[string]int{}}
+// fill writes what the runs of a page have into it, and says of each where it
+// stands, in units of two octets. From the end on, each different one once; where
+// that does not fit, for Word lets those lie in one another that end alike, each
+// where it stood.
+func fill(page []byte, first int, entries []entryOfPage, says func(run int, where byte)) error {
+	at, top := make(map[string]int, len(entries)), pageSize-1
+	for _, e := range entries {
+		if _, ok := at[string(e.b)]; ok {
+			continue
+		}
+		if top = (top - len(e.b)) &^ 1; top < first {
+			return fillInPlace(page, first, entries, says)
+		}
+		at[string(e.b)] = top
+	}
+	for _, e := range entries {
+		where := at[string(e.b)]
+		copy(page[where:], e.b)
+		says(e.run, byte(where/2))
+	}
+	return nil
 }
 
-func (l *layout) place(b []byte) (byte, error) {
-	if at, ok := l.at[string(b)]; ok {
-		return byte(at / 2), nil
+func fillInPlace(page []byte, first int, entries []entryOfPage, says func(run int, where byte)) error {
+	clear(page[first : pageSize-1])
+	var taken [pageSize]bool
+	for _, e := range entries {
+		if e.was < first || e.was+len(e.b) > pageSize-1 {
+			return malformed("page whose properties do not fit")
+		}
+		for i, c := range e.b {
+			if taken[e.was+i] && page[e.was+i] != c {
+				return malformed("page whose properties do not fit")
+			}
+			page[e.was+i], taken[e.was+i] = c, true
+		}
+		says(e.run, byte(e.was/2))
 	}
-	at := (l.top - len(b)) &^ 1
-	if at < l.first {
-		return 0, malformed("page whose properties do not fit")
-	}
-	copy(l.page[at:], b)
-	l.top = at
-	l.at[string(b)] = at
-	return byte(at / 2), nil
+	return nil
 }
 
 // characters writes the pages of character properties anew.
@@ -103,10 +193,7 @@ func (d *document) characters() error {
 		if err != nil {
 			return err
 		}
-		made := make([]byte, pageSize)
-		copy(made, fcs)
-		made[pageSize-1] = byte(n)
-		l := newLayout(made, len(fcs)+n)
+		var entries []entryOfPage
 		for k := range n {
 			from, to := le.Uint32(fcs[4*k:]), le.Uint32(fcs[4*k+4:])
 			at := 2 * int(page[len(fcs)+k])
@@ -146,13 +233,11 @@ func (d *document) characters() error {
 			if len(props) == 0 {
 				continue
 			}
-			where, err := l.place(append([]byte{byte(len(props))}, props...))
-			if err != nil {
-				return err
-			}
-			made[len(fcs)+k] = where
+			entries = append(entries, entryOfPage{k, at, append([]byte{byte(len(props))}, props...)})
 		}
-		copy(d.out[pn*pageSize:], made)
+		if err := d.writePage(pairBteChpx, pn, fcs, 1, entries); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -188,17 +273,14 @@ func (d *document) paragraphs() error {
 	}
 	for _, pn := range pages {
 		page := d.main[pn*pageSize : (pn+1)*pageSize]
-		const entry = 13 // where the properties stand, and what Word 97 knew of the height
-		n, fcs, err := runs(page, entry)
+		const size = 13 // where the properties stand, and what Word 97 knew of the height
+		n, fcs, err := runs(page, size)
 		if err != nil {
 			return err
 		}
-		made := make([]byte, pageSize)
-		copy(made, fcs)
-		made[pageSize-1] = byte(n)
-		l := newLayout(made, len(fcs)+entry*n)
+		var entries []entryOfPage
 		for k := range n {
-			at := 2 * int(page[len(fcs)+entry*k])
+			at := 2 * int(page[len(fcs)+size*k])
 			if at == 0 {
 				continue
 			}
@@ -221,11 +303,11 @@ func (d *document) paragraphs() error {
 			} else {
 				b = append([]byte{0, byte(len(b) / 2)}, b...)
 			}
-			if made[len(fcs)+entry*k], err = l.place(b); err != nil {
-				return err
-			}
+			entries = append(entries, entryOfPage{k, at, b})
 		}
-		copy(d.out[pn*pageSize:], made)
+		if err := d.writePage(pairBtePapx, pn, fcs, size, entries); err != nil {
+			return err
+		}
 	}
 	return nil
 }

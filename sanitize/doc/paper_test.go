@@ -123,16 +123,14 @@ func (p *paper) bytes(t testing.TB) []byte {
 			le.PutUint32(b[4*i:], fc)
 		}
 		b[pageSize-1] = byte(len(props))
-		l := newLayout(b, 4*len(fcs)+entry*len(props))
+		var filled []entryOfPage
 		for i, q := range props {
-			if len(q) == 0 {
-				continue
+			if len(q) > 0 {
+				filled = append(filled, entryOfPage{run: i, b: q})
 			}
-			where, err := l.place(q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			b[4*len(fcs)+entry*i] = where
+		}
+		if err := fill(b, 4*len(fcs)+entry*len(props), filled, func(i int, where byte) { b[4*len(fcs)+entry*i] = where }); err != nil {
+			t.Fatal(err)
 		}
 		main = append(main, b...)
 	}

@@ -91,7 +91,7 @@ func (d *document) tables(fields [8][]byte) error {
 		case i == pairSed:
 			made, err = d.writeSections()
 		case i == pairBteChpx, i == pairBtePapx:
-			made = pageTable(b)
+			made = d.pageTable(i)
 		case i == pairFfn:
 			made, err = fonts(b)
 		case i == 21, i == 37, i == 51, i == pairListNames:
@@ -428,7 +428,9 @@ func styles(b []byte) ([]byte, error) {
 		}
 		n := int(le.Uint16(b))
 		if 2+n > len(b) {
-			return nil, malformed("style of %d octets", n)
+			// QUIRK: the last one is cut short. Who has it has that of all.
+			out, b = append(out, 0, 0), nil
+			continue
 		}
 		made, err := style(b[2:2+n], base)
 		if err != nil {
@@ -518,8 +520,8 @@ func (d *document) lists() (table, levels []byte, err error) {
 	if len(b) < 2 || 2+entry*count > len(b) {
 		return nil, nil, malformed("%d lists in %d octets", count, len(b))
 	}
-	p := d.fib.pairs[pairLst]
-	rest := d.table[p.fc+p.lcb:]
+	// QUIRK: some writers count the levels too. Readers go by the lists.
+	rest := d.table[d.fib.pairs[pairLst].fc+uint32(2+entry*count):]
 	table = b[: 2+entry*count : 2+entry*count]
 	for i := range count {
 		n := 9

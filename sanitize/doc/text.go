@@ -2,6 +2,7 @@ package doc
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"sekisho/internal/lazy"
@@ -77,13 +78,66 @@ func (d *document) readPieces() error {
 	if sum > uint64(d.length) {
 		return malformed("stories of %d characters in a text of %d", sum, d.length)
 	}
-	for i := range d.pieces {
-		if d.pieces[i].from < d.pieces[i].to {
-			d.byFC = append(d.byFC, i)
+	return d.stretches()
+}
+
+// stretch is a part of the stream that text stands in.
+type stretch struct {
+	off, end uint32
+	wide     bool
+}
+
+// stretches finds out where text stands. Word lets two pieces of a text that says
+// something twice share its octets, in part or whole; nothing else than words may
+// stand in those, for what is written there is written for both.
+func (d *document) stretches() error {
+	var sum uint64
+	for _, p := range d.pieces {
+		if p.from < p.to {
+			d.inUse = append(d.inUse, stretch{p.off, p.off + p.size(), p.wide})
+			sum += uint64(p.size())
 		}
 	}
-	slices.SortFunc(d.byFC, func(a, b int) int { return cmp.Compare(d.pieces[a].off, d.pieces[b].off) })
+	// All of it once more is more than any document says twice.
+	if sum > 2*uint64(len(d.main)) {
+		return fmt.Errorf("pieces of text that lie in one another: %w", sanitize.ErrLimit)
+	}
+	slices.SortFunc(d.inUse, func(a, b stretch) int { return cmp.Or(cmp.Compare(a.off, b.off), cmp.Compare(a.end, b.end)) })
+	whole := d.inUse[:0]
+	for _, s := range d.inUse {
+		last := len(whole) - 1
+		if last < 0 || s.off >= whole[last].end {
+			whole = append(whole, s)
+			continue
+		}
+		shared := d.main[s.off:min(s.end, whole[last].end)]
+		if s.wide != whole[last].wide || s.wide && (s.off-whole[last].off)%2 != 0 || !wordsOnly(shared, s.wide) {
+			return malformed("text at %d lies in a text", s.off)
+		}
+		whole[last].end = max(whole[last].end, s.end)
+	}
+	d.inUse = whole
 	return nil
+}
+
+// wordsOnly reports whether b holds nothing but words and what parts them.
+func wordsOnly(b []byte, wide bool) bool {
+	step := 1
+	if wide {
+		step = 2
+	}
+	for i := 0; i+step <= len(b); i += step {
+		c := uint16(b[i])
+		if wide {
+			c = le.Uint16(b[i:])
+		}
+		switch {
+		case c >= 0x20, c == '\r', c == '\t', c == 0x07, c == 0x0B, c == 0x0C, c == 0x0E, c == 0x1E, c == 0x1F:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // storyBounds are the first character of each story and the one behind it.
@@ -101,6 +155,9 @@ type claim struct {
 	kept     uint32 // where what is written of it ends
 	what     string
 }
+
+// whatText is what a claim of text is called.
+const whatText = "text"
 
 // take claims a part of the stream.
 func (d *document) take(what string, from, size uint32) error {
@@ -121,7 +178,7 @@ func (d *document) claimAll() error {
 		return err
 	}
 	for _, p := range d.pieces {
-		if err := d.take("text", p.off, p.size()); err != nil {
+		if err := d.take(whatText, p.off, p.size()); err != nil {
 			return err
 		}
 	}
@@ -148,11 +205,15 @@ func (d *document) claimAll() error {
 	}
 	slices.SortFunc(d.claims, func(a, b claim) int { return cmp.Compare(a.from, b.from) })
 	var end, kept uint32
+	var last claim // that of the greatest end
 	for i, c := range d.claims {
-		if i > 0 && c.from < end {
-			return malformed("%s at %d lies in a %s", c.what, c.from, d.claims[i-1].what)
+		if i > 0 && c.from < end && (c.what != whatText || last.what != whatText) {
+			return malformed("%s at %d lies in a %s", c.what, c.from, last.what)
 		}
-		end, kept = c.to, max(kept, c.kept)
+		if c.to > end {
+			last = c
+		}
+		end, kept = max(end, c.to), max(kept, c.kept)
 	}
 	if int64(end) > d.s.Options.Limits.OutputBytes {
 		return sanitize.ErrLimit
@@ -161,30 +222,26 @@ func (d *document) claimAll() error {
 	return nil
 }
 
-// at finds the piece in which an octet of the stream lies, nil for none.
-func (d *document) at(fc uint32) *piece {
-	i, found := slices.BinarySearchFunc(d.byFC, fc, func(i int, fc uint32) int { return cmp.Compare(d.pieces[i].off, fc) })
+// at finds where the text is in which an octet of the stream lies, nil for none.
+func (d *document) at(fc uint32) *stretch {
+	i, found := slices.BinarySearchFunc(d.inUse, fc, func(s stretch, fc uint32) int { return cmp.Compare(s.off, fc) })
 	if !found {
 		i--
 	}
-	if i < 0 {
+	if i < 0 || fc >= d.inUse[i].end {
 		return nil
 	}
-	p := &d.pieces[d.byFC[i]]
-	if fc >= p.off+p.size() {
-		return nil
-	}
-	return p
+	return &d.inUse[i]
 }
 
-// next is where the first piece behind an octet of the stream lies, zero for
+// next is where the first text behind an octet of the stream lies, zero for
 // none.
 func (d *document) next(fc uint32) uint32 {
-	i, _ := slices.BinarySearchFunc(d.byFC, fc+1, func(i int, fc uint32) int { return cmp.Compare(d.pieces[i].off, fc) })
-	if i == len(d.byFC) {
+	i, _ := slices.BinarySearchFunc(d.inUse, fc+1, func(s stretch, fc uint32) int { return cmp.Compare(s.off, fc) })
+	if i == len(d.inUse) {
 		return 0
 	}
-	return d.pieces[d.byFC[i]].off
+	return d.inUse[i].off
 }
 
 // each calls f for every character that stands between two places of the
@@ -203,7 +260,7 @@ func (d *document) each(from, to uint32, f func(c uint16) uint16) {
 			fc++
 			continue
 		}
-		end := min(to, p.off+p.size())
+		end := min(to, p.end)
 		if !p.wide {
 			for ; fc < end; fc++ {
 				d.out[fc] = byte(f(uint16(d.out[fc])))
