@@ -80,8 +80,8 @@ faults-delivery: ## a dead hop with 50,000 queued (QUEUED=n), 45 hops that misbe
 	SEKISHO_FAULTS=1 go test -count=1 -timeout 60m -run 'TestIllHops' -v ./delivery/
 
 .PHONY: faults-soak
-faults-soak: ## 20,000 messages (SOAK=n) through one daemon: nothing grows
-	SEKISHO_SOAK=$(or $(SOAK),20000) go test -count=1 -timeout 120m -run 'TestSoak' -v ./internal/faults/
+faults-soak: ## 60,000 messages (SOAK=n) through one daemon: nothing grows
+	SEKISHO_SOAK=$(or $(SOAK),60000) go test -count=1 -timeout 120m -run 'TestSoak' -v ./internal/faults/
 
 .PHONY: faults-peers
 faults-peers: build ## 12,000 connections, slow peers in every phase, a mail bomb, 512 MiB: the numbers of the design
