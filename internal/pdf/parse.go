@@ -72,10 +72,13 @@ func (p *parser) indirect(num, gen int) (Object, error) {
 		end = p.f.streamEnd(b, at)
 	}
 	p.lex.pos = end
+	// Without the room behind it: who appends to what a stream holds must not
+	// write over the next object of the file.
+	raw := b[at:end:end]
 	if k, ok := p.f.Resolve(d["Type"]).(Name); ok && k == "XRef" {
-		return &Stream{Dict: d, raw: b[at:end]}, nil // 7.5.8.2: never encrypted
+		return &Stream{Dict: d, raw: raw}, nil // 7.5.8.2: never encrypted
 	}
-	return &Stream{Dict: d, raw: b[at:end], crypt: p.crypt}, nil
+	return &Stream{Dict: d, raw: raw, crypt: p.crypt}, nil
 }
 
 // length reads a length, which may be a reference to an object that stands in

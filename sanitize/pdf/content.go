@@ -324,7 +324,7 @@ func (c *cleaner) inline(lex *pdf.Lexer, in []byte, out *bytes.Buffer) {
 	}
 	end, next := inlineEnd(in, start, c.inlineLength(d))
 	lex.Seek(next)
-	c.inlineImage(d, in[start:end], out)
+	c.inlineImage(d, in[start:end:end], out)
 }
 
 // inlineDict reads the dictionary of an inline image as far as its samples, by

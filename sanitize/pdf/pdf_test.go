@@ -700,3 +700,19 @@ func TestWhatTakesLongIsBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestUnpackedPiecesOfTwoPagesStayWhole: the pieces of a program stand in the
+// file as they are read; to join those of one page must not write over the
+// objects behind the first piece, which the next page needs.
+func TestUnpackedPiecesOfTwoPagesStayWhole(t *testing.T) {
+	shared := "BT /F1 9 Tf (what both pages show) Tj ET 1 0 0 rg 5 5 90 90 re f"
+	r := must(t, file("<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R 4 0 R] /Count 2 >>",
+		"<< /Type /Page /MediaBox [0 0 99 99] /Contents [5 0 R 6 0 R 7 0 R] /Resources 9 0 R >>",
+		"<< /Type /Page /MediaBox [0 0 99 99] /Contents [8 0 R 6 0 R 7 0 R] /Resources 9 0 R >>",
+		stream("", "q"), stream("", shared), stream("", "Q"), stream("", "q 2 w"),
+		"<< /Font << /F1 10 0 R >> >>", "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"))
+	shown := unpack(t, r.out)
+	if n := strings.Count(shown, "BT\n/F1 9 Tf\n(what both pages show) Tj\nET\n1 0 0 rg\n5 5 90 90 re\nf\nQ\n"); n != 2 {
+		t.Errorf("%d of 2 pages show it: %q", n, shown)
+	}
+}
