@@ -575,26 +575,36 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 
 var pdfCalculation = lazy.Compile(`^(?:[{} 0-9.-]|(?:abs|add|atan|ceiling|cos|cvi|cvr|div|exp|floor|idiv|ln|log|mod|mul|neg|round|sin|sqrt|sub|truncate|and|bitshift|eq|false|ge|gt|le|lt|ne|not|or|true|xor|ifelse|if|copy|dup|exch|index|pop|roll) )*$`)
 
-// operators looks whether a program only paints.
+// operators looks whether a program only paints, and is written as ours are:
+// every string, array and dictionary is closed before the operator it is for,
+// and there are no comments.
 func (p *pdfFile) operators(n int, b []byte) error {
+	const nesting = 200 // more than the rebuild writes
+	var open []byte
 	for i := 0; i < len(b); {
-		c := b[i]
-		switch {
+		switch c := b[i]; {
 		case c == '(':
-			depth := 0
-			for ; i < len(b); i++ {
-				if b[i] == '\\' {
-					i++
-				} else if b[i] == '(' {
-					depth++
-				} else if b[i] == ')' {
-					if depth--; depth == 0 {
-						break
-					}
-				}
+			end := pdfStringEnd(b, i)
+			if end < 0 {
+				return p.bad("object %d: a string without end", n)
 			}
-			i++
-		case c == '<' && i+1 < len(b) && b[i+1] != '<':
+			i = end
+		case c == '[', c == '<' && i+1 < len(b) && b[i+1] == '<':
+			if open = append(open, c); len(open) > nesting {
+				return p.bad("object %d: nested too deep", n)
+			}
+			if i++; c == '<' {
+				i++
+			}
+		case c == ']', c == '>' && i+1 < len(b) && b[i+1] == '>':
+			if len(open) == 0 || open[len(open)-1] != c-2 { // [ and ], < and > stand two apart
+				return p.bad("object %d: %q closes nothing", n, c)
+			}
+			open = open[:len(open)-1]
+			if i++; c == '>' {
+				i++
+			}
+		case c == '<':
 			k := bytes.IndexByte(b[i:], '>')
 			if k < 0 {
 				return p.bad("object %d: a string without end", n)
@@ -608,29 +618,65 @@ func (p *pdfFile) operators(n int, b []byte) error {
 			for i < len(b) && pdfRegular(b[i]) {
 				i++
 			}
-			w := string(b[from:i])
-			switch w {
-			case "b", "B", "b*", "B*", "BDC", "BMC", "BT", "BX", "c", "cm", "CS", "cs", "d", "d0", "d1", "Do", "DP", "EMC", "ET", "EX", "f", "F",
-				"f*", "G", "g", "gs", "h", "i", "j", "J", "K", "k", "l", "m", "M", "MP", "n", "q", "Q", "re", "RG", "rg", "ri", "s", "S", "SC", "sc",
-				"SCN", "scn", "sh", "T*", "Tc", "Td", "TD", "Tf", "Tj", "TJ", "TL", "Tm", "Tr", "Ts", "Tw", "Tz", "v", "w", "W", "W*", "y", "'", "\"",
-				"true", "false", "null", "BI":
-			case "ID":
+			w := b[from:i]
+			switch {
+			case pdfPaints(w):
+				if len(open) > 0 {
+					return p.bad("object %d: %q within an array or a dictionary", n, w)
+				}
+			case string(w) == "ID" && len(open) == 0:
 				// Samples are packed or digits, and EI stands only behind them.
 				k := bytes.Index(b[i:], []byte("\nEI\n"))
 				if k < 0 {
 					return p.bad("object %d: a picture without end", n)
 				}
 				i += k + 4
+			case string(w) == "true", string(w) == "false", string(w) == "null":
 			default:
-				if strings.Trim(w, "0123456789.-+") != "" {
+				if len(bytes.Trim(w, "0123456789.-+")) > 0 {
 					return p.bad("object %d paints with %.20q", n, w)
 				}
 			}
-		default:
+		case c == ' ', c == '\n':
 			i++
+		default:
+			return p.bad("object %d: %q in a program", n, c)
 		}
 	}
+	if len(open) > 0 {
+		return p.bad("object %d: an array or a dictionary without end", n)
+	}
 	return nil
+}
+
+// pdfStringEnd is where the string that begins at i ends; -1: it does not.
+func pdfStringEnd(b []byte, i int) int {
+	depth := 0
+	for ; i < len(b); i++ {
+		switch b[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// pdfPaints reports whether w is an operator that paints (ISO 32000-1, annex A).
+func pdfPaints(w []byte) bool {
+	switch string(w) {
+	case "b", "B", "b*", "B*", "BDC", "BMC", "BT", "BX", "c", "cm", "CS", "cs", "d", "d0", "d1", "Do", "DP", "EMC", "ET", "EX", "f", "F",
+		"f*", "G", "g", "gs", "h", "i", "j", "J", "K", "k", "l", "m", "M", "MP", "n", "q", "Q", "re", "RG", "rg", "ri", "s", "S", "SC", "sc",
+		"SCN", "scn", "sh", "T*", "Tc", "Td", "TD", "Tf", "Tj", "TJ", "TL", "Tm", "Tr", "Ts", "Tw", "Tz", "v", "w", "W", "W*", "y", "'", "\"",
+		"BI":
+		return true
+	}
+	return false
 }
 
 func pdfRegular(c byte) bool {

@@ -72,7 +72,7 @@ func goodPDF() (map[int]string, map[int][2]string) {
 			3: "<</Annots [<</A <</S /URI/URI (https://a.example/)>>/F 4/Rect [0 0 9 9]/Subtype /Link>>]/Contents 4 0 R/MediaBox [0 0 9 9]/Parent 2 0 R/Resources <</Font <</JS 5 0 R>>>>/Type /Page>>",
 			5: "<</BaseFont /Helvetica/Subtype /Type1/Type /Font>>",
 		}, map[int][2]string{
-			4: {"", "BT /JS 12 Tf (a \\) b) Tj ET\nBI\n/H 1\nID xx evil\nEI\nq Q\n"},
+			4: {"", "BT /JS 12 Tf (a \\) b) Tj [(a) -1 <00>] TJ /a <</b [1 2]/c <<>>>> BDC EMC ET\nBI\n/H 1\nID xx evil\nEI\nq Q\n"},
 		}
 }
 
@@ -116,6 +116,15 @@ func TestPDFOffTheListIsNotAllowed(t *testing.T) {
 		{"form in XML", 5, "/Type /Font", "/XFA 4 0 R"},
 		{"an object in nobody's service", 5, "/Type /Font", "/JS (x)"},
 		{"an unknown operator", 4, "q Q", "q evil Q"},
+		{"an array that does not end", 4, "q Q", "[1 2 re"},
+		{"an array at the end", 4, "q Q", "q Q [1 2"},
+		{"the end of no array", 4, "q Q", "1 ] q"},
+		{"a dictionary that ends as an array", 4, "q Q", "/a <</b 1] BDC"},
+		{"the end of no string", 4, "q Q", "q ) Q"},
+		{"a string that does not end", 4, "q Q", "(q Q"},
+		{"a comment in a program", 4, "q Q", "q %x\nQ"},
+		{"a brace in a program", 4, "q Q", "{ q } Q"},
+		{"a zero octet in a program", 4, "q Q", "q\x00Q"},
 		{"a picture without end", 4, "\nEI\n", "\nE I\n"},
 		{"a filter that is none of ours", 4, "", "/DecodeParms <<>>/Filter /JBIG2Decode"},
 		{"a stream from elsewhere", 4, "", "/F (x)"},
