@@ -15,10 +15,10 @@ import (
 	"sekisho/sanitize"
 )
 
-// shown is a document of one page with a picture on it, in its parts.
-type shown struct{ page, program, picture, filter string }
+// illustrated is a document of one page with a picture on it, in its parts.
+type illustrated struct{ page, program, picture, filter string }
 
-func (p shown) file() []byte {
+func (p illustrated) file() []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.4\n")
 	var at []int
@@ -65,16 +65,16 @@ func TestTheCheckOfAPDFReadsAllOfItNeedsTools(t *testing.T) {
 		return string(b)
 	}
 	for name, k := range map[string]struct {
-		shown
+		illustrated
 		want error
 	}{
-		"a photograph":                       {shown{page, program, photo.String(), "DCTDecode"}, nil},
-		"packed rows":                        {shown{page, program, rows.String(), "FlateDecode"}, nil},
-		"a photograph with a broken table":   {shown{page, program, broken(photo.Bytes(), 3), "DCTDecode"}, sanitize.ErrTool},
-		"a photograph without a head":        {shown{page, program, photo.String()[20:], "DCTDecode"}, sanitize.ErrTool},
-		"broken rows":                        {shown{page, program, broken(rows.Bytes(), 8), "FlateDecode"}, sanitize.ErrTool},
-		"a string that closes and never was": {shown{page, "q ) Q", rows.String(), "FlateDecode"}, sanitize.ErrTool},
-		"no page":                            {shown{"null", program, rows.String(), "FlateDecode"}, sanitize.ErrTool},
+		"a photograph":                       {illustrated{page, program, photo.String(), "DCTDecode"}, nil},
+		"packed rows":                        {illustrated{page, program, rows.String(), "FlateDecode"}, nil},
+		"a photograph with a broken table":   {illustrated{page, program, broken(photo.Bytes(), 3), "DCTDecode"}, sanitize.ErrTool},
+		"a photograph without a head":        {illustrated{page, program, photo.String()[20:], "DCTDecode"}, sanitize.ErrTool},
+		"broken rows":                        {illustrated{page, program, broken(rows.Bytes(), 2), "FlateDecode"}, sanitize.ErrTool},
+		"a string that closes and never was": {illustrated{page, "q ) Q", rows.String(), "FlateDecode"}, sanitize.ErrTool},
+		"no page":                            {illustrated{"null", program, rows.String(), "FlateDecode"}, sanitize.ErrTool},
 	} {
 		b := k.file()
 		out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.QPDFCheck}, b)

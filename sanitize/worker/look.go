@@ -16,8 +16,6 @@ func (t *Tools) look(ctx context.Context, prog tool, cpu time.Duration, in *os.F
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	check, _ := programOf(sanitize.ToolCall{Tool: sanitize.QPDFCheck})
-	// With warnings is not sound: it is a file of ours.
-	check.exits = []int{0}
 	checked := make(chan struct{})
 	var took time.Duration
 	var fault error
