@@ -50,6 +50,10 @@ func (c *cleaner) picture(out pdf.Ref, st *pdf.Stream, keys map[pdf.Name]*shape)
 		c.blank(out, d, "samples that cannot be read")
 		return
 	}
+	if len(rest) == 1 && rest[0].Name == "JPXDecode" {
+		c.jpx(out, d, st, data)
+		return
+	}
 	if len(rest) > 0 {
 		im, good := c.coded(data, rest, int(w), int(h))
 		if c.err != nil {
@@ -160,9 +164,8 @@ func (c *cleaner) coded(data []byte, chain []pdf.Filter, w, h int) (coded, bool)
 	case "JBIG2Decode":
 		return c.jbig2(data, f.Parms, w, h)
 	default:
-		// JPEG 2000: the decoders of readers are large programs in
-		// which holes were found again and again, so their input is not passed
-		// on, and a page without its picture is no page.
+		// JPEG 2000 in a program, where it may not stand, or what nobody knows: a
+		// page without its picture is no page.
 		c.fail(fmt.Errorf("a picture in %s: %w", f.Name, sanitize.ErrUnsupported))
 		return coded{}, false
 	}

@@ -299,10 +299,12 @@ func opaque(pixels []byte, width, height int) *image.RGBA {
 	return m
 }
 
-func photograph(m image.Image) ([]byte, error) {
+func photograph(m image.Image) ([]byte, error) { return photographOf(m, 82) }
+
+func photographOf(m image.Image, quality int) ([]byte, error) {
 	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: 82}); err != nil {
-		return nil, fmt.Errorf("encode page: %w", err)
+	if err := jpeg.Encode(&b, m, &jpeg.Options{Quality: quality}); err != nil {
+		return nil, fmt.Errorf("encode picture: %w", err)
 	}
 	return b.Bytes(), nil
 }

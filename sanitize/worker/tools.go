@@ -26,8 +26,8 @@ const (
 	toolRunsPart    = 8
 	toolRunsMessage = 64
 	// Looks at what was rebuilt are short and by far the most, one for each PDF
-	// of an archive; they count for themselves, and so does asking which fonts
-	// there are.
+	// of an archive; they count for themselves, and so do asking which fonts there
+	// are and the pictures in JPEG 2000, of which a scanned page has two.
 	toolLooks = 256
 	toolCPU   = 60 * time.Second // of all runs for a message
 	toolTime  = 60 * time.Second // of one run
@@ -120,7 +120,7 @@ func (p *purse) drew(c sanitize.ToolCall, last int) {
 // charge counts a run, and says how much processor time it may take.
 func (p *purse) charge(c sanitize.ToolCall, all time.Duration) (time.Duration, error) {
 	part := c.Part
-	switch look := c.Tool == sanitize.PDFLook || c.Tool == sanitize.FontNames; {
+	switch look := c.Tool == sanitize.PDFLook || c.Tool == sanitize.FontNames || c.Tool == sanitize.JP2Pixels; {
 	case look && p.looks >= toolLooks:
 		return 0, fmt.Errorf("more than %d looks for a message", toolLooks)
 	case look && all-p.cpu >= time.Second:
