@@ -263,6 +263,13 @@ func (r *Rebuilder) drawing(name string, t uint16, b []byte) (blip, error) {
 	if err != nil {
 		return r.grey(name, err.Error())
 	}
+	if r.Drawn != nil {
+		// In units of 914,400 to the inch.
+		mm := func(at int) float64 { return float64(int32(le.Uint32(b[at:]))) / 36000 }
+		if p, ok := pixels(r.Drawn(name, metafile.Placeable(made, mm(20), mm(24)))); ok {
+			return p, nil
+		}
+	}
 	var packed bytes.Buffer
 	// Level 2 is as small as is worth the time for lists of numbers.
 	z, err := zlib.NewWriterLevel(&packed, 2)

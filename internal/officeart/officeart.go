@@ -149,6 +149,10 @@ type Rebuilder struct {
 	// Nil: no picture stays.
 	Raster func(name string, file []byte) ([]byte, error)
 
+	// Drawn makes a picture, a PNG or JPEG, of a drawing of Windows that was
+	// written anew. Nil, or when it returns none: the drawing itself stays.
+	Drawn func(name string, file []byte) []byte
+
 	// Square has the grey square, a PNG, encoded as Raster would, so that a second
 	// treatment changes nothing, without telling anybody of a picture. Nil: it
 	// stays as this package draws it.

@@ -13,6 +13,7 @@ import (
 	"unicode/utf16"
 
 	"sekisho/internal/link"
+	"sekisho/internal/metafile"
 )
 
 // rec makes an atom, box a container.
@@ -423,6 +424,39 @@ func TestPicturesThatLieInOneAnotherAreRefused(t *testing.T) {
 		r.Delay = stream
 		if _, err := r.Rewrite(box(TypeDggContainer, box(TypeBStore, entries...))); !errors.Is(err, want) {
 			t.Errorf("%d deep: %v %v, want %v", depth, err, what, want)
+		}
+	}
+}
+
+// TestDrawingsBecomePicturesWhereSomebodyDraws: with the size that the record
+// says; when nobody can, they stay drawings.
+func TestDrawingsBecomePicturesWhereSomebodyDraws(t *testing.T) {
+	wmf := append([]byte{1, 0, 9, 0, 0, 3}, make([]byte, 12)...)
+	wmf = append(wmf, 3, 0, 0, 0, 0, 0)
+	blip := make([]byte, 16+34)
+	binary.LittleEndian.PutUint32(blip[16+20:], 914400)
+	binary.LittleEndian.PutUint32(blip[16+24:], 457200)
+	binary.LittleEndian.PutUint32(blip[16+28:], uint32(len(wmf)))
+	blip[16+32] = 0xFE
+	in := rec(blipWMF, 0x216, append(blip, wmf...)...)
+	for _, able := range []bool{true, false} {
+		var width, height float64
+		r := Rebuilder{Drawn: func(_ string, file []byte) []byte {
+			if width, height = metafile.Size(file); !able {
+				return nil
+			}
+			return greySquare()
+		}}
+		out, err := r.Blip(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _, _, ok := Next(out)
+		if want := map[bool]uint16{true: blipPNG, false: blipWMF}[able]; !ok || h.Type != want {
+			t.Errorf("able %t: record %04X", able, h.Type)
+		}
+		if width != 25.4 || height != 12.7 {
+			t.Errorf("drawn %g x %g mm", width, height)
 		}
 	}
 }

@@ -178,6 +178,7 @@ func drawing(err error) (why string, _ error) {
 // drawings returns what writes drawings anew.
 func (d *document) drawings() *officeart.Rebuilder {
 	return &officeart.Rebuilder{
+		Drawn:  d.pictureOf,
 		Raster: d.raster,
 		Fatal:  func(err error) bool { return errors.Is(err, sanitize.ErrLimit) || d.ctx.Err() != nil },
 		Meter:  func(r io.Reader) io.Reader { return d.s.Meter(r) },
@@ -213,6 +214,14 @@ func (d *document) drawingFound(w officeart.What, detail string) {
 	default:
 		d.report.Found("doc.shape", "drawings", sanitize.Rewritten, detail)
 	}
+}
+
+// pictureOf makes a picture of a drawing of Windows, where the profile says so.
+func (d *document) pictureOf(name string, file []byte) []byte {
+	made, _ := d.s.Drawn(d.ctx, sanitize.Object{
+		ReaderAt: bytes.NewReader(file), Size: int64(len(file)), Path: d.in.Path + "/" + name, Name: name, Names: []string{name},
+	})
+	return made
 }
 
 // raster has a picture decoded and encoded by the session.

@@ -81,6 +81,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 		return sanitize.Result{}, err
 	}
 	d.art = officeart.Rebuilder{
+		Drawn:  d.pictureOf,
 		Raster: d.raster, Square: d.square, Fatal: d.fatal, Meter: s.Meter, Client: d.client, Found: d.foundInDrawing,
 		Link:  func(target string) bool { return link.Harmless(target) && s.Options.URLs == sanitize.KeepURLs },
 		Delay: pictures,
@@ -205,6 +206,14 @@ func printable(name string) string {
 		}
 		return r
 	}, []byte(name)))
+}
+
+// pictureOf makes a picture of a drawing of Windows, where the profile says so.
+func (d *deck) pictureOf(name string, file []byte) []byte {
+	made, _ := d.s.Drawn(d.ctx, sanitize.Object{
+		ReaderAt: bytes.NewReader(file), Size: int64(len(file)), Path: d.in.Path + "/" + name, Name: name, Names: []string{name},
+	})
+	return made
 }
 
 // raster has a picture decoded and encoded, as a file of its own.

@@ -121,6 +121,9 @@ func (d *document) endPicture(g *group) error {
 // treat returns the picture in a form that may stay, or why there is none.
 func (d *document) treat(p *picture) (format string, number int32, data []byte, why string) {
 	b := p.data
+	if format, data := d.drawn(p); data != nil {
+		return format, -1, data, ""
+	}
 	switch {
 	case metafile.IsEMF(b):
 		out, err := metafile.RewriteEMF(b)
@@ -148,9 +151,8 @@ func (d *document) treat(p *picture) (format string, number int32, data []byte, 
 	case "wbitmap":
 		b = fromDDB(p)
 	}
-	name := fmt.Sprintf("picture %d", d.pictures)
 	var out bytes.Buffer
-	res, err := d.s.Nested(d.ctx, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/picture%d", d.in.Path, d.pictures), Name: name}, &out)
+	res, err := d.s.Nested(d.ctx, d.pictureFile(b), &out)
 	if err != nil {
 		return "", 0, nil, err.Error()
 	}
@@ -161,6 +163,31 @@ func (d *document) treat(p *picture) (format string, number int32, data []byte, 
 		return "jpegblip", -1, out.Bytes(), ""
 	default:
 		return "", 0, nil, "a picture became " + string(res.Kind)
+	}
+}
+
+// drawn makes a picture of a drawing of Windows, where the profile says so.
+func (d *document) drawn(p *picture) (format string, data []byte) {
+	if !d.s.Options.Drawings || !metafile.IsEMF(p.data) && !metafile.IsWMF(p.data) {
+		return "", nil
+	}
+	const twip = 25.4 / 1440 // millimetres
+	b := metafile.Placeable(p.data, float64(p.value("picwgoal"))*twip, float64(p.value("pichgoal"))*twip)
+	data, kind := d.s.Drawn(d.ctx, d.pictureFile(b))
+	switch kind {
+	case sanitize.KindPNG:
+		return "pngblip", data
+	case sanitize.KindJPEG:
+		return "jpegblip", data
+	default:
+		return "", nil
+	}
+}
+
+// pictureFile is a picture as a file of its own.
+func (d *document) pictureFile(b []byte) sanitize.Object {
+	return sanitize.Object{
+		ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/picture%d", d.in.Path, d.pictures), Name: fmt.Sprintf("picture %d", d.pictures),
 	}
 }
 

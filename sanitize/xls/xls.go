@@ -259,6 +259,7 @@ func (w *workbook) properties(from, to *cfb.Storage) {
 // write returns the new stream of the workbook.
 func (w *workbook) write() ([]byte, error) {
 	w.art = officeart.Rebuilder{
+		Drawn:  w.pictureOf,
 		Raster: w.raster, Square: w.square, Fatal: w.fatal, Meter: w.s.Meter, Client: w.client, Found: w.drawn,
 		Link: func(target string) bool {
 			return link.Harmless(target) && w.s.Options.URLs == sanitize.KeepURLs
@@ -309,6 +310,14 @@ func (w *workbook) write() ([]byte, error) {
 		s.out = nil
 	}
 	return out, nil
+}
+
+// pictureOf makes a picture of a drawing of Windows, where the profile says so.
+func (w *workbook) pictureOf(name string, file []byte) []byte {
+	made, _ := w.s.Drawn(w.ctx, sanitize.Object{
+		ReaderAt: bytes.NewReader(file), Size: int64(len(file)), Path: w.object.Path + "/Workbook/" + name, Name: name, Names: []string{name},
+	})
+	return made
 }
 
 // raster has a picture of pixels decoded and encoded anew.
