@@ -81,22 +81,7 @@ func (j *segments) coefficients() (*coefficients, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read JPEG: %w", err)
 	}
-	c := &coefficients{width: j.width, height: j.height, h: 1, v: 1, progressive: j.progressive, ids: j.ids, wide: 1, high: 1}
-	if j.components > 1 {
-		c.h, c.v = int(j.sampling[0]>>4), int(j.sampling[0]&15)
-		c.wide, c.high = c.h, c.v
-	}
-	cols, rows := (c.width+8*c.wide-1)/(8*c.wide), (c.height+8*c.high-1)/(8*c.high)
-	for i := range j.components {
-		p := component{h: 1, v: 1}
-		if i == 0 {
-			p.h, p.v = c.h, c.v
-		}
-		p.cols, p.rows = (ceil(c.width*p.h, c.wide)+7)/8, (ceil(c.height*p.v, c.high)+7)/8
-		p.across, p.down = cols*p.h, rows*p.v
-		p.data = make([]int16, 64*p.across*p.down)
-		c.comps = append(c.comps, p)
-	}
+	c := j.empty(j.width, j.height)
 	if err := c.read(b); err != nil {
 		return nil, err
 	}
@@ -117,6 +102,45 @@ func (j *segments) coefficients() (*coefficients, error) {
 		}
 	}
 	return c, nil
+}
+
+// empty is room for a picture of this kind and that size.
+func (j *segments) empty(width, height int) *coefficients {
+	c := &coefficients{width: width, height: height, h: 1, v: 1, progressive: j.progressive, ids: j.ids, wide: 1, high: 1}
+	if j.components > 1 {
+		c.h, c.v = int(j.sampling[0]>>4), int(j.sampling[0]&15)
+		c.wide, c.high = c.h, c.v
+	}
+	for i := range j.components {
+		p := component{h: 1, v: 1}
+		if i == 0 {
+			p.h, p.v = c.h, c.v
+		}
+		c.room(&p)
+		c.comps = append(c.comps, p)
+	}
+	return c
+}
+
+// room makes room for the blocks of a component of this sampling.
+func (c *coefficients) room(p *component) {
+	p.cols, p.rows = (ceil(c.width*p.h, c.wide)+7)/8, (ceil(c.height*p.v, c.high)+7)/8
+	p.across, p.down = ceil(c.width, 8*c.wide)*p.h, ceil(c.height, 8*c.high)*p.v
+	p.data = make([]int16, 64*p.across*p.down)
+}
+
+// put lays the blocks of a smaller picture of the same kind into this one, so
+// many groups of blocks from the left and from above. What does not fit is left
+// out.
+func (c *coefficients) put(piece *coefficients, x, y int) {
+	for i := range c.comps {
+		to, from := &c.comps[i], &piece.comps[i]
+		bx, by := x*to.h, y*to.v
+		n := min(from.across, to.across-bx)
+		for row := range min(from.down, to.down-by) {
+			copy(to.data[64*((by+row)*to.across+bx):][:64*n], from.data[64*row*from.across:])
+		}
+	}
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }

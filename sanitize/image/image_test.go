@@ -635,7 +635,7 @@ func TestAnimationPlaysOnWithoutItsComments(t *testing.T) {
 
 // fax writes pages of black and white as a fax machine does: fewer lines an
 // inch than columns, and a field that no reader needs.
-func fax(pages int) []byte {
+func faxOf(pages int) []byte {
 	m := image.NewGray(image.Rect(0, 0, 50, 20))
 	for i := range m.Pix {
 		if i%3 == 0 {
@@ -655,7 +655,7 @@ func fax(pages int) []byte {
 }
 
 func TestAllPagesOfAFaxArrive(t *testing.T) {
-	b := fax(3)
+	b := faxOf(3)
 	out, _, err := run(t, sanitize.KindTIFF, "2", append(slices.Clone(b), "trailing"...))
 	if err != nil {
 		t.Fatal(err)

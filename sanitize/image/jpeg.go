@@ -399,7 +399,18 @@ func (j *segments) table(component int) *[64]byte {
 // orientation reads how the camera was held from an Exif segment, or 0. It
 // looks at one tag of the first directory and follows nothing else.
 func orientation(b []byte) int {
-	b = b[min(6, len(b)):]
+	return turnIn(b[min(6, len(b)):]).value
+}
+
+// exifTurn is an orientation and where it lies: in four octets or in two.
+type exifTurn struct {
+	value, at int
+	long      bool
+	order     binary.ByteOrder
+}
+
+// turnIn finds the orientation in what Exif is, a TIFF without pictures.
+func turnIn(b []byte) exifTurn {
 	var order binary.ByteOrder
 	switch {
 	case bytes.HasPrefix(b, []byte("II*\x00")):
@@ -407,30 +418,38 @@ func orientation(b []byte) int {
 	case bytes.HasPrefix(b, []byte("MM\x00*")):
 		order = binary.BigEndian
 	default:
-		return 0
+		return exifTurn{}
 	}
 	if len(b) < 8 {
-		return 0
+		return exifTurn{}
 	}
-	at := int64(order.Uint32(b[4:]))
-	if at+2 > int64(len(b)) {
-		return 0
+	dir := int64(order.Uint32(b[4:]))
+	if dir+2 > int64(len(b)) {
+		return exifTurn{}
 	}
-	n := int64(order.Uint16(b[at:]))
+	n := int64(order.Uint16(b[dir:]))
 	for i := range n {
-		e := at + 2 + 12*i
+		e := dir + 2 + 12*i
 		if e+12 > int64(len(b)) {
-			return 0
+			return exifTurn{}
 		}
-		// Exif 2.3, 4.6.4: tag 274, SHORT, count 1.
-		if order.Uint16(b[e:]) == 274 && order.Uint16(b[e+2:]) == 3 {
-			if o := int(order.Uint16(b[e+8:])); o >= 1 && o <= 8 {
-				return o
-			}
-			return 0
+		// Exif 2.3, 4.6.4: tag 274, SHORT, count 1. Some programs write LONG.
+		if order.Uint16(b[e:]) != 274 {
+			continue
 		}
+		typ, o := order.Uint16(b[e+2:]), 0
+		switch typ {
+		case 3:
+			o = int(order.Uint16(b[e+8:]))
+		case 4, 9:
+			o = int(min(order.Uint32(b[e+8:]), 9))
+		}
+		if o >= 1 && o <= 8 {
+			return exifTurn{o, int(e + 8), typ != 3, order}
+		}
+		return exifTurn{}
 	}
-	return 0
+	return exifTurn{}
 }
 
 // plane is one component as the encoder sees it: samples by place. Direct is

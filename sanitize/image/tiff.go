@@ -2,12 +2,10 @@ package image
 
 import (
 	"bytes"
-	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"image"
-	"image/color"
 	"io"
 
 	"sekisho/sanitize"
@@ -84,7 +82,14 @@ func sheetPixels(s *sanitize.Session, in sanitize.Object, order binary.ByteOrder
 	if p.grey() {
 		perPixel = 3
 	}
-	if err := affordable(int64(p.width)*int64(p.height), max(p.bytesPerPixel(), perPixel)); err != nil {
+	pixels := int64(p.width) * int64(p.height)
+	if p.sixteen() && affordable(pixels, max(p.bytesPerPixel(), 2*perPixel)) != nil {
+		p.shallow = true
+	}
+	if p.sixteen() {
+		perPixel *= 2
+	}
+	if err := affordable(pixels, max(p.bytesPerPixel(), perPixel)); err != nil {
 		return nil, nil, err
 	}
 	m, err := p.decode()
@@ -176,218 +181,63 @@ func walkTIFF(in sanitize.Object) (binary.ByteOrder, []sheet, error) {
 	return order, sheets, nil
 }
 
-// tiffWriter writes pages one behind the other, each as directory, values,
-// pixels.
-type tiffWriter struct {
-	w   io.Writer
-	at  int64
-	err error
-}
-
-func (t *tiffWriter) put(b []byte) {
-	if t.err == nil {
-		n, err := t.w.Write(b)
-		t.at += int64(n)
-		t.err = err
-	}
-}
-
 // photograph is the JPEG that a page goes on as, if it came as one: without loss
-// a scan would weigh five times as much. A page in one piece keeps its samples;
-// others are encoded in the quality of most scanners or better.
+// a scan would weigh five times as much. A page keeps its coefficients, in how
+// many pieces it came; others are encoded in the quality of most scanners or
+// better.
 func (p *tiffPage) photograph(m image.Image) ([]byte, error) {
 	if p.compression != 7 || p.width > 65535 || p.height > 65535 {
 		return nil, nil
 	}
 	var out bytes.Buffer
-	if p.profile == nil && p.photometric != tiffRGB && p.photometric != tiffWhiteIsZero && p.pieceWidth >= p.width && p.pieceHeight >= p.height {
-		if b, err := p.jpeg(0); err == nil {
-			c, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
-			if err == nil && c.width == p.width && c.height == p.height && c.keepsCoefficients() {
-				if k, err := c.coefficients(); err == nil {
-					e := encoder{out: &writer{w: &out}, luma: c.table(0), chroma: c.table(1)}
-					err = e.rewrite(k)
-					return out.Bytes(), err
-				}
-			}
+	if p.profile == nil && p.photometric != tiffRGB && p.photometric != tiffWhiteIsZero {
+		if first, c := p.joined(); c != nil {
+			e := encoder{out: &writer{w: &out}, luma: first.table(0), chroma: first.table(1)}
+			err := e.rewrite(c)
+			return out.Bytes(), err
 		}
 	}
-	out.Reset()
 	e := encoder{out: &writer{w: &out}, luma: quality90(&standardLuma), chroma: quality90(&standardChroma)}
 	err := e.encode(planes(m))
 	return out.Bytes(), err
 }
 
-// page writes m, or the photograph that it is, which stays one.
-func (t *tiffWriter) page(m image.Image, photo []byte, sh sheet, last bool) error {
-	compression, sampling := uint32(8), []uint32(nil)
-	bits, samples, photometric, packed, err := []uint32{8}, uint32(1), uint32(tiffBlackIsZero), photo, error(nil)
-	switch {
-	case photo == nil:
-		bits, samples, photometric, packed, err = packTIFF(m)
-	default:
-		compression = 7
-		j, e := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(photo), Size: int64(len(photo))})
-		if err = e; err == nil && j.components == 3 {
-			bits, samples, photometric = []uint32{8, 8, 8}, 3, tiffYCbCr
-			sampling = []uint32{uint32(j.sampling[0] >> 4), uint32(j.sampling[0] & 15)}
-		}
-	}
-	if err != nil {
-		return err
-	}
-	b := m.Bounds()
-	type entry struct {
-		tag, typ uint16
-		values   []uint32
-	}
-	entries := []entry{
-		{tagWidth, 4, []uint32{uint32(b.Dx())}}, {tagLength, 4, []uint32{uint32(b.Dy())}}, {tagBitsPerSample, 3, bits}, {tagCompression, 3, []uint32{compression}},
-		{tagPhotometric, 3, []uint32{photometric}}, {tagStripOffsets, 4, []uint32{0}}, {tagOrientation, 3, []uint32{uint32(sh.orientation)}},
-		{tagSamplesPerPixel, 3, []uint32{samples}}, {tagRowsPerStrip, 4, []uint32{uint32(b.Dy())}}, {tagStripByteCounts, 4, []uint32{uint32(len(packed))}},
-	}
-	if sh.xRes[0] != 0 && sh.xRes[1] != 0 && sh.yRes[0] != 0 && sh.yRes[1] != 0 {
-		entries = append(entries, entry{tagXResolution, 5, sh.xRes[:]}, entry{tagYResolution, 5, sh.yRes[:]})
-	}
-	entries = append(entries, entry{tagPlanar, 3, []uint32{1}}, entry{tagResolutionUnit, 3, sh.unit[:1]})
-	if photo == nil && bits[0] == 8 {
-		entries = append(entries, entry{tagPredictor, 3, []uint32{2}})
-	}
-	if samples == 4 {
-		entries = append(entries, entry{tagExtraSamples, 3, []uint32{2}}) // transparency, not multiplied in
-	}
-	if sampling != nil {
-		entries = append(entries, entry{tagYCbCrSampling, 3, sampling})
-	}
-	le := binary.LittleEndian
-	beyond := t.at + 2 + 12*int64(len(entries)) + 4
-	var dir, values []byte
-	dir = le.AppendUint16(dir, uint16(len(entries)))
-	strip := 0
-	for _, e := range entries {
-		dir = le.AppendUint16(le.AppendUint16(dir, e.tag), e.typ)
-		count := uint32(len(e.values))
-		if e.typ == 5 {
-			count /= 2
-		}
-		dir = le.AppendUint32(dir, count)
-		if e.tag == tagStripOffsets {
-			strip = len(dir)
-		}
-		switch {
-		case e.typ == 3 && len(e.values) <= 2:
-			var v [4]byte
-			for i, x := range e.values {
-				le.PutUint16(v[2*i:], uint16(x))
+// joined are the coefficients of the whole page, and what the first piece says
+// of them; nil where the pieces do not fit together block by block.
+func (p *tiffPage) joined() (*segments, *coefficients) {
+	var first *segments
+	var whole *coefficients
+	for i := range p.down() {
+		for j := range p.across() {
+			b, err := p.jpeg(int(i*p.across() + j))
+			if err != nil {
+				return nil, nil
 			}
-			dir = append(dir, v[:]...)
-		case e.typ == 3:
-			dir = le.AppendUint32(dir, uint32(beyond)+uint32(len(values)))
-			for _, x := range e.values {
-				values = le.AppendUint16(values, uint16(x))
+			s, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))})
+			if err != nil || !s.keepsCoefficients() || s.width > p.pieceWidth || s.height > p.pieceHeight {
+				return nil, nil
 			}
-		case e.typ == 4:
-			dir = le.AppendUint32(dir, e.values[0])
-		default:
-			dir = le.AppendUint32(dir, uint32(beyond)+uint32(len(values)))
-			values = le.AppendUint32(le.AppendUint32(values, e.values[0]), e.values[1])
-		}
-	}
-	pixels := beyond + int64(len(values))
-	next := pixels + int64(len(packed)) + int64(len(packed)&1) // directories begin at even places
-	if next > 1<<32-1 {
-		return fmt.Errorf("TIFF of more than 4 GiB: %w", sanitize.ErrLimit)
-	}
-	le.PutUint32(dir[strip:], uint32(pixels))
-	if last {
-		next = 0
-	}
-	dir = le.AppendUint32(dir, uint32(next))
-	t.put(dir)
-	t.put(values)
-	t.put(packed)
-	if len(packed)&1 == 1 {
-		t.put([]byte{0})
-	}
-	return t.err
-}
-
-// packTIFF packs the pixels of a page without loss: black and white with one
-// bit, grey, colour, colour with transparency with eight each.
-func packTIFF(m image.Image) (bits []uint32, samples, photometric uint32, packed []byte, err error) {
-	b := m.Bounds()
-	var buf bytes.Buffer
-	z, err := zlib.NewWriterLevel(&buf, zlib.BestSpeed)
-	if err != nil {
-		return nil, 0, 0, nil, err
-	}
-	row := func(line []byte) {
-		if err == nil {
-			_, err = z.Write(line)
-		}
-	}
-	// Differences pack better: of a sample and the one before (TIFF 6.0, section
-	// 14).
-	differences := func(line []byte, each int) {
-		for i := len(line) - 1; i >= each; i-- {
-			line[i] -= line[i-each]
-		}
-		row(line)
-	}
-	grey, isGrey := m.(*image.Gray)
-	switch {
-	case isGrey && bilevel(grey):
-		bits, samples, photometric = []uint32{1}, 1, 1
-		line := make([]byte, (b.Dx()+7)/8)
-		for y := range b.Dy() {
-			clear(line)
-			for x, p := range grey.Pix[y*grey.Stride:][:b.Dx()] {
-				line[x/8] |= p & 0x80 >> (x % 8)
+			c, err := s.coefficients()
+			if err != nil {
+				return nil, nil
 			}
-			row(line)
-		}
-	case isGrey:
-		bits, samples, photometric = []uint32{8}, 1, 1
-		for y := range b.Dy() {
-			differences(bytes.Clone(grey.Pix[y*grey.Stride:][:b.Dx()]), 1)
-		}
-	default:
-		n := 3
-		if !opaque(m) {
-			n = 4
-		}
-		bits, samples, photometric = []uint32{8, 8, 8, 8}[:n], uint32(n), 2
-		line := make([]byte, 0, n*b.Dx())
-		for y := b.Min.Y; y < b.Max.Y; y++ {
-			line = line[:0]
-			for x := b.Min.X; x < b.Max.X; x++ {
-				c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA)
-				line = append(line, c.R, c.G, c.B)
-				if n == 4 {
-					line = append(line, c.A)
+			if whole == nil {
+				if p.across()*p.down() == 1 {
+					if s.width != p.width || s.height != p.height {
+						return nil, nil
+					}
+					return s, c
 				}
+				if p.pieceHeight%(8*c.high) != 0 && p.down() > 1 || p.pieceWidth%(8*c.wide) != 0 && p.across() > 1 {
+					return nil, nil
+				}
+				first, whole = s, s.empty(p.width, p.height)
 			}
-			differences(line, n)
+			if s.components != first.components || s.sampling != first.sampling || *s.table(0) != *first.table(0) || *s.table(1) != *first.table(1) {
+				return nil, nil
+			}
+			whole.put(c, int(j)*p.pieceWidth/(8*c.wide), int(i)*p.pieceHeight/(8*c.high))
 		}
 	}
-	if e := z.Close(); err == nil {
-		err = e
-	}
-	return bits, samples, photometric, buf.Bytes(), err
-}
-
-func bilevel(m *image.Gray) bool {
-	for y := range m.Rect.Dy() {
-		for _, p := range m.Pix[y*m.Stride:][:m.Rect.Dx()] {
-			if p != 0 && p != 255 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func opaque(m image.Image) bool {
-	o, ok := m.(interface{ Opaque() bool })
-	return ok && o.Opaque()
+	return first, whole
 }

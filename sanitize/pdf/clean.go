@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
@@ -32,10 +33,10 @@ type cleaner struct {
 	files           map[int]bool    // embedded files that were taken out
 	signed          bool            // a signature was reported
 	copied          int
-	steps           int        // entries looked at, whether they stay or not
-	fax             *faxTables // made when the first picture needs them
-	maps            int        // character maps on each other
-	longest         float64    // side of a page, in points
+	steps           int         // entries looked at, whether they stay or not
+	fax             *fax.Tables // made when the first picture needs them
+	maps            int         // character maps on each other
+	longest         float64     // side of a page, in points
 	err             error
 }
 

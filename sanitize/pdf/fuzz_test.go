@@ -86,27 +86,6 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
-// FuzzFax reads pictures of one bit, and writes what it read so that it is read
-// again as the same.
-func FuzzFax(f *testing.F) {
-	f.Add([]byte("\x26\xa0\x40"), -1, 16, false)
-	f.Add([]byte("\x00\x1a\x55"), 0, 16, true)
-	tables := newFaxTables()
-	f.Fuzz(func(t *testing.T, b []byte, k, columns int, align bool) {
-		if columns <= 0 || columns > 4096 {
-			return
-		}
-		pixels, rows := fax{k: k, columns: columns, rows: 64, align: align}.decode(tables, b)
-		if len(pixels) != rows*((columns+7)/8) || rows > 64 {
-			t.Fatalf("%d octets for %d rows", len(pixels), rows)
-		}
-		again, n := fax{k: -1, columns: columns, rows: rows}.decode(tables, group4(tables, pixels, columns, rows))
-		if n != rows || !bytes.Equal(again, pixels) {
-			t.Fatalf("%d rows of %d come back, equal %v", n, rows, bytes.Equal(again, pixels))
-		}
-	})
-}
-
 func BenchmarkRebuild(b *testing.B) {
 	text := strings.Repeat("BT /F1 12 Tf 72 700 Td (The words stay) Tj [(a)-250(b)] TJ ET 0 0 10 10 re f\n", 12000) // 1 MB
 	doc := page("", "/Contents 6 0 R", packed("", text))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/jpeg"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
@@ -178,29 +179,29 @@ func (c *cleaner) ccitt(data []byte, parms pdf.Dict, w, h int) (coded, bool) {
 		}
 		return otherwise
 	}
-	f := fax{k: get("K", 0), columns: get("Columns", 1728), rows: get("Rows", 0)}
-	f.align, _ = parms["EncodedByteAlign"].(bool)
+	f := fax.Coding{K: get("K", 0), Columns: get("Columns", 1728), Rows: get("Rows", 0)}
+	f.Align, _ = parms["EncodedByteAlign"].(bool)
 	black, _ := parms["BlackIs1"].(bool)
-	if f.columns <= 0 || f.columns > 1<<16 {
+	if f.Columns <= 0 || f.Columns > 1<<16 {
 		return coded{}, false
 	}
-	f.rows = max(f.rows, h)
-	if err := c.s.SpendPixels(f.columns, f.rows); err != nil {
+	f.Rows = max(f.Rows, h)
+	if err := c.s.SpendPixels(f.Columns, f.Rows); err != nil {
 		c.fail(err)
 		return coded{}, false
 	}
 	if c.fax == nil {
-		c.fax = newFaxTables()
+		c.fax = fax.NewTables()
 	}
-	pixels, rows := f.decode(c.fax, data)
+	pixels, rows := f.Decode(c.fax, data)
 	if rows == 0 {
 		return coded{}, false
 	}
-	p := pdf.Dict{"K": int64(-1), "Columns": int64(f.columns), "Rows": int64(rows)}
+	p := pdf.Dict{"K": int64(-1), "Columns": int64(f.Columns), "Rows": int64(rows)}
 	if black {
 		p["BlackIs1"] = true
 	}
-	return coded{data: group4(c.fax, pixels, f.columns, rows), filter: "CCITTFaxDecode", parms: p, bits: 1}, true
+	return coded{data: fax.Group4(c.fax, pixels, f.Columns, rows), filter: "CCITTFaxDecode", parms: p, bits: 1}, true
 }
 
 // dct writes a JPEG picture anew: of its segments those that make the picture,

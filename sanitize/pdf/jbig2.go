@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
@@ -391,9 +392,9 @@ func (j *jbig2) genericRegion(b []byte, w, h int) (*bitmap, error) {
 	b = b[1:]
 	if flags&1 != 0 {
 		if j.c.fax == nil {
-			j.c.fax = newFaxTables()
+			j.c.fax = fax.NewTables()
 		}
-		rows, n := fax{k: -1, columns: w, rows: h}.decode(j.c.fax, b)
+		rows, n := fax.Coding{K: -1, Columns: w, Rows: h}.Decode(j.c.fax, b)
 		out := newBitmap(w, h)
 		stride := (w + 7) / 8
 		for y := range n {
@@ -782,8 +783,8 @@ func (c *cleaner) jbig2(data []byte, parms pdf.Dict, w, h int) (coded, bool) {
 		}
 	}
 	if c.fax == nil {
-		c.fax = newFaxTables()
+		c.fax = fax.NewTables()
 	}
 	p := pdf.Dict{"K": int64(-1), "Columns": int64(w), "Rows": int64(h)}
-	return coded{data: group4(c.fax, rows, w, h), filter: "CCITTFaxDecode", parms: p, bits: 1}, true
+	return coded{data: fax.Group4(c.fax, rows, w, h), filter: "CCITTFaxDecode", parms: p, bits: 1}, true
 }

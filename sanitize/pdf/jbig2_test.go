@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"sekisho/internal/fax"
 )
 
 // encoder is the arithmetic encoder of T.88, annex E (and T.81's of the same
@@ -163,7 +165,7 @@ func TestJBIG2IsReadAndWrittenAsFax(t *testing.T) {
 		for i, v := range m.pix {
 			rows[i/8] |= v << (7 - i%8)
 		}
-		if !bytes.Contains(r.out, group4(newFaxTables(), rows, 80, 60)) {
+		if !bytes.Contains(r.out, fax.Group4(fax.NewTables(), rows, 80, 60)) {
 			t.Errorf("template %d: other pixels come out", template)
 		}
 		if bytes.Contains(r.out, []byte("JBIG2")) {

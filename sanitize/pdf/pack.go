@@ -9,13 +9,14 @@ import (
 	"image/jpeg"
 	"sync"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 )
 
 // packer packs the pixels of pages, several at a time.
 type packer struct {
-	fax  *faxTables // of pages in black and white, where they are wanted
-	zips sync.Pool  // of *zlib.Writer: each has a megabyte of tables
+	fax  *fax.Tables // of pages in black and white, where they are wanted
+	zips sync.Pool   // of *zlib.Writer: each has a megabyte of tables
 }
 
 // greyed is a page without its colours.
@@ -56,7 +57,7 @@ func (k *packer) page(width, height, samples int, pixels []byte) (pdf.Dict, []by
 		rows, middling := packFew(pixels, width, height)
 		few := float64(middling) < 0.12*float64(len(pixels))
 		if few && k.fax != nil && !shaded(pixels, width) {
-			coded := group4(k.fax, blackened(pixels, width, height), width, height)
+			coded := fax.Group4(k.fax, blackened(pixels, width, height), width, height)
 			parms := pdf.Dict{"K": int64(-1), "Columns": int64(width), "Rows": int64(height)}
 			packed, err := k.deflated(coded)
 			if err != nil {

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 )
@@ -63,7 +64,7 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	}
 	grey := make([]bool, len(sheets))
 	if s.Options.SmallPages {
-		p.fax = newFaxTables()
+		p.fax = fax.NewTables()
 		grey = slices.Repeat([]bool{true}, len(sheets))
 	} else if len(known.grey) == len(sheets) {
 		grey = known.grey

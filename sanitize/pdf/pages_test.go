@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
 	"sekisho/sanitize/verify"
@@ -210,7 +211,7 @@ func TestSmallPagesAreBlackAndWhite(t *testing.T) {
 			strokes[i] = 0
 		}
 	}
-	tables := newFaxTables()
+	tables := fax.NewTables()
 	d, packed, err := (&packer{fax: tables}).page(400, 400, 1, strokes)
 	if chain, ok := d["Filter"].(pdf.Array); err != nil || !ok || !slices.Equal(chain, pdf.Array{pdf.Name("FlateDecode"), pdf.Name("CCITTFaxDecode")}) {
 		t.Fatalf("strokes became %v, %v", d, err)
@@ -223,7 +224,7 @@ func TestSmallPagesAreBlackAndWhite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if rows, n := (fax{k: -1, columns: 400, rows: 400}).decode(tables, coded); n != 400 || !bytes.Equal(rows, blackened(strokes, 400, 400)) {
+	if rows, n := (fax.Coding{K: -1, Columns: 400, Rows: 400}).Decode(tables, coded); n != 400 || !bytes.Equal(rows, blackened(strokes, 400, 400)) {
 		t.Errorf("%d rows come back, or others", n)
 	}
 	var small bytes.Buffer
@@ -240,14 +241,14 @@ func TestSmallPagesAreBlackAndWhite(t *testing.T) {
 	for i := range 1000 {
 		box[i] = 180
 	}
-	if d, _, err := (&packer{fax: newFaxTables()}).page(200, 200, 1, box); err != nil || d["BitsPerComponent"] == int64(1) {
+	if d, _, err := (&packer{fax: fax.NewTables()}).page(200, 200, 1, box); err != nil || d["BitsPerComponent"] == int64(1) {
 		t.Errorf("a shaded box became %v, %v", d, err)
 	}
 	grey := make([]byte, 120*120)
 	for i := range grey {
 		grey[i] = byte(i % 120 / 8 * 16)
 	}
-	if d, _, err := (&packer{fax: newFaxTables()}).page(120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
+	if d, _, err := (&packer{fax: fax.NewTables()}).page(120, 120, 1, grey); err != nil || d["BitsPerComponent"] == int64(1) {
 		t.Errorf("a picture became %v, %v", d, err)
 	}
 }

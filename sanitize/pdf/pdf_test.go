@@ -16,6 +16,7 @@ import (
 
 	"os"
 
+	"sekisho/internal/fax"
 	"sekisho/sanitize"
 )
 
@@ -346,34 +347,6 @@ func TestBrokenPicturesBecomeASquare(t *testing.T) {
 	}
 }
 
-func TestFaxIsReadAndWritten(t *testing.T) {
-	tables := newFaxTables()
-	for _, columns := range []int{1, 7, 8, 9, 64, 1728, 2600, 5300} {
-		stride := (columns + 7) / 8
-		const rows = 20
-		pixels := make([]byte, stride*rows)
-		seed := uint32(columns)
-		for y := range rows {
-			for x := 0; x < columns; {
-				seed = seed*1664525 + 1013904223
-				run := int(seed>>24)%40 + 1
-				if seed>>12&15 == 0 {
-					run = int(seed>>8) % (columns + 1)
-				}
-				for i := x; i < min(x+run, columns) && (seed>>9)&1 == 1; i++ {
-					pixels[y*stride+i>>3] |= 0x80 >> (i & 7)
-				}
-				x += run + 1
-			}
-		}
-		b := group4(tables, pixels, columns, rows)
-		got, n := fax{k: -1, columns: columns, rows: rows + 5}.decode(tables, b)
-		if n != rows || !bytes.Equal(got, pixels) {
-			t.Errorf("%d columns: %d rows come back, equal %v", columns, n, bytes.Equal(got, pixels))
-		}
-	}
-}
-
 func sfntOf(tables map[string]string) string {
 	var b, data bytes.Buffer
 	b.WriteString("\x00\x01\x00\x00")
@@ -547,7 +520,7 @@ func TestPicturesInFaxOpen(t *testing.T) {
 			}
 		}
 	}
-	data := group4(newFaxTables(), pixels, w, h)
+	data := fax.Group4(fax.NewTables(), pixels, w, h)
 	b := page("", "/Contents 7 0 R /MediaBox [0 0 40 16] /Resources << /XObject << /X 6 0 R >> >>",
 		stream("/Subtype /Image /Width 40 /Height 16 /BitsPerComponent 1 /ColorSpace /DeviceGray /Filter /CCITTFaxDecode /DecodeParms << /K -1 /Columns 40 >>", string(data)),
 		stream("", "40 0 0 16 0 0 cm /X Do"))

@@ -74,7 +74,7 @@ func checkTIFF(s *sanitize.Session, where string, b []byte) error {
 	if len(b) < 8 || string(b[:4]) != "II*\x00" || binary.LittleEndian.Uint32(b[4:]) != 8 {
 		return notAllowed(where, "TIFF: no header")
 	}
-	allowed := []uint16{256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 338, 530}
+	allowed := []uint16{256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 282, 283, 284, 296, 317, 320, 338, 530}
 	at := 8
 	first := slices.Clone(b) // whose header points to one page after the other
 	for page := 1; ; page++ {
@@ -91,7 +91,11 @@ func checkTIFF(s *sanitize.Session, where string, b []byte) error {
 		for i := range n {
 			e := b[at+2+12*i:]
 			tag, typ, count, v := binary.LittleEndian.Uint16(e), binary.LittleEndian.Uint16(e[2:]), binary.LittleEndian.Uint32(e[4:]), binary.LittleEndian.Uint32(e[8:])
-			if !slices.Contains(allowed, tag) || count > 4 {
+			most := uint32(4)
+			if tag == 320 { // a palette: three numbers for each colour
+				most = 3 * 256
+			}
+			if !slices.Contains(allowed, tag) || count > most {
 				return notAllowed(where, "TIFF: tag %d with %d values", tag, count)
 			}
 			bytesOf := map[uint16]int{3: 2, 4: 4, 5: 8}[typ] * int(count)
@@ -117,7 +121,7 @@ func checkTIFF(s *sanitize.Session, where string, b []byte) error {
 				size = v
 			}
 		}
-		if compression != 8 && compression != 7 || int64(strip) != int64(beyond) || int64(strip)+int64(size) > int64(len(b)) || width > 1<<30 || height > 1<<30 {
+		if compression != 8 && compression != 7 && compression != 4 || int64(strip) != int64(beyond) || int64(strip)+int64(size) > int64(len(b)) || width > 1<<30 || height > 1<<30 {
 			return notAllowed(where, "TIFF: page %d", page)
 		}
 		if err := s.SpendPixels(int(width), int(height)); err != nil {

@@ -107,8 +107,9 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 			output: 64 * megabyte, cpu: 30 * time.Second}, pages && plain && c.Source == 0
 	case sanitize.HEIFJPEG:
 		// It knows the format by the content. Several pictures would be written
-		// under other names, and then there is no output.
-		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "95", "/job/in.heic", "/job/out/out.jpg"},
+		// under other names, and then there is no output. In quality 95 the photo
+		// of a phone weighs twice what it weighed.
+		return tool{name: "heif-convert", path: "/usr/bin/heif-convert", in: "in.heic", out: "out.jpg", args: []string{"-q", "90", "/job/in.heic", "/job/out/out.jpg"},
 			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
 	case sanitize.JP2Pixels:
 		return tool{name: "opj_decompress", path: "/usr/bin/opj_decompress", in: "in.j2k", out: "out.pnm",

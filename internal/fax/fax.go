@@ -1,4 +1,7 @@
-package pdf
+// Package fax reads and writes pages of black and white as faxes have them: run
+// lengths of ITU-T T.4 and the two-dimensional codes of T.4 and T.6. PDF and
+// TIFF hold such pages.
+package fax
 
 import (
 	"math/bits"
@@ -24,29 +27,30 @@ const blackCodes = `0000110111 010 11 10 011 0011 0010 00011 000101 000100 00001
 // bothCodes are 1792 to 2560, for either colour.
 const bothCodes = `00000001000 00000001100 00000001101 000000010010 000000010011 000000010100 000000010101 000000010110 000000010111 000000011100 000000011101 000000011110 000000011111`
 
-type faxCode struct {
+type code struct {
 	bits uint16
 	n    uint8
 }
 
-// faxTables are the codes for writing and, by their first thirteen bits, the
+// Tables are the codes for writing and, by their first thirteen bits, the
 // run lengths for reading.
-type faxTables struct {
-	codes [2][]faxCode // white, black: 0..63, then 64, 128 ... 2560
+type Tables struct {
+	codes [2][]code // white, black: 0..63, then 64, 128 ... 2560
 	runs  [2][1 << 13]struct {
 		run int16 // -1: no code
 		n   uint8
 	}
 }
 
-func newFaxTables() *faxTables {
-	t := &faxTables{}
+// NewTables builds the tables; that takes a while, so one set serves a document.
+func NewTables() *Tables {
+	t := &Tables{}
 	for c, text := range []string{whiteCodes, blackCodes} {
 		for i := range t.runs[c] {
 			t.runs[c][i].run = -1
 		}
 		for i, word := range strings.Fields(text + " " + bothCodes) {
-			v := faxCode{n: uint8(len(word))}
+			v := code{n: uint8(len(word))}
 			for _, b := range word {
 				v.bits = v.bits<<1 | uint16(b-'0')
 			}
@@ -65,14 +69,14 @@ func newFaxTables() *faxTables {
 	return t
 }
 
-type faxReader struct {
-	t   *faxTables
+type reader struct {
+	t   *Tables
 	b   []byte
 	pos int // in bits
 }
 
 // peek shows the next n bits, zeros behind the end.
-func (r *faxReader) peek(n int) int {
+func (r *reader) peek(n int) int {
 	v := 0
 	at := r.pos >> 3
 	for i := range 4 {
@@ -84,10 +88,10 @@ func (r *faxReader) peek(n int) int {
 	return v >> (32 - n - r.pos&7) & (1<<n - 1)
 }
 
-func (r *faxReader) done() bool { return r.pos >= 8*len(r.b) }
+func (r *reader) done() bool { return r.pos >= 8*len(r.b) }
 
 // run reads the length of a run; -1 when there is no code.
-func (r *faxReader) run(color int) int {
+func (r *reader) run(color int) int {
 	total := 0
 	for {
 		e := r.t.runs[color][r.peek(13)]
@@ -105,28 +109,30 @@ func (r *faxReader) run(color int) int {
 	}
 }
 
-// fax is how a picture is coded (ISO 32000-1, table 11).
-type fax struct {
-	k, columns, rows int
-	align            bool
+// Coding is how a page is coded (ISO 32000-1, table 11): K is negative for T.6,
+// zero for the one dimension of T.4 and positive for its two; Align says that
+// rows begin at whole octets.
+type Coding struct {
+	K, Columns, Rows int
+	Align            bool
 }
 
-// decode reads rows of black and white, one bit a pixel and 1 for black, each
+// Decode reads rows of black and white, one bit a pixel and 1 for black, each
 // row filled up to an octet. It stops where it cannot read on, and returns how
 // many rows it has.
-func (f fax) decode(t *faxTables, b []byte) ([]byte, int) {
-	r := &faxReader{t: t, b: b}
-	stride := (f.columns + 7) / 8
+func (f Coding) Decode(t *Tables, b []byte) ([]byte, int) {
+	r := &reader{t: t, b: b}
+	stride := (f.Columns + 7) / 8
 	var out []byte
-	ref := []int{f.columns}
+	ref := []int{f.Columns}
 	var cur []int
 	rows := 0
-	for rows < f.rows && !r.done() {
-		twoD := f.k < 0
-		if f.align {
+	for rows < f.Rows && !r.done() {
+		twoD := f.K < 0
+		if f.Align {
 			r.pos = (r.pos + 7) &^ 7
 		}
-		if f.k >= 0 {
+		if f.K >= 0 {
 			// End of line codes, with zeros before them to fill up.
 			eols := 0
 			for {
@@ -140,7 +146,7 @@ func (f fax) decode(t *faxTables, b []byte) ([]byte, int) {
 				}
 				r.pos += 12
 				eols++
-				if f.k > 0 {
+				if f.K > 0 {
 					twoD = r.peek(1) == 0
 					r.pos++
 				}
@@ -152,28 +158,28 @@ func (f fax) decode(t *faxTables, b []byte) ([]byte, int) {
 			break // end of facsimile block
 		}
 		var ok bool
-		cur, ok = r.row(cur[:0], ref, f.columns, twoD)
-		if !ok && f.k < 0 && len(cur) == 0 {
+		cur, ok = r.row(cur[:0], ref, f.Columns, twoD)
+		if !ok && f.K < 0 && len(cur) == 0 {
 			break
 		}
 		out = append(out, make([]byte, stride)...)
-		paintRow(out[rows*stride:], cur, f.columns)
+		paintRow(out[rows*stride:], cur, f.Columns)
 		rows++
 		if !ok {
-			if f.k < 0 {
+			if f.K < 0 {
 				break
 			}
 			for !r.done() && r.peek(12) != 1 {
 				r.pos++ // the next line begins behind the next end of line
 			}
 		}
-		ref, cur = append(cur, f.columns), ref
+		ref, cur = append(cur, f.Columns), ref
 	}
 	return out, rows
 }
 
 // row reads one row as the places where the colour changes, white first.
-func (r *faxReader) row(cur, ref []int, columns int, twoD bool) ([]int, bool) {
+func (r *reader) row(cur, ref []int, columns int, twoD bool) ([]int, bool) {
 	a0, color := 0, 0
 	if !twoD {
 		for a0 < columns {
@@ -284,8 +290,8 @@ func paintRow(row []byte, changes []int, columns int) {
 	}
 }
 
-// group4 writes rows of one bit a pixel, 1 for black, by T.6.
-func group4(t *faxTables, pixels []byte, columns, rows int) []byte {
+// Group4 writes rows of one bit a pixel, 1 for black, by T.6.
+func Group4(t *Tables, pixels []byte, columns, rows int) []byte {
 	stride := (columns + 7) / 8
 	var out []byte
 	acc, n := uint64(0), 0
@@ -336,7 +342,7 @@ func group4(t *faxTables, pixels []byte, columns, rows int) []byte {
 				put(1, 4)
 				a0 = b2
 			case d >= -3 && d <= 3:
-				v := [...]faxCode{{2, 7}, {2, 6}, {2, 3}, {1, 1}, {3, 3}, {3, 6}, {3, 7}}[d+3]
+				v := [...]code{{2, 7}, {2, 6}, {2, 3}, {1, 1}, {3, 3}, {3, 6}, {3, 7}}[d+3]
 				put(v.bits, v.n)
 				a0 = a1
 				color ^= 1
