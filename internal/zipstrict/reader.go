@@ -123,8 +123,8 @@ var le = binary.LittleEndian
 // error says what kind of fault it is:
 //
 //   - ErrAmbiguous: a reader from the front, one from the back, or one that
-//     believes other headers could see other files. Bytes before, after or
-//     between members; a second end of directory or any ZIP signature in the
+//     believes other headers could see other files. Bytes before, after (but
+//     for one line break) or between members; a second end of directory or any ZIP signature in the
 //     comment; headers that disagree; overlaps; equal or colliding names.
 //   - ErrMalformed: not an archive, or one that breaks the format.
 //   - ErrUnsupported: a member packed by another method than store or deflate.
@@ -196,6 +196,13 @@ func readEnd(r io.ReaderAt, size int64) (end, error) {
 		return end{}, fmt.Errorf("no end of directory: %w", ErrMalformed)
 	}
 	e := tail[at:]
+	// QUIRK: programs that move files about add a line break. Whoever finds an
+	// archive in front of it finds this one.
+	behind := 0
+	if bare := e[lenEnd:]; le.Uint16(e[20:]) == 0 && (string(bare) == "\n" || string(bare) == "\r\n") {
+		behind = len(bare)
+		e, tail, size = e[:lenEnd], tail[:at+lenEnd], size-int64(behind)
+	}
 	if n := int(le.Uint16(e[20:])); n != len(e)-lenEnd {
 		// The last record of that look does not end the file: bytes after it, or a
 		// record inside the comment of another. CVE-2024-24789.
@@ -212,7 +219,10 @@ func readEnd(r io.ReaderAt, size int64) (end, error) {
 		if p < 0 {
 			break
 		}
-		if p+lenEnd <= len(tail) && p+lenEnd+int(le.Uint16(tail[p+20:])) == len(tail) {
+		if p+lenEnd > len(tail) {
+			continue
+		}
+		if reach := p + lenEnd + int(le.Uint16(tail[p+20:])); reach >= len(tail) && reach <= len(tail)+behind {
 			return end{}, fmt.Errorf("two ends of directory: %w", ErrAmbiguous)
 		}
 	}

@@ -179,7 +179,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	if p.host == hostSheet && p == d.parts[0] {
 		switch word {
 		case "worksheet", "chartsheet", "xlMacrosheet", "xlIntlMacrosheet", "dialogsheet":
-			if f == nil || ruleOf(prefix, word, d.types.of(f.Name)) == nil {
+			if f == nil || d.ruleFor(prefix, word, f) == nil {
 				return d.emptySheet(p, rel, word, r), nil
 			}
 		}
@@ -198,8 +198,7 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 		rel.target = t
 		return rel, nil
 	}
-	typ := d.types.of(f.Name)
-	rule := ruleOf(prefix, word, typ)
+	rule := d.ruleFor(prefix, word, f)
 	if rule == nil && (word == "package" || word == "oleObject") && prefix == relOffice {
 		ok, err := d.putBeside(f)
 		if err != nil {
@@ -244,6 +243,25 @@ func (d *document) relate(p *part, r rawRelation) (*relation, error) {
 	}
 	rel.target = t
 	return rel, nil
+}
+
+// ruleFor finds the line of the allow-list for what a relationship leads to.
+//
+// QUIRK: small generators declare a type for some parts and leave the others
+// with that of all XML. LibreOffice reads those by their relationship, and so
+// does this: the part is filtered and written as what the relationship says,
+// which is then the only thing that anyone can take it for.
+func (d *document) ruleFor(prefix relPrefix, word string, f *zipstrict.File) *partRule {
+	typ := d.types.of(f.Name)
+	if r := ruleOf(prefix, word, typ); r != nil {
+		return r
+	}
+	switch strings.ToLower(typ) {
+	case "", "application/xml", "text/xml":
+		return ruleOfHost(d.main.host, prefix, word)
+	default:
+		return nil
+	}
 }
 
 // putBeside puts a file that is embedded in this document next to it in the

@@ -46,6 +46,7 @@ type filter struct {
 	formula []byte
 	value   []byte
 
+	steps   steps
 	stories [][]*field // open fields, by story
 	joint   *joint
 	shared  map[string]bool
@@ -95,6 +96,8 @@ const (
 	roleCell      role = 26 // w:tc
 	roleProps     role = 27 // properties that may be followed by what they were before
 	roleOld       role = 28 // what they were before; like roleUnwrap
+
+	roleStep role = 29 // of an animation; goes with the last of what it does
 )
 
 type frame struct {
@@ -113,22 +116,23 @@ type frame struct {
 
 // extra is what rare elements need.
 type extra struct {
-	lost     int // filter.lost at its start
-	branches []branch
-	pictured int   // filter.blips at its start
-	inner    int64 // where its end tag starts
-	ole      bool
-	idName   []byte // attributes of a p:graphicFrame's p:cNvPr
-	pictures []span
-	scope    int   // bindings outside of the frame
-	tree     int64 // where p:spTree ends
-	moved    int   // pictures put there
-	kind     string
-	parent   string
-	joins    bool  // the mark at the end of the paragraph went
-	section  bool  // a section ends with the paragraph
-	cells    int   // of a row, that stay
-	from, to int64 // of a paragraph: what stands in it; of properties: those that may be replaced
+	lost                   int // filter.lost at its start
+	branches               []branch
+	pictured               int   // filter.blips at its start
+	inner                  int64 // where its end tag starts
+	ole                    bool
+	idName                 []byte // attributes of a p:graphicFrame's p:cNvPr
+	pictures               []span
+	scope                  int   // bindings outside of the frame
+	tree                   int64 // where p:spTree ends
+	moved                  int   // pictures put there
+	kind                   string
+	parent                 string
+	joins                  bool  // the mark at the end of the paragraph went
+	section                bool  // a section ends with the paragraph
+	cells                  int   // of a row, that stay
+	idsBefore, waitsBefore int   // of a step of an animation
+	from, to               int64 // of a paragraph: what stands in it; of properties: those that may be replaced
 }
 
 // edit replaces one attribute by another, or by nothing.
@@ -517,8 +521,15 @@ func (f *filter) finish(fr *frame, tag bool) error {
 	case roleList:
 		if fr.kids == 0 && fr.doomed {
 			f.cutFrame(fr)
+			f.nothingToDo(fr)
+		}
+	case roleStep:
+		if fr.doomed {
+			f.cutFrame(fr)
+			f.steps.forget(fr.extra)
 		}
 	case roleUnit, roleRule, roleName, roleFormula:
+		fr.doomed = fr.doomed || fr.role == roleUnit && fr.extra != nil && f.steps.broken()
 		if fr.doomed {
 			f.cutFrame(fr)
 		}

@@ -158,6 +158,7 @@ var partRules = []partRule{
 	{"timelineCache", relMicrosoft, "application/vnd.ms-excel.timelineCache+xml", classXML, "timelineCaches/timelineCache", true},
 	{"threadedComment", relMicrosoft, "application/vnd.ms-excel.threadedcomments+xml", classXML, "threadedComments/threadedComment", true},
 	{"namedSheetView", relMicrosoft, "application/vnd.ms-excel.namedsheetviews+xml", classXML, "namedSheetViews/namedSheetView", true},
+	{"FeaturePropertyBag", relMicrosoft, "application/vnd.ms-excel.featurepropertybag+xml", classXML, "featurePropertyBag/featurePropertyBag", false},
 	{"person", relMicrosoft, "application/vnd.ms-excel.person+xml", classXML, "persons/person", false},
 
 	{"slide", relOffice, typeSlide + "slide+xml", classXML, "slides/slide", true},
@@ -202,6 +203,32 @@ func ruleOf(prefix relPrefix, relation, typ string) *partRule {
 	for i := range partRules {
 		r := &partRules[i]
 		if r.relation == relation && r.prefix == prefix && strings.EqualFold(r.typ, typ) {
+			return r
+		}
+	}
+	return nil
+}
+
+// ruleOfHost finds the line of the allow-list for a relationship in a document of
+// one application, whatever the type of the part, or nil.
+func ruleOfHost(h host, prefix relPrefix, relation string) *partRule {
+	for i := range partRules {
+		r := &partRules[i]
+		if r.relation != relation || r.prefix != prefix {
+			continue
+		}
+		of := host(0) // any
+		switch {
+		case strings.HasPrefix(r.typ, typeWord), strings.HasPrefix(r.typ, "application/vnd.ms-word."):
+			of = hostWord
+		case strings.HasPrefix(r.typ, typeSheet), strings.HasPrefix(r.typ, "application/vnd.ms-excel."):
+			of = hostSheet
+		case strings.HasPrefix(r.typ, typeSlide), strings.HasPrefix(r.typ, "application/vnd.ms-powerpoint."):
+			of = hostSlide
+		case strings.HasPrefix(r.typ, typeVisio):
+			of = hostVisio
+		}
+		if of == 0 || of == h {
 			return r
 		}
 	}

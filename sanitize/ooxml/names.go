@@ -103,6 +103,8 @@ var spaces = sync.OnceValue(func() map[string]space {
 		"http://schemas.microsoft.com/office/visio/2012/main":   spaceVisio,
 		"http://schemas.microsoft.com/office/visio/2011/1/core": spaceVisio,
 
+		"http://schemas.libreoffice.org/": spaceOther,
+
 		"http://www.w3.org/1999/xlink":              spaceIgnored,
 		"http://www.w3.org/2001/XMLSchema-instance": spaceIgnored,
 		"http://www.w3.org/2001/XInclude":           spaceActive,

@@ -121,6 +121,9 @@ func malformed(format string, a ...any) error {
 // mapXML gives the errors of the XML reader the names that the ladder knows.
 func mapXML(err error) error {
 	switch {
+	case errors.Is(err, xmlscan.ErrDoctype):
+		// Entities are a bomb for the next reader too: no converter sees them.
+		return fmt.Errorf("%w: %w", err, sanitize.ErrContainer)
 	case errors.Is(err, xmlscan.ErrMalformed):
 		return fmt.Errorf("%w: %w", err, sanitize.ErrMalformed)
 	case errors.Is(err, xmlscan.ErrLimit):

@@ -412,13 +412,10 @@ func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 		return dropQuietly // the relationship is what tells
 	case "control":
 		return dropQuietly
-	case "timing", "ext":
+	case "timing", "tnLst", "childTnLst", "subTnLst", "par", "seq", "excl", "cTn", "tn", "audio", "video", "cmd":
+		return f.decideTiming(fr, local)
+	case "ext":
 		fr.role = roleUnit
-	case "audio", "video", "cmd":
-		if f.within(spaceSlide, "timing") {
-			f.report.found("ooxml.timing", f.part.source, sanitize.Removed, "animation that plays media or runs a verb")
-			return drop
-		}
 	case "custDataLst", "custData", "tags", "embeddedFontLst", "smartTags", "htmlPubPr", "webPr":
 		return dropQuietly
 	case "sndAc", "sndTgt", "snd":

@@ -105,7 +105,8 @@ func markupSpaceOf(uri string) markupSpace {
 	case "urn:schemas-microsoft-com:office:excel":
 		return inExcelVML
 	case "urn:schemas-microsoft-com:office:word", "urn:schemas-microsoft-com:office:powerpoint",
-		"http://purl.org/dc/elements/1.1/": // of the core properties
+		"http://purl.org/dc/elements/1.1/", // of the core properties
+		"http://schemas.libreoffice.org/":  // how a workbook of LibreOffice computes
 		return inOffice
 	}
 	switch {

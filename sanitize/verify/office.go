@@ -64,7 +64,7 @@ var partTypes = sync.OnceValue(func() map[string]bool {
 		{"application/vnd.ms-office.", "chartex chartstyle chartcolorstyle drawingml.diagramDrawing", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.wordprocessingml.", "styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsExtensible commentsIds people", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.spreadsheetml.", "worksheet chartsheet sharedStrings styles calcChain comments table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata", "+xml"},
-		{"application/vnd.ms-excel.", "slicer slicerCache timeline timelineCache threadedcomments person namedsheetviews", "+xml"},
+		{"application/vnd.ms-excel.", "slicer slicerCache timeline timelineCache threadedcomments person namedsheetviews featurepropertybag", "+xml"},
 		{"application/vnd.openxmlformats-officedocument.presentationml.", "slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors comments", "+xml"},
 		{"application/vnd.ms-powerpoint.", "comments authors", "+xml"},
 		{"application/vnd.ms-visio.", "masters master pages page comments", "+xml"},
@@ -98,7 +98,7 @@ func relationType(typ string) (string, bool) {
 
 var relationTypes = sync.OnceValue(func() []string {
 	return strings.Fields(`officeDocument core-properties extended-properties custom-properties theme themeOverride drawing vmlDrawing image hyperlink
-	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsExtensible commentsIds people stylesWithEffects authors namedSheetView
+	styles settings webSettings fontTable numbering footnotes endnotes header footer comments commentsExtended commentsExtensible commentsIds people stylesWithEffects authors namedSheetView FeaturePropertyBag
 	worksheet chartsheet sharedStrings calcChain table pivotTable pivotCacheDefinition pivotCacheRecords sheetMetadata metadata slicer slicerCache timeline timelineCache
 	threadedComment person document masters master pages page
 	slide slideLayout slideMaster notesSlide notesMaster handoutMaster presProps viewProps tableStyles commentAuthors
