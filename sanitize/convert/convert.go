@@ -46,6 +46,9 @@ func (o Office) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.O
 	if err != nil {
 		return sanitize.Result{}, err
 	}
+	if made, err = withoutControls(s, made); err != nil {
+		return sanitize.Result{}, err
+	}
 	in.ReaderAt, in.Size, in.Names, in.Name, in.Declared = bytes.NewReader(made), int64(len(made)), nil, "", ""
 	return s.Instead(ctx, in, to.kind, out)
 }
