@@ -223,81 +223,6 @@ var refusals = []sentence{
 	{"killed by the filter", "フィルターが停止します"},
 }
 
-// complaints are what the daemon says of a configuration.
-var complaints = []sentence{
-	{"unknown key; did you mean %s?", "そのキーはありません。もしかして $1"},
-	{"unknown key; known here: %s", "そのキーはありません。使えるもの: $1"},
-	{"stands twice", "二度書かれています"},
-	// Files of wording for notices.
-	{"there is no section %s; did you mean %s?", "節 $1 はありません。もしかして $2"},
-	{"there is no section %s", "節 $1 はありません"},
-	{"the section %s stands twice", "節 $1 が二度書かれています"},
-	{"the section %s has no {%s}; it has none", "節 $1 に {$2} は使えません"},
-	{"the section %s has no {%s}; it has %s", "節 $1 に {$2} は使えません。使えるもの: $3"},
-	{"the section %s is empty", "節 $1 が空です"},
-	{"the section %s has one line, not %s", "節 $1 は一行です（$2 行あります）"},
-	{"the section %s has more than %s lines", "節 $1 が $2 行を超えています"},
-	{"the section %s does not show {%s} when only what is always known is known; give it a line of its own", "節 $1 は、ほかの値がないとき {$2} を示しません。独立した行に書いてください"},
-	{"the section %s says nothing", "節 $1 は何も示しません"},
-	{"a { without }", "{ に対応する } がありません"},
-	{"a } without {", "} に対応する { がありません"},
-	{"text before the first section; a section begins with @NAME", "最初の節より前に文があります。節は @名前 で始めます"},
-	{"not in UTF-8", "UTF-8 ではありません"},
-	{"the character %s, which nobody sees, may not stand in a notice", "見えない文字 $1 は通知文に使えません"},
-	{"the file has more than %s octets", "ファイルが $1 バイトを超えています"},
-	{"the file cannot be read: open %s: no such file or directory", "ファイルがありません"},
-	{"the file cannot be read: open %s: permission denied", "ファイルを読む権限がありません"},
-	{"the file cannot be read: %s", "ファイルを読めません: $1"},
-	{"the file is empty; a first one is in deploy/sekisho.yaml", "ファイルが空です。最初の設定は deploy/sekisho.yaml にあります"},
-	{"required: the full name of this gateway, such as %s", "必須です。このゲートウェイの完全な名前（例: $1）を書いてください"},
-	{"required: at least one %s", "必須です。$1 が少なくとも一つ必要です"},
-	{`want an absolute path, got "%s"`, "絶対パスが必要です（$1 ではなく）"},
-	{"want text", "文字列が必要です"},
-	{"want text, got %s; put it in quotes", "文字列が必要です。$1 を引用符で囲んでください"},
-	{`want true or false, got "%s"`, "true または false が必要です（$1 ではなく）"},
-	{`want a list, such as %s`, "一覧が必要です（例: $1）"},
-	{`want keys below it, got "%s"`, "下位のキーが必要です（$1 ではなく）"},
-	{"want one value", "値は一つだけです"},
-	{`want ADDRESS:PORT, got "%s"`, "アドレス:ポート が必要です（$1 ではなく）"},
-	{`want HOST:PORT, got "%s"`, "ホスト:ポート が必要です（$1 ではなく）"},
-	{"want between %s and %s", "$1 から $2 までの値が必要です"},
-	{"%s is too wide: name the balancers, at most a %s", "$1 は広すぎます。負荷分散装置を名指ししてください（$2 まで）"},
-	{"want at least %s", "$1 以上が必要です"},
-	{"want at most %s", "$1 以下が必要です"},
-	{`want a number, got "%s"`, "数が必要です（$1 ではなく）"},
-	{`"%s" is no share; write for instance 40%`, "$1 は割合ではありません（例: 40%）"},
-	{"want a number above zero", "0 より大きい数が必要です"},
-	{`"%s" is no size; write for instance 20MiB`, "$1 は大きさではありません（例: 20MiB）"},
-	{`"%s" is no time; write for instance 14d, 12h or 30s`, "$1 は時間ではありません（例: 14d、12h、30s）"},
-	{`"%s" is no domain`, "$1 はドメインではありません"},
-	{`"%s" is no network such as %s`, "$1 は網ではありません（例: $2）"},
-	{"%s is not built for this class; allowed here: %s", "$1 はこの種類ではまだ使えません。使えるもの: $2"},
-	{`unknown step "%s"; did you mean %s?`, "$1 という段階はありません。もしかして $2"},
-	{`hop "%s" does not exist; did you mean %s?`, "hop $1 がありません。もしかして $2"},
-	{`hop "%s" does not exist; known here: %s`, "hop $1 がありません。使えるもの: $2"},
-	{`profile "%s" does not exist; did you mean %s?`, "プロファイル $1 がありません。もしかして $2"},
-	{`profile "%s" does not exist; known here: %s`, "プロファイル $1 がありません。使えるもの: $2"},
-	{`tenant's domain "%s" has no route`, "団体のドメイン $1 への経路がありません"},
-	{`route "%s" to hop "%s": a name of lgwan.domains may not leave by the internet`, "経路 $1 は lgwan.domains の名前をインターネットの hop $2 に出します"},
-	{`route "%s" to hop "%s": a tenant's domain is never sent out to the internet`, "経路 $1 は団体のドメインをインターネットの hop $2 に出します"},
-	{"a listener of zone %s knows its peers by their networks; name them", "区域 $1 の listener には、接続元の networks が必要です"},
-	{"store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail", "store.key_file が data_dir にあります。バックアップとは別に写しを保管してください。鍵を失うとメールを失います"},
-	{"converter %s: %s cannot be found: what needs it is kept back", "変換コマンド $1 の $2 がありません。必要とするファイルは保留になります"},
-	{"every converter needs a name of its own, of letters, digits, dots and dashes", "変換コマンドごとに、英数字と . - _ からなる別々の名前が必要です"},
-	{`no converter may treat "%s"; did you mean %s?`, "$1 に変換コマンドは使えません。もしかして $2"},
-	{`no converter may treat "%s"; known here: %s`, "$1 に変換コマンドは使えません。使えるもの: $2"},
-	{"want a list with the absolute path of a program first", "プログラムの絶対パスで始まる一覧が必要です"},
-	{"no word behind the program says {in}, where the name of the file is to stand", "プログラムの後のどこにも、ファイル名の入る {in} がありません"},
-	{"%s lies neither below /usr nor below one of paths, so its sandbox does not have it", "$1 は /usr にも paths にもないため、隔離した中から見えません"},
-	{`"%s" is no absolute path below /`, "$1 は / より下の絶対パスではありません"},
-	{`"%s" cannot be shown: the sandbox has a %s of its own`, "$1 は見せられません。隔離した中には別の $2 があります"},
-	{"%s would be shown to the converter with %s", "$2 を見せると、変換コマンドに $1 も見えてしまいます"},
-	{`no converter has the name "%s"; did you mean %s?`, "変換コマンド $1 はありません。もしかして $2"},
-	{`no converter has the name "%s"; known here: %s`, "変換コマンド $1 はありません。使えるもの: $2"},
-	{"%s and %s are both for %s; name the one that is to be used", "$1 と $2 はどちらも $3 用です。使うほうを指定してください"},
-	{"tenant %s accepts any recipient: import a list or name a recipients file, or mail to people who do not exist is accepted and fails later", "団体 $1 はどの宛先も受け付けます。宛先一覧を取り込むか、ファイルを指定してください。存在しない人宛てのメールを受け取ってから失敗することになります"},
-}
-
 // matched returns what stands at each %s of the pattern in text.
 func matched(pattern, text string) ([]string, bool) {
 	pieces := strings.Split(pattern, "%s")
@@ -318,7 +243,8 @@ func matched(pattern, text string) ([]string, bool) {
 				return nil, false
 			}
 		}
-		if at <= 0 {
+		// Nothing may stand between quotation marks only.
+		if at < 0 || at == 0 && !strings.HasSuffix(pieces[i], `"`) {
 			return nil, false
 		}
 		values = append(values, rest[:at])
@@ -415,27 +341,5 @@ func (u *ui) answer(e *client.Error) (text, hint string) {
 		return u.tr("できません: ", "") + e.Text, ""
 	default:
 		return u.tr("ゲートウェイで失敗しました: ", "the gateway failed: ") + e.Text, u.tr("詳しくは sekishod のログにあります", "the log of sekishod has more")
-	}
-}
-
-// complaint words one line that the daemon says of a configuration:
-// FILE:LINE: key: what is wrong, or the last alone.
-func (u *ui) complaint(line string) string {
-	if !u.ja {
-		return line
-	}
-	if ja, ok := known(line, complaints); ok {
-		return ja
-	}
-	// From the front: FILE:LINE may hold anything, what is wrong may hold ": ".
-	for from := 0; ; {
-		i := strings.Index(line[from:], ": ")
-		if i < 0 {
-			return line
-		}
-		from += i + 2
-		if ja, ok := known(line[from:], complaints); ok {
-			return line[:from] + ja
-		}
 	}
 }

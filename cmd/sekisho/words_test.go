@@ -240,8 +240,8 @@ func TestKnownSentencesAreFilledIn(t *testing.T) {
 // say that nobody looks after the list.
 func TestKnownSentencesAreStillSaid(t *testing.T) {
 	var all strings.Builder
-	for _, folder := range []string{"admin", "cmd/sekishod", "delivery", "envelope", "internal/notice", "internal/sandbox", "internal/store/sqlite", "pipeline", "policy",
-		"quarantine", "routing", "sanitize", "spool", "tenant"} {
+	for _, folder := range []string{"admin", "cmd/sekishod", "delivery", "envelope", "internal/limit", "internal/notice", "internal/sandbox", "internal/store/sqlite", "pipeline", "policy",
+		"quarantine", "routing", "sanitize", "scan", "spool", "tenant"} {
 		sources(t, folder, func(_, content string) { all.WriteString(strings.ReplaceAll(content, `\"`, `"`)) })
 	}
 	said := strings.NewReplacer("%q", `"%s"`, "%%", "%").Replace(all.String())

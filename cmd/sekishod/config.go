@@ -3,15 +3,12 @@ package main
 import (
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"sekisho/delivery"
-	"sekisho/envelope"
 	"sekisho/internal/limit"
 	"sekisho/policy"
 	"sekisho/routing"
@@ -222,7 +219,7 @@ type settings struct {
 // settings checks what the types cannot say and builds the values of the rooms.
 func (c *config) settings(f *configFile) (*settings, error) {
 	s := &settings{config: c}
-	if c.Hostname != "" && (!hostnamePattern.MatchString(c.Hostname) || !strings.Contains(c.Hostname, ".")) {
+	if c.Hostname != "" && !fullName(c.Hostname) {
 		return nil, f.errorf("hostname", "%q is no full host name, such as mx.town.example.lg.jp", c.Hostname)
 	}
 	if c.Hostname == "" {
@@ -250,6 +247,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if r, ok := limit.Find(held); !ok || int64(c.Quarantine.Retention) < r.Least {
 		return nil, f.errorf(held, "what is held would end at once; write for instance 14d")
 	}
+	if c.Quarantine.Retention < duration(24*time.Hour) {
+		s.warnings = append(s.warnings, "quarantine.retention is under a day: what is held ends before somebody can look at it")
+	}
 	if c.Log.Format != "json" && c.Log.Format != "text" {
 		return nil, f.errorf("log.format", "want json or text, got %q", c.Log.Format)
 	}
@@ -259,6 +259,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if c.Metrics.Listen != "" {
 		if !listens(c.Metrics.Listen) {
 			return nil, f.errorf("metrics.listen", "want ADDRESS:PORT, got %q", c.Metrics.Listen)
+		}
+		if host, _, _ := net.SplitHostPort(c.Metrics.Listen); host != "localhost" && !parseAddr(host).IsLoopback() {
+			s.warnings = append(s.warnings, "metrics.listen is reached from other machines, without TLS or login")
 		}
 	}
 	if err := c.checkListeners(f); err != nil {
@@ -278,6 +281,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	s.directory = s.named
 	if s.table, err = c.table(f); err != nil {
 		return nil, err
+	}
+	if len(c.LGWAN.Domains) == 0 {
+		s.warnings = append(s.warnings, "lgwan.domains is empty: no name of LGWAN is kept from the internet")
 	}
 	if s.senders, err = c.senderRules(f, s); err != nil {
 		return nil, err
@@ -301,100 +307,6 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		s.warnings = append(s.warnings, "store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail")
 	}
 	return s, nil
-}
-
-// listens reports whether a is an address to listen on; port 0 is one of the
-// system's choice.
-func listens(a string) bool {
-	_, port, err := net.SplitHostPort(a)
-	if err != nil {
-		return false
-	}
-	_, err = net.LookupPort("tcp", port)
-	return err == nil
-}
-
-var hostnamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
-
-func (c *config) checkListeners(f *configFile) error {
-	if len(c.Listeners) == 0 {
-		return f.errorf("listeners", "required: at least one listener")
-	}
-	names := map[string]bool{}
-	for i, l := range c.Listeners {
-		at := fmt.Sprintf("listeners[%d]", i)
-		if l.Name == "" || names[l.Name] {
-			return f.errorf(at+".name", "every listener needs a name of its own")
-		}
-		names[l.Name] = true
-		zone, err := envelope.ParseZone(l.Zone)
-		if err != nil {
-			return f.errorf(at+".zone", "%v%s", err, suggest(l.Zone, []string{"internet", "internet-segment", "lgwan"}))
-		}
-		if len(l.Listen) == 0 {
-			return f.errorf(at+".listen", "required: at least one ADDRESS:PORT")
-		}
-		for j, a := range l.Listen {
-			if !listens(a) {
-				return f.errorf(fmt.Sprintf("%s.listen[%d]", at, j), "want ADDRESS:PORT, got %q", a)
-			}
-		}
-		if (l.TLS.Cert == "") != (l.TLS.Key == "") {
-			return f.errorf(at+".tls", "cert and key go together")
-		}
-		for j, n := range l.Networks {
-			if _, err := parsePrefix(n); err != nil {
-				return f.errorf(fmt.Sprintf("%s.networks[%d]", at, j), "%v", err)
-			}
-		}
-		for j, n := range l.Peers {
-			if _, err := parsePrefix(n); err != nil {
-				return f.errorf(fmt.Sprintf("%s.peers[%d]", at, j), "%v", err)
-			}
-		}
-		for j, n := range l.Proxy {
-			p, err := parsePrefix(n)
-			if err != nil {
-				return f.errorf(fmt.Sprintf("%s.proxy[%d]", at, j), "%v", err)
-			}
-			// Whoever connects from there may say that he is anybody.
-			if hosts := p.Addr().BitLen() - p.Bits(); hosts > 8 {
-				return f.errorf(fmt.Sprintf("%s.proxy[%d]", at, j), "%s is too wide: name the balancers, at most a /%d", n, p.Addr().BitLen()-8)
-			}
-		}
-		if zone != envelope.Internet && len(l.Networks) == 0 {
-			return f.errorf(at+".networks", "a listener of zone %s knows its peers by their networks; name them", l.Zone)
-		}
-		if l.Accepts != "" && l.Accepts != "tenants" {
-			return f.errorf(at+".accepts", "want tenants or nothing, got %q", l.Accepts)
-		}
-	}
-	return nil
-}
-
-// parsePrefix reads a network or a single address.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		return p, fmt.Errorf("%q is no network such as 10.1.0.0/16", s)
-	}
-	if p.Masked() != p {
-		return p, fmt.Errorf("%q has bits beyond its length; did you mean %s?", s, p.Masked())
-	}
-	return p, nil
-}
-
-func parsePrefixes(ss []string) []netip.Prefix {
-	var ps []netip.Prefix
-	for _, s := range ss {
-		if p, err := parsePrefix(s); err == nil { // checked by checkListeners
-			ps = append(ps, p)
-		}
-	}
-	return ps
 }
 
 // following stands behind a step that was written as a word: it names the first,

@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"reflect"
-	"regexp"
 	"sort"
-	"strconv"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -26,6 +23,9 @@ type configError struct {
 }
 
 func (e *configError) Error() string {
+	if e.key == "" {
+		return fmt.Sprintf("%s:%d: %s", e.file, e.line, e.text)
+	}
 	return fmt.Sprintf("%s:%d: %s: %s", e.file, e.line, e.key, e.text)
 }
 
@@ -33,6 +33,8 @@ func (e *configError) Error() string {
 type configFile struct {
 	name  string
 	lines map[string]int // by path: "listeners[0].zone"
+	// values are how many were looked at, anchors written out.
+	values int
 }
 
 func (f *configFile) errorf(path, format string, args ...any) error {
@@ -56,24 +58,16 @@ func (f *configFile) errorf(path, format string, args ...any) error {
 // loadConfig reads and checks FILE. Its error is what the administrator reads:
 // FILE:LINE: key: what is wrong; did you mean ...
 func loadConfig(name string) (*config, *configFile, error) {
-	raw, err := os.ReadFile(name)
+	raw, err := readConfig(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s:1: the file cannot be read: %w", name, err)
+		return nil, nil, err
+	}
+	doc, err := parseYAML(name, raw)
+	if err != nil {
+		return nil, nil, err
 	}
 	f := &configFile{name: name, lines: map[string]int{}}
-	var doc yaml.Node
-	if err := yaml.Unmarshal(raw, &doc); err != nil {
-		line, text := 1, strings.TrimPrefix(err.Error(), "yaml: ")
-		if m := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(text); m != nil {
-			line, _ = strconv.Atoi(m[1])
-			text = m[2]
-		}
-		return nil, nil, &configError{file: name, line: line, key: "yaml", text: text}
-	}
-	if len(doc.Content) == 0 {
-		return nil, nil, &configError{file: name, line: 1, key: "hostname", text: "the file is empty; a first one is in deploy/sekisho.yaml"}
-	}
-	if err := f.check(doc.Content[0], reflect.TypeOf(config{}), ""); err != nil {
+	if err := f.check(doc, reflect.TypeOf(config{}), ""); err != nil {
 		return nil, nil, err
 	}
 	// Domains stand in values, never in keys: viper lower-cases keys and would
@@ -100,6 +94,12 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 	}
 	f.lines[path] = n.Line
 	fail := func(format string, args ...any) error { return f.errorf(path, format, args...) }
+	if f.values++; f.values > maxConfigValues {
+		return fail("more than %d values, anchors written out", maxConfigValues)
+	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		return fail("a tag (%s) says what a value is; write the value alone", n.Tag)
+	}
 	switch t {
 	case reflect.TypeOf(limitValues{}):
 		return f.checkLimits(n, path)
@@ -123,7 +123,7 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 			return nil
 		}
 		if n.Kind != yaml.MappingNode {
-			return fail("want keys below it, got %q", n.Value)
+			return fail("want keys below it, got %s", got(n))
 		}
 		fields := map[string]reflect.Type{}
 		var names []string
@@ -157,6 +157,9 @@ func (f *configFile) check(n *yaml.Node, t reflect.Type, path string) error {
 		if n.Kind != yaml.SequenceNode {
 			if e := t.Elem(); e.Kind() == reflect.Struct {
 				return fail("want a list, such as [{ %s: ... }]", e.Field(0).Tag.Get("mapstructure"))
+			}
+			if n.Kind != yaml.ScalarNode {
+				return fail("want a list of words")
 			}
 			return fail("want a list, such as [%q]", n.Value)
 		}
@@ -197,7 +200,7 @@ func (f *configFile) checkLimits(n *yaml.Node, path string) error {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return f.errorf(path, "want keys below it, got %q", n.Value)
+		return f.errorf(path, "want keys below it, got %s", got(n))
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -219,6 +222,14 @@ func (f *configFile) checkLimits(n *yaml.Node, path string) error {
 		}
 	}
 	return nil
+}
+
+// got shows a value in an error; of a list or keys there is nothing to show.
+func got(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode {
+		return "a list"
+	}
+	return fmt.Sprintf("%q", n.Value)
 }
 
 func join(path, key string) string {

@@ -20,20 +20,33 @@ func (c *config) directory(f *configFile) (*tenant.Directory, error) {
 		return nil, f.errorf("tenants", "required: at least one tenant")
 	}
 	var ts []tenant.Tenant
+	ids, owners := map[string]bool{}, map[string]string{}
 	for i, t := range c.Tenants {
 		at := fmt.Sprintf("tenants[%d]", i)
 		out := tenant.Tenant{ID: envelope.TenantID(t.ID), Name: t.Name, Profile: envelope.ProfileID(t.Profile)}
 		if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(t.ID) {
 			return nil, f.errorf(at+".id", "want lower-case letters, digits and hyphens, got %q", t.ID)
 		}
+		if ids[t.ID] {
+			return nil, f.errorf(at+".id", "tenant %q stands twice", t.ID)
+		}
+		ids[t.ID] = true
 		if len(t.Domains) == 0 {
 			return nil, f.errorf(at+".domains", "required: at least one domain")
 		}
 		for j, d := range t.Domains {
 			d = strings.ToLower(d)
-			if !hostnamePattern.MatchString(d) || !strings.Contains(d, ".") {
-				return nil, f.errorf(fmt.Sprintf("%s.domains[%d]", at, j), "%q is no domain", d)
+			key := fmt.Sprintf("%s.domains[%d]", at, j)
+			if wrong := domainWrong(d); wrong != "" {
+				return nil, f.errorf(key, "%s", wrong)
 			}
+			switch owner, ok := owners[d]; {
+			case ok && owner == t.ID:
+				return nil, f.errorf(key, "domain %q stands twice", d)
+			case ok:
+				return nil, f.errorf(key, "domain %q belongs to tenant %q already", d, owner)
+			}
+			owners[d] = t.ID
 			out.Domains = append(out.Domains, d)
 		}
 		if out.Profile == "" {
@@ -92,6 +105,9 @@ func (c *config) findProfile(name string) (profileConfig, error) {
 	if len(c.Profiles) == 0 && name == "default" {
 		return profileConfig{Name: name}, nil
 	}
+	if len(names) == 0 {
+		names = []string{"default"}
+	}
 	return profileConfig{}, fmt.Errorf("profile %q does not exist%s", name, suggest(name, names))
 }
 
@@ -120,6 +136,64 @@ func readRecipients(name string, domains []string) (*tenant.List, error) {
 	return nil, fmt.Errorf("%s: %w", at, first)
 }
 
+// hops checks the hops by themselves; what routes make of them is checked by
+// package routing.
+func (c *config) hops(f *configFile) ([]routing.Hop, []string, error) {
+	var hops []routing.Hop
+	var names []string
+	for i, h := range c.Hops {
+		at := fmt.Sprintf("hops[%d]", i)
+		if h.Name == "" || slices.Contains(names, h.Name) {
+			return nil, nil, f.errorf(at+".name", "every hop needs a name of its own")
+		}
+		n, err := envelope.ParseNetwork(h.Network)
+		if err != nil {
+			return nil, nil, f.errorf(at+".network", "%v%s", err, suggest(h.Network, []string{"lgwan", "local", "internet"}))
+		}
+		switch {
+		case h.MX && len(h.Hosts) > 0, !h.MX && len(h.Hosts) == 0:
+			return nil, nil, f.errorf(at, "hop %q needs either hosts or mx", h.Name)
+		case h.MX && n != envelope.NetworkInternet:
+			return nil, nil, f.errorf(at+".mx", "hop %q: mx is for hops of network internet", h.Name)
+		}
+		for j, host := range h.Hosts {
+			if wrong := c.hostWrong(host); wrong != "" {
+				return nil, nil, f.errorf(fmt.Sprintf("%s.hosts[%d]", at, j), "%s", wrong)
+			}
+		}
+		switch h.TLS {
+		case "", "opportunistic", "require", "off":
+		default:
+			return nil, nil, f.errorf(at+".tls", "want opportunistic, require or off, got %q", h.TLS)
+		}
+		hops = append(hops, routing.Hop{Name: h.Name, Network: n, Hosts: h.Hosts, MX: h.MX, TLS: h.TLS})
+		names = append(names, h.Name)
+	}
+	return hops, names, nil
+}
+
+// hostWrong says what is wrong with a host to deliver to; "" is nothing.
+func (c *config) hostWrong(a string) string {
+	host, port, err := net.SplitHostPort(a)
+	if err != nil && parseAddr(a).Is6() {
+		return fmt.Sprintf("want HOST:PORT, got %q; did you mean %q?", a, "["+a+"]:25")
+	}
+	if err == nil && !parseAddr(host).IsValid() && !hostnamePattern.MatchString(host) {
+		err = errors.New("no host")
+	}
+	if n, nerr := net.LookupPort("tcp", port); err != nil || nerr != nil || n == 0 {
+		return fmt.Sprintf("want HOST:PORT, got %q", a)
+	}
+	for _, l := range c.Listeners {
+		for _, own := range l.Listen {
+			if h, p, err := net.SplitHostPort(own); err == nil && p == port && h != "" && (h == host || parseAddr(h).IsUnspecified() && parseAddr(host).IsLoopback()) {
+				return fmt.Sprintf("%s is this gateway's own listener %q: mail would go round in a circle", a, l.Name)
+			}
+		}
+	}
+	return ""
+}
+
 func (c *config) table(f *configFile) (*routing.Table, error) {
 	if len(c.Hops) == 0 {
 		return nil, f.errorf("hops", "required: at least one hop")
@@ -127,26 +201,21 @@ func (c *config) table(f *configFile) (*routing.Table, error) {
 	if len(c.Routes) == 0 {
 		return nil, f.errorf("routes", "required: at least one route")
 	}
-	var hops []routing.Hop
-	var hopNames []string
-	for i, h := range c.Hops {
-		at := fmt.Sprintf("hops[%d]", i)
-		n, err := envelope.ParseNetwork(h.Network)
-		if err != nil {
-			return nil, f.errorf(at+".network", "%v%s", err, suggest(h.Network, []string{"lgwan", "local", "internet"}))
-		}
-		for j, host := range h.Hosts {
-			if _, _, err := net.SplitHostPort(host); err != nil {
-				return nil, f.errorf(fmt.Sprintf("%s.hosts[%d]", at, j), "want HOST:PORT, got %q", host)
+	hops, hopNames, err := c.hops(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range []struct {
+		key   string
+		names []string
+	}{{"domains", c.LGWAN.Domains}, {"except", c.LGWAN.Except}} {
+		for i, d := range k.names {
+			// "*.lg.jp" would match nothing, and guard nothing.
+			d = strings.TrimSuffix(d, ".")
+			if wrong := domainWrong(d); wrong != "" && (strings.Contains(d, ".") || !hostnamePattern.MatchString(d)) {
+				return nil, f.errorf(fmt.Sprintf("lgwan.%s[%d]", k.key, i), "%s; all names below it are meant, too", wrong)
 			}
 		}
-		switch h.TLS {
-		case "", "opportunistic", "require", "off":
-		default:
-			return nil, f.errorf(at+".tls", "want opportunistic, require or off, got %q", h.TLS)
-		}
-		hops = append(hops, routing.Hop{Name: h.Name, Network: n, Hosts: h.Hosts, MX: h.MX, TLS: h.TLS})
-		hopNames = append(hopNames, h.Name)
 	}
 	var routes []routing.Route
 	for i, r := range c.Routes {

@@ -93,7 +93,7 @@ func (c *config) scanners(f *configFile) ([]*scan.Scanner, error) {
 		case "hold":
 			s.Hold = true
 		default:
-			return nil, f.errorf(at+".on_failure", "want wait or hold, got %q%s; nothing passes without an answer", sc.OnFailure, suggest(sc.OnFailure, []string{"wait", "hold"}))
+			return nil, f.errorf(at+".on_failure", "nothing passes without an answer: want wait or hold, got %q%s", sc.OnFailure, suggest(sc.OnFailure, []string{"wait", "hold"}))
 		}
 		switch sc.Spam {
 		case "", "hold":

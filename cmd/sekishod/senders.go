@@ -103,8 +103,8 @@ func trusted(entries []string) (tenant.Trusted, int, error) {
 			if err != nil {
 				return t, i, err
 			}
-			if p.Bits() == 0 {
-				return t, i, fmt.Errorf("%s is everybody", e)
+			if tooWide(p) {
+				return t, i, fmt.Errorf("%s is too wide: name the servers that may use your domains", e)
 			}
 			t.Networks = append(t.Networks, p)
 		case hostnamePattern.MatchString(e) && strings.Contains(e, "."):

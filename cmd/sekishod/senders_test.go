@@ -74,7 +74,7 @@ func TestSendersThatAreWronglyWritten(t *testing.T) {
 		{"another word", minimal + "senders: { dmarc_reject: refuze }\n", `did you mean "refuse"?`},
 		{"a resolver by name", minimal + "resolver: dns.example:53\n", `resolver: want ADDRESS:PORT`},
 		{"a resolver without a port", minimal + "resolver: 127.0.0.1\n", `resolver: want ADDRESS:PORT`},
-		{"everybody trusted", trust("0.0.0.0/0"), `tenants[0].trusted_senders[0]: 0.0.0.0/0 is everybody`},
+		{"everybody trusted", trust("0.0.0.0/0"), `tenants[0].trusted_senders[0]: 0.0.0.0/0 is too wide`},
 		{"bits beyond a network", trust("192.0.2.9/28"), `did you mean 192.0.2.0/28?`},
 		{"a word for a sender", trust("partner"), `want a network, an address or a domain`},
 		{"no domain of a key", minimal + "dkim: [ { selector: s, key_file: " + goodFile + " } ]\n", `dkim[0].domain: required`},
