@@ -39,7 +39,7 @@ const (
 var attrRules = sync.OnceValue(func() map[string]attrRule {
 	m := map[string]attrRule{
 		"table:formula": attrFormula, "text:formula": attrFormula,
-		"table:condition": attrCondition, "text:condition": attrCondition, "style:condition": attrOnly, "calcext:value": attrOnly,
+		"table:condition": attrCondition, "text:condition": attrCondition, "loext:condition": attrCondition, "style:condition": attrOnly, "calcext:value": attrOnly,
 		"table:expression": attrExpression,
 		"xlink:href":       attrHref, "chart:class": attrClass, "form:control-implementation": attrControl, "form:button-type": attrButton, "text:url": attrURL,
 		"office:mimetype": attrMedia, "office:version": attrVersion,
@@ -49,7 +49,7 @@ var attrRules = sync.OnceValue(func() map[string]attrRule {
 		table:data-cell-range-address table:end-cell-address table:label-cell-range-address table:print-ranges table:scenario-ranges
 		table:source-cell-range-addresses table:target-cell-address table:target-range-address form:linked-cell form:source-cell-range
 		chart:values-cell-range-address chart:label-cell-address chart:label-cell-range-address chart:error-lower-range chart:error-upper-range
-		draw:notify-on-update-of-ranges calcext:base-cell-address calcext:target-range-address calcext:data-range calcext:cell-address`) {
+		draw:notify-on-update-of-ranges calcext:base-cell-address calcext:target-range-address calcext:data-range calcext:cell-address loext:cell-range-address`) {
 		m[n] = attrAddress
 	}
 	return m
@@ -273,7 +273,7 @@ func (f *filter) judgeAttr(fr *frame, e element, canon string, r attrRule, value
 			return
 		}
 		prefix, g, text := f.language(value)
-		if g == formula.OpenFormula && prefix == "" && canon == "text:condition" {
+		if g == formula.OpenFormula && prefix == "" && (canon == "text:condition" || canon == "loext:condition") {
 			g = formula.Writer
 		}
 		if why := formula.Condition(g, text); why != "" {
@@ -392,12 +392,39 @@ var (
 )
 
 // elsewhere reports whether an address of cells leads out of the document: what
-// # follows is one, but for #REF!.
+// # follows is one, but for #REF!. A sheet may be called 'A #1' or 'a|b': what
+// stands between apostrophes is a name, unless # or ! makes it that of a file.
 func elsewhere(v string) bool {
-	if strings.ContainsAny(v, `\|/`) {
-		return true
+	v = strings.ReplaceAll(v, "#REF!", "")
+	var bare strings.Builder
+	for v != "" {
+		before, rest, quoted := strings.Cut(v, "'")
+		bare.WriteString(before)
+		if !quoted {
+			break
+		}
+		name, behind, closed := quotedName(rest)
+		if !closed || strings.HasPrefix(behind, "#") || strings.HasPrefix(behind, "!") || strings.ContainsAny(name, `\/`) {
+			return true
+		}
+		v = behind
 	}
-	return strings.Contains(strings.ReplaceAll(v, "#REF!", ""), "#")
+	return strings.ContainsAny(bare.String(), `\|/#`)
+}
+
+// quotedName cuts a name at the apostrophe that closes it; two stand for one.
+func quotedName(s string) (name, behind string, closed bool) {
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\'' {
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == '\'' {
+			i++
+			continue
+		}
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
 }
 
 // controls are the parts of forms that are made again from their name: those

@@ -50,6 +50,7 @@ type filter struct {
 	style   string // the style:style that is open
 	rows    int64  // how often the row that is open stands there
 	copies  int64  // how often the cell that is open does, beyond once, until it is charged
+	holding int    // pictures open of which it is not known whether they stay
 }
 
 // kindOfRoot is which roots a part may have.
@@ -107,7 +108,7 @@ const (
 	roleSettings role = 8
 	roleStyle    role = 9
 	roleCell     role = 11
-	roleFigure   role = 10 // it has a picture already; one inside it goes
+	roleImage    role = 10 // a picture of a frame
 )
 
 type frame struct {
@@ -117,6 +118,12 @@ type frame struct {
 	scope  int  // bindings before it
 	fresh  bool // it declared something
 	filled bool // a picture of it was written
+
+	held      bool   // a picture in a frame, counted by holding
+	at, inner int    // of a picture in a frame: where it begins in out, and what is in it; -1 without a tag
+	lost, why string // of such a picture, and of the frame it stood in: it cannot be treated
+	shown     bool   // of a frame: a form of what it holds is written
+	owed      []byte // what stood on the pictures that it lost
 }
 
 const (
@@ -170,7 +177,7 @@ func (f *filter) run(where, dir string, kind kindOfRoot, r io.Reader, w io.Write
 		if err != nil {
 			return f.explain(err)
 		}
-		if len(f.out) >= flushAt {
+		if len(f.out) >= flushAt && f.holding == 0 {
 			if err := f.flush(); err != nil {
 				return err
 			}
@@ -336,7 +343,13 @@ func (f *filter) start() error {
 	case root:
 		err = f.startRoot(e)
 	default:
+		if parent := &f.frames[len(f.frames)-2]; parent.lost != "" && parent.canon == "draw:frame" && !form(e.canon) {
+			f.settleFrame(parent)
+		}
 		err = f.judge(fr, e)
+		if fr.role == roleImage && fr.lost == "" {
+			fr.inner = len(f.out)
+		}
 	}
 	if err != nil {
 		return err
@@ -432,10 +445,18 @@ func (f *filter) end(name []byte) error {
 		case roleCell:
 			f.copies = 0
 		}
-		if name != nil {
+		if fr.lost != "" && fr.role != roleImage {
+			f.settleFrame(fr)
+		}
+		if name != nil && (fr.role != roleImage || fr.lost == "") {
 			f.puts("</")
 			f.puts(fr.canon)
 			f.puts(">")
+		}
+	}
+	if fr.held {
+		if err := f.closeImage(fr, &f.frames[n-2]); err != nil {
+			return err
 		}
 	}
 	for i := len(f.bindings) - 1; i >= fr.scope; i-- {

@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"sekisho/internal/metafile"
-	"sekisho/internal/xmlscan"
 	"sekisho/sanitize"
 )
 
@@ -24,31 +23,32 @@ type picture struct {
 	name  string // in its folder
 	media string
 	data  []byte
+	lost  string // why there is none
 }
 
-// figure is a picture that was treated: nothing when it goes.
+// figure is a picture that was treated, or why it could not be.
 type figure struct {
 	ext, media string
 	data       []byte
+	lost       string
 }
 
 // treat decodes a picture and encodes it anew, through the session, which knows
 // the pictures and their budget. Drawings of Windows (EMF, WMF) are rewritten
-// record by record. LibreOffice's own drawings (SVM) hold whatever it can draw
-// and nobody else reads them: optional says whether the picture can be made
-// again from what stands beside it, and may go. What cannot be treated becomes a
-// grey square.
-func (d *document) treat(where string, b []byte, optional bool) (figure, error) {
+// record by record. A page of PDF stays one, rewritten like any. LibreOffice's own
+// drawings (SVM) hold whatever it can draw and nobody else reads them: they are
+// lost.
+func (d *document) treat(where string, b []byte) (figure, error) {
 	if bytes.HasPrefix(b, []byte{0x1F, 0x8B}) { // EMZ, WMZ, SVGZ
 		z, err := gzip.NewReader(bytes.NewReader(b))
 		if err != nil {
-			return d.replaced(where, "not gzip"), nil
+			return figure{lost: "not gzip"}, nil
 		}
 		if b, err = io.ReadAll(d.s.Meter(z)); err != nil {
 			if errors.Is(err, sanitize.ErrLimit) {
 				return figure{}, err
 			}
-			return d.replaced(where, "not gzip"), nil
+			return figure{lost: "not gzip"}, nil
 		}
 	}
 	name := where[strings.LastIndexByte(where, '/')+1:]
@@ -58,29 +58,27 @@ func (d *document) treat(where string, b []byte, optional bool) (figure, error) 
 	if metafile.IsEMF(b) || metafile.IsWMF(b) {
 		switch drawn, k := d.s.Drawn(d.ctx, picture); k {
 		case sanitize.KindPNG:
-			return figure{".png", "image/png", drawn}, nil
+			return figure{ext: ".png", media: "image/png", data: drawn}, nil
 		case sanitize.KindJPEG:
-			return figure{".jpg", "image/jpeg", drawn}, nil
+			return figure{ext: ".jpg", media: "image/jpeg", data: drawn}, nil
 		}
 		if err := d.ctx.Err(); err != nil {
 			return figure{}, err
 		}
 	}
 	switch {
-	case bytes.HasPrefix(b, []byte("VCLMTF")) && optional:
-		return figure{}, nil
 	case metafile.IsEMF(b):
 		out, err := metafile.RewriteEMF(b)
 		if err != nil {
-			return d.replaced(where, err.Error()), nil
+			return figure{lost: err.Error()}, nil
 		}
-		return figure{".emf", "image/x-emf", out}, nil
+		return figure{ext: ".emf", media: "image/x-emf", data: out}, nil
 	case metafile.IsWMF(b):
 		out, err := metafile.RewriteWMF(b)
 		if err != nil {
-			return d.replaced(where, err.Error()), nil
+			return figure{lost: err.Error()}, nil
 		}
-		return figure{".wmf", "image/x-wmf", out}, nil
+		return figure{ext: ".wmf", media: "image/x-wmf", data: out}, nil
 	}
 	var out bytes.Buffer
 	res, err := d.s.Nested(d.ctx, picture, &out)
@@ -88,23 +86,20 @@ func (d *document) treat(where string, b []byte, optional bool) (figure, error) 
 		return figure{}, e
 	}
 	if err != nil {
-		return d.replaced(where, err.Error()), nil
+		return figure{lost: err.Error()}, nil
 	}
 	switch res.Kind {
 	case sanitize.KindPNG:
-		return figure{".png", "image/png", out.Bytes()}, nil
+		return figure{ext: ".png", media: "image/png", data: out.Bytes()}, nil
 	case sanitize.KindJPEG:
-		return figure{".jpg", "image/jpeg", out.Bytes()}, nil
+		return figure{ext: ".jpg", media: "image/jpeg", data: out.Bytes()}, nil
 	case sanitize.KindSVG:
-		return figure{".svg", "image/svg+xml", out.Bytes()}, nil
+		return figure{ext: ".svg", media: "image/svg+xml", data: out.Bytes()}, nil
+	case sanitize.KindPDF:
+		return figure{ext: ".pdf", media: "application/pdf", data: out.Bytes()}, nil
 	default:
-		return d.replaced(where, "a picture became "+string(res.Kind)), nil
+		return figure{lost: "a picture became " + string(res.Kind)}, nil
 	}
-}
-
-func (d *document) replaced(where, why string) figure {
-	d.report.Found("odf.picture", where, sanitize.Replaced, why)
-	return figure{".png", "image/png", d.greySquare()}
 }
 
 // greySquare is the placeholder as our own encoder would write it, so that
@@ -168,11 +163,12 @@ func (d *document) locate(dir, name string) *member {
 }
 
 // picture keeps a picture of the document and leaves a grey square for one that
-// would be fetched from elsewhere.
+// would be fetched from elsewhere, or that cannot be treated.
 func (f *filter) picture(fr *frame, e element) error {
+	framed := f.begin(fr, e)
 	href, has := f.attribute("xlink:href")
 	if !has || href == "" {
-		return f.write(fr, e, "", nil) // it stands inside, or there is none
+		return f.write(fr, e, "", f.alternative(framed)) // it stands inside, or there is none
 	}
 	name, ok := f.inside(href)
 	if f.flat == rootFlat && !strings.ContainsAny(href, ":/\\") {
@@ -181,18 +177,11 @@ func (f *filter) picture(fr *frame, e element) error {
 	if !ok && !(f.flat == rootFlat && strings.HasPrefix(href, "#")) {
 		f.found("odf.linked-image", sanitize.Replaced, href)
 		fr.filled = true
-		if f.flat == rootFlat {
-			return f.write(fr, e, "", f.encoded(f.d.greySquare()))
-		}
-		o := f.d.folder
-		if o.square == nil {
-			o.square = o.place(figure{".png", "image/png", f.d.greySquare()}, "")
-		}
-		return f.write(fr, e, o.square.name, nil)
+		return f.write(fr, e, f.squareName(), append(f.squareData(), f.alternative(framed)...))
 	}
 	if f.flat == rootFlat {
 		// A link into a package that is not there.
-		return f.write(fr, e, "", nil)
+		return f.write(fr, e, "", f.alternative(framed))
 	}
 	m := f.d.locate(f.dir, name)
 	if m == nil {
@@ -203,11 +192,19 @@ func (f *filter) picture(fr *frame, e element) error {
 	if err != nil {
 		return err
 	}
-	if p == nil {
-		return f.skipFrom(fr)
-	}
 	fr.filled = true
-	return f.write(fr, e, p.name, nil)
+	if p.lost == "" {
+		if framed {
+			f.shown()
+		}
+		return f.write(fr, e, p.name, f.alternative(framed))
+	}
+	if framed {
+		fr.lost, fr.why = m.name, p.lost
+		return f.checkAttrs()
+	}
+	f.d.report.Found("odf.picture", m.name, sanitize.Replaced, p.lost)
+	return f.write(fr, e, f.squareName(), nil)
 }
 
 // place treats the picture in a member, once for each folder.
@@ -226,12 +223,12 @@ func (d *document) place(dir string, m *member) (*picture, error) {
 			stands = o.name
 		}
 	}
-	fig, err := d.treat(m.name, b, stands != "")
+	fig, err := d.treat(m.name, b)
 	if err != nil {
 		return nil, err
 	}
-	var p *picture
-	if fig.data != nil {
+	p := &picture{lost: fig.lost}
+	if fig.lost == "" {
 		p = d.folder.place(fig, stands)
 	}
 	d.folder.placed[m.name] = p
@@ -255,7 +252,7 @@ func (o *folder) place(fig figure, stands string) *picture {
 // binary treats a picture that stands in the XML, as base64.
 func (f *filter) binary(fr *frame, e element) error {
 	p := &f.frames[len(f.frames)-2]
-	if p.filled || p.role != rolePlain || !isPicture(p.canon) {
+	if p.filled || p.role != rolePlain && p.role != roleImage || !isPicture(p.canon) {
 		return f.skipFrom(fr)
 	}
 	p.filled = true
@@ -285,16 +282,25 @@ func (f *filter) writeBinary(text []byte) error {
 	n, err := base64.StdEncoding.Decode(b, kept)
 	f.d.inline++
 	where := fmt.Sprintf("%s/picture%d", f.where, f.d.inline)
-	var fig figure
-	switch {
-	case err != nil:
-		fig = f.d.replaced(where, "not base64")
-	default:
-		if fig, err = f.d.treat(where, b[:n], false); err != nil {
+	fig := figure{lost: "not base64"}
+	if err == nil {
+		if fig, err = f.d.treat(where, b[:n]); err != nil {
 			return err
 		}
 	}
-	f.put(f.encoded(fig.data))
+	image := &f.frames[len(f.frames)-2]
+	switch {
+	case fig.lost == "":
+		if image.role == roleImage {
+			f.frames[len(f.frames)-3].shown = true
+		}
+		f.put(f.encoded(fig.data))
+	case image.role == roleImage:
+		image.lost, image.why = where, fig.lost
+	default:
+		f.d.report.Found("odf.picture", where, sanitize.Replaced, fig.lost)
+		f.put(f.squareData())
+	}
 	return nil
 }
 
@@ -304,5 +310,3 @@ func (f *filter) encoded(b []byte) []byte {
 	out = base64.StdEncoding.AppendEncode(out, b)
 	return append(out, "</office:binary-data>"...)
 }
-
-func appendText(dst []byte, s string) []byte { return xmlscan.AppendEscaped(dst, []byte(s)) }

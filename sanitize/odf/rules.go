@@ -55,6 +55,7 @@ const (
 	byRow             judge = 18
 	byCell            judge = 19
 	bySpaces          judge = 20
+	byInitials        judge = 21
 )
 
 // foreignSpaces are namespaces of which nothing stays and somebody is told.
@@ -128,10 +129,11 @@ var rules = sync.OnceValue(func() map[string]*rule {
 		"form:generic-control": {verdict: drop, code: "odf.form-control", action: sanitize.Removed},
 		"form:form":            {verdict: decide, who: byForm},
 
-		"field:fieldmark":       {verdict: decide, who: byMark},
-		"field:fieldmark-start": {verdict: decide, who: byMark},
-		"field:fieldmark-end":   {verdict: decide, who: byMark},
-		"field:param":           {verdict: decide, who: byParam},
+		"field:fieldmark":           {verdict: decide, who: byMark},
+		"field:fieldmark-start":     {verdict: decide, who: byMark},
+		"field:fieldmark-end":       {verdict: decide, who: byMark},
+		"field:fieldmark-separator": {verdict: decide, who: byMark},
+		"field:param":               {verdict: decide, who: byParam},
 
 		"office:binary-data":     {verdict: decide, who: byBinary},
 		"office:document":        {verdict: decide, who: byInner},
@@ -145,12 +147,20 @@ var rules = sync.OnceValue(func() map[string]*rule {
 		"table:table-cell":         {verdict: decide, who: byCell},
 		"table:covered-table-cell": {verdict: decide, who: byCell},
 		"text:s":                   {verdict: decide, who: bySpaces},
+
+		"loext:table":              {verdict: decide, who: byTable},
+		"loext:table-row":          {verdict: decide, who: byRow},
+		"loext:table-cell":         {verdict: decide, who: byCell},
+		"loext:covered-table-cell": {verdict: decide, who: byCell},
 	}
 	for _, n := range []string{"draw:image", "draw:fill-image", "style:background-image", "text:list-level-style-image", "chart:symbol-image"} {
 		m[n] = &rule{verdict: decide, who: byPicture}
 	}
 	for _, n := range []string{"text:a", "draw:a", "draw:area-rectangle", "draw:area-circle", "draw:area-polygon"} {
 		m[n] = &rule{verdict: decide, who: byLink}
+	}
+	for _, n := range []string{"text:sender-initials", "loext:sender-initials"} {
+		m[n] = &rule{verdict: decide, who: byInitials}
 	}
 	for _, n := range []string{"office:text", "office:spreadsheet", "office:presentation", "office:drawing", "office:chart"} {
 		m[n] = &rule{verdict: decide, who: byStartBody}
@@ -159,7 +169,7 @@ var rules = sync.OnceValue(func() map[string]*rule {
 	// file any more, and those of the reader are nobody's business.
 	for _, n := range strings.Fields(`author-initials author-name creation-date creation-time creator description editing-cycles editing-duration file-name
 		initial-creator keywords modification-date modification-time print-date print-time printed-by subject template-name user-defined
-		sender-city sender-company sender-country sender-email sender-fax sender-firstname sender-initials sender-lastname sender-phone-private
+		sender-city sender-company sender-country sender-email sender-fax sender-firstname sender-lastname sender-phone-private
 		sender-phone-work sender-position sender-postal-code sender-state-or-province sender-street sender-title`) {
 		m["text:"+n] = &rule{verdict: unwrap, code: "odf.property-field", action: sanitize.Rewritten}
 	}
@@ -185,7 +195,7 @@ func (f *filter) judge(fr *frame, e element) error {
 		return f.judgeMeta(fr, e)
 	case f.settings >= 0:
 		return f.judgeSetting(fr, e)
-	case f.d.s.Options.Comments && (e.canon == "office:annotation" || e.canon == "office:annotation-end"):
+	case f.d.s.Options.Comments && (e.canon == "office:annotation" || e.canon == "office:annotation-end" || e.canon == "officeooo:annotation"):
 		f.found("odf.comment", sanitize.Removed, "")
 		return f.skipFrom(fr)
 	case f.d.s.Options.Reject && trackedChange(e.canon) && e.canon != "table:tracked-changes":
@@ -277,6 +287,8 @@ func (f *filter) apply(fr *frame, e element) error {
 		return f.write(fr, e, "", nil)
 	case byCell:
 		return f.cell(fr, e)
+	case byInitials:
+		return f.initials(fr, e)
 	case bySpaces:
 		if err := f.unfold(f.repeated("text:c") - 1); err != nil {
 			return err
@@ -364,12 +376,14 @@ func (f *filter) listener(fr *frame, e element) error {
 func (f *filter) object(fr *frame, e element) error {
 	href, has := f.attribute("xlink:href")
 	if !has {
+		f.shown()
 		return f.write(fr, e, "", nil) // it stands inside
 	}
 	if name, ok := f.inside(href); ok {
 		if o, err := f.d.object(f.where, f.folder(), name); err != nil {
 			return err
 		} else if o != nil {
+			f.shown()
 			return f.write(fr, e, "./"+o.name, nil)
 		}
 	}
@@ -420,6 +434,18 @@ func (f *filter) form(fr *frame, e element) error {
 	return f.write(fr, e, "", nil)
 }
 
+// initials keeps those of who wrote a comment. In the text they are a field that
+// shows the reader's: what it shows stays.
+func (f *filter) initials(fr *frame, e element) error {
+	switch f.frames[len(f.frames)-2].canon {
+	case "office:annotation", "officeooo:annotation":
+		return f.write(fr, e, "", nil)
+	default:
+		f.found("odf.property-field", sanitize.Rewritten, string(f.s.Name))
+		return f.unwrap(fr)
+	}
+}
+
 // mark keeps the fields of forms in texts; of the others the text between the
 // marks stays. LibreOffice keeps Word's fields with their code in them and
 // writes them into a docx again.
@@ -432,6 +458,12 @@ func (f *filter) mark(fr *frame, e element) error {
 		stays := f.marks[n-1]
 		f.marks = f.marks[:n-1]
 		if !stays {
+			return f.skipFrom(fr)
+		}
+		return f.write(fr, e, "", nil)
+	}
+	if e.canon == "field:fieldmark-separator" {
+		if n := len(f.marks); n == 0 || !f.marks[n-1] {
 			return f.skipFrom(fr)
 		}
 		return f.write(fr, e, "", nil)
@@ -557,6 +589,7 @@ func (f *filter) table(fr *frame, e element) error {
 	if style, _ := f.attribute("table:style-name"); f.hidden[style] {
 		f.found("odf.hidden-sheet", sanitize.Reported, name)
 	}
+	f.shown()
 	return f.write(fr, e, "", nil)
 }
 

@@ -34,6 +34,10 @@ var vocabulary = sync.OnceValue(func() *lexicon {
 			w = &words{f[1], map[string]bool{}, map[string]bool{}, map[string]bool{}}
 			x.byURI[f[2]] = w
 			declarations.WriteString(` xmlns:` + f[1] + `="` + f[2] + `"`)
+		case "alias":
+			// LibreOffice reads them as the same (xmloff, SvXMLImport): what early
+			// builds of OpenOffice 2 wrote.
+			x.byURI[f[1]] = w
 		case "element":
 			add(w.elements, f[1:])
 		case "attribute":

@@ -20,7 +20,7 @@ import (
 // What an OpenDocument may hold in the form in which the gateway writes it.
 
 // odfMember are the only members: parts and pictures under names of our own.
-var odfMember = lazy.Compile(`^(mimetype|META-INF/manifest\.xml|(Object \d+/){0,5}((content|styles|meta|settings)\.xml|Pictures/\d+\.(png|jpg|svg|emf|wmf)|ObjectReplacements/Object \d+))$`)
+var odfMember = lazy.Compile(`^(mimetype|META-INF/manifest\.xml|(Object \d+/){0,5}((content|styles|meta|settings)\.xml|Pictures/\d+\.(png|jpg|svg|emf|wmf|pdf)|ObjectReplacements/Object \d+))$`)
 
 // odfSpaces are the namespaces, by the ends of their names.
 var odfSpaces = sync.OnceValue(func() map[string]string {
@@ -213,6 +213,8 @@ func (o *openDocument) picture(where string, b []byte) error {
 		return checkJPEG(o.s, where, b)
 	case bytes.HasPrefix(b, []byte("<?xml")):
 		return checkSVG(o.s, where, b)
+	case bytes.HasPrefix(b, []byte("%PDF-")):
+		return checkPDF(o.s, where, b)
 	default:
 		return checkMetafile(where, b)
 	}
@@ -264,7 +266,7 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 				}
 			}
 			switch {
-			case n == "table:table-row":
+			case strings.HasSuffix(n, ":table-row"):
 				rows, columns = times, 0
 			case strings.HasSuffix(n, "table-cell"):
 				if columns = times * rows; columns <= 1 {
@@ -336,7 +338,7 @@ func (o *openDocument) attributes(name, dir, n string, e xml.StartElement) error
 		case strings.HasSuffix(an, ":formula") && space != "draw" && space != "anim", strings.HasSuffix(an, ":condition"), an == "table:expression", an == "calcext:value":
 			err = openFormula(a.Value)
 		case strings.HasSuffix(an, "-address"), strings.HasSuffix(an, "-addresses"), strings.HasSuffix(an, "-ranges"):
-			if strings.Contains(strings.ReplaceAll(a.Value, "#REF!", ""), "#") {
+			if strings.Contains(strings.ReplaceAll(withoutSheets(a.Value), "#REF!", ""), "#") {
 				err = fmt.Errorf("range %q", a.Value)
 			}
 		case space == "script" && an != "script:event-name":
@@ -419,12 +421,28 @@ var openCall = lazy.Compile(`(?i)(^|[^A-Z0-9_])(WEBSERVICE|FILTERXML|DDE|IMAGE|R
 // [x.ods#$S.A1].
 var openElsewhere = lazy.Compile(`'#|\[[^\]"]*#|[\pL\d_]#|\|\s*'|'[^']*://`)
 
+// openSheet is the name of a sheet, with what stands behind it.
+var openSheet = lazy.Compile(`'(?:[^']|'')*'.?`)
+
+// withoutSheets takes the names of sheets out, which may hold any sign: 'A #1'. A
+// name before # or ! is that of a file, and one with a path in it is none of a
+// sheet.
+func withoutSheets(s string) string {
+	return openSheet.ReplaceAllStringFunc(s, func(m string) string {
+		name, behind := m[:strings.LastIndexByte(m, '\'')], m[strings.LastIndexByte(m, '\'')+1:]
+		if behind == "#" || behind == "!" || strings.ContainsAny(name, `\/`) {
+			return m
+		}
+		return "_" + behind
+	})
+}
+
 func openFormula(s string) error {
 	bare := strings.ReplaceAll(inQuotes.ReplaceAllString(s, `""`), "#REF!", "")
 	if m := openCall.FindString(bare); m != "" {
 		return fmt.Errorf("formula with %q", m)
 	}
-	if openElsewhere.MatchString(bare) {
+	if openElsewhere.MatchString(withoutSheets(bare)) {
 		return errors.New("formula that leaves the document")
 	}
 	if openIndirect.MatchString(bare) {
