@@ -12,6 +12,7 @@ import (
 	"io"
 
 	"sekisho/internal/metafile"
+	"sekisho/internal/pict"
 )
 
 // The kinds of pictures as a store names them. [MS-ODRAW] 2.4.1.
@@ -251,10 +252,20 @@ func (r *Rebuilder) drawing(name string, t uint16, b []byte) (blip, error) {
 	p := blip{}
 	h := Header{Type: t}
 	switch {
-	case t != blipPICT && metafile.IsEMF(raw):
+	case t == blipPICT:
+		m, err := pict.Decode(raw)
+		if err != nil {
+			return r.grey(name, err.Error())
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, m); err != nil {
+			return blip{}, fmt.Errorf("encode a picture: %w", err)
+		}
+		return r.raster(name, file.Bytes())
+	case metafile.IsEMF(raw):
 		made, err = metafile.RewriteEMF(raw)
 		p.kind, h.Type, h.Instance = kindEMF, blipEMF, 0x3D4
-	case t != blipPICT && metafile.IsWMF(raw):
+	case metafile.IsWMF(raw):
 		made, err = metafile.RewriteWMF(raw)
 		p.kind, h.Type, h.Instance = kindWMF, blipWMF, 0x216
 	default:

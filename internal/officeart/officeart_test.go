@@ -460,3 +460,27 @@ func TestDrawingsBecomePicturesWhereSomebodyDraws(t *testing.T) {
 		}
 	}
 }
+
+// TestBitmapsOfTheMacintoshBecomePictures: a PICT with one, and one without.
+func TestBitmapsOfTheMacintoshBecomePictures(t *testing.T) {
+	with := []byte{0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0x11, 1, 0x90, 0, 2, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 1, 0, 2, 0, 0, 0x40, 0, 0xFF}
+	without := append(slices.Clone(with[:12]), 0xFF)
+	for _, c := range []struct {
+		in   []byte
+		what []string
+	}{{with, nil}, {without, []string{"5 picture 1: a PICT without a bitmap"}}} {
+		var what []string
+		r := newRebuilder(&what)
+		blip := make([]byte, 16+34)
+		binary.LittleEndian.PutUint32(blip[16+28:], uint32(len(c.in)))
+		blip[16+32] = 0xFE
+		out, err := r.Blip(rec(blipPICT, 0x542, append(blip, c.in...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, _, _, ok := Next(out)
+		if !ok || h.Type != blipPNG || !slices.Equal(what, c.what) {
+			t.Errorf("record %04X, found %q", h.Type, what)
+		}
+	}
+}

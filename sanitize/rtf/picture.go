@@ -10,6 +10,7 @@ import (
 	"image/png"
 
 	"sekisho/internal/metafile"
+	"sekisho/internal/pict"
 	"sekisho/sanitize"
 )
 
@@ -146,6 +147,16 @@ func (d *document) treat(p *picture) (format string, number int32, data []byte, 
 		return "wmetafile", mode, out, ""
 	}
 	switch p.format {
+	case "macpict":
+		m, err := pict.Decode(b)
+		if err != nil {
+			return "", 0, nil, err.Error()
+		}
+		var file bytes.Buffer
+		if err := png.Encode(&file, m); err != nil {
+			return "", 0, nil, err.Error()
+		}
+		b = file.Bytes()
 	case "dibitmap":
 		b = fromDIB(b)
 	case "wbitmap":

@@ -91,6 +91,7 @@ func cases(t testing.TB) []acting {
 		{"two forms", `{\upr{\*\bkmkstart MARKER}{\*\ud{\*\bkmkstart \u26085?}}}`, "", "", []string{"MARKER", "upr"}, []string{`{\*\bkmkstart\u26085?}`}},
 		{"field marks as characters", `a\'13DDEAUTO x\'14b\u19?c\'15`, "", "", []string{`\'13`, `\u19`}, []string{"b"}},
 		{"destroyed picture", `{\pict\pngblip\picwgoal500 89504e470d0a1a0a4d41524b4552}`, "rtf.picture", sanitize.Replaced, []string{"4d41524b4552"}, []string{`\pngblip`, `\picwgoal500`}},
+		{"bitmap of a Macintosh", `{\pict\macpict\picwgoal500 000000000000000100021101` + "\n" + `90000200000000000100020000000000010002000000000001000200004000ff}`, "", "", []string{"macpict"}, []string{`\pngblip`, `\picwgoal500`}},
 		{"picture of nothing known", `{\pict\macpict 4d5a90}`, "rtf.picture", sanitize.Replaced, []string{"4d5a90", "macpict"}, []string{`\pngblip`}},
 	}
 }
