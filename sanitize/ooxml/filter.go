@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"sekisho/internal/xmlscan"
 	"sekisho/sanitize"
@@ -59,86 +58,6 @@ type packageFlags struct {
 	comments    bool // they go
 	changes     changeFate
 	links       sanitize.URLs
-}
-
-// role is what the filter remembers of an open element beyond its name.
-type role uint8
-
-const (
-	rolePlain    role = 0
-	roleSkipped  role = 1
-	roleUnwrap   role = 2 // its content stays, its tags do not
-	roleAlt      role = 3 // mc:AlternateContent
-	roleBranch   role = 4
-	roleList     role = 5 // goes when nothing is left in it
-	roleUnit     role = 6 // goes when anything in it goes
-	roleRule     role = 7 // goes when a formula in it goes
-	roleFormula  role = 8
-	roleName     role = 9  // a defined name
-	roleFrame    role = 10 // p:graphicFrame
-	rolePicture  role = 11 // p:pic in an OLE frame
-	roleFldChar  role = 12
-	roleInstr    role = 13
-	roleText     role = 14 // w:t
-	roleStory    role = 15
-	roleReplaced role = 16 // it is written under another name
-	roleChartRef role = 17 // c:numRef and its kin
-	roleSlide    role = 18 // p:cSld
-	roleTree     role = 19 // its p:spTree
-	roleControls role = 20 // p:controls; like roleUnwrap
-	roleMoved    role = 21 // p:pic of a control, which goes to the end of the tree
-	roleTable    role = 22 // w:tbl, as long as none of its rows stays
-	roleSingle   role = 23 // goes when it is told to, by something in it: a deleted row, the frame of a comment
-	roleForeign  role = 24 // ForeignData of Visio: goes with its picture, else says what that is
-
-	// Of texts whose tracked changes are settled.
-	roleParagraph role = 25
-	roleCell      role = 26 // w:tc
-	roleProps     role = 27 // properties that may be followed by what they were before
-	roleOld       role = 28 // what they were before; like roleUnwrap
-
-	roleStep role = 29 // of an animation; goes with the last of what it does
-)
-
-type frame struct {
-	name   int // where its name starts in names
-	space  space
-	role   role
-	begin  int64 // where its start tag starts in the output
-	body   int64 // where its content starts
-	kids   int   // elements in it that stayed
-	scope  int   // bindings before it
-	doomed bool
-	holds  bool
-	endTag string // its end tag under another name; "-" for none
-	extra  *extra
-}
-
-// extra is what rare elements need.
-type extra struct {
-	lost                   int // filter.lost at its start
-	branches               []branch
-	pictured               int   // filter.blips at its start
-	inner                  int64 // where its end tag starts
-	ole                    bool
-	idName                 []byte // attributes of a p:graphicFrame's p:cNvPr
-	pictures               []span
-	scope                  int   // bindings outside of the frame
-	tree                   int64 // where p:spTree ends
-	moved                  int   // pictures put there
-	kind                   string
-	parent                 string
-	joins                  bool  // the mark at the end of the paragraph went
-	section                bool  // a section ends with the paragraph
-	cells                  int   // of a row, that stay
-	idsBefore, waitsBefore int   // of a step of an animation
-	from, to               int64 // of a paragraph: what stands in it; of properties: those that may be replaced
-}
-
-// edit replaces one attribute by another, or by nothing.
-type edit struct {
-	from, to int
-	with     string
 }
 
 const (
@@ -228,26 +147,6 @@ func (f *filter) explain(err error) error {
 		return fmt.Errorf("part %s: %w", f.part.source, err)
 	}
 	return err
-}
-
-// local returns the name of an open element without its prefix.
-func (f *filter) local(fr *frame, i int) string {
-	end := len(f.names)
-	if i+1 < len(f.frames) {
-		end = f.frames[i+1].name
-	}
-	_, l := xmlscan.Split(f.names[fr.name:end])
-	return string(l)
-}
-
-// within reports whether an element of that name is open.
-func (f *filter) within(sp space, name string) bool {
-	for i := len(f.frames) - 1; i >= 0; i-- {
-		if f.frames[i].space == sp && f.local(&f.frames[i], i) == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (f *filter) start() error {
@@ -379,17 +278,6 @@ func (f *filter) judge(fr *frame, ns namespace, local []byte) error {
 	return nil
 }
 
-// owner returns the element to which the newest frame belongs in the output:
-// tags that are unwrapped do not count.
-func (f *filter) owner() *frame {
-	for i := len(f.frames) - 2; i >= 0; i-- {
-		if r := f.frames[i].role; r != roleUnwrap && r != roleControls && r != roleOld {
-			return &f.frames[i]
-		}
-	}
-	return nil
-}
-
 // discard skips an element and tells those who contain it.
 func (f *filter) discard(fr *frame, d verdict) {
 	fr.role = roleSkipped
@@ -416,37 +304,6 @@ func (f *filter) loseSomething() {
 			return
 		}
 	}
-}
-
-// writeTag writes the start tag in the scanner with its edits.
-func (f *filter) writeTag(fr *frame) {
-	raw := f.s.Raw
-	// Where the namespaces stood that this element is written without.
-	outside := fr.scope
-	if fr.role == rolePicture || fr.role == roleMoved {
-		outside = fr.extra.scope
-	}
-	for i := len(f.frames) - 2; i >= 0 && fr.role != roleBranch && f.frames[i].transparent(); i-- {
-		outside = min(outside, f.frames[i].scope)
-	}
-	if len(f.edits) == 0 && outside == fr.scope {
-		f.out.write(raw)
-		return
-	}
-	slices.SortFunc(f.edits, func(a, b edit) int { return a.from - b.from })
-	at := 0
-	for _, e := range f.edits {
-		f.out.write(raw[at:e.from])
-		f.out.writeString(e.with)
-		at = e.to
-	}
-	tail := 1
-	if f.s.Empty {
-		tail = 2
-	}
-	f.out.write(raw[at : len(raw)-tail])
-	f.redeclare(fr, outside)
-	f.out.write(raw[len(raw)-tail:])
 }
 
 // end closes the innermost element. name is nil for an empty tag.
@@ -636,96 +493,4 @@ func (f *filter) characters() error {
 	}
 	f.out.write(s.Raw)
 	return nil
-}
-
-// rename writes the element in the scanner under another name.
-func (f *filter) rename(fr *frame, local string) {
-	p, old := xmlscan.Split(f.s.Name)
-	fr.role, fr.endTag = roleReplaced, qualified(p, local)
-	f.edits = append(f.edits, edit{from: 1 + len(f.s.Name) - len(old), to: 1 + len(f.s.Name), with: local})
-}
-
-// edited reports whether an attribute was dealt with.
-func (f *filter) edited(a *xmlscan.Attr) bool {
-	for _, e := range f.edits {
-		if e.from == a.From {
-			return true
-		}
-	}
-	return false
-}
-
-// attribute returns the decoded value of an attribute of the tag in the scanner.
-func (f *filter) attribute(sp space, name string) (string, bool) {
-	for i := range f.s.Attrs {
-		a := &f.s.Attrs[i]
-		p, l := xmlscan.Split(a.Name)
-		if string(l) != name {
-			continue
-		}
-		if len(p) == 0 {
-			if sp == spaceNone {
-				return string(xmlscan.AppendDecoded(nil, a.Value)), true
-			}
-			continue
-		}
-		if got, err := f.resolve(p, false); err == nil && got.space == sp {
-			return string(xmlscan.AppendDecoded(nil, a.Value)), true
-		}
-	}
-	return "", false
-}
-
-// value of w:val and its kin, which have the prefix of their element or none.
-func (f *filter) own(sp space, name string) string {
-	if v, ok := f.attribute(sp, name); ok {
-		return v
-	}
-	v, _ := f.attribute(spaceNone, name)
-	return v
-}
-
-func (f *filter) remove(a *xmlscan.Attr) { f.edits = append(f.edits, edit{from: a.From, to: a.To}) }
-
-// replace gives an attribute another value.
-func (f *filter) replace(a *xmlscan.Attr, with string) {
-	f.edits = append(f.edits, edit{from: a.From, to: a.To, with: " " + string(a.Name) + `="` + string(xmlscan.AppendEscaped(nil, []byte(with))) + `"`})
-}
-
-// openFrame returns the innermost p:graphicFrame, when it holds an OLE object.
-func (f *filter) openFrame() *frame {
-	for i := len(f.frames) - 1; i >= 0; i-- {
-		if fr := &f.frames[i]; fr.role == roleFrame {
-			if fr.extra.ole {
-				return fr
-			}
-			return nil
-		}
-	}
-	return nil
-}
-
-// finishGraphicFrame puts the picture of an OLE object in its place.
-func (f *filter) finishGraphicFrame(fr *frame) {
-	if !fr.extra.ole {
-		return
-	}
-	if n := len(fr.extra.pictures); n > 0 {
-		p := fr.extra.pictures[n-1]
-		f.out.cut(fr.begin, p.from)
-		f.out.cut(p.to, f.out.pos())
-		return
-	}
-	f.lost++
-	f.cutFrame(fr)
-}
-
-// moving reports whether a picture of a control is open.
-func (f *filter) moving() bool {
-	for i := len(f.frames) - 1; i > f.controls; i-- {
-		if f.frames[i].role == roleMoved {
-			return true
-		}
-	}
-	return false
 }

@@ -1,11 +1,9 @@
 package ooxml
 
 import (
-	"strconv"
 	"strings"
 
 	"sekisho/internal/fieldcode"
-	"sekisho/internal/formula"
 	"sekisho/sanitize"
 )
 
@@ -431,73 +429,6 @@ func (f *filter) decideSlide(fr *frame, local []byte) verdict {
 	return keep
 }
 
-// identity returns the id and name of the p:cNvPr in the scanner, as written.
-func (f *filter) identity() []byte {
-	var out []byte
-	for i := range f.s.Attrs {
-		a := &f.s.Attrs[i]
-		switch string(a.Name) {
-		case "id", "name", "descr", "title":
-			out = append(out, f.s.Raw[a.From:a.To]...)
-		}
-	}
-	return out
-}
-
-// takeIdentity gives the picture in place of an object the object's id: the
-// preview's own is 0 and would be there twice.
-func (f *filter) takeIdentity() {
-	var id []byte
-	if g := f.openFrame(); g != nil {
-		id = g.extra.idName
-	}
-	if id == nil {
-		return
-	}
-	first := true
-	for i := range f.s.Attrs {
-		a := &f.s.Attrs[i]
-		switch string(a.Name) {
-		case "id", "name", "descr", "title":
-			e := edit{from: a.From, to: a.To}
-			if first {
-				e.with, first = string(id), false
-			}
-			f.edits = append(f.edits, e)
-		}
-	}
-}
-
-// numberPicture gives the picture of a control an id of its own; its own is 0.
-func (f *filter) numberPicture(n int) {
-	const first = 900000 // ids of a slide count from 1
-	for i := range f.s.Attrs {
-		if a := &f.s.Attrs[i]; string(a.Name) == "id" {
-			f.replace(a, strconv.Itoa(first+n))
-		}
-	}
-}
-
-// decideControl judges what stands in p:controls: of a control only the
-// picture beside it stays. [MS-OE376] 2.1.1249 has it in the fallback.
-func (f *filter) decideControl(fr *frame, sp space, local []byte) verdict {
-	switch {
-	case sp == spaceMC && (string(local) == "AlternateContent" || string(local) == "Choice" || string(local) == "Fallback"), sp == spaceSlide && string(local) == "control":
-		return unwrap
-	case sp == spaceSlide && string(local) == "pic":
-		fr.role, fr.extra = roleMoved, &extra{}
-		for i := f.controls - 1; i >= 0; i-- {
-			if g := &f.frames[i]; g.role == roleSlide {
-				fr.extra.scope, fr.extra.moved = g.extra.scope, g.extra.moved
-				break
-			}
-		}
-		return keep
-	default:
-		return dropQuietly
-	}
-}
-
 func (f *filter) decideDrawing(fr *frame, local []byte) verdict {
 	switch string(local) {
 	case "hlinkClick", "hlinkHover", "hlinkMouseOver":
@@ -610,89 +541,4 @@ func (f *filter) decideVML(fr *frame, sp space, local []byte) verdict {
 		return f.beginFormula(fr)
 	}
 	return keep
-}
-
-// beginFormula captures the text of an element that is a formula.
-func (f *filter) beginFormula(fr *frame) verdict {
-	fr.role, fr.extra = roleFormula, &extra{}
-	return keep
-}
-
-// finishFormula judges a formula whose text is complete. The end tag is not
-// written yet.
-func (f *filter) finishFormula(fr *frame, tag bool) {
-	f.text = nil
-	why := ""
-	if len(f.formula) > maxCapture {
-		why = "formula too long"
-	} else {
-		why = formula.Excel(string(f.formula))
-	}
-	if why == "" && f.flags.links != sanitize.KeepURLs && formula.Leads(string(f.formula)) {
-		why = "HYPERLINK, by the profile"
-	}
-	if why == "" && f.values && fr.role == roleFormula && fr.space == spaceSheet && f.local(fr, len(f.frames)-1) == "f" {
-		f.report.found("ooxml.value", f.part.source, sanitize.Replaced, "by the profile")
-		fr.doomed = true
-		return
-	}
-	if why == "" {
-		if fr.role == roleFormula && fr.space == spaceSheet && fr.extra.kind == "shared" && len(f.formula) > 0 {
-			if f.shared == nil {
-				f.shared = map[string]bool{}
-			}
-			const most = 500000 // groups of shared formulas; the largest sheets seen have thousands
-			if len(f.shared) < most {
-				f.shared[fr.extra.parent] = true
-			} else {
-				f.tooMuch = true
-			}
-		}
-		return
-	}
-	rule := "ooxml.formula"
-	switch why {
-	case "DDE":
-		rule = "ooxml.dde"
-	case "reference to another workbook":
-		rule = "ooxml.external-reference"
-	case "HYPERLINK, by the profile":
-		rule = "ooxml.link"
-	}
-	f.report.found(rule, f.part.source, sanitize.Replaced, why)
-	name := f.local(fr, len(f.frames)-1)
-	switch {
-	case fr.role == roleName:
-		f.refError(fr, tag)
-	case fr.space == spaceSheet && (name == "formula" || name == "formula1" || name == "formula2"), fr.space == spaceX14, fr.space == spaceMain2:
-		fr.doomed = true
-		for i := len(f.frames) - 2; i >= 0; i-- {
-			if r := f.frames[i].role; r == roleRule || r == roleUnit {
-				f.frames[i].doomed = true
-				break
-			}
-		}
-	case fr.space == spaceChart:
-		p := &f.frames[len(f.frames)-2]
-		if p.role == roleChartRef && p.extra.kind != "multiLvlStrRef" && p.extra.parent != "tx" && p.endTag == "" {
-			// The values of the chart are in its cache; they become its own.
-			fr.doomed = true
-			p.endTag = "-"
-			f.out.cut(p.begin, p.body)
-			return
-		}
-		f.refError(fr, tag)
-	case fr.space == spaceChart2:
-		f.refError(fr, tag)
-	default:
-		fr.doomed = true
-	}
-}
-
-// refError puts #REF! in place of a formula that something must be.
-func (f *filter) refError(fr *frame, tag bool) {
-	f.out.cut(fr.body, f.out.pos())
-	if tag {
-		f.out.writeString("#REF!")
-	}
 }
