@@ -252,7 +252,7 @@ func TestRefusals(t *testing.T) {
 		{"for certificates", fileWith("/Encrypt << /Filter /Adobe.PubSec /V 4 >>", "<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [] >>"), sanitize.ErrEncrypted},
 		{"a bomb", page("", "/Contents 6 0 R", packed("", bomb)), sanitize.ErrLimit},
 		{"nested without end", page("", "/Note "+strings.Repeat("[", 100000)), nil},
-		{"JPEG 2000", page("", "/Resources << /XObject << /X 6 0 R >> >>", stream("/Subtype /Image /Width 9 /Height 9 /Filter /JPXDecode", "x")), sanitize.ErrUnsupported},
+		{"JPEG 2000 where nobody decodes it", page("", "/Resources << /XObject << /X 6 0 R >> >>", stream("/Subtype /Image /Width 9 /Height 9 /Filter /JPXDecode", jpxShell(9, 9, 1, 8))), sanitize.ErrUnsupported},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := treat(c.file, func(o *sanitize.Options) { o.Limits.Expanded = 8 << 20 })
