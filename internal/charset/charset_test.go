@@ -333,6 +333,15 @@ func TestHalfWidthKanaKeepsItsLabel(t *testing.T) {
 	}
 }
 
+func TestKanjiUnderAWesternLabelAreRead(t *testing.T) {
+	const text = "\u4ee4\u548c\uff18\u5e74\u5ea6\u3000\u4f4f\u6c11\u8aac\u660e\u4f1a\u306e\u3054\u6848\u5185\u3002\u2460\u3231\u9ad9\ufa11\uff76\uff80\uff76\uff85"
+	for _, label := range []string{"iso-8859-1", "windows-1252", "iso-8859-15"} {
+		if r := Decode(label, encode(t, "sjis", text)); r.Text != text || !r.Contradicted {
+			t.Errorf("%s: %+v", label, r)
+		}
+	}
+}
+
 func TestWesternTextStaysWestern(t *testing.T) {
 	for _, c := range []struct{ label, want string }{
 		{"iso-8859-1", "Café, naïve, Größe, señor"}, {"windows-1252", "déjà vu"}, {"", "Die Hasen und die Frösche"}, {"", "Präsident"}, {"", "Une réponse à côté: déjà reçue."}, {"latin1", "é"},

@@ -60,7 +60,7 @@ func choose(label *entry, b []byte, more bool) *entry {
 		if jis.strong && jis.errors == 0 {
 			return iso2022jp
 		}
-		if s := asSJIS(b, more); s.errors == 0 && s.strong && s.score > 2*s.chars {
+		if s := asSJIS(b, more); s.errors == 0 && (s.strong && s.score > 2*s.chars || s.chars > 2 && s.score > s.chars && unwritten(b)) {
 			return cp932
 		}
 		return label
@@ -149,6 +149,18 @@ func western(b []byte) bool {
 		letters = letters || 'a' <= prev|0x20 && prev|0x20 <= 'z' || 'a' <= next|0x20 && next|0x20 <= 'z'
 	}
 	return letters
+}
+
+// unwritten reports an octet that stands for no character in any text of the
+// West: ISO 8859 has controls there and Windows nothing.
+func unwritten(b []byte) bool {
+	for _, c := range b {
+		switch c {
+		case 0x81, 0x8d, 0x8f, 0x90, 0x9d:
+			return true
+		}
+	}
+	return false
 }
 
 // asUTF8 reads b as UTF-8. One sequence of three or four bytes is strong

@@ -67,7 +67,7 @@ func (c *collector) prefer(contentType, contentDisposition string) {
 					return p.Name == attr && p.Form == form && trim(p.Value) != ""
 				})
 				if i >= 0 {
-					n := Name{params[i].Value, f.field, attr}
+					n := Name{shown(params[i]), f.field, attr}
 					all = append(all, candidate{n, !strings.ContainsRune(n.Value, '\uFFFD')})
 				}
 			}
@@ -96,6 +96,22 @@ func (c *collector) prefer(contentType, contentDisposition string) {
 		}
 	}
 	c.add(best.Field, best.Source, best.Value)
+}
+
+// shown is the value without what writers put around a name: apostrophes for
+// quotation marks, and the folders of the sender's own disk.
+func shown(p Param) string {
+	v := p.Value
+	if p.Form == Plain && !p.Quoted && len(v) > 2 && v[0] == '\'' && v[len(v)-1] == '\'' {
+		v = v[1 : len(v)-1]
+	}
+	// RFC 2183, 2.3: of a path the last component.
+	if len(v) > 3 && v[1:3] == `:\` && ('a' <= v[0]|0x20 && v[0]|0x20 <= 'z') || strings.HasPrefix(v, `\\`) {
+		if i := strings.LastIndexByte(v, '\\'); i < len(v)-1 {
+			v = v[i+1:]
+		}
+	}
+	return v
 }
 
 // field adds the names one field holds.

@@ -225,6 +225,30 @@ func TestParseAddressList(t *testing.T) {
 	}
 }
 
+func TestTheNameShownIsThatOfTheFile(t *testing.T) {
+	for in, want := range map[string]string{
+		`attachment; filename='plan.txt'`:                    "plan.txt",
+		`attachment; filename="'plan.txt'"`:                  "'plan.txt'",
+		`attachment; filename="C:\\Users\\a\\plan.txt"`:      "plan.txt",
+		`attachment; filename="\\\\server\\share\\plan.txt"`: "plan.txt",
+		`attachment; filename="a\\b.txt"`:                    `a\b.txt`,
+		`attachment; filename="C:\\"`:                        `C:\`,
+	} {
+		names := Names("application/octet-stream", in, "")
+		if len(names) == 0 || names[0].Value != want {
+			t.Errorf("%s: %+v, want %q first", in, names, want)
+		}
+	}
+	// The whole of it is still there to be judged.
+	whole := false
+	for _, n := range Names("", `attachment; filename="C:\\a.exe\\plan.txt"`, "") {
+		whole = whole || n.Value == `C:\a.exe\plan.txt`
+	}
+	if !whole {
+		t.Error("the path is judged by its end alone")
+	}
+}
+
 // The case H18, and shapes like it.
 func TestHostileAddressListsTakeNoTime(t *testing.T) {
 	for _, s := range []string{

@@ -206,7 +206,8 @@ func writable(addr string) bool {
 	}
 	var b bytes.Buffer
 	err := header.WriteAddresses(&b, "To", []header.Mailbox{{Addr: addr}})
-	return err == nil && ok && header.Unfold(strings.TrimSuffix(b.String(), "\r\n")) == "To: "+addr
+	written := header.Unfold(strings.TrimSuffix(b.String(), "\r\n"))
+	return err == nil && ok && (written == "To: "+addr || written == "To: <"+addr+">")
 }
 
 const plainAddress = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"

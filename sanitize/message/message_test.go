@@ -685,6 +685,42 @@ func TestHeaderIsAnAllowList(t *testing.T) {
 	}
 }
 
+// What one can answer stays to be answered, whatever its dots are.
+func TestQuotedLocalPartsCanBeAnswered(t *testing.T) {
+	for in, want := range map[string]string{
+		"\"a..b.\"@docomo.ne.jp":           "\"a..b.\"@docomo.ne.jp",
+		"Hanako <\".a\"@ezweb.ne.jp>":      "\".a\"@ezweb.ne.jp",
+		"a..b/c@docomo.ne.jp":              "a..b/c@docomo.ne.jp",
+		"\"a b\"@example.jp (Hanako)":      "\"a b\"@example.jp",
+		"\xe5\xb1\xb1 <x@\xe4\xbe\x8b.jp>": "",
+	} {
+		o := options()
+		o.Task = sanitize.TaskMail
+		_, rep, err := treat(lf("From: "+in+"\nReply-To: "+in+"\n\nx\n"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, f := range rep.Header {
+			if f.Name == "Reply-To" {
+				got = f.Mailboxes[0].Address
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMisspeltEncodingsOfNothingAreRead(t *testing.T) {
+	for _, cte := range []string{"8-bit", "8BIT", "none", "UTF-8", "7 bit"} {
+		out, rep, err := treat(lf("From: a@example.jp\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: "+cte+"\n\n\xe5\xb1\xb1\n"), options())
+		if err != nil || !bytes.Contains(out, []byte("=E5=B1=B1")) && !bytes.Contains(out, []byte("5bGx")) {
+			t.Errorf("%s: %v %v", cte, err, rep.Holds)
+		}
+	}
+}
+
 func TestReceivedIsBounded(t *testing.T) {
 	_, rep, err := treat(lf(strings.Repeat("Received: from a by b\n", 80)+"From: a@example.jp\n\nx\n"), options())
 	if err != nil {

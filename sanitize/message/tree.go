@@ -315,6 +315,9 @@ func (n *node) transfer(p *parser, f *field) {
 	v := strings.ToLower(strings.Trim(f.value, " \t"))
 	switch v {
 	case "7bit", "8bit", "binary", "":
+	case "7-bit", "8-bit", "7 bit", "8 bit", "7bits", "8bits", "none", "ascii", "us-ascii", "utf-8", "plain":
+		// QUIRK: none of MIME's, but no reader unpacks anything for it, and what
+		// leaves says how it is packed.
 	case "base64":
 		n.encoding = base64Transfer
 	case "quoted-printable":
