@@ -295,11 +295,27 @@ func (a *Admin) heldList(ctx context.Context, _ Account, q client.Request) (any,
 	if err != nil {
 		return nil, err
 	}
+	if err := a.named(q, len(es)); err != nil {
+		return nil, err
+	}
 	out := []client.Held{}
 	for i := range es {
 		out = append(out, held(&es[i]))
 	}
 	return out, nil
+}
+
+// named refuses an empty answer about a tenant that is not in the configuration:
+// a name typed wrong must not read as "nothing is held". Of one that was taken
+// out of it what is still there is shown.
+func (a *Admin) named(q client.Request, found int) error {
+	if q.Tenant == "" || found > 0 || q.After != "" || q.Seq > 0 {
+		return nil
+	}
+	if _, ok := a.Tenants().Get(envelope.TenantID(q.Tenant)); !ok {
+		return fmt.Errorf("tenant %s: %w", q.Tenant, spool.ErrNotFound)
+	}
+	return nil
 }
 
 func (a *Admin) heldShow(ctx context.Context, by Account, q client.Request) (any, error) {
@@ -450,6 +466,9 @@ func (a *Admin) queueList(ctx context.Context, _ Account, q client.Request) (any
 		}
 		es = append(es, some...)
 	}
+	if err := a.named(q, len(es)); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(es, func(a, b spool.Entry) int { return strings.Compare(string(a.Envelope.ID), string(b.Envelope.ID)) })
 	out := []client.Queued{}
 	for i := range es[:min(n, len(es))] {
@@ -561,6 +580,9 @@ func (a *Admin) auditList(ctx context.Context, _ Account, q client.Request) (any
 	rs, err := a.Journal.Audit(ctx, envelope.TenantID(q.Tenant), q.Seq, limit(q.Limit))
 	if err != nil {
 		return nil, fmt.Errorf("read audit: %w", err)
+	}
+	if err := a.named(q, len(rs)); err != nil {
+		return nil, err
 	}
 	out := []client.Record{}
 	for _, r := range rs {

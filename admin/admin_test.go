@@ -366,9 +366,12 @@ func TestListsGoOnWhereTheyEnded(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	var es []client.Held
-	if err := d.call(t, "quarantine.list", client.Request{Tenant: "village"}, &es); err != nil || len(es) != 0 {
-		t.Errorf("another tenant: %v, %v", es, err)
+	// A name typed wrong must not read as "nothing is held".
+	for _, act := range []string{"quarantine.list", "queue.list", "audit.list"} {
+		var es []json.RawMessage
+		if err := d.call(t, act, client.Request{Tenant: "vilage"}, &es); !errors.Is(err, client.ErrNotFound) || len(es) != 0 {
+			t.Errorf("%s of a tenant that is none: %s, %v", act, es, err)
+		}
 	}
 }
 

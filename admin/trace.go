@@ -48,7 +48,9 @@ const (
 func NewLook(query string) (Look, error) {
 	q := strings.TrimSpace(query)
 	switch bare := strings.Trim(q, "<>"); {
-	case len([]rune(q)) < 3:
+	case len([]rune(q)) < 3 && (len([]rune(q)) < 2 || len(q) < 6):
+		// Two characters of Japanese are a word, such as 見積; two of ASCII are
+		// in every subject.
 		return Look{}, fmt.Errorf("%q is too short to look for: %w", q, errUsage)
 	case len(q) > 998:
 		return Look{}, fmt.Errorf("what to look for is too long: %w", errUsage)

@@ -21,6 +21,7 @@ func TestWhatIsLookedForIsUnderstood(t *testing.T) {
 		"soumu@town.example.lg.jp":     {By: admin.ByMail, Text: "soumu@town.example.lg.jp"},
 		"@partner.example":             {By: admin.ByMail, Text: "@partner.example"},
 		hash:                           {By: admin.ByHash, Text: strings.ToLower(hash)},
+		"見積":                           {By: admin.BySubject, Text: "見積"},
 		"見積書":                          {By: admin.BySubject, Text: "見積書"},
 		"mail to a@b.example as asked": {By: admin.BySubject, Text: "mail to a@b.example as asked"},
 		hash[:62] + "xy":               {By: admin.BySubject, Text: hash[:62] + "xy"},
@@ -30,7 +31,7 @@ func TestWhatIsLookedForIsUnderstood(t *testing.T) {
 			t.Errorf("%q: %+v, %v", query, got, err)
 		}
 	}
-	for _, query := range []string{"", "ab", "  ab  ", "見積", strings.Repeat("x", 999)} {
+	for _, query := range []string{"", "ab", "  ab  ", "見", "aé", strings.Repeat("x", 999)} {
 		if _, err := admin.NewLook(query); err == nil {
 			t.Errorf("%q: no error", query)
 		}

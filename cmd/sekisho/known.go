@@ -19,6 +19,8 @@ type sentence struct{ en, anew string }
 var answers = []sentence{
 	{"%s is not held any more: not found", "$1 はすでに保留中ではありません"},
 	{`"%s" is no id: not found`, "$1 は受付番号ではありません"},
+	{"get %s: get %s: not found", "$1 は見つかりません"},
+	{"%s: get %s: not found", "$1 は見つかりません"},
 	{"get %s: not found", "$1 は見つかりません"},
 	{"take %s: take %s: not found", "$1 は見つかりません"},
 	{"take %s: not found", "$1 は見つかりません"},
@@ -32,7 +34,7 @@ var answers = []sentence{
 	{"a reason is needed", "理由が必要です"},
 	{"a reason has at most %s characters: wrong usage", "理由は $1 文字までです"},
 	{"%s is not queued any more: not found", "$1 はすでに待っていません"},
-	{`"%s" is too short to look for: wrong usage`, "$1 は短すぎます。3 文字以上を指定してください"},
+	{`"%s" is too short to look for: wrong usage`, "$1 は短すぎます。3 文字以上（日本語なら 2 文字以上）を指定してください"},
 	{"tenant %s: not found", "団体 $1 はありません"},
 	{"there are several tenants; name one with --tenant: wrong usage", "団体が複数あります。--tenant で指定してください"},
 	{"the recipients of tenant %s are in the file %s, which the configuration names: change it there and reload, or take the line out: wrong usage", "団体 $1 の宛先は、設定ファイルが指すファイル $2 にあります。そこで変えて再読込するか、設定の行を取り除いてください"},
@@ -71,6 +73,7 @@ var tellings = []sentence{
 var plainer = []sentence{
 	{"tenant %s: not found", "there is no tenant $1"},
 	{"version %s of tenant %s: not found", "tenant $2 has no version $1"},
+	{"get %s: get %s: not found", "$1: not found"},
 	{"get %s: not found", "$1: not found"},
 	{"take %s: take %s: not found", "$1: not found"},
 	{"take %s: take %s: not in that state", "$1 is not in that state: it was dealt with already, or is in hand"},
@@ -114,7 +117,12 @@ var causes = []sentence{
 	{"this mail passes as scanned and is not treated", "検査済みとして通すメールのため、無害化しません"},
 	{"it cannot be treated: %s", "無害化できません: $1"},
 	{"there is no text that could be treated", "無害化できる本文がありません"},
+	{"connect: dial tcp %s: connect: connection refused", "接続できません（$1 が応答しません）"},
+	{"connect: dial tcp %s: i/o timeout", "接続できません（$1 から応答がありません）"},
+	{"connect: dial tcp %s: connect: no route to host", "接続できません（$1 への経路がありません）"},
+	{"connect: dial tcp %s: connect: network is unreachable", "接続できません（$1 の網に届きません）"},
 	{"connect: %s", "接続できません: $1"},
+	{"given up by an administrator", "管理者が配送をあきらめました"},
 	{"greeting: %s", "相手の挨拶: $1"},
 	{"TLS handshake: %s", "TLS の確立に失敗しました: $1"},
 	{"the server does not offer TLS, which this hop requires", "この経路に必須の TLS に相手が対応していません"},
@@ -145,6 +153,7 @@ var reports = []sentence{
 	{"the year is %s", "今年が $1 年になっています"},
 	{"nothing was tried", "何も試していません"},
 	{"works", "動作します"},
+	{"no delegated cgroup v2: neither memory nor pids (in the unit: Delegate=memory pids)", "cgroup v2 が委任されていません（ユニットに Delegate=memory pids が必要）。メモリーの上限はプロセスごとです"},
 	{"not installed: what needs it is kept back", "入っていません。必要とするファイルは保留になります"},
 	{"not known: fc-list is not installed", "不明: fc-list がない"},
 	{"no font has Japanese: what is converted or drawn shows boxes", "日本語フォントがない: 変換や画像化した文書は □ になる"},
@@ -180,6 +189,7 @@ var checks = []sentence{
 	{"user", "実行ユーザー"},
 	{"disk", "ディスク"},
 	{"site key", "鍵ファイル"},
+	{"key file", "鍵ファイルの権限"},
 	{"key file %s", "鍵ファイル $1"},
 	{"certificate", "証明書"},
 	{"store", "保管庫"},
@@ -288,12 +298,16 @@ func (u *ui) cause(text string) string {
 	if ja, ok := known(text, causes); ok {
 		return ja
 	}
-	if i := strings.LastIndex(text, ": "); i >= 0 {
-		if ja, ok := known(text[i+2:], causes); ok {
-			return text[:i+2] + ja
+	for from := 0; ; {
+		i := strings.Index(text[from:], ": ")
+		if i < 0 {
+			return text
+		}
+		from += i + 2
+		if ja, ok := known(text[from:], causes); ok {
+			return text[:from] + ja
 		}
 	}
-	return text
 }
 
 // reason words one reason of a held entry: the code of a hold with its place,

@@ -128,12 +128,12 @@ func eachRecord(ctx context.Context, g *globals, after int64, do func(client.Rec
 
 func auditCommand(u *ui, g *globals) *cobra.Command {
 	list := command(u, "list", text{"監査の記録を古い順に表示する", "list the audit, oldest first"},
-		text{"番号、時刻、誰が、何を、どのメールに、の順です。", "Number, time, who, what, which message, details."}, "0125", func(cmd *cobra.Command, _ []string) error {
+		text{"番号、時刻、誰が、何を、どのメールに、の順です。", "Number, time, who, what, which message, details."}, "01245", func(cmd *cobra.Command, _ []string) error {
 			return eachRecord(cmd.Context(), g, 0, func(r client.Record) error {
 				if u.json {
 					return u.object(r)
 				}
-				u.line("%6d  %s  %s  %s  %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), pad(safe(r.Actor), 12), pad(u.word(acts, r.Act), 14), safe(r.ID), safe(r.Detail))
+				u.line("%6d  %s  %s  %s  %s  %s", r.Seq, r.Time.Local().Format("2006-01-02 15:04:05"), pad(safe(r.Actor), 12), pad(u.word(acts, r.Act), 14), safe(r.ID), safe(u.event(r.Detail)))
 				return nil
 			})
 		})
@@ -143,7 +143,7 @@ func auditCommand(u *ui, g *globals) *cobra.Command {
 		text{
 			"1 行に 1 件、古い順に、鎖のハッシュ（prev と hash）も付けて出力します。\n別の機械に取り置けば、あとから作り直されていないことを確かめられます。\n続きだけが要るときは --after に最後の番号を指定します。",
 			"One record a line, oldest first, with the hashes of the chain (prev and hash).\nKept on another machine, it shows that nobody wrote the audit anew. For what has\ncome since, --after takes the last number you have.",
-		}, "0125", func(cmd *cobra.Command, _ []string) error {
+		}, "01245", func(cmd *cobra.Command, _ []string) error {
 			if after < 0 {
 				return u.usage("--after には 0 以上の番号を指定してください", "--after wants a number of 0 or more")
 			}

@@ -20,7 +20,7 @@ func quarantineCommand(u *ui, g *globals) *cobra.Command {
 }
 
 func quarantineList(u *ui, g *globals) *cobra.Command {
-	c := command(u, "list", text{"保留中のものを古い順に表示する", "list what is held, oldest first"}, text{}, "0125", func(cmd *cobra.Command, _ []string) error {
+	c := command(u, "list", text{"保留中のものを古い順に表示する", "list what is held, oldest first"}, text{}, "01245", func(cmd *cobra.Command, _ []string) error {
 		n := 0
 		req := client.Request{Tenant: g.tenant, Limit: pageSize}
 		for {

@@ -18,7 +18,7 @@ func queueCommand(u *ui, g *globals) *cobra.Command {
 }
 
 func queueList(u *ui, g *globals) *cobra.Command {
-	c := command(u, "list", text{"検査待ち・配送待ちのメールを古い順に表示する", "list what is received or queued, oldest first"}, text{}, "0125", func(cmd *cobra.Command, _ []string) error {
+	c := command(u, "list", text{"検査待ち・配送待ちのメールを古い順に表示する", "list what is received or queued, oldest first"}, text{}, "01245", func(cmd *cobra.Command, _ []string) error {
 		es, err := queued(cmd, g)
 		if err != nil {
 			return err

@@ -187,7 +187,7 @@ func treatFiles(ctx context.Context, u *ui, files []string, mode, out, config st
 			return fmt.Errorf("--out: %w", err)
 		}
 		if err := os.MkdirAll(out, 0o777); err != nil {
-			return u.failure("--out: %s", "--out: %s", u.system(err))
+			return u.failure("--out のフォルダーを作れません: %s", "cannot make the folder of --out: %s", u.system(err))
 		}
 	}
 	t := &fileTreater{u: u, runner: worker.Runner{Binary: bin, Profile: sandbox.Worker(), Tools: &worker.Tools{Launcher: bin}}, rules: rules, converters: converters, out: out, write: write}

@@ -8,20 +8,21 @@ import (
 	"github.com/spf13/cobra"
 
 	"sekisho/admin/client"
+	"sekisho/internal/header"
 )
 
 func traceCommand(u *ui, g *globals) *cobra.Command {
 	var since string
 	c := command(u, "trace QUERY [--since DATE]", text{"1 通のメールの一生を表示する", "show one message's whole life"},
 		text{
-			"QUERY は、受付番号、Message-ID、アドレス、@ドメイン、件名の一部（3 文字以上）、\n" +
-				"メールまたは添付の SHA-256 のどれかです。受信から配送・保留・期限切れまでを、\n" +
+			"QUERY は、受付番号、Message-ID、アドレス、@ドメイン、件名の一部（3 文字以上、\n" +
+				"日本語なら 2 文字以上）、メールまたは添付の SHA-256 の\n" +
+				"どれかです。受信から配送・保留・期限切れまでを、\n" +
 				"そこから生まれたもの（添付の保留、解放、不達通知）とともに時刻順に表示します。\n" +
 				"原本の期間が過ぎて消えたメールも、監査に残る分は表示します。受付番号なら\n" +
-				"いつのメールでも見つかります。" +
-				"調べたことは監査に残ります。",
+				"いつのメールでも見つかります。調べたことは監査に残ります。",
 			"QUERY is an id, a Message-ID, an address, @domain, part of a subject (three\n" +
-				"characters or more), or the SHA-256 of a mail or an attachment. Shows all that\n" +
+				"characters or more, two of Japanese), or the SHA-256 of a mail or an attachment. Shows all that\n" +
 				"happened from its reception to its end, and to what came of it: parts kept\n" +
 				"back, releases, reports of failure. Of a message whose bytes are gone the audit\n" +
 				"is shown; an id is found in any case. That somebody looked stays in the audit.",
@@ -90,11 +91,15 @@ func (u *ui) life(m *client.Trace) {
 	row("元のメール", "comes from", safe(m.Parent))
 	row("団体", "tenant", safe(m.Tenant))
 	if m.State != "Gone" {
-		row("区域", "zone", u.word(zones, m.Zone))
-		row("接続元", "peer", safe(strings.TrimSpace(m.Peer+"  "+m.Helo+"  "+m.TLS)))
+		if m.Zone == "unknown" {
+			row("区域", "zone", u.tr("関所自身のメール", "the gateway's own mail"))
+		} else {
+			row("区域", "zone", u.word(zones, m.Zone))
+			row("接続元", "peer", safe(strings.TrimSpace(m.Peer+"  "+m.Helo+"  "+m.TLS)))
+		}
 		row("差出人", "sender", safe(m.From))
 		row("宛先", "recipients", cut(safe(strings.Join(m.To, ", ")), 200))
-		row("件名", "subject", cut(safe(m.Subject), 120))
+		row("件名", "subject", cut(safe(header.DecodeText(m.Subject)), 120))
 		row("Message-ID", "Message-ID", safe(m.MessageID))
 		row("SHA-256", "SHA-256", safe(m.SHA256)+"  "+u.size(m.Size))
 		row("対象", "what", safe(strings.Join(m.Parts, ", ")))
@@ -122,7 +127,7 @@ func (u *ui) life(m *client.Trace) {
 		}
 	}
 	for _, e := range m.Events {
-		u.line("  %s  %s  %s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), pad(u.word(acts, e.Act), 14), pad(safe(e.Actor), 12), cut(safe(e.Detail), 200))
+		u.line("  %s  %s  %s  %s", e.Time.Local().Format("2006-01-02 15:04:05"), pad(u.word(acts, e.Act), 14), pad(safe(e.Actor), 12), cut(safe(u.event(e.Detail)), 200))
 	}
 }
 

@@ -44,7 +44,13 @@ func newUI() *ui { return &ui{out: os.Stdout, err: os.Stderr, ja: japanese(os.Ge
 func japanese(getenv func(string) string) bool {
 	for _, k := range []string{"LC_ALL", "LC_MESSAGES", "LANG"} {
 		if v := getenv(k); v != "" {
-			language, _, _ := strings.Cut(v, ".")
+			language, charset, _ := strings.Cut(v, ".")
+			// What is written is UTF-8: a terminal of EUC or Shift_JIS would show
+			// rubbish, and English is the same in all.
+			charset, _, _ = strings.Cut(strings.ToLower(charset), "@")
+			if charset != "" && charset != "utf-8" && charset != "utf8" {
+				return false
+			}
 			language, _, _ = strings.Cut(language, "@")
 			language, _, _ = strings.Cut(language, "_")
 			return language == "ja" || language == "japanese"

@@ -29,6 +29,11 @@ func TestTheFirstLocaleVariableDecides(t *testing.T) {
 		{map[string]string{"LANG": "ja_JP.UTF-8", "LC_MESSAGES": "C"}, false},
 		{map[string]string{"LANG": "ja_JP.UTF-8", "LC_ALL": "en_US.UTF-8"}, false},
 		{map[string]string{"LANG": "C", "LC_ALL": "", "LC_MESSAGES": "ja_JP.UTF-8"}, true},
+		{map[string]string{"LANG": "ja_JP"}, true},
+		{map[string]string{"LANG": "ja_JP.utf8"}, true},
+		// A terminal that could not show it is not told in Japanese.
+		{map[string]string{"LANG": "ja_JP.eucJP"}, false},
+		{map[string]string{"LANG": "ja_JP.SJIS@x"}, false},
 	} {
 		if got := japanese(func(k string) string { return c.env[k] }); got != c.want {
 			t.Errorf("%v: japanese is %v", c.env, got)

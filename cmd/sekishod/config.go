@@ -210,6 +210,7 @@ type settings struct {
 	reporter   *delivery.Reporter
 	scanners   []*scan.Scanner
 	config     *config
+	sum        string // of the file, SHA-256
 	converters []sanitize.Converter
 	listeners  []smtpd.ListenerConfig
 	certs      []*certificate // of the listeners
@@ -218,7 +219,7 @@ type settings struct {
 
 // settings checks what the types cannot say and builds the values of the rooms.
 func (c *config) settings(f *configFile) (*settings, error) {
-	s := &settings{config: c}
+	s := &settings{config: c, sum: f.sum}
 	if c.Hostname != "" && !fullName(c.Hostname) {
 		return nil, f.errorf("hostname", "%q is no full host name, such as mx.town.example.lg.jp", c.Hostname)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"reflect"
 	"sort"
@@ -35,6 +36,8 @@ type configFile struct {
 	lines map[string]int // by path: "listeners[0].zone"
 	// values are how many were looked at, anchors written out.
 	values int
+	// sum is the SHA-256 of the file as it was read, for the audit.
+	sum string
 }
 
 func (f *configFile) errorf(path, format string, args ...any) error {
@@ -66,7 +69,7 @@ func loadConfig(name string) (*config, *configFile, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &configFile{name: name, lines: map[string]int{}}
+	f := &configFile{name: name, lines: map[string]int{}, sum: fmt.Sprintf("%x", sha256.Sum256(raw))}
 	if err := f.check(doc, reflect.TypeOf(config{}), ""); err != nil {
 		return nil, nil, err
 	}

@@ -41,6 +41,13 @@ func (g *gateway) openMetrics(addr string) (*metricsFace, error) {
 	return f, nil
 }
 
+// dropMetrics closes what openMetrics opened and nobody is to be answered on.
+func (g *gateway) dropMetrics(f *metricsFace) {
+	if f != g.shown && f.socket != nil {
+		_ = f.socket.Close()
+	}
+}
+
 // showMetrics answers on f from now on, and nowhere else. nil ends it.
 func (g *gateway) showMetrics(f *metricsFace) {
 	old := g.shown

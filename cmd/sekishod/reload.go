@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -158,6 +159,12 @@ func (g *gateway) reload(name string) {
 	if err == nil {
 		if face, err = g.openMetrics(c.Metrics.Listen); err != nil {
 			doors.Drop()
+		}
+	}
+	if err == nil {
+		if err = g.recordConfiguration(context.Background(), g.current.Load().config, s); err != nil {
+			doors.Drop()
+			g.dropMetrics(face)
 		}
 	}
 	if err != nil {

@@ -177,6 +177,9 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	}
 	g.spool = &spool.Spool{Journal: g.store, Blobs: blobs, Keys: keys, Seal: signer, Log: log, Notes: g.notes,
 		MaxMessage: int64(c.MaxMessageSize), Inline: spool.DefaultInline}
+	if err := g.recordConfiguration(ctx, nil, s); err != nil {
+		return nil, err
+	}
 	if err := g.firstAccount(ctx); err != nil {
 		return nil, err
 	}
@@ -465,6 +468,7 @@ const scrubEvery = time.Hour
 // looks for rows that somebody changed.
 func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 	var scrubbed time.Time
+	var broken int64 // where the audit is, as far as it was said
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	certs := time.NewTicker(10 * time.Second) // a new file is in use within a minute
@@ -475,6 +479,7 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 			if _, err := g.store.Scrub(ctx); err != nil && ctx.Err() == nil {
 				g.log.Error("scrub", "err", err)
 			}
+			broken = g.watchAudit(ctx, broken)
 		}
 		if _, err := q.Expire(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("expire", "err", err)
