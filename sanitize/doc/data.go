@@ -136,6 +136,9 @@ func (d *document) picture(place uint32) (block, error) {
 				return nil, why, err
 			}
 			if len(made) == 0 {
+				if len(body) == 0 {
+					return nil, "", nil // an object that was never drawn
+				}
 				return nil, "empty", nil
 			}
 			// What was innerHeader and the picture of old versions says nothing
