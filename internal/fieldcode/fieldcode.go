@@ -29,6 +29,11 @@ var propertyFields = lazy.Value[[]string]{Make: func() []string {
 	TEMPLATE TITLE COMMENTS USERADDRESS USERINITIALS USERNAME DOCPROPERTY INFO BIBLIOGRAPHY CITATION`)
 }}
 
+// acting are the words of which no harmless field speaks.
+var acting = lazy.Value[[]string]{Make: func() []string {
+	return []string{"DDE", "DDEAUTO", "INCLUDETEXT", "INCLUDEPICTURE", "MACROBUTTON", "IMPORT"}
+}}
+
 // Verdict says why a field may not stay; "" when it may. literal is the
 // code written at the field's own level; nested tells that fields inside it
 // would write more of it.
@@ -50,6 +55,9 @@ func Verdict(literal string, nested bool) string {
 	if word == "" {
 		return "(no name)"
 	}
+	if word[0] == '=' && !nested && computes(s[1:]) {
+		return ""
+	}
 	if nested || !slices.Contains(harmlessFields.Get(), word) {
 		return word
 	}
@@ -57,7 +65,7 @@ func Verdict(literal string, nested bool) string {
 	// No harmless field speaks of these; a reader that takes other characters
 	// for the beginning of the code would.
 	upper := strings.ToUpper(rest)
-	for _, bad := range []string{"DDE", "DDEAUTO", "INCLUDETEXT", "INCLUDEPICTURE", "MACROBUTTON", "IMPORT"} {
+	for _, bad := range acting.Get() {
 		for _, w := range strings.FieldsFunc(upper, func(r rune) bool { return r < 'A' || r > 'Z' }) {
 			if w == bad && word != "HYPERLINK" && word != "TC" && word != "XE" {
 				return bad

@@ -44,6 +44,11 @@ func Excel(f string) string {
 		case c == '[':
 			// [Column] inside its own table; before a sheet or name it is a workbook:
 			// [1]Sheet!A1, [1]!Name.
+			// [0]!Name is a name of this workbook, as Excel writes it in charts.
+			if strings.HasPrefix(f[i:], "[0]!") {
+				i += len("[0]!")
+				continue
+			}
 			n := bracket(f[i:])
 			if n == 0 {
 				return "bracket without an end"

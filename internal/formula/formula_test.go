@@ -14,7 +14,7 @@ func TestFormulas(t *testing.T) {
 
 		`WEBSERVICE("http://x")`: false, `_xlfn.WEBSERVICE("http://x")`: false, "webservice(A1)": false, `FILTERXML(A1,"//a")`: false, `_xlfn.IMAGE("http://x")`: false, `RTD("a",,"b")`: false,
 		`CALL("urlmon","x")`: false, `REGISTER.ID("a")`: false, `EXEC("calc")`: false, "CUBEVALUE(A1)": false, "_xlfn._xlws.PY(0,1)": false, "STOCKHISTORY(A1)": false, "MyFunction(1)": false, "EVALUATE(A1)": false,
-		"cmd|'/c calc'!A0": false, "'cmd'|'/c calc'!A0": false, "DDE(A1)": false, "[1]Sheet1!A1": false, "[1]!Name": false, `'[1]Sheet 1'!A1`: false, `'C:\x\[b.xlsx]S'!A1`: false, `'\\server\x'!A1`: false,
+		"cmd|'/c calc'!A0": false, "'cmd'|'/c calc'!A0": false, "DDE(A1)": false, "[1]Sheet1!A1": false, "[1]!Name": false, "[0]!Name": true, "SUM([0]!系列)": true, "[0]!CALL(1)": false, "[0]Sheet1!A1": false, "[00]!Name": false, `'[1]Sheet 1'!A1`: false, `'C:\x\[b.xlsx]S'!A1`: false, `'\\server\x'!A1`: false,
 		`HYPERLINK("file://x")`: false, "HYPERLINK(A1)": false, `HYPERLINK("ms-msdt:x")`: false, `HYPERLINK("\\server\x")`: false, `INDIRECT("[b.xlsx]S!A1")`: false,
 		`"open`: false, "'open": false, "T[open": false, "WEBSERVICE (A1)": false, "SUM\n(A1)": true, "_xludf.DUMMYFUNCTION(1)": false,
 		`_xlfn.MAP("http://x",_xleta.WEBSERVICE)`: false, "_xlfn.MAP(A1,_xleta.CALL)": false, "_xlfn.MAP(A1,_xleta.HYPERLINK)": false, "_xll.foo": false,

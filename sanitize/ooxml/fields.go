@@ -19,6 +19,7 @@ type field struct {
 	overflown bool
 	tracked   string // the tracked change in which it began
 	mixed     bool   // it began in another than it went on in
+	hidden    bool   // no reader ever saw its result
 }
 
 // open returns the open fields of this story.
@@ -41,6 +42,9 @@ func (f *filter) beginStory() { f.stories = append(f.stories, nil) }
 func (f *filter) endStory() {
 	n := len(f.stories) - 1
 	for _, x := range f.stories[n] {
+		if x.hidden && x.result {
+			f.hidden--
+		}
 		if !x.result && !x.denied {
 			// The text in it was shown, so it stays; the code goes.
 			for _, c := range x.cuts {
@@ -84,6 +88,9 @@ func (f *filter) fieldEvent(fr *frame) {
 			top.mixed = top.tracked != f.trackedChange()
 			f.decideField(top)
 			top.result = true
+			if top.hidden {
+				f.hidden++
+			}
 		}
 	case "end":
 		switch {
@@ -96,10 +103,29 @@ func (f *filter) fieldEvent(fr *frame) {
 		case top.denied:
 			f.out.cut(at.from, at.to)
 		}
+		if top.hidden && top.result {
+			f.hidden--
+		}
 		f.stories[n] = f.stories[n][:len(f.stories[n])-1]
 	default:
 		f.out.cut(at.from, at.to)
 	}
+}
+
+// hidesResult reports whether a field never shows its result: SET and ASK give a
+// bookmark its text. ECMA-376 part 1, 17.16.5.3 and 17.16.5.58. Without the
+// field it would be text that the author's readers never saw.
+func hidesResult(word string) bool { return word == "SET" || word == "ASK" }
+
+// showResults ends what hides results, at the end of a paragraph: text behind a
+// field that never ends is not to be lost.
+func (f *filter) showResults() {
+	for _, story := range f.stories {
+		for _, x := range story {
+			x.hidden = x.hidden && !x.result
+		}
+	}
+	f.hidden = 0
 }
 
 // trackedChange names the innermost insertion or deletion that is open.
@@ -153,6 +179,7 @@ func (f *filter) decideField(x *field) {
 	}
 	if why != "" {
 		x.denied = true
+		x.hidden = hidesResult(why)
 		for _, c := range x.cuts {
 			f.out.cut(c.from, c.to)
 		}

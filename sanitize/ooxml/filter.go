@@ -47,6 +47,7 @@ type filter struct {
 
 	steps   steps
 	stories [][]*field // open fields, by story
+	hidden  int        // of them, those whose result no reader saw
 	joint   *joint
 	shared  map[string]bool
 }
@@ -83,7 +84,7 @@ func (f *filter) run(p *part, rep *report, flags packageFlags, r io.Reader, w io
 	f.names, f.frames, f.bindings, f.edits = f.names[:0], f.frames[:0], f.bindings[:0], f.edits[:0]
 	f.current, f.uris, f.shared = map[string]int{}, map[string]namespace{}, nil
 	f.skip, f.lost, f.blips, f.text, f.rootGone, f.controls, f.tooMuch = -1, 0, 0, nil, false, -1, false
-	f.stories, f.joint = append(f.stories[:0], nil), nil
+	f.stories, f.hidden, f.joint = append(f.stories[:0], nil), 0, nil
 	f.out.writeString("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n")
 	rooted := false
 	for {
@@ -345,6 +346,9 @@ func (f *filter) finish(fr *frame, tag bool) error {
 	if f.flags.changes != changesStay {
 		f.beforeEnd(fr)
 	}
+	if f.hidden > 0 && fr.space == spaceWord && f.local(fr, len(f.frames)-1) == "p" {
+		f.showResults()
+	}
 	inner := f.out.pos()
 	switch fr.role {
 	case roleFormula, roleName:
@@ -473,7 +477,7 @@ func (f *filter) characters() error {
 		}
 		return nil
 	}
-	if f.skip >= 0 || f.controls >= 0 && !f.moving() {
+	if f.skip >= 0 || f.controls >= 0 && !f.moving() || f.hidden > 0 {
 		return nil
 	}
 	if f.text == nil && len(bytes.TrimSpace(s.Text)) > 0 && f.codeOpen() {

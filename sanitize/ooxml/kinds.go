@@ -301,6 +301,8 @@ var losses = sync.OnceValue(func() map[string]loss {
 		"customProperties":                 {"ooxml.properties", sanitize.Rewritten},
 		"classificationlabels":             {"ooxml.properties", sanitize.Rewritten},
 		"thumbnail":                        {"ooxml.thumbnail", sanitize.Rewritten},
+		"metadata/thumbnail":               {"ooxml.thumbnail", sanitize.Rewritten}, // of strict documents
+		"usernames":                        {"ooxml.revisions", sanitize.Rewritten},
 		"printerSettings":                  {"ooxml.printer-settings", sanitize.Rewritten},
 		"calcChain":                        {"ooxml.calc-chain", sanitize.Rewritten},
 		"windows":                          {"ooxml.properties", sanitize.Rewritten},

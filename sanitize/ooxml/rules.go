@@ -185,6 +185,9 @@ func (f *filter) decideWord(fr *frame, local []byte) verdict {
 		code := f.own(spaceWord, "instr")
 		if why := fieldcode.Verdict(code, false); why != "" {
 			f.report.field(f.part.source, why)
+			if hidesResult(why) {
+				return dropQuietly
+			}
 			return unwrap
 		}
 		if f.flags.links != sanitize.KeepURLs && fieldcode.Leads(code) {

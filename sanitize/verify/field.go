@@ -110,6 +110,9 @@ func instruction(s string) error {
 		word, rest = name[:i], name[i:]
 	}
 	word = strings.ToUpper(strings.TrimSpace(word))
+	if code := strings.TrimSpace(s); strings.HasPrefix(code, "=") {
+		return sum(code[1:])
+	}
 	switch {
 	case word == "" && strings.TrimSpace(rest) == "":
 		return nil
@@ -121,6 +124,26 @@ func instruction(s string) error {
 	// Which quotation mark ends which is said nowhere: neither way may there be a
 	// bad target.
 	return errors.Join(linkCode(rest, `"“”„`, `"“”„`), linkCode(rest, `"`, `“”„`))
+}
+
+var (
+	called  = lazy.Compile(`([\pL\pN_]+)\s*\(`)
+	numeral = lazy.Compile(`^[\pL\pN_ .,;:()+\-*/^%<>=$¥€£]*(\\#\s*("[^"\\{}]*"|[^\s"\\{}]+)\s*|\\\*\s*[A-Za-z]+\s*)*$`)
+)
+
+// sum looks at the code of a field that computes: numbers, cells, bookmarks.
+func sum(s string) error {
+	if !numeral.MatchString(s) {
+		return fmt.Errorf("field that computes %q", s)
+	}
+	for _, c := range called.FindAllStringSubmatch(s, -1) {
+		switch strings.ToUpper(c[1]) {
+		case "ABS", "AND", "AVERAGE", "COUNT", "DEFINED", "FALSE", "IF", "INT", "MAX", "MIN", "MOD", "NOT", "OR", "PRODUCT", "ROUND", "SIGN", "SUM", "TRUE":
+		default:
+			return fmt.Errorf("field that calls %q", c[1])
+		}
+	}
+	return nil
 }
 
 // linkCode looks at the arguments of HYPERLINK. What is neither a switch nor

@@ -54,6 +54,9 @@ func formula(s string) error {
 			}
 			i = end
 			word = "'"
+		case strings.HasPrefix(s[i:], "[0]!"): // this workbook itself
+			i += 4
+			word = ""
 		case c == '[':
 			n, depth := 0, 0
 			for ; i+n < len(s); n++ {
