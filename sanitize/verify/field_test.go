@@ -14,7 +14,7 @@ func FuzzInstruction(f *testing.F) {
 	for _, s := range []string{
 		`HYPERLINK "#a:b"`, `HYPERLINK"#a:b"`, `HYPERLINK \l "a" \o "say \"b\""`, `HYPERLINK http://x\o "b"`, `HYPERLINK "http://x/%zz" \t _blank`, `PAGE \* MERGEFORMAT`, `HYPERLINK “http://x” \o "“b"`,
 		`"PAGE`, `\\PAGE x`, `HYPERLINK \`, `HYPERLINK #\`, `HYPERLINK \o "a” \t "\\x" http://x`, "\u3000HYPERLINK\u00a0\"mailto:a@b?subject=c\"", `TOC "DDE`, ` `,
-		`=SUM(ABOVE) \# "#,##0"`, "\u2003=A1*2\u2003", `= if ( a , 1;2 ) \* Upper`,
+		`HYPERLINK mailto:a@b??subject=c`, "HYPERLINK\u00a0mAilto:??", `=SUM(ABOVE) \# "#,##0"`, "\u2003=A1*2\u2003", `= if ( a , 1;2 ) \* Upper`,
 	} {
 		f.Add(s)
 	}

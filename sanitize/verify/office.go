@@ -297,7 +297,8 @@ func harmlessURL(s string) bool {
 		// The field that adds a file of the reader's disk, and its kin.
 		fields, _ := url.ParseQuery(strings.ReplaceAll(u.RawQuery, "amp;", ""))
 		for name := range fields {
-			if !slices.Contains([]string{"to", "cc", "bcc", "subject", "body", "in-reply-to"}, strings.ToLower(name)) {
+			// A second question mark begins a field to some, and is nothing to none.
+			if name = strings.TrimLeft(name, "?"); name != "" && !slices.Contains([]string{"to", "cc", "bcc", "subject", "body", "in-reply-to"}, strings.ToLower(name)) {
 				return false
 			}
 		}
