@@ -163,7 +163,6 @@ func (b *bitmap) near(p point) byte { return b.at(int(math.Floor(p.x)), int(math
 func binarize(p Plane) *bitmap {
 	const (
 		side, contrast = 8, 40
-		paper          = ^uint64(0)
 	)
 	// The smallest code is 21 modules wide.
 	if p.Width < 24 || p.Height < 24 {
@@ -175,21 +174,8 @@ func binarize(p Plane) *bitmap {
 		low[i] = 255
 	}
 	darkest, lightest := byte(255), byte(0)
-	for y := range p.Height {
-		line := p.Pix[y*p.Stride : y*p.Stride+p.Width]
-		lo, hi := low[y/side*cols:], high[y/side*cols:]
-		for c := range cols {
-			field := line[c*side : min(c*side+side, len(line))]
-			if len(field) == side && binary.LittleEndian.Uint64(field) == paper {
-				hi[c] = 255 // most of a page
-				continue
-			}
-			l, h := lo[c], hi[c]
-			for _, v := range field {
-				l, h = min(l, v), max(h, v)
-			}
-			lo[c], hi[c] = l, h
-		}
+	for r := range rows {
+		extremes(p, r*side, min(r*side+side, p.Height), low[r*cols:(r+1)*cols], high[r*cols:(r+1)*cols])
 	}
 	for i := range low {
 		darkest, lightest = min(darkest, low[i]), max(lightest, high[i])
@@ -221,6 +207,11 @@ func binarize(p Plane) *bitmap {
 			x0, x1 := c*side, min(c*side+side, p.Width)
 			for y := r * side; y < min(r*side+side, p.Height); y++ {
 				in, out := p.Pix[y*p.Stride+x0:y*p.Stride+x1], b.bits[y*b.width+x0:y*b.width+x1]
+				if len(in) == side {
+					_, darker := compare(binary.LittleEndian.Uint64(in), ones*uint64(t))
+					binary.LittleEndian.PutUint64(out, darker)
+					continue
+				}
 				for i, v := range in {
 					// Without a branch: which way it would go nobody can guess.
 					out[i] = byte((uint16(v) - uint16(t)) >> 15)
@@ -273,8 +264,59 @@ func spread(in []byte, cols, rows int, away []int, lowest bool) []byte {
 // lower takes what is lower of each place of to and from.
 func lower(to, from []byte) {
 	from = from[:len(to)]
+	for ; len(to) >= 8; to, from = to[8:], from[8:] {
+		x, y := binary.LittleEndian.Uint64(to), binary.LittleEndian.Uint64(from)
+		m, _ := compare(x, y)
+		binary.LittleEndian.PutUint64(to, y&m|x&^m)
+	}
 	for i, v := range from {
 		to[i] = min(to[i], v)
+	}
+}
+
+// ones is a one in each of eight octets.
+const ones = 0x0101010101010101
+
+// compare compares eight octets of x with those of y at once: notLower is all
+// bits of an octet that is not lower, lower a one of each that is.
+func compare(x, y uint64) (notLower, lower uint64) {
+	const top = 0x80 * ones
+	// Of the lower seven bits a top bit is left where nothing was borrowed.
+	t := (x | top) - (y &^ top)
+	n := (x&^y | ^(x^y)&t) >> 7 & ones
+	return n * 0xff, n ^ ones
+}
+
+// extremes finds the darkest and the lightest of fields eight pixels wide,
+// in the rows from y to end.
+func extremes(p Plane, y, end int, low, high []byte) {
+	const side, paper = 8, ^uint64(0)
+	for c := range low {
+		x := c * side
+		if x+side > p.Width {
+			for ; y < end; y++ {
+				for _, v := range p.Pix[y*p.Stride+x : y*p.Stride+p.Width] {
+					low[c], high[c] = min(low[c], v), max(high[c], v)
+				}
+			}
+			continue
+		}
+		lo, hi := paper, uint64(0)
+		for at := y*p.Stride + x; at < (end-1)*p.Stride+x+side; at += p.Stride {
+			v := binary.LittleEndian.Uint64(p.Pix[at : at+side])
+			if v == paper {
+				hi = paper // most of a page
+				continue
+			}
+			m, _ := compare(lo, v)
+			lo = v&m | lo&^m
+			m, _ = compare(hi, v)
+			hi = hi&m | v&^m
+		}
+		for range side {
+			low[c], high[c] = min(low[c], byte(lo)), max(high[c], byte(hi))
+			lo, hi = lo>>8, hi>>8
+		}
 	}
 }
 

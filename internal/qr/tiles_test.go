@@ -44,3 +44,22 @@ func BenchmarkTilesThatLookLikeCodes(b *testing.B) {
 		Decode(p)
 	}
 }
+
+// TestEightOctetsAreComparedAtOnce holds the words against the octets.
+func TestEightOctetsAreComparedAtOnce(t *testing.T) {
+	for x := range 256 {
+		for y := range 256 {
+			// Others beside it must not matter.
+			a, b := uint64(x)<<24|0xff00ff<<32|0x80, uint64(y)<<24|0x00ff80<<32|0x7f
+			notLower, lower := compare(a, b)
+			if want := uint64(0); x < y {
+				want = 1
+				if notLower>>24&0xff != 0 || lower>>24&0xff != want {
+					t.Fatalf("%d, %d: %x, %x", x, y, notLower, lower)
+				}
+			} else if notLower>>24&0xff != 0xff || lower>>24&0xff != want {
+				t.Fatalf("%d, %d: %x, %x", x, y, notLower, lower)
+			}
+		}
+	}
+}
