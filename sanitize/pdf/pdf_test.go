@@ -5,10 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/jpeg"
-	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,7 +12,6 @@ import (
 
 	"os"
 
-	"sekisho/internal/fax"
 	"sekisho/sanitize"
 )
 
@@ -279,74 +274,6 @@ func TestProgramsOnlyPaint(t *testing.T) {
 	}
 }
 
-func TestInlineImages(t *testing.T) {
-	raw := "\x00EI \xff EI\n12"
-	for name, in := range map[string]string{
-		"plain":         "BI /W 11 /H 1 /BPC 8 /CS /G ID " + raw[:11] + "\nEI Q",
-		"long names":    "BI /Width 11 /Height 1 /BitsPerComponent 8 /ColorSpace /DeviceGray ID " + raw[:11] + "\nEI Q",
-		"as digits":     "BI /W 4 /H 1 /BPC 8 /CS /G /F /AHx ID 00112233>\nEI Q",
-		"colour table":  "BI /W 8 /H 1 /BPC 1 /CS [/I /RGB 1 <000000ffffff>] ID \xaa\nEI Q",
-		"mask":          "BI /W 8 /H 1 /IM true /D [1 0] ID \xaa\nEI Q",
-		"without end":   "BI /W 8 /H 1 /IM true ID \xaa",
-		"without sizes": "BI /W 8 ID \xaa\nEI Q",
-	} {
-		t.Run(name, func(t *testing.T) {
-			text := unpack(t, must(t, page("", "/Contents 6 0 R", stream("", "q "+in+" 1 0 0 rg"))).out)
-			if strings.Contains(name, "without") {
-				return
-			}
-			if !strings.Contains(text, "BI\n/") || !strings.Contains(text, "\nEI\nQ\n1 0 0 rg\n") {
-				t.Errorf("it says:\n%q", text)
-			}
-		})
-	}
-}
-
-func picturePage(dict, data string, more ...string) []byte {
-	return page("", "/Resources << /XObject << /X 6 0 R >> >>", append([]string{stream("/Type /XObject /Subtype /Image "+dict, data)}, more...)...)
-}
-
-func jpegOf(t testing.TB) string {
-	t.Helper()
-	m := image.NewGray(image.Rect(0, 0, 16, 16))
-	for i := range m.Pix {
-		m.Pix[i] = byte(i)
-	}
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, m, nil); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
-}
-
-func TestJPEGKeepsItsSamplesAndNothingElse(t *testing.T) {
-	plain := jpegOf(t)
-	dirty := plain[:2] + "\xff\xe1\x00\x06MARK" + "\xff\xfe\x00\x06MARK" + plain[2:] + "MARK"
-	r := must(t, picturePage("/Width 16 /Height 16 /BitsPerComponent 8 /ColorSpace /DeviceGray /Filter /DCTDecode", dirty))
-	if bytes.Contains(r.out, []byte("MARK")) {
-		t.Error("data beside the picture came out")
-	}
-	if !bytes.Contains(r.out, []byte(plain)) {
-		t.Error("the samples are not those that came")
-	}
-}
-
-func TestBrokenPicturesBecomeASquare(t *testing.T) {
-	for name, b := range map[string][]byte{
-		"no JPEG":  picturePage("/Width 16 /Height 16 /Filter /DCTDecode", "MARK, and no picture"),
-		"cut JPEG": picturePage("/Width 16 /Height 16 /Filter /DCTDecode", jpegOf(t)[:200]),
-		"no fax":   picturePage("/Width 16 /Height 16 /Filter /CCITTFaxDecode /DecodeParms << /K -1 /Columns 16 >>", "\x00\x00MARK"),
-		"unknown":  picturePage("/Width 16 /Height 16 /Filter /MARKDecode", "MARK"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := must(t, b)
-			if !r.has("pdf.picture") || r.res.Outcome != sanitize.Disarmed || strings.Contains(unpack(t, r.out), "MARK") {
-				t.Errorf("%s: %v", r.res.Outcome, r.findings)
-			}
-		})
-	}
-}
-
 func sfntOf(tables map[string]string) string {
 	var b, data bytes.Buffer
 	b.WriteString("\x00\x01\x00\x00")
@@ -506,90 +433,6 @@ func TestOtherProgramsReadTheOutput(t *testing.T) {
 	}
 }
 
-// TestPicturesInFaxOpen has poppler draw what is written in Group 4.
-func TestPicturesInFaxOpen(t *testing.T) {
-	if _, err := exec.LookPath("pdftoppm"); err != nil {
-		t.Skip("pdftoppm is not installed")
-	}
-	const w, h = 40, 16
-	pixels := make([]byte, w/8*h)
-	for y := range h {
-		for x := range w {
-			if (x/5+y/3)%2 == 0 {
-				pixels[y*w/8+x/8] |= 0x80 >> (x % 8)
-			}
-		}
-	}
-	data := fax.Group4(fax.NewTables(), pixels, w, h)
-	b := page("", "/Contents 7 0 R /MediaBox [0 0 40 16] /Resources << /XObject << /X 6 0 R >> >>",
-		stream("/Subtype /Image /Width 40 /Height 16 /BitsPerComponent 1 /ColorSpace /DeviceGray /Filter /CCITTFaxDecode /DecodeParms << /K -1 /Columns 40 >>", string(data)),
-		stream("", "40 0 0 16 0 0 cm /X Do"))
-	r := must(t, b)
-	file := filepath.Join(t.TempDir(), "a.pdf")
-	if err := os.WriteFile(file, r.out, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.Command("pdftoppm", "-r", "288", "-gray", file).Output()
-	if err != nil || len(out) < 16*w*h {
-		t.Fatalf("pdftoppm: %v", err)
-	}
-	got := out[len(out)-16*w*h:] // four by four for each
-	for y := range h {
-		for x := range w {
-			black := (x/5+y/3)%2 == 0
-			if c := (color.Gray{Y: got[(4*y+2)*4*w+4*x+2]}); (c.Y < 128) != black {
-				t.Fatalf("at %d, %d it is %v", x, y, c)
-			}
-		}
-	}
-}
-
-// TestAFileInsideIsPutBesideItInAMail: in a mail there is a place for it.
-func TestAFileInsideIsPutBesideItInAMail(t *testing.T) {
-	b := page("/Names << /EmbeddedFiles << /Names [(a) 6 0 R (b) 6 0 R] >> >> /AF [6 0 R]", "",
-		"<< /Type /Filespec /F (x.txt) /UF <feff4e00002e007400780074> /EF << /F 7 0 R >> >>", packed("/Type /EmbeddedFile", "a text"))
-	s := session(len(b), func(o *sanitize.Options) { o.Task = sanitize.TaskMail })
-	var out bytes.Buffer
-	if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "2"}, &out); err != nil {
-		t.Fatal(err)
-	}
-	var beside []string
-	if err := s.EachBeside(0, func(o sanitize.Object) error {
-		d := make([]byte, o.Size)
-		_, err := o.ReadAt(d, 0)
-		beside = append(beside, o.Path+" "+o.Name+" "+string(d))
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if len(beside) != 1 || beside[0] != "2/1 一.txt a text" {
-		t.Errorf("beside it stand %q", beside)
-	}
-	if f := s.Parts()[0].Findings; len(f) != 1 || f[0].Rule != "pdf.attachment-beside" {
-		t.Errorf("found %v", f)
-	}
-}
-
-func TestAProgramInsideIsNotPutBeside(t *testing.T) {
-	b := page("/Names << /EmbeddedFiles << /Names [(a) 6 0 R] >> >>", "", "<< /Type /Filespec /F (x.js) /EF << /F 7 0 R >> >>", packed("/Type /EmbeddedFile", "WScript.Echo(1)"))
-	s := session(len(b), func(o *sanitize.Options) { o.Task = sanitize.TaskMail })
-	s.Detect = func(o sanitize.Object) (sanitize.Detection, error) {
-		if o.Name == "x.js" {
-			return sanitize.Detection{Kind: sanitize.KindScript}, nil
-		}
-		return sanitize.Detection{Kind: sanitize.KindPDF}, nil
-	}
-	if _, err := s.Nested(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "2"}, io.Discard); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.EachBeside(0, func(o sanitize.Object) error { return fmt.Errorf("%s stands beside it", o.Name) }); err != nil {
-		t.Error(err)
-	}
-	if f := s.Parts()[0].Findings; len(f) != 1 || f[0].Rule != "pdf.attachment" || f[0].Detail != "x.js" {
-		t.Errorf("found %v", f)
-	}
-}
-
 // TestWhatTakesLongIsBounded holds files against the work they may make: as many
 // steps as they have octets, not the square of it.
 // shared is a document of one page that stands in its tree many times.
@@ -611,11 +454,6 @@ func TestStatesOfAFieldMayStandInAnObjectOfTheirOwn(t *testing.T) {
 	if out := unpack(t, r.out); !strings.Contains(out, "/Off ") || !strings.Contains(out, "re\nf") {
 		t.Errorf("the states are gone: %q", out)
 	}
-}
-
-func TestAPictureMayBeCalledContents(t *testing.T) {
-	must(t, page("", "/Resources << /XObject << /Contents 6 0 R /CharProcs 6 0 R >> >>",
-		packed("/Subtype /Image /Width 4 /Height 4 /BitsPerComponent 8 /ColorSpace /DeviceGray", "what no program")))
 }
 
 func TestAMatrixOfAFontIsOfNumbers(t *testing.T) {
