@@ -314,7 +314,7 @@ func TestFilesThatCannotBeReadStopNoOther(t *testing.T) {
 	if a := program(t, dir, "ja_JP.UTF-8", "sanitize", "--out", "out", "missing", "a.docx"); a.status != exitFailed || a.err != "sekisho: missing: ファイルがありません\n" || !strings.HasPrefix(a.out, "無害  a.docx") {
 		t.Errorf("status %d: %s%s", a.status, a.out, a.err)
 	}
-	if a := program(t, dir, "C", "sanitize", "--out", "a.docx", "a.docx"); a.status != exitFailed || !strings.HasPrefix(a.err, "sekisho: --out: ") {
+	if a := program(t, dir, "C", "sanitize", "--out", "a.docx", "a.docx"); a.status != exitFailed || !strings.HasPrefix(a.err, "sekisho: cannot make the folder of --out: ") {
 		t.Errorf("a file as folder: status %d: %s%s", a.status, a.out, a.err)
 	}
 }
