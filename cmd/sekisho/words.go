@@ -504,6 +504,7 @@ var findings = map[string]text{
 	"text.bidi":          {"文字の向きを変える文字", "characters that turn the reading direction"},
 	"text.charset":       {"表示と異なる文字コード", "another charset than declared"},
 	"text.control":       {"制御文字", "control characters"},
+	"text.encoded-run":   {"文章中の符号化データ", "encoded data in a text"},
 	"text.gaiji":         {"外字（〓で表示）", "user-defined characters, shown as 〓"},
 	"text.illegal-bytes": {"読み取れない文字", "illegible characters"},
 	"text.undecodable":   {"読み取れない文字", "illegible characters"},

@@ -362,6 +362,7 @@ var sentences = map[string]words{
 	"rtf.trailing":             {"文書の終わりより後ろのデータを除外", "octets behind the end left out"},
 	"rtf.unfinished":           {"途中で切れた文書を補完", "an unfinished document was finished"},
 	"text.bidi":                {"文字の並びを偽装する文字 %d 個を削除", "%d character(s) that turn the direction of text removed"},
+	"text.encoded-run":         {"文章に埋め込まれた符号化データ %d 個を削除", "%d encoded file(s) removed from a text"},
 	"text.gaiji":               {"外字 %d 文字を〓に置き換え", "%d user-defined character(s) replaced by 〓"},
 	"text.undecodable":         {"読み取れない文字 %d 箇所を置き換え", "%d illegible character(s) replaced"},
 }

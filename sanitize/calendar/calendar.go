@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/encoded"
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
@@ -49,6 +50,7 @@ var actions = lazy.Value[map[string]sanitize.Action]{Make: func() map[string]san
 		"calendar.component":  sanitize.Removed,   // a component of an unknown kind
 		"calendar.property":   sanitize.Rewritten, // properties of a program's own
 		"calendar.url":        sanitize.Rewritten, // addresses defanged or left out by the profile
+		"text.encoded-run":    sanitize.Removed,   // a file written into a text
 		"vcard.media":         sanitize.Removed,   // pictures, sounds
 		"vcard.key":           sanitize.Removed,   // keys and certificates
 		"vcard.agent":         sanitize.Removed,   // a card in a card
@@ -328,7 +330,7 @@ var escaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, ";", `\;`, ",", `\,`)
 
 // text is a value of text, written anew.
 func (w *work) text(s string) string {
-	s = clean(s)
+	s = w.withoutFiles(clean(s))
 	if w.s.Options.URLs != sanitize.KeepURLs {
 		s = address.ReplaceAllStringFunc(s, func(u string) string {
 			w.found("calendar.url")
@@ -345,6 +347,15 @@ func (w *work) text(s string) string {
 		})
 	}
 	return escaper.Replace(s)
+}
+
+// withoutFiles takes files out of a text that are written into it.
+func (w *work) withoutFiles(s string) string {
+	s, n := encoded.Cut(s)
+	if n > 0 {
+		w.count["text.encoded-run"] += n
+	}
+	return s
 }
 
 var address = lazy.Compile(`(?i)\bhttps?://[^\s<>"\x{3000}-\x{303f}\x{ff00}-\x{ffef}]+`)

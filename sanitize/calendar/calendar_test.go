@@ -3,6 +3,7 @@ package calendar_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"os"
 	"path/filepath"
@@ -267,4 +268,27 @@ func FuzzVCF(f *testing.F) {
 	f.Add([]byte("BEGIN:VCARD\nVERSION:2.1\nN;ENCODING=QUOTED-PRINTABLE:=41=\n=42;x\\;y\nTEL;CELL:1\nEND:VCARD\n"))
 	f.Add([]byte("BEGIN:VCARD\nVERSION:3.0\nN:a;b\nNOTE:a\\nb\\,c^n\nitem.URL;TYPE=HOME:https://a.example/\nEND:VCARD\n"))
 	fuzz(f, sanitize.KindVCF)
+}
+
+// TestAFileInATextIsCutOut: what a program shows as text is decoded by whoever
+// likes to, and nobody has looked at it.
+func TestAFileInATextIsCutOut(t *testing.T) {
+	program := base64.StdEncoding.EncodeToString([]byte("MZ\x90\x00\x03\x00\x00\x00\x04\x00\x00\x00\xff\xff\x00\x00\xb8" + strings.Repeat("\x00", 103)))
+	for kind, raw := range map[sanitize.Kind][]byte{
+		sanitize.KindICS: vevent(`DESCRIPTION:前の文\n`+program[:76]+`\n`+program[76:]+`\n後の文`, "SUMMARY:x="+program, "ATTENDEE;CN="+program+":mailto:a@b.example"),
+		sanitize.KindVCF: []byte("BEGIN:VCARD\r\nVERSION:3.0\r\nN:前の文;後の文\r\nNOTE:" + program + "\r\nEND:VCARD\r\n"),
+	} {
+		out, _, res, err := treat(kind, "", raw, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := strings.ReplaceAll(string(out), "\r\n ", "")
+		if strings.Contains(s, "TVqQ") || strings.Contains(s, "AAAAAAAA") || !strings.Contains(s, "前の文") || !strings.Contains(s, "後の文") {
+			t.Errorf("%s:\n%s", kind, s)
+		}
+		if res.Outcome != sanitize.Disarmed {
+			t.Errorf("%s: outcome %v", kind, res.Outcome)
+		}
+		check(t, kind, "", raw)
+	}
 }

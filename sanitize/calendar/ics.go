@@ -451,7 +451,7 @@ func (w *work) params(p property) []param {
 		for _, v := range q.values {
 			switch words {
 			case "":
-				if v = strings.TrimSpace(clean(v)); v != "" && len(k.values) == 0 {
+				if v = strings.TrimSpace(w.withoutFiles(clean(v))); v != "" && len(k.values) == 0 {
 					k.values = append(k.values, strings.TrimSpace(bounded(v, 1000)))
 				}
 			case "@":

@@ -30,6 +30,7 @@ import (
 	xhtml "golang.org/x/net/html"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/encoded"
 	"sekisho/sanitize"
 )
 
@@ -67,7 +68,13 @@ func (h Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitiz
 	text.DropControls = true
 
 	marked := &marker{w: out}
-	c := newConverter(s.Options.URLs, s.Meter(text), marked)
+	cutter := &encoded.Cutter{W: marked}
+	written := io.Writer(cutter)
+	if in.Name == "" {
+		// The text of a body is searched by who puts the mail together.
+		written = marked
+	}
+	c := newConverter(s.Options.URLs, s.Meter(text), written)
 	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
 	if rule := s.Options.Rule(sanitize.ClassHTML); h.Markup || rule.Allows(sanitize.Text) {
 		// A body has no name, and the pictures it shows are parts beside it; a
@@ -83,6 +90,12 @@ func (h Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitiz
 		res.Kind, res.Mode = sanitize.KindHTML, sanitize.Rebuild
 	} else if err := c.run(ctx); err != nil {
 		return sanitize.Result{}, fmt.Errorf("html: %w", err)
+	}
+	if err := cutter.Close(); err != nil {
+		return sanitize.Result{}, fmt.Errorf("write: %w", err)
+	}
+	if cutter.Files > 0 {
+		c.count["text.encoded-run"] = cutter.Files
 	}
 	if err := marked.close(); err != nil {
 		return sanitize.Result{}, fmt.Errorf("write: %w", err)
@@ -210,6 +223,7 @@ var actions = sync.OnceValue(func() map[string]sanitize.Action {
 		"html.remote":        sanitize.Rewritten, // what would have been loaded
 		"html.hidden":        sanitize.Rewritten, // text nobody was meant to see
 		"html.link-mismatch": sanitize.Reported,  // text that shows one address and leads to another
+		"text.encoded-run":   sanitize.Removed,   // files that the page shows as text, which a text must not hold
 		"html.url":           sanitize.Rewritten, // targets defanged or left out by the profile
 	}
 })

@@ -13,13 +13,13 @@ package text
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
 
 	"sekisho/internal/charset"
+	"sekisho/internal/encoded"
 	"sekisho/internal/lazy"
 	"sekisho/sanitize"
 )
@@ -243,9 +243,8 @@ func (c *cleaner) report(s *sanitize.Session, r charset.Result) {
 
 // watcher looks for files inside a text, line by line.
 type watcher struct {
-	line []byte // the beginning of the line that is being read
-	uu   bool   // the line before opened a uuencoded file
-	run  bool   // the line before was base64
+	line   []byte // the beginning of the line that is being read
+	finder encoded.Finder
 }
 
 // lineBytes is how much of a line is looked at: a first line of uuencode with
@@ -278,110 +277,15 @@ func (w *watcher) watch(b []byte, done bool) error {
 
 // end judges the line that is complete.
 func (w *watcher) end() error {
-	l := bytes.TrimRight(w.line, "\r \t")
+	l := w.line
 	w.line = w.line[:0]
-	if w.uu && len(l) > 0 {
-		w.uu = false
-		if uuData(l) {
-			return fmt.Errorf("a uuencoded file in the text: %w", sanitize.ErrAmbiguous)
-		}
+	switch w.finder.Line(l) {
+	case encoded.Words, encoded.Maybe:
+	default:
+		return fmt.Errorf("a file encoded in the text: %w", sanitize.ErrAmbiguous)
 	}
-	switch {
-	case bytes.HasPrefix(l, []byte("begin")):
-		w.uu = uuBegin(l)
-	case bytes.HasPrefix(l, []byte("=ybegin ")) && bytes.Contains(l, []byte("size=")):
-		return fmt.Errorf("a yEnc file in the text: %w", sanitize.ErrAmbiguous)
-	case bytes.HasPrefix(l, []byte("(This file must be converted with BinHex")):
-		return fmt.Errorf("a BinHex file in the text: %w", sanitize.ErrAmbiguous)
-	}
-	before := w.run
-	q := bytes.TrimLeft(l, " \t>|")
-	w.run = len(q) >= 16 && isBase64(bytes.TrimRight(q, "="))
-	if w.run && !before && encodesFile(q) || encodesProgram(l) {
+	if _, _, found := encoded.Program(l); found {
 		return fmt.Errorf("a file in base64 in the text: %w", sanitize.ErrAmbiguous)
 	}
 	return nil
-}
-
-func isBase64(l []byte) bool {
-	for _, c := range l {
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/') {
-			return false
-		}
-	}
-	return true
-}
-
-// encodesFile reports whether the first line of a run of base64 opens like a
-// program, an archive or a document. What begins with ASN.1 (a certificate, a
-// key, a signature) does not: such texts are sent every day.
-func encodesFile(l []byte) bool {
-	var b [48]byte
-	n, _ := base64.StdEncoding.Decode(b[:], l[:min(len(l), 64)&^3])
-	for _, mark := range []string{"PK\x03\x04", "%PDF-", "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "{\\rtf", "Rar!\x1a", "7z\xbc\xaf\x27\x1c", "\x7fELF", "MSCF\x00",
-		"ITSF\x03\x00", "\x1f\x8b\x08", "L\x00\x00\x00\x01\x14\x02\x00"} {
-		if bytes.HasPrefix(b[:n], []byte(mark)) {
-			return true
-		}
-	}
-	return program(b[:n])
-}
-
-// program reports the header of a program. MZ alone begins words, too; a header
-// is mostly zeros.
-func program(b []byte) bool {
-	return bytes.HasPrefix(b, []byte("MZ")) && bytes.Count(b, []byte{0}) >= 4
-}
-
-// encodesProgram looks for base64 of a program anywhere in a line: in a cell, or
-// behind the name of a field.
-func encodesProgram(l []byte) bool {
-	const least = 40 // octets of base64: the header
-	for i := 0; i+least <= len(l); {
-		n := 0
-		for i+n < len(l) && isBase64(l[i+n:i+n+1]) {
-			n++
-		}
-		if n >= least {
-			var b [least]byte
-			m, _ := base64.StdEncoding.Decode(b[:], l[i:i+least])
-			if program(b[:m]) {
-				return true
-			}
-		}
-		i += n + 1
-	}
-	return false
-}
-
-// uuBegin recognises "begin 644 name" and "begin-base64 644 name" (POSIX
-// uuencode).
-func uuBegin(l []byte) bool {
-	f := bytes.Fields(l)
-	if len(f) < 3 || string(f[0]) != "begin" && string(f[0]) != "begin-base64" || len(f[1]) < 3 || len(f[1]) > 4 {
-		return false
-	}
-	for _, c := range f[1] {
-		if c < '0' || c > '7' {
-			return false
-		}
-	}
-	return true
-}
-
-// uuData reports whether a line could be the first of the file's: a length and
-// as many characters as it asks for, or base64. Sentences after words that
-// happen to begin like a file are neither.
-func uuData(l []byte) bool {
-	n := int(l[0]-' ') & 63
-	want := (n + 2) / 3 * 4
-	uu := l[0] >= ' ' && l[0] <= '`' && len(l)-1 <= want+2 && len(l)-1 >= want-3
-	b64 := len(l)%4 == 0
-	for _, c := range l[1:] {
-		uu = uu && c >= ' ' && c <= '`'
-	}
-	for _, c := range l {
-		b64 = b64 && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '+' || c == '/' || c == '=')
-	}
-	return uu || b64
 }
