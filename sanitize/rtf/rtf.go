@@ -17,8 +17,9 @@
 // what it keeps, and that is what keeps the look.
 //
 // scan.go takes the file apart, words.go is the allow-list, document.go the walk
-// that puts both together, text.go knows code pages, field.go, picture.go and
-// shape.go what stands in text, writer.go writes.
+// that puts both together, setting.go the words that change how it is read,
+// text.go knows code pages, field.go, object.go, picture.go and shape.go what
+// stands in text, writer.go writes.
 package rtf
 
 import (

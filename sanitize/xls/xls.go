@@ -16,7 +16,7 @@
 // Encrypted workbooks are refused; those of Excel 95 and before are not for it.
 //
 // kinds.go holds the allow-list, globals.go what belongs to the whole workbook,
-// sheet.go the sheets and charts, formula.go the tokens, object.go the drawings,
+// sheet.go the sheets and charts, condition.go their rules, formula.go the tokens, object.go the drawings,
 // strings.go the texts of cells, record.go the records.
 //
 // Sources: [MS-XLS], [MS-CFB], [MS-ODRAW], [MS-OSHARED], [MS-OLEPS].
