@@ -13,8 +13,9 @@ import (
 // finds nothing to change. Nothing of the file is copied; what the codes of the
 // standard have no place for is cut to what they have.
 //
-// Pictures that need their pixels (turned by the camera, of other colours, of
-// samplings that the encoder does not write) go the other way, over pixels.
+// Pictures that need their pixels (of other colours, of samplings that the
+// encoder does not write, turned so that half a block would stand first) go the
+// other way, over pixels.
 
 // errPixels says that a picture has to go over its pixels.
 var errPixels = errors.New("coefficients cannot be kept")
@@ -61,7 +62,7 @@ const (
 // keepsCoefficients reports whether the picture's coefficients mean the same in
 // the file that the encoder writes.
 func (j *segments) keepsCoefficients() bool {
-	if j.orientation > 1 || j.profile != nil || j.rgb() || j.retabled || j.quant[j.tables[0]] == nil {
+	if j.profile != nil || j.rgb() || j.retabled || j.quant[j.tables[0]] == nil {
 		return false
 	}
 	if j.components == 1 {
@@ -77,7 +78,7 @@ func (j *segments) keepsCoefficients() bool {
 
 // coefficients reads the picture, or says errPixels.
 func (j *segments) coefficients() (*coefficients, error) {
-	b, err := io.ReadAll(io.MultiReader(j.pieces...))
+	b, err := io.ReadAll(j.file())
 	if err != nil {
 		return nil, fmt.Errorf("read JPEG: %w", err)
 	}

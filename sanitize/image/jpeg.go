@@ -11,6 +11,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"io"
+	"strings"
 
 	"sekisho/sanitize"
 )
@@ -24,7 +25,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := s.SpendPixels(j.width, j.height); err != nil {
 		return sanitize.Result{}, err
 	}
-	if j.keepsCoefficients() && affordable(int64(j.width)*int64(j.height), 2*j.samples()+1) == nil {
+	if j.keepsCoefficients() && j.turnsWhole() && affordable(int64(j.width)*int64(j.height), 2*j.samples()+1) == nil {
 		switch c, err := j.coefficients(); {
 		case err == nil:
 			return j.rewrite(ctx, s, in, c, out)
@@ -36,7 +37,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := affordable(int64(j.width)*int64(j.height), j.bytesPerPixel()); err != nil {
 		return sanitize.Result{}, err
 	}
-	m, err := jpeg.Decode(io.MultiReader(j.pieces...))
+	m, err := jpeg.Decode(j.file())
 	if err != nil {
 		var unsupported jpeg.UnsupportedError
 		if errors.As(err, &unsupported) {
@@ -77,6 +78,10 @@ func (j *segments) rewrite(ctx context.Context, s *sanitize.Session, in sanitize
 	dropped(s, j.dropped)
 	trailing(s, in, j.end)
 	e := encoder{out: &writer{w: out}, luma: j.table(0), chroma: j.table(1), density: j.density}
+	if j.orientation > 1 {
+		s.Found(sanitize.Finding{Rule: "image.orientation", Action: sanitize.Rewritten, Detail: "turned as the camera said"})
+		c = e.turn(c, j.orientation)
+	}
 	if err := e.rewrite(c); err != nil {
 		return sanitize.Result{}, fmt.Errorf("encode JPEG: %w", err)
 	}
@@ -99,9 +104,21 @@ type segments struct {
 	jfif          bool
 	orientation   int
 	profile       *profile
-	pieces        []io.Reader
+	pieces        []io.ReadSeeker
 	dropped       []string
 	end           int64
+}
+
+// file is what the pixels need, from its beginning.
+func (j *segments) file() io.Reader {
+	var all []io.Reader
+	for _, p := range j.pieces {
+		// In memory or a section of the file: nothing there can fail.
+		if _, err := p.Seek(0, io.SeekStart); err == nil {
+			all = append(all, p)
+		}
+	}
+	return io.MultiReader(all...)
 }
 
 // maxScanned bounds the pixels of all scans of a picture together. Progressive
@@ -234,9 +251,15 @@ func walkJPEG(in sanitize.Object) (*segments, error) {
 			}
 			n, err := scan(r)
 			at += n
+			if errors.Is(err, io.EOF) && j.width != 0 {
+				// The end is missing, as some cameras and faxes leave it. What
+				// stands before it is whole, or a decoder says that it is not.
+				cut(in.Size, in.Size)
+				j.pieces = append(j.pieces, strings.NewReader("\xff\xd9"))
+				j.end = in.Size
+				return j, nil
+			}
 			if err != nil {
-				// The end is missing. Viewers show what there is; a decoder
-				// that needs more says so.
 				return nil, bad(at, "no end of image")
 			}
 			continue
