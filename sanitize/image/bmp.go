@@ -54,7 +54,10 @@ func readBMP(s *sanitize.Session, in sanitize.Object) (image.Image, error) {
 	if err := affordable(int64(d.width)*int64(d.height), 5); err != nil {
 		return nil, err
 	}
-	if pixels < d.at || pixels > in.Size {
+	// QUIRK: files whose pixels are said to begin in the palette or in the masks
+	// are read from behind those.
+	pixels = max(pixels, d.at)
+	if pixels > in.Size {
 		return nil, malformed("read bmp", fmt.Errorf("pixels at octet %d", pixels))
 	}
 	if _, err := io.CopyN(io.Discard, d.r, pixels-d.at); err != nil {
@@ -142,7 +145,9 @@ func (d *windowsBitmap) shape(pixels int64, used uint32, entry int) error {
 		if n == 0 {
 			n = 1 << d.bits
 		}
-		n = min(n, max(pixels-d.at, 0)/int64(entry))
+		if pixels > d.at {
+			n = min(n, (pixels-d.at)/int64(entry))
+		}
 		b, err := d.take(int(n) * entry)
 		if err != nil {
 			return malformed("read bmp", fmt.Errorf("palette cut short"))

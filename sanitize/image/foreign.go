@@ -24,7 +24,7 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	}
 	var m image.Image
 	var err error
-	more := false
+	more, orientation := false, 0
 	switch in.Kind {
 	case sanitize.KindGIF:
 		m, more, err = stillGIF(s, in)
@@ -32,6 +32,7 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		m, err = readBMP(s, in)
 	case sanitize.KindWebP:
 		m, more, err = readWebP(s, in)
+		orientation = webpOrientation(in)
 	case sanitize.KindTIFF:
 		return firstPage(ctx, s, in, out)
 	default:
@@ -50,12 +51,15 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if photo, ok := m.(*image.YCbCr); ok && !inside(in.Path) {
 		// A lossy picture would weigh ten times as much without loss.
 		e := encoder{out: &writer{w: out}, luma: quality90(&standardLuma), chroma: quality90(&standardChroma)}
-		if err := e.encode(planes(photo)); err != nil {
+		if orientation > 1 {
+			s.Found(sanitize.Finding{Rule: "image.orientation", Action: sanitize.Rewritten, Detail: "turned as the camera said"})
+		}
+		if err := e.encode(turn(planes(photo), orientation)); err != nil {
 			return sanitize.Result{}, fmt.Errorf("encode JPEG: %w", err)
 		}
 		return clean(sanitize.KindJPEG), nil
 	}
-	if err := writePNG(out, m, nil); err != nil {
+	if err := writePNG(out, laid(s, m, orientation), nil); err != nil {
 		return sanitize.Result{}, err
 	}
 	return clean(sanitize.KindPNG), nil

@@ -216,6 +216,13 @@ func (p *profile) apply(m image.Image) bool {
 		pixels(m.Pix)
 	case *image.NRGBA:
 		pixels(m.Pix)
+	case *image.NRGBA64:
+		p.wide(m.Pix)
+	case *image.RGBA64:
+		if !m.Opaque() {
+			return false
+		}
+		p.wide(m.Pix)
 	case *image.Paletted:
 		for i, c := range m.Palette {
 			n := color.NRGBAModel.Convert(c).(color.NRGBA)
@@ -232,6 +239,43 @@ func (p *profile) apply(m image.Image) bool {
 		return false
 	}
 	return true
+}
+
+// wide converts colours of sixteen bits. Between the places of the curves it goes
+// straight.
+func (p *profile) wide(pix []byte) {
+	light := func(c int, v uint32) float32 {
+		i, rest := v/257, float32(v%257)/257
+		l := &p.linear[c]
+		if i == 255 {
+			return l[255]
+		}
+		return l[i] + (l[i+1]-l[i])*rest
+	}
+	for ; len(pix) >= 8; pix = pix[8:] {
+		var v [3]float32
+		for c := range v {
+			v[c] = light(c, uint32(pix[2*c])<<8|uint32(pix[2*c+1]))
+		}
+		for c, m := range p.matrix {
+			n := sixteen(m[0]*v[0] + m[1]*v[1] + m[2]*v[2])
+			pix[2*c], pix[2*c+1] = byte(n>>8), byte(n)
+		}
+	}
+}
+
+// sixteen is a light in the numbers of sRGB.
+func sixteen(v float32) uint16 {
+	switch {
+	case !(v > 0): // NaN too
+		return 0
+	case v >= 1:
+		return 65535
+	case v <= 0.0031308:
+		return uint16(12.92*v*65535 + 0.5)
+	default:
+		return uint16((1.055*math.Pow(float64(v), 1/2.4)-0.055)*65535 + 0.5)
+	}
 }
 
 // applyYCbCr converts a JPEG's planes where they lie: all pixels under one

@@ -36,6 +36,12 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
+	if p.orientation > 1 {
+		// Only pixels can be laid otherwise, not rows; and both are held.
+		if err := affordable(int64(p.width)*int64(p.height), 2*p.bytesPerPixel()); err != nil {
+			return sanitize.Result{}, err
+		}
+	}
 	switch done, err := p.byRows(s, in, out); {
 	case err != nil:
 		return sanitize.Result{}, fmt.Errorf("write PNG: %w", err)
@@ -52,7 +58,7 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	s.Look(m)
 	converted(s, p.profile, m)
 	p.told(s, in)
-	if err := writePNG(out, p.shallow(m), p.density); err != nil {
+	if err := writePNG(out, laid(s, p.shallow(m), p.orientation), p.density); err != nil {
 		return sanitize.Result{}, err
 	}
 	return clean(sanitize.KindPNG), nil
@@ -71,6 +77,7 @@ type chunks struct {
 	last          string // the last of them
 	density       []byte // the content of pHYs
 	profile       *profile
+	orientation   int
 	dropped       []string
 	animated      bool
 	end           int64
@@ -79,6 +86,10 @@ type chunks struct {
 // maxChunks bounds the walk. Encoders write IDAT chunks of 8 KiB, of which a
 // message of 20 MiB holds 2,560; one of 1 octet each is a bomb for readers.
 const maxChunks = 100_000
+
+// exifBytes is as much of an Exif block as is looked at: as much as a segment of
+// a JPEG holds.
+const exifBytes = 64 << 10
 
 // walkPNG reads the chunk headers and keeps those that the pixels need. What
 // is not kept is not read: no library sees it.
@@ -137,6 +148,12 @@ func walkPNG(in sanitize.Object) (*chunks, error) {
 				}
 			}
 			p.drop("colour profile")
+		case "eXIf": // PNG 11.3.4.6: Exif as it stands in a JPEG, without its name
+			b := make([]byte, min(size, exifBytes))
+			if n, err := in.ReadAt(b, at+8); n == len(b) && (err == nil || err == io.EOF) && p.orientation == 0 {
+				p.orientation = turnIn(b).value
+			}
+			p.drop(chunkNames[name])
 		case "gAMA", "cHRM", "sRGB", "sBIT", "bKGD", "hIST", "tIME":
 			// How to show the pixels, in words that hide nothing.
 		default:

@@ -307,6 +307,9 @@ func (p *chunks) painter(m *image.Gray, palette, cover []byte) func(y int, row [
 
 // byRows treats a picture by its rows, where that can be done.
 func (p *chunks) byRows(s *sanitize.Session, in sanitize.Object, out io.Writer) (bool, error) {
+	if p.orientation > 1 {
+		return false, nil
+	}
 	file, shown, err := p.rows(in, s.Looks())
 	if err != nil {
 		return false, nil

@@ -36,6 +36,7 @@ type psd struct {
 	palette                        []byte // 256 reds, greens, blues
 	profile                        *profile
 	merged                         bool
+	cover                          bool // the channel behind the colours is how the merged picture covers
 	r                              *bufio.Reader
 	s                              *sanitize.Session
 }
@@ -121,7 +122,7 @@ func (p *psd) header() error {
 		length = int64(be.Uint32(n))
 	}
 	if err == nil {
-		err = p.skip(length)
+		err = p.layers(length)
 	}
 	if err != nil {
 		return p.bad("layers", err)
@@ -130,6 +131,25 @@ func (p *psd) header() error {
 		return fmt.Errorf("PSD without a merged picture: %w", sanitize.ErrUnsupported)
 	}
 	return nil
+}
+
+// layers passes over the layers, of which there are so many octets. A number of
+// layers below zero says that the first channel behind the colours of the merged
+// picture is its transparency.
+func (p *psd) layers(length int64) error {
+	head := int64(4) // the length of what comes first
+	if p.large {
+		head = 8
+	}
+	if length < head+2 {
+		return p.skip(length)
+	}
+	b, err := p.take(int(head) + 2)
+	if err != nil {
+		return err
+	}
+	p.cover = p.mode == psdRGB && p.channels > 3 && int16(binary.BigEndian.Uint16(b[head:])) < 0
+	return p.skip(length - head - 2)
 }
 
 // resources reads the colour profile, and whether there is a merged picture.
@@ -182,7 +202,7 @@ func (p *psd) resources(left int64) error {
 }
 
 // pixels reads the merged picture: channel after channel, row after row. What
-// covers how is not read; the merged picture stands on white.
+// covers how is read of red, green and blue alone; other pictures stand on white.
 func (p *psd) pixels() (image.Image, error) {
 	wanted := map[int]int{psdBitmap: 1, psdGrey: 1, psdDuotone: 1, psdIndexed: 1, psdRGB: 3, psdLab: 3, psdCMYK: 4}[p.mode]
 	switch {
@@ -194,6 +214,9 @@ func (p *psd) pixels() (image.Image, error) {
 	c, err := p.take(2)
 	if err != nil {
 		return nil, p.bad("pixels", err)
+	}
+	if p.cover {
+		wanted = 4
 	}
 	packed := c[1] == 1
 	if c[0] != 0 || c[1] > 1 {
@@ -255,12 +278,27 @@ func (p *psd) pixels() (image.Image, error) {
 		inked(full.Pix)
 	case p.mode == psdLab:
 		labToSRGB(full.Pix)
+	case p.cover:
+		onWhite(full.Pix)
 	case p.mode == psdRGB:
 		for i := 3; i < len(full.Pix); i += 4 {
 			full.Pix[i] = 255
 		}
 	}
 	return full, nil
+}
+
+// onWhite takes the white out of colours that were laid on it by how they cover.
+func onWhite(pix []byte) {
+	for ; len(pix) >= 4; pix = pix[4:] {
+		a := int(pix[3])
+		if a == 0 || a == 255 {
+			continue
+		}
+		for c := range 3 {
+			pix[c] = byte(min(max(255-(255-int(pix[c]))*255/a, 0), 255))
+		}
+	}
 }
 
 // greys spreads a row over eight bits.

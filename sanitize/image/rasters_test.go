@@ -369,6 +369,21 @@ func TestBMPOfEveryKindLooksTheSame(t *testing.T) {
 	}
 }
 
+// Programs of old said that the pixels begin where the palette does.
+func TestBMPWhosePixelsBeginInItsPaletteIsRead(t *testing.T) {
+	palette := make([]byte, 4*256)
+	copy(palette[4*7:], []byte{10, 20, 30, 0})
+	b := bmpOf(1, 1, 8, 0, palette, []byte{7, 0, 0, 0})
+	binary.LittleEndian.PutUint32(b[10:], 54)
+	out, _, err := run(t, sanitize.KindBMP, "2", b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := color.NRGBAModel.Convert(decodeAs(t, out).At(0, 0)); c != (color.NRGBA{30, 20, 10, 255}) {
+		t.Errorf("%v", c)
+	}
+}
+
 func TestWebPKeepsItsColours(t *testing.T) {
 	for name, text := range map[string]string{
 		"lossy":    "UklGRjYAAABXRUJQVlA4ICoAAABwAQCdASoQABAAAoBCJaACdAF1AAD+7nZ73LRSK/9QZ//qDP/9QZ+ngAA=",

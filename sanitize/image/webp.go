@@ -73,6 +73,29 @@ func stretch(m *image.YCbCr) {
 	}
 }
 
+// webpOrientation is how the camera was held, as a chunk of Exif says it, or 0.
+func webpOrientation(in sanitize.Object) int {
+	var h [21]byte
+	if _, err := in.ReadAt(h[:], 0); err != nil || string(h[8:16]) != "WEBPVP8X" || h[20]&8 == 0 {
+		return 0
+	}
+	for at, n := int64(12), 0; n < maxBoxes; n++ {
+		var c [8]byte
+		if m, _ := in.ReadAt(c[:], at); m < 8 {
+			break
+		}
+		size := int64(binary.LittleEndian.Uint32(c[4:]))
+		if string(c[:4]) == "EXIF" {
+			b := make([]byte, min(size, exifBytes))
+			m, _ := in.ReadAt(b, at+8)
+			// Some programs write the name that stands before it in a JPEG.
+			return turnIn(bytes.TrimPrefix(b[:m], []byte("Exif\x00\x00"))).value
+		}
+		at += 8 + size + size%2
+	}
+	return 0
+}
+
 // webpFrame is the first picture of an animation, as a file of its own.
 type webpFrame struct {
 	file       []byte
