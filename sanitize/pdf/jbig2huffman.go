@@ -187,6 +187,10 @@ func (j *jbig2) table(s segment) error {
 	if flags&1 != 0 && !add(codeLine{none: true}) {
 		return errJBIG2
 	}
+	const line = 64 // octets in memory, for some bits in the file
+	if err := j.spend(len(lines), line); err != nil {
+		return err
+	}
 	j.tables[s.number] = newCodeTable(lines)
 	return nil
 }

@@ -8,13 +8,20 @@ import (
 	"sekisho/sanitize"
 )
 
-// known gathers the symbols of the dictionaries that a segment refers to.
-func (j *jbig2) known(s segment) []*bitmap {
+// known gathers the symbols of the dictionaries that a segment refers to. They
+// are counted each time: the same thousands may be referred to a thousand times.
+func (j *jbig2) known(s segment) ([]*bitmap, error) {
 	var all []*bitmap
 	for _, r := range s.refers {
-		all = append(all, j.words[r].symbols...)
+		fresh := j.words[r].symbols
+		if err := j.spend(len(fresh), 1); err != nil {
+			return nil, err
+		}
+		if all = append(all, fresh...); len(all) > 4*maxSymbols {
+			return nil, errJBIG2
+		}
 	}
-	return all
+	return all, nil
 }
 
 // maxSymbols bounds the symbols of a dictionary; a page has some thousands.
@@ -130,7 +137,10 @@ func (j *jbig2) symbols(s segment) error {
 		return errJBIG2
 	}
 	exported, fresh := int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[4:]))
-	all := j.known(s)
+	all, err := j.known(s)
+	if err != nil {
+		return err
+	}
 	if exported > maxSymbols || fresh > maxSymbols || len(all) > maxSymbols {
 		return errJBIG2
 	}
@@ -170,6 +180,9 @@ func (j *jbig2) symbols(s segment) error {
 	}
 	l := lexicon{symbols: out}
 	if flags&0x200 != 0 {
+		if err := j.spend(len(c.contexts), 1); err != nil {
+			return err
+		}
 		l.generic, l.refining = c.contexts, c.refining
 	}
 	j.words[s.number] = l
@@ -332,7 +345,11 @@ func (j *jbig2) text(s segment, b []byte, w, h int) (*bitmap, error) {
 	b = b[2:]
 	huffman := flags&1 != 0
 	t := textRegion{w: w, h: h, logStrips: flags >> 2 & 3, corner: flags >> 4 & 3, transposed: flags&64 != 0, op: flags >> 7 & 3, black: flags&512 != 0,
-		offset: flags >> 10 & 31, refining: flags&2 != 0, symbols: j.known(s)}
+		offset: flags >> 10 & 31, refining: flags&2 != 0}
+	var err error
+	if t.symbols, err = j.known(s); err != nil {
+		return nil, err
+	}
 	t.strips = 1 << t.logStrips
 	if t.offset > 15 {
 		t.offset -= 32
@@ -340,7 +357,7 @@ func (j *jbig2) text(s segment, b []byte, w, h int) (*bitmap, error) {
 	if huffman && t.refining {
 		return nil, errJBIG2Part
 	}
-	if len(t.symbols) == 0 || len(t.symbols) > 4*maxSymbols {
+	if len(t.symbols) == 0 {
 		return nil, errJBIG2
 	}
 	t.wide = wideEnough(len(t.symbols))
@@ -357,7 +374,6 @@ func (j *jbig2) text(s segment, b []byte, w, h int) (*bitmap, error) {
 			return nil, errJBIG2
 		}
 	}
-	var err error
 	if t.refining && c.template == 0 {
 		if c.adaptive, b, err = refiningOffsets(b); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package pdf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"sekisho/internal/fax"
+	"sekisho/sanitize"
 )
 
 // TestHuffmanTablesAreWhole: of each table of the standard the codes use up all
@@ -247,7 +249,7 @@ func glyphDictionary(number uint32, all []*bitmap, huffman, mmr bool, own []byte
 		if own != nil {
 			head |= 3 << 4
 			refers = []byte{9}
-			j := &jbig2{tables: map[uint32]*codeTable{}}
+			j := &jbig2{tables: map[uint32]*codeTable{}, left: 1 << 20}
 			if err := j.table(segment{number: 9, data: own}); err != nil {
 				panic(err)
 			}
@@ -472,4 +474,39 @@ func FuzzJBIG2Text(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fuzzOne(t, picturePage("/Width 80 /Height 60 /BitsPerComponent 1 /ColorSpace /DeviceGray /Filter /JBIG2Decode", string(b)))
 	})
+}
+
+// TestJBIG2ThatGrowsIsBounded: what takes memory for some bits of the file is
+// counted: tables, contexts that are kept, symbols referred to again and again.
+func TestJBIG2ThatGrowsIsBounded(t *testing.T) {
+	symbols := glyphs()
+	table := []byte{1<<1 | 0<<4, 0, 0, 0, 0, 0, 0, 15, 0} // 3,840 lines of one number, each by three bits
+	table = append(table, make([]byte, 2000)...)
+	fresh := func() *jbig2 {
+		return &jbig2{c: &cleaner{}, dicts: map[uint32]patterns{}, words: map[uint32]lexicon{}, tables: map[uint32]*codeTable{}, parts: map[uint32]*bitmap{}, w: 80, h: 60, left: 1 << 24}
+	}
+	kept := glyphDictionary(1, symbols, false, false, nil, make([]uint8, 1<<16), 0x200)
+	many := make([]*bitmap, maxSymbols)
+	for name, of := range map[string]func(j *jbig2, n int) error{
+		"tables":   func(j *jbig2, n int) error { return j.segment(segment{number: uint32(n), kind: 53, data: table}) },
+		"contexts": func(j *jbig2, n int) error { return j.segment(segment{number: uint32(n), kind: 0, data: kept[11:]}) },
+		"symbols": func(j *jbig2, n int) error {
+			j.words[1] = lexicon{symbols: many}
+			_, err := j.known(segment{refers: []uint32{1, 1}})
+			return err
+		},
+	} {
+		j, made := fresh(), 0
+		for ; made < 1000; made++ {
+			if err := of(j, made); err != nil {
+				if !errors.Is(err, sanitize.ErrLimit) {
+					t.Errorf("%s: %v", name, err)
+				}
+				break
+			}
+		}
+		if made == 0 || made > 300 {
+			t.Errorf("%s: %d times", name, made)
+		}
+	}
 }

@@ -180,6 +180,12 @@ func (c *cleaner) jpxSamples(h jpxHead) ([]byte, error) {
 		c.fail(err)
 		return nil, err
 	}
+	// What comes back is gathered in memory that doubles, split and packed, or made
+	// a photograph: as much as the memory of a worker allows.
+	const memory = 640 << 20
+	if int64(h.width)*int64(h.height)*int64(4*h.components+4) > memory {
+		return nil, errors.New("JPEG 2000 of more pixels than are held here")
+	}
 	b, err := c.s.Converted(c.ctx, sanitize.ToolCall{Tool: sanitize.JP2Pixels, Size: int64(len(h.stream))}, bytes.NewReader(h.stream))
 	if err != nil {
 		if e := c.ctx.Err(); e != nil {
