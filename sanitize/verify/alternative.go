@@ -20,7 +20,7 @@ type alternative struct {
 
 func (a *alternatives) start(m *markup) error {
 	level := len(m.starts)
-	name := string(m.local)
+	name := m.local
 	n := len(a.open)
 	inside := n > 0 && a.open[n-1].level == level-1
 	switch {
@@ -28,9 +28,9 @@ func (a *alternatives) start(m *markup) error {
 		if inside {
 			return fmt.Errorf("an element %s between the ways of an alternative", name)
 		}
-	case name == "AlternateContent" && !inside:
+	case string(name) == "AlternateContent" && !inside:
 		a.open = append(a.open, alternative{level: level})
-	case name == "Choice" && inside:
+	case string(name) == "Choice" && inside:
 		if a.open[n-1].ways++; a.open[n-1].ways > 1 {
 			return errors.New("two ways of an alternative")
 		}

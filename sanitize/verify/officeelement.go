@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 
@@ -59,13 +60,13 @@ var otherPlace = lazy.Compile(`[\[\]\\|]|:/|(?i)^[a-z][a-z0-9+.-]*:[^!]*[^!$a-z0
 var harmlessAction = lazy.Compile(`(?i)^(ppaction://(hlinksldjump|hlinkshowjump|noaction|customshow)(\?.*)?)?$`)
 
 func (o *office) element(name string, m *markup) error {
-	element := string(m.local)
+	element := m.local // no string: that would be one for each element of each part
 	switch {
 	case m.space == inNowhere || m.space == inActive || m.space == inTypes || m.space == inRels:
 		return notAllowed(o.where, "element %s of a namespace of no document in %s", element, name)
 	case m.space == inNone && !strings.HasSuffix(name, ".vml"):
 		return notAllowed(o.where, "element %s of no namespace in %s", element, name)
-	case forbidden()[element]:
+	case forbidden()[string(element)]:
 		return notAllowed(o.where, "element %s in %s", element, name)
 	case m.space == inVisio:
 		if err := visioElement(m); err != nil {
@@ -112,7 +113,7 @@ func (o *office) element(name string, m *markup) error {
 		case "onLoad", "fmlaMacro", "onAction", "docLocation", "gfxdata":
 			return bad("what runs or leads out")
 		case "action":
-			if strings.HasPrefix(element, "hlink") && !harmlessAction.MatchString(decoded(a.value)) {
+			if bytes.HasPrefix(element, []byte("hlink")) && !harmlessAction.MatchString(decoded(a.value)) {
 				return bad("an action")
 			}
 		case "href", "althref":
@@ -131,7 +132,7 @@ func (o *office) element(name string, m *markup) error {
 				}
 			}
 		case "location":
-			if element == "hyperlink" && otherPlace.MatchString(decoded(a.value)) {
+			if string(element) == "hyperlink" && otherPlace.MatchString(decoded(a.value)) {
 				return bad("a place elsewhere")
 			}
 		case "textlink", "formula":
@@ -139,11 +140,11 @@ func (o *office) element(name string, m *markup) error {
 				return bad(err.Error())
 			}
 		case "xlm", "vbProcedure", "function":
-			if v := string(a.value); element == "definedName" && v != "0" && v != "false" {
+			if v := string(a.value); string(element) == "definedName" && v != "0" && v != "false" {
 				return bad("a name that is a macro")
 			}
 		case "name":
-			if element == "definedName" {
+			if string(element) == "definedName" {
 				n := strings.TrimSpace(strings.ToLower(decoded(a.value)))
 				if strings.HasPrefix(strings.TrimPrefix(n, "_xlnm."), "auto_") {
 					return bad("a name that runs by itself")
@@ -154,7 +155,7 @@ func (o *office) element(name string, m *markup) error {
 				return bad("refresh on load")
 			}
 		case "connectionId":
-			if m.space == inSheet && (element == "table" || element == "pivotCacheDefinition" || element == "cacheSource") {
+			if m.space == inSheet && (string(element) == "table" || string(element) == "pivotCacheDefinition" || string(element) == "cacheSource") {
 				return bad("a connection")
 			}
 		}
