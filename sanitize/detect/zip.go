@@ -190,9 +190,13 @@ func (f *file) expand(r io.Reader, limit int64) []byte {
 	return b.Bytes()
 }
 
+// find returns the member of a name, without case.
+//
+// QUIRK: programs of Windows have written packages with backslashes, and Office
+// opens them.
 func (l *zipList) find(name string) (member, bool) {
 	for _, m := range l.members {
-		if strings.EqualFold(m.name, name) {
+		if strings.EqualFold(strings.ReplaceAll(m.name, `\`, "/"), name) {
 			return m, true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sekisho/sanitize"
+	"sekisho/sanitize/detect"
 	"sekisho/sanitize/verify"
 )
 
@@ -141,6 +142,44 @@ func TestHowLibreOfficeReadsReferencesStays(t *testing.T) {
 	}
 	if err := look(out, sanitize.KindXLSX); err != nil {
 		t.Error(err)
+	}
+}
+
+// Programs of Windows have written packages with backslashes and small letters.
+func TestAPackageWithBackslashesIsADocument(t *testing.T) {
+	in := xlsx(`<c r="A1"><v>7</v></c>`, "", "").bytes(t)
+	z, err := zip.NewReader(bytes.NewReader(in), int64(len(in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := w.Create(strings.ReplaceAll(strings.ToLower(f.Name), "/", `\`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(m, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d, err := detect.Detect(sanitize.Object{ReaderAt: bytes.NewReader(b.Bytes()), Size: int64(b.Len()), Name: "a.xlsx", Names: []string{"a.xlsx"}})
+	if err != nil || d.Kind != sanitize.KindXLSX {
+		t.Fatalf("detected as %v, %v", d.Kind, err)
+	}
+	out, res, _, err := treat(b.Bytes())
+	if err != nil || res.Outcome != sanitize.Clean {
+		t.Fatalf("%v, %v", res.Outcome, err)
+	}
+	if got := unpack(t, out)["xl/worksheets/sheet1.xml"]; !strings.Contains(got, "<v>7</v>") {
+		t.Errorf("got %s", got)
 	}
 }
 
