@@ -50,7 +50,8 @@ type filter struct {
 	style   string // the style:style that is open
 	rows    int64  // how often the row that is open stands there
 	copies  int64  // how often the cell that is open does, beyond once, until it is charged
-	holding int    // pictures open of which it is not known whether they stay
+	changes changes
+	holding int // deletions and pictures open of which it is not known whether they stay
 }
 
 // kindOfRoot is which roots a part may have.
@@ -109,6 +110,9 @@ const (
 	roleStyle    role = 9
 	roleCell     role = 11
 	roleImage    role = 10 // a picture of a frame
+	roleList     role = 12 // of tracked changes that are taken out
+	roleDeletion role = 13 // in it, what was deleted
+	roleGone     role = 14 // inserted, and left out
 )
 
 type frame struct {
@@ -124,6 +128,11 @@ type frame struct {
 	lost, why string // of such a picture, and of the frame it stood in: it cannot be treated
 	shown     bool   // of a frame: a form of what it holds is written
 	owed      []byte // what stood on the pictures that it lost
+
+	// While tracked changes are taken out.
+	tag   string // its start tag
+	was   role   // of one that is left out
+	block int    // its number in what was deleted, from 1
 }
 
 const (
@@ -149,6 +158,9 @@ func (f *filter) run(where, dir string, kind kindOfRoot, r io.Reader, w io.Write
 		d: f.d, s: s, out: out, w: w, where: where, dir: dir, flat: kind, skip: -1, meta: -1, settings: -1,
 		current: map[string]int{}, elements: map[string]element{}, attrs: map[string]attribute{}, names: f.names[:0], frames: f.frames[:0], bindings: f.bindings[:0],
 		hidden: map[string]bool{}, value: f.value[:0], seen: f.seen[:0], text: f.text[:0],
+	}
+	if f.d.s.Options.Reject {
+		f.changes = changes{on: true, regions: map[string]*region{}, open: map[string]bool{}}
 	}
 	f.puts("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n")
 	rooted := false
@@ -185,6 +197,9 @@ func (f *filter) run(where, dir string, kind kindOfRoot, r io.Reader, w io.Write
 	}
 	if len(f.frames) > 0 || !rooted {
 		return f.explain(malformed("ends early"))
+	}
+	if err := f.settleChanges(); err != nil {
+		return f.explain(err)
 	}
 	return f.flush()
 }
@@ -346,7 +361,15 @@ func (f *filter) start() error {
 		if parent := &f.frames[len(f.frames)-2]; parent.lost != "" && parent.canon == "draw:frame" && !form(e.canon) {
 			f.settleFrame(parent)
 		}
-		err = f.judge(fr, e)
+		at := len(f.out)
+		if len(f.changes.open) > 0 {
+			err = f.leaveOut(fr, e)
+		} else {
+			err = f.judge(fr, e)
+			if f.changes.on {
+				f.track(fr, &f.frames[len(f.frames)-2], at)
+			}
+		}
 		if fr.role == roleImage && fr.lost == "" {
 			fr.inner = len(f.out)
 		}
@@ -429,7 +452,11 @@ func (f *filter) end(name []byte) error {
 		if f.skip == n-1 {
 			f.skip, f.watch = -1, false
 		}
-	case roleUnwrap:
+	case roleUnwrap, roleList, roleGone:
+	case roleDeletion:
+		if err := f.closeDeletion(fr); err != nil {
+			return err
+		}
 	case roleBinary, roleItem, roleTitle, roleMaker:
 		if err := f.settle(fr); err != nil {
 			return err
@@ -448,7 +475,8 @@ func (f *filter) end(name []byte) error {
 		if fr.lost != "" && fr.role != roleImage {
 			f.settleFrame(fr)
 		}
-		if name != nil && (fr.role != roleImage || fr.lost == "") {
+		waits := len(f.changes.open) > 0 && name != nil && f.closing(fr)
+		if name != nil && !waits && (fr.role != roleImage || fr.lost == "") {
 			f.puts("</")
 			f.puts(fr.canon)
 			f.puts(">")
@@ -458,6 +486,9 @@ func (f *filter) end(name []byte) error {
 		if err := f.closeImage(fr, &f.frames[n-2]); err != nil {
 			return err
 		}
+	}
+	if fr.block > 0 {
+		f.changes.region.blocks[fr.block-1].end = len(f.out)
 	}
 	for i := len(f.bindings) - 1; i >= fr.scope; i-- {
 		f.current[f.bindings[i].prefix] = f.bindings[i].before
@@ -525,6 +556,9 @@ func (f *filter) characters() error {
 		} else {
 			f.text = xmlscan.AppendDecoded(f.text, s.Text)
 		}
+		return nil
+	}
+	if top := f.frames[len(f.frames)-1].role; len(f.changes.open) > 0 || top == roleList || top == roleDeletion {
 		return nil
 	}
 	if f.meta >= 0 || f.settings >= 0 {

@@ -232,39 +232,6 @@ func TestLinksGoWhenTheProfileSaysSo(t *testing.T) {
 	}
 }
 
-func TestCommentsAndChangesFollowTheProfile(t *testing.T) {
-	in := odt(`<text:tracked-changes><text:changed-region text:id="c1"><text:deletion><office:change-info><dc:creator>山田</dc:creator></office:change-info><text:p>旧</text:p></text:deletion></text:changed-region></text:tracked-changes><text:p><text:change text:change-id="c1"/><text:change-start text:change-id="c2"/>新<text:change-end text:change-id="c2"/><office:annotation office:name="1"><dc:creator>佐藤</dc:creator><text:p>内緒</text:p></office:annotation>文<office:annotation-end office:name="1"/></text:p>`).bytes(t)
-	if _, _, err := treat(t.Context(), in, func(o *sanitize.Options) { o.Reject = true }); !errors.Is(err, sanitize.ErrUnsupported) {
-		t.Errorf("taken out: %v; the next step does it", err)
-	}
-	for name, c := range map[string]struct {
-		change      func(*sanitize.Options)
-		gone, stays []string
-	}{
-		"accepted": {func(o *sanitize.Options) { o.Accept = true }, []string{"旧", "山田", "text:change"}, []string{"新", "内緒"}},
-		"removed":  {func(o *sanitize.Options) { o.Comments = true }, []string{"内緒", "佐藤", "annotation"}, []string{"新", "旧", "文"}},
-		"kept":     {func(*sanitize.Options) {}, nil, []string{"新", "旧", "内緒", "annotation-end"}},
-	} {
-		out, p, err := treat(t.Context(), in, c.change)
-		if err != nil || p.Outcome != sanitize.Disarmed && c.gone != nil {
-			t.Errorf("%s: %s, %v", name, p.Outcome, err)
-			continue
-		}
-		s := text(t, out)
-		for _, g := range c.gone {
-			if strings.Contains(s, g) {
-				t.Errorf("%s: %q is still there:\n%s", name, g, s)
-			}
-		}
-		for _, k := range c.stays {
-			if !strings.Contains(s, k) {
-				t.Errorf("%s: %q is lost:\n%s", name, k, s)
-			}
-		}
-		check(t, name, out, p.OutKind)
-	}
-}
-
 func TestWithheldPicturesLeaveAPlaceholder(t *testing.T) {
 	in := odt(frame(`<draw:image xlink:href="Pictures/a.png"/>`)).add("Pictures/a.png", pngBytes()).bytes(t)
 	out, p, err := treat(t.Context(), in, func(o *sanitize.Options) { delete(o.Rules, sanitize.ClassImage) })

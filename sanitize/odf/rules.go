@@ -198,9 +198,8 @@ func (f *filter) judge(fr *frame, e element) error {
 	case f.d.s.Options.Comments && (e.canon == "office:annotation" || e.canon == "office:annotation-end" || e.canon == "officeooo:annotation"):
 		f.found("odf.comment", sanitize.Removed, "")
 		return f.skipFrom(fr)
-	case f.d.s.Options.Reject && trackedChange(e.canon) && e.canon != "table:tracked-changes":
-		// What was before them is put together in the modern form.
-		return fmt.Errorf("tracked changes, which the profile takes out: %w", sanitize.ErrUnsupported)
+	case f.changes.on && (trackedChange(e.canon) || changeList(e.canon)) && e.canon != "table:tracked-changes":
+		return f.undo(fr, e)
 	case (f.d.s.Options.Accept || f.d.s.Options.Reject) && trackedChange(e.canon):
 		// What was deleted stands in the list of changes alone; what was inserted
 		// stands in the text. OpenDocument 1.3 part 3, 5.5.
@@ -220,15 +219,6 @@ func (f *filter) judge(fr *frame, e element) error {
 	default:
 		f.found("odf.foreign-xml", sanitize.Rewritten, string(f.s.Name))
 		return f.skipFrom(fr)
-	}
-}
-
-func trackedChange(canon string) bool {
-	switch canon {
-	case "text:tracked-changes", "text:change", "text:change-start", "text:change-end", "table:tracked-changes":
-		return true
-	default:
-		return false
 	}
 }
 

@@ -234,7 +234,7 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 				return notAllowed(o.where, "element %s of namespace %q in %s", x.Name.Local, x.Name.Space, name)
 			}
 			n := space + ":" + x.Name.Local
-			if odfForbidden()[n] {
+			if odfForbidden()[n] || o.unwanted(n) {
 				return notAllowed(o.where, "element %s in %s", n, name)
 			}
 			if len(open) == 0 {
@@ -302,6 +302,19 @@ func (o *openDocument) markup(name string, r io.Reader) error {
 		}
 		return nil
 	})
+}
+
+// unwanted reports whether an element is one of the comments or tracked changes
+// that the profile takes out.
+func (o *openDocument) unwanted(n string) bool {
+	switch n {
+	case "office:annotation", "office:annotation-end", "officeooo:annotation":
+		return o.s.Options.Comments
+	case "text:tracked-changes", "text:changed-region", "text:deletion", "text:insertion", "text:change", "text:change-start", "text:change-end", "table:tracked-changes":
+		return o.s.Options.Accept || o.s.Options.Reject
+	default:
+		return false
+	}
 }
 
 // root looks at what the part says that it is.
