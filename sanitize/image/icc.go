@@ -68,6 +68,13 @@ func readProfile(b []byte) *profile {
 			return nil
 		}
 	}
+	// White is that of D50 in every profile (ICC.1:2010, 7.2.16). Where it is
+	// not, the numbers are no profile's, and colours would be nobody's.
+	for j, white := range [3]float64{0.9642, 1, 0.8249} {
+		if math.Abs(m[j][0]+m[j][1]+m[j][2]-white) > 0.1 {
+			return nil
+		}
+	}
 	for i := range 3 {
 		for j := range 3 {
 			v := 0.0

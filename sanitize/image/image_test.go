@@ -498,6 +498,20 @@ func TestWideColoursAreConverted(t *testing.T) {
 	}
 }
 
+// JasPer wrote profiles without colours; by them everything would be green.
+func TestAProfileWithoutWhiteIsNone(t *testing.T) {
+	b := wide()
+	if readProfile(b) == nil {
+		t.Fatal("the profile of the test is not read")
+	}
+	at := bytes.Index(b[128:], []byte("rXYZ")) + 128
+	at = int(binary.BigEndian.Uint32(b[at+4:]))
+	clear(b[at+8 : at+20])
+	if readProfile(b) != nil {
+		t.Error("a profile whose red has no light is applied")
+	}
+}
+
 func FuzzProfile(f *testing.F) {
 	f.Add(wide())
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -249,7 +249,7 @@ func TestEveryCodeHasItsMail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tests, err := os.ReadFile("message_test.go")
+	tests, err := os.ReadFile("ambiguity_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
