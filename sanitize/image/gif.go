@@ -2,6 +2,7 @@ package image
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -15,14 +16,14 @@ import (
 // follow each other. GIF89a specification, appendix A; the only application
 // extension is Netscape's number of repetitions.
 func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
-	total, end, dropped, err := walkGIF(s, in)
+	w, err := walkGIF(s, in)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	if err := affordable(total, 1); err != nil { // a byte a pixel, all pictures at once
+	if err := affordable(w.total, 1); err != nil { // a byte a pixel, all pictures at once
 		return sanitize.Result{}, err
 	}
-	g, err := gif.DecodeAll(bufio.NewReader(io.NewSectionReader(in, 0, end)))
+	g, err := gif.DecodeAll(bufio.NewReader(io.MultiReader(bytes.NewReader(w.head[:]), io.NewSectionReader(in, int64(len(w.head)), w.end-int64(len(w.head))))))
 	if err != nil {
 		return sanitize.Result{}, malformed("decode gif", err)
 	}
@@ -32,36 +33,48 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	for _, m := range g.Image {
 		s.Look(m)
 	}
-	if dropped > 0 {
-		s.Found(sanitize.Finding{Rule: "image.metadata", Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d comments and extensions", dropped)})
+	if w.other > 0 {
+		s.Found(sanitize.Finding{Rule: "image.metadata", Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d comments and extensions", w.other)})
 	}
-	trailing(s, in, end)
-	w := bufio.NewWriter(out)
-	if err := gif.EncodeAll(w, g); err != nil {
+	trailing(s, in, w.end)
+	b := bufio.NewWriter(out)
+	if err := gif.EncodeAll(b, g); err != nil {
 		return sanitize.Result{}, fmt.Errorf("encode GIF: %w", err)
 	}
-	if err := w.Flush(); err != nil {
+	if err := b.Flush(); err != nil {
 		return sanitize.Result{}, fmt.Errorf("encode GIF: %w", err)
 	}
 	return clean(sanitize.KindGIF), nil
 }
 
-// walkGIF charges every picture before the library sees one. It returns how
-// many pixels there are in all, where the file ends and how many blocks hold
-// neither a picture nor its time.
-func walkGIF(s *sanitize.Session, in sanitize.Object) (total, end int64, other int, err error) {
+// gifWalk is what the walk over a GIF found: how many pixels there are in all,
+// where the file ends, how many blocks hold neither a picture nor its time, and
+// the head with a screen on which every picture has room.
+type gifWalk struct {
+	total, end int64
+	other      int
+	head       [13]byte
+}
+
+// walkGIF charges every picture before the library sees one.
+func walkGIF(s *sanitize.Session, in sanitize.Object) (*gifWalk, error) {
 	r := &offsetReader{r: bufio.NewReader(in.Reader())}
-	bad := func(what string) (int64, int64, int, error) {
-		return 0, 0, 0, malformed("read gif", fmt.Errorf("%s at octet %d", what, r.n))
+	bad := func(what string) (*gifWalk, error) {
+		return nil, malformed("read gif", fmt.Errorf("%s at octet %d", what, r.n))
 	}
-	h := make([]byte, 13)
+	found := &gifWalk{}
+	h := found.head[:]
 	if !r.full(h) {
 		return bad("no screen descriptor")
 	}
-	screenW, screenH := int(binary.LittleEndian.Uint16(h[6:])), int(binary.LittleEndian.Uint16(h[8:]))
-	if err := s.SpendPixels(screenW, screenH); err != nil {
-		return 0, 0, 0, err
+	le := binary.LittleEndian
+	screenW, screenH := int(le.Uint16(h[6:])), int(le.Uint16(h[8:]))
+	if screenW > 0 && screenH > 0 {
+		if err := s.SpendPixels(screenW, screenH); err != nil {
+			return nil, err
+		}
 	}
+	right, below := 0, 0
 	if h[10]&0x80 != 0 && !r.skip(3<<(h[10]&7+1)) {
 		return bad("palette cut short")
 	}
@@ -72,24 +85,38 @@ func walkGIF(s *sanitize.Session, in sanitize.Object) (total, end int64, other i
 		}
 		switch c[0] {
 		case 0x3b:
-			return total, r.n, other, nil
+			found.end = r.n
+			if right > 65535 || below > 65535 {
+				return bad("picture beyond every screen")
+			}
+			if right > screenW || below > screenH {
+				// QUIRK: browsers make the screen as large as what is drawn on it.
+				screenW, screenH = max(screenW, right), max(screenH, below)
+				if err := s.SpendPixels(screenW, screenH); err != nil {
+					return nil, err
+				}
+				le.PutUint16(h[6:], uint16(screenW))
+				le.PutUint16(h[8:], uint16(screenH))
+			}
+			return found, nil
 		case 0x21:
 			if !r.full(c) {
 				return bad("extension cut short")
 			}
 			if c[0] != 0xf9 && c[0] != 0xff {
-				other++
+				found.other++
 			}
 		case 0x2c:
 			d := make([]byte, 9)
 			if !r.full(d) {
 				return bad("picture cut short")
 			}
-			w, h := int(binary.LittleEndian.Uint16(d[4:])), int(binary.LittleEndian.Uint16(d[6:]))
+			w, h := int(le.Uint16(d[4:])), int(le.Uint16(d[6:]))
 			if err := s.SpendPixels(w, h); err != nil {
-				return 0, 0, 0, err
+				return nil, err
 			}
-			total += int64(w) * int64(h)
+			found.total += int64(w) * int64(h)
+			right, below = max(right, int(le.Uint16(d))+w), max(below, int(le.Uint16(d[2:]))+h)
 			if d[8]&0x80 != 0 && !r.skip(3<<(d[8]&7+1)) || !r.skip(1) {
 				return bad("palette cut short")
 			}

@@ -365,6 +365,29 @@ func TestAllPagesOfAFaxArrive(t *testing.T) {
 	}
 }
 
+func TestAGIFLargerThanItsScreenIsRead(t *testing.T) {
+	m := image.NewPaletted(image.Rect(0, 0, 9, 7), color.Palette{color.Black, color.White})
+	m.Pix[9*6+8] = 1
+	var b bytes.Buffer
+	if err := gif.Encode(&b, m, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, screen := range [][2]uint16{{0, 0}, {3, 2}, {9, 1}} {
+		in := bytes.Clone(b.Bytes())
+		binary.LittleEndian.PutUint16(in[6:], screen[0])
+		binary.LittleEndian.PutUint16(in[8:], screen[1])
+		out, _, err := run(t, sanitize.KindGIF, "2", in)
+		if err != nil {
+			t.Errorf("screen %v: %v", screen, err)
+			continue
+		}
+		g, err := gif.DecodeAll(bytes.NewReader(out))
+		if err != nil || g.Config.Width != 9 || g.Config.Height != 7 || g.Image[0].ColorIndexAt(8, 6) == g.Image[0].ColorIndexAt(0, 0) {
+			t.Errorf("screen %v: %v, %+v", screen, err, g)
+		}
+	}
+}
+
 func TestFurtherPicturesAreSaid(t *testing.T) {
 	frame := image.NewPaletted(image.Rect(0, 0, 10, 10), color.Palette{color.Black, color.White})
 	var g bytes.Buffer
