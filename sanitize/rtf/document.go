@@ -392,7 +392,7 @@ func (d *document) begin(name string, w word, star bool) error {
 	if from == partSkip {
 		from = g.shell
 	}
-	if w.part == partProperty && from == partBody && !g.shape {
+	if w.part == partProperty && from != partPicProp && !g.shape {
 		return nil // of no shape; what follows is text
 	}
 	if w.role == roleGone || !belongs(from, w.part) {
