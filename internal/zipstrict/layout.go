@@ -107,6 +107,11 @@ func (f *File) checkLocal(r io.ReaderAt, next int64, buf []byte) (int64, error) 
 	f.data = f.header + head
 	end := f.data + f.Packed
 	if !streamed {
+		// QUIRK: OpenOffice 2 wrote a descriptor behind members of signed documents
+		// whose header needs none. It says once more what both headers say.
+		if f.Packed > 0 && next-end == 16 {
+			return f.checkDescriptor(r, end, next)
+		}
 		return end, nil
 	}
 	if f.Method == methodStore && v[1] != uint64(f.Packed) && f.Packed > 0 && !f.Encrypted() {

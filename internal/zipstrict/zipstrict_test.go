@@ -115,19 +115,20 @@ func open(b []byte) (*Reader, error) {
 
 func TestWhatOneReaderOnlyCanSeeIsRead(t *testing.T) {
 	ok := map[string][]byte{
-		"stored":                  archive([]entry{{name: "a.txt", content: "hello"}}, ""),
-		"deflated":                archive([]entry{{name: "a.txt", content: strings.Repeat("x", 4000), method: 8}}, ""),
-		"empty archive":           archive(nil, ""),
-		"comment":                 archive([]entry{{name: "a.txt", content: "hello"}}, "made by hand, PK and all"),
-		"a line break after":      append(archive([]entry{{name: "a.txt", content: "hello"}}, ""), '\n'),
-		"CR and LF after":         append(archive([]entry{{name: "a.txt", content: "hello"}}, ""), "\r\n"...),
-		"directory":               archive([]entry{{name: "d/"}, {name: "d/a.txt", content: "x"}}, ""),
-		"descriptor 16":           archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, localCRC: ptr(uint32(0)), localSize: ptr(uint32(0)), descriptor: desc(true, "hello")}}, ""),
-		"descriptor 12":           archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(false, "hello")}, {name: "b", content: "x"}}, ""),
-		"flags that mean nothing": archive([]entry{{name: "a", content: "hello", localFlags: ptr(uint16(0x806))}}, ""),
-		"empty in the old":        archive([]entry{{name: "a", content: "", method: 8}}, ""),
-		"name in CP932":           archive([]entry{{name: "\x95\x5c.txt", content: "x"}}, ""), // 表, whose second byte is a backslash
-		"name without a flag":     archive([]entry{{name: "表.txt", content: "x"}}, ""),
+		"stored":                      archive([]entry{{name: "a.txt", content: "hello"}}, ""),
+		"deflated":                    archive([]entry{{name: "a.txt", content: strings.Repeat("x", 4000), method: 8}}, ""),
+		"empty archive":               archive(nil, ""),
+		"comment":                     archive([]entry{{name: "a.txt", content: "hello"}}, "made by hand, PK and all"),
+		"a line break after":          append(archive([]entry{{name: "a.txt", content: "hello"}}, ""), '\n'),
+		"CR and LF after":             append(archive([]entry{{name: "a.txt", content: "hello"}}, ""), "\r\n"...),
+		"directory":                   archive([]entry{{name: "d/"}, {name: "d/a.txt", content: "x"}}, ""),
+		"descriptor 16":               archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, localCRC: ptr(uint32(0)), localSize: ptr(uint32(0)), descriptor: desc(true, "hello")}}, ""),
+		"descriptor nobody asked for": archive([]entry{{name: "a", content: "hello", method: 8, descriptor: desc(true, "hello")}, {name: "b", content: "x"}}, ""),
+		"descriptor 12":               archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(false, "hello")}, {name: "b", content: "x"}}, ""),
+		"flags that mean nothing":     archive([]entry{{name: "a", content: "hello", localFlags: ptr(uint16(0x806))}}, ""),
+		"empty in the old":            archive([]entry{{name: "a", content: "", method: 8}}, ""),
+		"name in CP932":               archive([]entry{{name: "\x95\x5c.txt", content: "x"}}, ""), // 表, whose second byte is a backslash
+		"name without a flag":         archive([]entry{{name: "表.txt", content: "x"}}, ""),
 	}
 	for name, b := range ok {
 		z, err := open(b)
@@ -223,6 +224,7 @@ func TestWhatTwoReadersCouldSeeDifferentlyIsRefused(t *testing.T) {
 		{"ZIP64 with values to spare", archive([]entry{{name: "a", content: "hello", size: ptr(uint32(0xFFFFFFFF)), extra: zip64(5, 9)}}, ""), ErrAmbiguous},
 		{"ZIP64 missing", archive([]entry{{name: "a", content: "hello", size: ptr(uint32(0xFFFFFFFF))}}, ""), ErrMalformed},
 		{"descriptor says otherwise", archive([]entry{{name: "a", content: "hello", method: 8, flags: 8, descriptor: desc(true, "jello")}}, ""), ErrAmbiguous},
+		{"descriptor nobody asked for says otherwise", archive([]entry{{name: "a", content: "hello", method: 8, descriptor: desc(true, "jello")}, {name: "b", content: "x"}}, ""), ErrAmbiguous},
 		{"descriptor missing", archive([]entry{{name: "a", content: "hello", method: 8, flags: 8}}, ""), ErrAmbiguous},
 		{"stored without a size", archive([]entry{{name: "a", content: "PK\x07\x08 and more", flags: 8, localPacked: ptr(uint32(0)), descriptor: make([]byte, 16)}}, ""), ErrAmbiguous},
 		{"stored of two sizes", archive([]entry{{name: "a", content: "hello", size: ptr(uint32(6)), localSize: ptr(uint32(6))}}, ""), ErrAmbiguous},
