@@ -1,12 +1,14 @@
 package odf_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"slices"
 	"strings"
 	"testing"
 
 	"sekisho/sanitize"
+	"sekisho/sanitize/all"
 )
 
 // judged treats a document and returns its text and its findings that took
@@ -33,6 +35,11 @@ func TestAPictureWithAnotherFormGoesWithoutALoss(t *testing.T) {
 		s, taken := judged(t, in)
 		if len(taken) > 0 {
 			t.Errorf("%s: %v", name, taken)
+		}
+		var out bytes.Buffer
+		r, err := all.Run(t.Context(), options(), bytes.NewReader(in), int64(len(in)), &out)
+		if err != nil || slices.ContainsFunc(r.Parts, func(p sanitize.Part) bool { return p.Outcome == sanitize.Refused }) {
+			t.Errorf("%s: a part is refused: %v, %v", name, r.Parts, err)
 		}
 		if n := strings.Count(s, "<draw:image"); n > 1 || n == 0 && !strings.Contains(s, "<table:table>") {
 			t.Errorf("%s: %d pictures:\n%s", name, n, s)
