@@ -45,6 +45,18 @@ func (g *gateway) usage() usage {
 	return u
 }
 
+// atRest is the least memory of the daemon in the time in which a Go program at
+// rest collects once and gives back what it does not use; right after work it
+// is some 40 MiB or some 70, by where the collector stands.
+func (g *gateway) atRest() int64 {
+	least := g.usage().rss
+	for range 150 {
+		time.Sleep(time.Second)
+		least = min(least, g.usage().rss)
+	}
+	return least
+}
+
 // TestSoakOfTheGateway sends many mails through one daemon while the server
 // behind it keeps going away, and looks whether anything grows. SEKISHO_SOAK
 // says how many (default 200). Until 20,000 are through, memory may find its
@@ -55,7 +67,7 @@ func TestSoakOfTheGateway(t *testing.T) {
 		t.Skip("starts daemons")
 	}
 	t.Parallel()
-	const settling, step = 20000, 10000
+	const settling, step = 20000, 20000
 	n := int(setting(t, "SEKISHO_SOAK", 200))
 	g := newGateway(t, filepath.Join(t.TempDir(), "data"), "")
 	var away atomic.Bool
@@ -85,6 +97,9 @@ func TestSoakOfTheGateway(t *testing.T) {
 			return g.cli("queue", "list", "--json") == ""
 		})
 		u := g.usage()
+		if n >= 2*settling {
+			u.rss = g.atRest()
+		}
 		t.Logf(`{"test":"soak usage","messages":%d,"rss_mib":%.1f,"fds":%d,"threads":%d}`, to, float64(u.rss)/(1<<20), u.fds, u.threads)
 		return u
 	}
