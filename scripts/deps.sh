@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 # What a gateway runs beside itself, each time in a sandbox: without them
 # office documents are rebuilt all the same; nothing is drawn or converted, and
 # PDF, which two of them judge, waits.
-want=(libheif-examples libopenjp2-tools ghostscript poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui fonts-noto-cjk)
+want=(libheif-examples libopenjp2-tools ghostscript poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-math-nogui fonts-noto-cjk)
 [ "${1-}" = tools ] || want+=(swaks libnet-ssleay-perl openssl python3
 	strace # watches what converters open and call
 	bubblewrap # runs a scanner's command

@@ -156,6 +156,8 @@ var reports = []sentence{
 	{"no delegated cgroup v2: neither memory nor pids (in the unit: Delegate=memory pids)", "cgroup v2 が委任されていません（ユニットに Delegate=memory pids が必要）。メモリーの上限はプロセスごとです"},
 	{"not installed: what needs it is kept back", "入っていません。必要とするファイルは保留になります"},
 	{"not known: fc-list is not installed", "不明: fc-list がない"},
+	{"formulas are drawn", "数式も描かれます"},
+	{"formulas are left out of what is converted or drawn: install libreoffice-math-nogui", "変換・画像化で数式が抜け落ちます: libreoffice-math-nogui を入れてください"},
 	{"no font has Japanese: what is converted or drawn shows boxes", "日本語フォントがない: 変換や画像化した文書は □ になる"},
 	{"no font of its kind: another one is drawn in its place", "同じ種類のフォントがない: 別の書体で描く"},
 	{"the list of packages is %s days old: apt-get update", "パッケージの一覧が $1 日前のものです。apt-get update を実行してください"},

@@ -42,8 +42,24 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 		i := Installed{Name: p.name}
 		i.Version, i.Err = t.ask(ctx, p.tool)
 		all = append(all, i)
+		if p.name == "libreoffice" && i.Err == nil {
+			all = append(all, mathOf(officeDir))
+		}
 	}
 	return all
+}
+
+// ErrNoMath says that LibreOffice is there without the part that draws formulas.
+// It tells nobody: the page has a gap where the formula was.
+var ErrNoMath = errors.New("formulas are left out of what is converted or drawn: install libreoffice-math-nogui")
+
+// mathOf looks for that part in LibreOffice's folder.
+func mathOf(dir string) Installed {
+	i := Installed{Name: "libreoffice-math", Version: "formulas are drawn"}
+	if _, err := os.Stat(filepath.Join(dir, "libsmlo.so")); err != nil {
+		i.Version, i.Err = "", ErrNoMath
+	}
+	return i
 }
 
 // ask is the first line of what a program says.
