@@ -302,11 +302,18 @@ func quarantineDelete(u *ui, g *globals) *cobra.Command {
 // refuses each while originals.deliver is off, which is all there is so far.
 func quarantineOriginal(u *ui, g *globals, name, act string, title text) *cobra.Command {
 	var reason string
-	c := command(u, name+" ID --reason REASON", title,
+	use := name + " ID --reason REASON"
+	if name == "approve" {
+		use = name + " ID [--reason REASON]"
+	}
+	c := command(u, use, title,
 		text{
 			"原本は、設定の originals.deliver が off である限り誰にも配送されません。\nこの版ではほかの値は使えず、この操作は必ず拒否され、監査に残ります。\n無害化したものは sekisho quarantine release で配送できます。",
 			"No original is delivered to anybody while originals.deliver is off. In this\nversion it can be nothing else: the act is refused, and stays in the audit.\nsekisho quarantine release delivers the harmless form.",
 		}, "01245", func(cmd *cobra.Command, args []string) error {
+			if name != "approve" && strings.TrimSpace(reason) == "" {
+				return u.usage("--reason が必要です（理由。監査に残ります）", "--reason is needed: why? It stays in the audit")
+			}
 			return g.client().Call(cmd.Context(), act, client.Request{Tenant: g.tenant, ID: args[0], Reason: reason}, nil)
 		})
 	c.Args = exactly(u, 1, text{"受付番号一つ", "one id"})
