@@ -3,25 +3,18 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
 	"io"
-	"io/fs"
-	"maps"
 	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"sekisho/envelope"
 	"sekisho/internal/corpus"
-	"sekisho/internal/smtptest"
-	"sekisho/spool"
 )
 
 // Attempts to make the gateway fail open, on the real binaries: whatever is

@@ -10,14 +10,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"database/sql"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"math/big"
 	"net"
-	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,18 +22,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"golang.org/x/sys/unix"
 
 	"sekisho/internal/cfb"
 	"sekisho/internal/corpus"
-	"sekisho/internal/dnstest"
 	"sekisho/internal/scantest"
-	"sekisho/internal/smtptest"
 )
 
 // samples are the files that mail can attach.

@@ -3,26 +3,16 @@ package main
 import (
 	"bytes"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
-	"maps"
-	"net/mail"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"sekisho/envelope"
 	"sekisho/internal/corpus"
-	"sekisho/internal/smtptest"
 	"sekisho/spool"
 )
 
