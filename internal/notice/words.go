@@ -345,6 +345,7 @@ var sentences = map[string]words{
 	"xls.more":                 {"そのほかの要素 %d 個を処理", "%d further item(s) treated"},
 	"rtf.comment":              {"コメント %d 個を削除", "%d comment(s) removed"},
 	"rtf.tracked-change":       {"変更履歴 %d 個を承諾", "%d tracked change(s) accepted"},
+	"rtf.object-beside":        {"埋め込みファイル %d 個を別の添付に変更", "%d embedded file(s) put beside the document"},
 	"rtf.object":               {"埋め込みオブジェクト %d 個を削除", "%d embedded object(s) removed"},
 	"rtf.dde":                  {"DDE リンク %d 個を削除", "%d DDE link(s) removed"},
 	"rtf.field":                {"実行されるフィールド %d 個を結果に置き換え", "%d active field(s) replaced by their result"},
