@@ -159,8 +159,9 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	// is for a backup that holds the lock.
 	s.writer, err = connect(o.Path, "&_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"+
 		// A checkpoint writes a page once, however often it changed since the
-		// last: 16 MiB between two, not 4.
-		"&_pragma=secure_delete(ON)&_pragma=wal_autocheckpoint(4096)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-16384)", 1)
+		// last: 16 MiB between two, not 4. The cache holds what a batch touches;
+		// the rest is in the kernel's, and a page costs the allocator two.
+		"&_pragma=secure_delete(ON)&_pragma=wal_autocheckpoint(4096)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-4096)", 1)
 	if err != nil {
 		return nil, err
 	}
