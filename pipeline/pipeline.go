@@ -71,7 +71,7 @@ type Pipeline struct {
 	// worker; nil, and a nil set, ask nobody.
 	Scanners func() *scan.Set
 
-	large chan struct{} // made by Run; see largeMessage
+	large *largeTurns // made by Run
 }
 
 // Run is what the metrics count.
@@ -80,6 +80,8 @@ type Run struct {
 	Class  sanitize.Class
 	Took   time.Duration
 	Failed bool // a run of the worker failed
+
+	turned bool // away: too many large ones were in hand
 }
 
 // window is how many entries are claimed at a time. The rest waits in the
@@ -95,13 +97,6 @@ const turn = 12
 // company is how long a free slot waits for others, so that one claim fills
 // many: each is a transaction. While most slots are free nothing waits.
 const company = 20 * time.Millisecond
-
-// Messages in hand wait for one another in memory: many small ones, so that
-// text is not kept waiting by files, and few of those that fill it.
-const (
-	largeMessage = 1 << 20
-	largeInHand  = 4
-)
 
 // poll is how long the pipeline sleeps when nothing wakes it: leases that ran
 // out come back by themselves.
@@ -120,7 +115,7 @@ const usualGrace = 30 * time.Second
 func (p *Pipeline) Run(ctx context.Context) {
 	workers := max(p.Workers, 1)
 	slots := make(chan struct{}, workers)
-	p.large = make(chan struct{}, largeInHand)
+	p.large = newLargeTurns()
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	defer func() {
@@ -203,6 +198,24 @@ func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
 	if p.Examined != nil && c.To != spool.Received {
 		p.Examined(run)
 	}
+	p.callLarge(ctx, &e, run.turned)
+}
+
+// callLarge has large messages claimed for which there is a place again.
+func (p *Pipeline) callLarge(ctx context.Context, e *spool.Entry, turned bool) {
+	if p.large == nil || e.Envelope.Size <= largeMessage {
+		return
+	}
+	if turned {
+		p.large.turnedAway(e.Envelope.ID)
+	}
+	called := p.large.next()
+	if len(called) == 0 {
+		return
+	}
+	if _, err := p.Spool.Hasten(ctx, spool.Received, called, p.Now()); err != nil && ctx.Err() == nil {
+		p.Log.Error("claim", "err", err) // they come by themselves after their pause
+	}
 }
 
 // examine decides what becomes of e and returns the change that makes it so.
@@ -235,7 +248,7 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 		case err != nil && stopping(ctx):
 			return p.again(0, e.Attempts, ""), Run{}
 		case errors.Is(err, errTurn):
-			return p.again(turnPause, e.Attempts, ""), Run{}
+			return p.again(turnPause, e.Attempts, ""), Run{turned: true}
 		case errors.As(err, &wait):
 			// It waits for the scanner, whatever the worker thinks of it.
 			tries := e.Attempts
@@ -277,9 +290,6 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 
 // stopping reports whether the time of what is in hand is over.
 func stopping(ctx context.Context) bool { return errors.Is(context.Cause(ctx), errStopping) }
-
-// turnPause is how long a large message waits for its turn.
-const turnPause = 2 * time.Second
 
 // again leaves a message received, for another try. Nothing has been decided.
 func (p *Pipeline) again(pause time.Duration, tries int, why string) spool.Change {

@@ -161,14 +161,10 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		return p.asReceived(ctx, e, kind, nil)
 	}
 	if e.Envelope.Size > largeMessage && p.large != nil {
-		// It does not wait here: it would keep its place among the messages in
-		// hand, and a few large ones would stand in everybody's way.
-		select {
-		case p.large <- struct{}{}:
-			defer func() { <-p.large }()
-		default:
+		if !p.large.enter(e.Envelope.ID) {
 			return treated{}, errTurn
 		}
+		defer p.large.leave()
 	}
 	in, err := worker.Memory("message")
 	if err != nil {
@@ -328,9 +324,6 @@ func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, 
 	}
 	return t, nil
 }
-
-// errTurn says that it is not this message's turn.
-var errTurn = errors.New("too many large messages in hand")
 
 var errVerify = errors.New("the treated message is not on the allow-list")
 
