@@ -21,3 +21,18 @@ func (s *Session) Drawn(ctx context.Context, in Object) (picture []byte, k Kind)
 	}
 	return out.Bytes(), res.Kind
 }
+
+// Square is a placeholder, drawn as PNG, in the form that our own encoder gives
+// it, so that treating an output again changes nothing. It ends a treatment and
+// is made even when that was cut short.
+func (s *Session) Square(ctx context.Context, drawn []byte) []byte {
+	enc, ok := s.Table[KindPNG]
+	if !ok {
+		return drawn
+	}
+	var out bytes.Buffer
+	if _, err := enc.Sanitize(context.WithoutCancel(ctx), s, Object{ReaderAt: bytes.NewReader(drawn), Size: int64(len(drawn)), Kind: KindPNG}, &out); err != nil {
+		return drawn
+	}
+	return out.Bytes()
+}

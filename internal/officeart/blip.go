@@ -6,13 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 	"image/png"
 	"io"
 
 	"sekisho/internal/metafile"
 	"sekisho/internal/pict"
+	"sekisho/internal/square"
 )
 
 // The kinds of pictures as a store names them. [MS-ODRAW] 2.4.1.
@@ -351,7 +350,7 @@ func bitmapFile(b []byte) []byte {
 func (r *Rebuilder) grey(name, why string) (blip, error) {
 	r.found(Picture, "%s: %s", name, why)
 	if r.square == nil {
-		r.square = greySquare()
+		r.square = square.PNG()
 		if r.Square != nil {
 			r.square = r.Square(r.square)
 		}
@@ -361,23 +360,6 @@ func (r *Rebuilder) grey(name, why string) (blip, error) {
 		return blip{}, fmt.Errorf("grey square: %w", ErrMalformed)
 	}
 	return p, nil
-}
-
-// greySquare draws a grey square with a frame and a cross.
-func greySquare() []byte {
-	const side = 64
-	m := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Gray{0xD9}, color.Gray{0x80}})
-	for i := range side {
-		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}, {i, i}, {i, side - 1 - i}} {
-			m.SetColorIndex(at[0], at[1], 1)
-		}
-	}
-	var b bytes.Buffer
-	// A picture in memory cannot fail to be written to memory.
-	if err := png.Encode(&b, m); err != nil {
-		return nil
-	}
-	return b.Bytes()
 }
 
 // md4 is the digest by which a store tells pictures apart (RFC 1320). It

@@ -14,6 +14,7 @@ import (
 
 	"sekisho/internal/link"
 	"sekisho/internal/metafile"
+	"sekisho/internal/square"
 )
 
 // rec makes an atom, box a container.
@@ -445,7 +446,7 @@ func TestDrawingsBecomePicturesWhereSomebodyDraws(t *testing.T) {
 			if width, height = metafile.Size(file); !able {
 				return nil
 			}
-			return greySquare()
+			return square.PNG()
 		}}
 		out, err := r.Blip(in)
 		if err != nil {

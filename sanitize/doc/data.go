@@ -183,7 +183,7 @@ func (d *document) drawings() *officeart.Rebuilder {
 	return &officeart.Rebuilder{
 		Drawn:  d.pictureOf,
 		Raster: d.raster,
-		Square: d.square,
+		Square: func(b []byte) []byte { return d.s.Square(d.ctx, b) },
 		Fatal:  func(err error) bool { return errors.Is(err, sanitize.ErrLimit) || d.ctx.Err() != nil },
 		Meter:  func(r io.Reader) io.Reader { return d.s.Meter(r) },
 		Link: func(target string) bool {
@@ -226,19 +226,6 @@ func (d *document) pictureOf(name string, file []byte) []byte {
 		ReaderAt: bytes.NewReader(file), Size: int64(len(file)), Path: d.in.Path + "/" + name, Name: name, Names: []string{name},
 	})
 	return made
-}
-
-// square is the grey square as our own encoder writes it.
-func (d *document) square(b []byte) []byte {
-	enc, ok := d.s.Table[sanitize.KindPNG]
-	if !ok {
-		return b
-	}
-	var out bytes.Buffer
-	if _, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Kind: sanitize.KindPNG}, &out); err != nil {
-		return b
-	}
-	return out.Bytes()
 }
 
 // raster has a picture decoded and encoded by the session.

@@ -1,7 +1,5 @@
 package image
 
-import ()
-
 // lookup decodes the codes of one table.
 type lookup struct {
 	short  [1 << shortBits]uint16 // length and value of codes that begin so; 0 for longer ones

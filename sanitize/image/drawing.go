@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"sekisho/internal/metafile"
+	"sekisho/internal/pnm"
 	"sekisho/sanitize"
 )
 
@@ -75,25 +76,34 @@ func (Drawing) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	return finish(ctx, s, r.image(), out)
+	return finish(ctx, s, r.Image(), out)
 }
 
 // corner is the left upper width x height pixels of a page.
-func corner(b []byte, width, height int) (raw, error) {
+func corner(b []byte, width, height int) (pnm.Picture, error) {
 	var kind string
 	var w, h, most int
 	if _, err := fmt.Sscanf(string(b[:min(len(b), 64)]), "%2s\n%d %d\n%d\n", &kind, &w, &h, &most); err != nil || kind != "P6" || w < width || h < height || w > 1<<14 || h > 1<<14 {
-		return raw{}, fmt.Errorf("no page of %d x %d pixels: %w", width, height, sanitize.ErrTool)
+		return pnm.Picture{}, fmt.Errorf("no page of %d x %d pixels: %w", width, height, sanitize.ErrTool)
 	}
-	page, err := readPNM(b, w, h, 0)
+	page, err := handedOver(b, w, h, 0)
 	if err != nil {
-		return raw{}, err
+		return pnm.Picture{}, err
 	}
-	r := raw{width: width, height: height, samples: 3, pix: page.pix[:0]}
+	r := pnm.Picture{Width: width, Height: height, Samples: 3, Pix: page.Pix[:0]}
 	for y := range height {
-		r.pix = append(r.pix, page.pix[3*y*w:][:3*width]...) // to the left of where it is read
+		r.Pix = append(r.Pix, page.Pix[3*y*w:][:3*width]...) // to the left of where it is read
 	}
 	return r, nil
+}
+
+// handedOver is the picture that a tool handed over, as pnm.Read has it.
+func handedOver(b []byte, width, height, slack int) (pnm.Picture, error) {
+	p, err := pnm.Read(b, width, height, slack)
+	if err != nil {
+		return p, fmt.Errorf("%w: %w", err, sanitize.ErrTool)
+	}
+	return p, nil
 }
 
 // sheetOf is a document of one page with the drawing in its corner, in so many

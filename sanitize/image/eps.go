@@ -45,11 +45,11 @@ func (EPS) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	r, err := readPNM(b, width, height, 1)
+	r, err := handedOver(b, width, height, 1)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	return finish(ctx, s, r.image(), out)
+	return finish(ctx, s, r.Image(), out)
 }
 
 // postscript finds the program in a file, which may stand in one of DOS with a

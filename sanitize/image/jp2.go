@@ -33,16 +33,16 @@ func (JP2) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	r, err := readPNM(b, j.width, j.height, 0)
+	r, err := handedOver(b, j.width, j.height, 0)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	m := r.image()
+	m := r.Image()
 	if n, ok := m.(*image.NRGBA); ok {
 		switch {
-		case j.colours == jp2CMYK && r.samples == 4:
+		case j.colours == jp2CMYK && r.Samples == 4:
 			inked(n.Pix)
-		case j.colours == jp2YCC && r.samples >= 3:
+		case j.colours == jp2YCC && r.Samples >= 3:
 			for i := 0; i+3 < len(n.Pix); i += 4 {
 				n.Pix[i], n.Pix[i+1], n.Pix[i+2] = color.YCbCrToRGB(n.Pix[i], n.Pix[i+1], n.Pix[i+2])
 			}

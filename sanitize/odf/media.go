@@ -3,18 +3,15 @@ package odf
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"net/url"
 	"strings"
 
 	"sekisho/internal/metafile"
+	"sekisho/internal/square"
 	"sekisho/sanitize"
 )
 
@@ -105,28 +102,10 @@ func (d *document) treat(where string, b []byte) (figure, error) {
 	}
 }
 
-// greySquare is the placeholder as our own encoder would write it, so that
-// treating an output again changes nothing.
+// greySquare stands in the place of a picture that could not be treated.
 func (d *document) greySquare() []byte {
-	if d.square != nil {
-		return d.square
-	}
-	const side = 64
-	m := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Gray{0xD9}, color.Gray{0x80}})
-	for i := range side {
-		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}, {i, i}, {i, side - 1 - i}} {
-			m.SetColorIndex(at[0], at[1], 1)
-		}
-	}
-	var b, out bytes.Buffer
-	if err := png.Encode(&b, m); err != nil {
-		return nil // a picture in memory cannot fail to be written to memory
-	}
-	d.square = b.Bytes()
-	if enc, ok := d.s.Table[sanitize.KindPNG]; ok {
-		if _, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(d.square), Size: int64(len(d.square)), Kind: sanitize.KindPNG}, &out); err == nil {
-			d.square = out.Bytes()
-		}
+	if d.square == nil {
+		d.square = d.s.Square(d.ctx, square.PNG())
 	}
 	return d.square
 }

@@ -3,15 +3,12 @@ package ooxml
 import (
 	"bytes"
 	"compress/gzip"
-	"context"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 
 	"sekisho/internal/metafile"
+	"sekisho/internal/square"
 	"sekisho/sanitize"
 )
 
@@ -125,37 +122,8 @@ func (d *document) replaceImage(p *part, why string) error {
 	return nil
 }
 
-// greySquare is the placeholder as our own encoder would write it, so that
-// treating an output again changes nothing.
-func (d *document) greySquare() []byte {
-	b := placeholderPNG()
-	enc, ok := d.s.Table[sanitize.KindPNG]
-	if !ok {
-		return b
-	}
-	var out bytes.Buffer
-	if _, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Kind: sanitize.KindPNG}, &out); err != nil {
-		return b
-	}
-	return out.Bytes()
-}
-
-// placeholderPNG draws a grey square with a frame and a cross.
-func placeholderPNG() []byte {
-	const side = 64
-	m := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Gray{0xD9}, color.Gray{0x80}})
-	for i := range side {
-		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}, {i, i}, {i, side - 1 - i}} {
-			m.SetColorIndex(at[0], at[1], 1)
-		}
-	}
-	var b bytes.Buffer
-	// A picture in memory cannot fail to be written to memory.
-	if err := png.Encode(&b, m); err != nil {
-		return nil
-	}
-	return b.Bytes()
-}
+// greySquare stands in the place of a picture that could not be treated.
+func (d *document) greySquare() []byte { return d.s.Square(d.ctx, square.PNG()) }
 
 // treatWorkbook treats the workbook behind a chart as the document it is. When
 // it cannot stay the chart still shows its cached values.

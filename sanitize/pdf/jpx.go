@@ -9,6 +9,7 @@ import (
 	"image/color"
 
 	"sekisho/internal/pdf"
+	"sekisho/internal/pnm"
 	"sekisho/sanitize"
 )
 
@@ -193,47 +194,11 @@ func (c *cleaner) jpxSamples(h jpxHead) ([]byte, error) {
 		}
 		return nil, err
 	}
-	// P5 and P6 have their numbers in three lines, P7 in named ones up to ENDHDR.
-	const longest = 512
-	head := b[:min(len(b), longest)]
-	var width, height, most, n int
-	end := bytes.Index(head, []byte("ENDHDR\n")) + len("ENDHDR\n")
-	switch {
-	case bytes.HasPrefix(head, []byte("P7\n")) && end >= len("P7\nENDHDR\n"):
-		for line := range bytes.Lines(head[:end]) {
-			for key, v := range map[string]*int{"WIDTH": &width, "HEIGHT": &height, "DEPTH": &n, "MAXVAL": &most} {
-				if v := v; bytes.HasPrefix(line, []byte(key+" ")) {
-					if _, err := fmt.Sscanf(string(line[len(key):]), "%d\n", v); err != nil {
-						return nil, errPNM
-					}
-				}
-			}
-		}
-	case bytes.HasPrefix(head, []byte("P5\n")), bytes.HasPrefix(head, []byte("P6\n")):
-		n = 1 + 2*int(head[1]-'5')
-		var lines [][]byte
-		at := 3
-		for len(lines) < 2 {
-			k := bytes.IndexByte(head[at:], '\n')
-			if k < 0 {
-				return nil, errPNM
-			}
-			if line := head[at : at+k]; !bytes.HasPrefix(line, []byte("#")) {
-				lines = append(lines, line)
-			}
-			at += k + 1
-		}
-		if _, err := fmt.Sscanf(string(bytes.Join(lines, []byte(" "))), "%d %d %d", &width, &height, &most); err != nil {
-			return nil, errPNM
-		}
-		end = at
-	default:
+	p, err := pnm.Read(b, h.width, h.height, 0)
+	if err != nil || p.Samples != h.components {
 		return nil, errPNM
 	}
-	if width != h.width || height != h.height || n != h.components || most != 255 || int64(len(b)-end) != int64(width)*int64(height)*int64(n) {
-		return nil, errPNM
-	}
-	return b[end:], nil
+	return p.Pix, nil
 }
 
 // jpxColours brings the samples to the colour space of the picture, which it

@@ -69,7 +69,7 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	} else if len(known.grey) == len(sheets) {
 		grey = known.grey
 	}
-	d := &pnm{page: p.take, room: p.room, s: s}
+	d := &pageStream{page: p.take, room: p.room, s: s}
 	for _, part := range stretches(grey) {
 		call := sanitize.ToolCall{Tool: sanitize.PDFPixels, First: part.first, Last: part.last, Of: len(sheets), DPI: dpi, Size: in.Size}
 		if part.grey {
@@ -172,9 +172,9 @@ func resolution(s *sanitize.Session, sheets []drawn, usual int) (int, error) {
 	return int(dpi), nil
 }
 
-// pnm takes pictures of the portable pixmap format (P5 and P6, eight bits) from
+// pageStream takes pictures of the portable pixmap format (P5 and P6, eight bits) from
 // a stream and hands them out one by one. Every number in it is the tool's.
-type pnm struct {
+type pageStream struct {
 	s             *sanitize.Session
 	page          func(width, height, samples int, pixels []byte) error // which keeps the pixels
 	room          func(octets int) []byte                               // where pixels may go, of no length
@@ -187,7 +187,7 @@ type pnm struct {
 
 var errPNM = fmt.Errorf("no picture: %w", sanitize.ErrTool)
 
-func (d *pnm) Write(b []byte) (int, error) {
+func (d *pageStream) Write(b []byte) (int, error) {
 	n := len(b)
 	for len(b) > 0 {
 		if d.inPixels {
@@ -214,7 +214,7 @@ func (d *pnm) Write(b []byte) (int, error) {
 }
 
 // begin reads "P6\n1240 1754\n255\n" once it is all there.
-func (d *pnm) begin() error {
+func (d *pageStream) begin() error {
 	const longest = 64
 	if len(d.head) > longest {
 		return errPNM
@@ -246,7 +246,7 @@ func (d *pnm) begin() error {
 	return nil
 }
 
-func (d *pnm) end() error {
+func (d *pageStream) end() error {
 	if d.inPixels || len(d.head) > 0 {
 		return fmt.Errorf("a page was cut short: %w", sanitize.ErrTool)
 	}

@@ -306,7 +306,7 @@ func TestWhatADrawingProgramLiesAboutIsRefused(t *testing.T) {
 	for what, c := range pnms {
 		p := &pictures{s: session(100, nil), w: newWriter(io.Discard, 1<<20), dpi: 150, sheets: []drawn{{width: 9, height: 9}}}
 		p.parent = p.w.number()
-		d := &pnm{s: p.s, page: p.take, room: p.room}
+		d := &pageStream{s: p.s, page: p.take, room: p.room}
 		_, err := io.Copy(d, strings.NewReader(c.b))
 		if err == nil {
 			err = d.end()

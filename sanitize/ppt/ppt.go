@@ -82,7 +82,7 @@ func (Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.
 	}
 	d.art = officeart.Rebuilder{
 		Drawn:  d.pictureOf,
-		Raster: d.raster, Square: d.square, Fatal: d.fatal, Meter: s.Meter, Client: d.client, Found: d.foundInDrawing,
+		Raster: d.raster, Square: func(b []byte) []byte { return d.s.Square(d.ctx, b) }, Fatal: d.fatal, Meter: s.Meter, Client: d.client, Found: d.foundInDrawing,
 		Link:  func(target string) bool { return link.Harmless(target) && s.Options.URLs == sanitize.KeepURLs },
 		Delay: pictures,
 	}
@@ -231,19 +231,6 @@ func (d *deck) raster(name string, file []byte) ([]byte, error) {
 		return nil, errors.New(err.Error())
 	}
 	return out.Bytes(), nil
-}
-
-// square is the grey square as our own encoder writes it.
-func (d *deck) square(b []byte) []byte {
-	enc, ok := d.s.Table[sanitize.KindPNG]
-	if !ok {
-		return b
-	}
-	var out bytes.Buffer
-	if _, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Kind: sanitize.KindPNG}, &out); err != nil {
-		return b
-	}
-	return out.Bytes()
 }
 
 func (d *deck) fatal(err error) bool {

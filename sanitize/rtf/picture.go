@@ -2,15 +2,13 @@ package rtf
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
-	"image"
-	"image/color"
 	"image/png"
 
 	"sekisho/internal/metafile"
 	"sekisho/internal/pict"
+	"sekisho/internal/square"
 	"sekisho/sanitize"
 )
 
@@ -256,32 +254,10 @@ func fromDDB(p *picture) []byte {
 	return fromDIB(out)
 }
 
-// greySquare stands for a picture that could not be treated, in the form that
-// our own encoder gives it, so that treating the output again changes nothing.
+// greySquare stands in the place of a picture that could not be treated.
 func (d *document) greySquare() []byte {
-	if d.grey != nil {
-		return d.grey
-	}
-	const side = 64
-	m := image.NewPaletted(image.Rect(0, 0, side, side), color.Palette{color.Gray{0xD9}, color.Gray{0x80}})
-	for i := range side {
-		for _, at := range [][2]int{{i, 0}, {i, side - 1}, {0, i}, {side - 1, i}, {i, i}, {i, side - 1 - i}} {
-			m.SetColorIndex(at[0], at[1], 1)
-		}
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, m); err != nil {
-		return nil // memory takes what is written to it
-	}
-	d.grey = b.Bytes()
-	enc, ok := d.s.Table[sanitize.KindPNG]
-	if !ok {
-		return d.grey
-	}
-	var out bytes.Buffer
-	_, err := enc.Sanitize(context.WithoutCancel(d.ctx), d.s, sanitize.Object{ReaderAt: bytes.NewReader(d.grey), Size: int64(len(d.grey)), Kind: sanitize.KindPNG}, &out)
-	if err == nil {
-		d.grey = out.Bytes()
+	if d.grey == nil {
+		d.grey = d.s.Square(d.ctx, square.PNG())
 	}
 	return d.grey
 }

@@ -260,7 +260,7 @@ func (w *workbook) properties(from, to *cfb.Storage) {
 func (w *workbook) write() ([]byte, error) {
 	w.art = officeart.Rebuilder{
 		Drawn:  w.pictureOf,
-		Raster: w.raster, Square: w.square, Fatal: w.fatal, Meter: w.s.Meter, Client: w.client, Found: w.drawn,
+		Raster: w.raster, Square: func(b []byte) []byte { return w.s.Square(w.ctx, b) }, Fatal: w.fatal, Meter: w.s.Meter, Client: w.client, Found: w.drawn,
 		Link: func(target string) bool {
 			return link.Harmless(target) && w.s.Options.URLs == sanitize.KeepURLs
 		},
@@ -342,19 +342,6 @@ func (w *workbook) raster(name string, b []byte) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("a picture became %s: %w", res.Kind, sanitize.ErrUnsupported)
 	}
-}
-
-// square has the grey square encoded as any other PNG would be.
-func (w *workbook) square(b []byte) []byte {
-	enc, ok := w.s.Table[sanitize.KindPNG]
-	if !ok {
-		return b
-	}
-	var out bytes.Buffer
-	if _, err := enc.Sanitize(context.WithoutCancel(w.ctx), w.s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Kind: sanitize.KindPNG}, &out); err != nil {
-		return b
-	}
-	return out.Bytes()
 }
 
 func (w *workbook) fatal(err error) bool {

@@ -1,31 +1,31 @@
-package image
+// Package pnm reads pictures in the portable formats in which tools hand them
+// over (netpbm, pnm(5)).
+package pnm
 
 import (
 	"bytes"
 	"fmt"
 	"image"
 	"strconv"
-
-	"sekisho/sanitize"
 )
 
-// raw is a picture as a tool drew it: rows of samples of eight bits, with
-// nothing that could be read in two ways. Every number in it is the tool's.
-type raw struct {
-	width, height, samples int
-	pix                    []byte
+// Picture is one as a tool drew it: rows of samples of eight bits, with nothing
+// that could be read in two ways.
+type Picture struct {
+	Width, Height, Samples int
+	Pix                    []byte // of the file that was read
 }
 
-// readPNM reads a portable pixmap (P5, P6) or arbitrary map (P7) of eight bits,
+// Read reads a portable pixmap (P5, P6) or arbitrary map (P7) of eight bits,
 // which must be width x height pixels, or so many more or fewer, and end behind
-// them.
-func readPNM(b []byte, width, height, slack int) (raw, error) {
-	bad := func(what string) (raw, error) {
-		return raw{}, fmt.Errorf("no picture: %s: %w", what, sanitize.ErrTool)
+// them. Every number in it is the tool's.
+func Read(b []byte, width, height, slack int) (Picture, error) {
+	bad := func(what string) (Picture, error) {
+		return Picture{}, fmt.Errorf("no picture: %s", what)
 	}
 	const longest = 512 // a header, with the name of who wrote it
 	head := b[:min(len(b), longest)]
-	r := raw{}
+	r := Picture{}
 	var numbers []int
 	at := 0
 	line := func() (string, bool) {
@@ -43,9 +43,9 @@ func readPNM(b []byte, width, height, slack int) (raw, error) {
 	}
 	switch magic {
 	case "P5":
-		r.samples = 1
+		r.Samples = 1
 	case "P6":
-		r.samples = 3
+		r.Samples = 3
 	case "P7":
 	default:
 		return bad("no magic")
@@ -82,40 +82,40 @@ func readPNM(b []byte, width, height, slack int) (raw, error) {
 		switch string(key) {
 		case "WIDTH", "HEIGHT", "MAXVAL":
 		case "DEPTH":
-			r.samples = n
+			r.Samples = n
 			continue
 		default:
 			return bad("header")
 		}
 		numbers = append(numbers, n)
 	}
-	if len(numbers) != 3 || numbers[2] != 255 || r.samples < 1 || r.samples > 4 {
+	if len(numbers) != 3 || numbers[2] != 255 || r.Samples < 1 || r.Samples > 4 {
 		return bad("header")
 	}
-	r.width, r.height, r.pix = numbers[0], numbers[1], b[at:]
-	if r.width < 1 || r.height < 1 || r.width > width+slack || r.width < width-slack || r.height > height+slack || r.height < height-slack {
-		return bad(fmt.Sprintf("%d x %d pixels, not %d x %d", r.width, r.height, width, height))
+	r.Width, r.Height, r.Pix = numbers[0], numbers[1], b[at:]
+	if r.Width < 1 || r.Height < 1 || r.Width > width+slack || r.Width < width-slack || r.Height > height+slack || r.Height < height-slack {
+		return bad(fmt.Sprintf("%d x %d pixels, not %d x %d", r.Width, r.Height, width, height))
 	}
-	if int64(len(r.pix)) != int64(r.width)*int64(r.height)*int64(r.samples) {
+	if int64(len(r.Pix)) != int64(r.Width)*int64(r.Height)*int64(r.Samples) {
 		return bad("pixels cut short")
 	}
 	return r, nil
 }
 
-// image is the picture with its samples taken for grey, grey and cover, colour,
+// Image is the picture with its samples taken for grey, grey and cover, colour,
 // colour and cover.
-func (r raw) image() image.Image {
-	if r.samples == 1 {
-		return &image.Gray{Pix: r.pix, Stride: r.width, Rect: image.Rect(0, 0, r.width, r.height)}
+func (r Picture) Image() image.Image {
+	if r.Samples == 1 {
+		return &image.Gray{Pix: r.Pix, Stride: r.Width, Rect: image.Rect(0, 0, r.Width, r.Height)}
 	}
-	m := image.NewNRGBA(image.Rect(0, 0, r.width, r.height))
-	if r.samples == 4 {
-		m.Pix = r.pix
+	m := image.NewNRGBA(image.Rect(0, 0, r.Width, r.Height))
+	if r.Samples == 4 {
+		m.Pix = r.Pix
 		return m
 	}
-	for i, j := 0, 0; i < len(m.Pix); i, j = i+4, j+r.samples {
-		p, q := m.Pix[i:i+4], r.pix[j:j+r.samples]
-		if r.samples == 2 {
+	for i, j := 0, 0; i < len(m.Pix); i, j = i+4, j+r.Samples {
+		p, q := m.Pix[i:i+4], r.Pix[j:j+r.Samples]
+		if r.Samples == 2 {
 			p[0], p[1], p[2], p[3] = q[0], q[0], q[0], q[1]
 			continue
 		}
