@@ -228,20 +228,8 @@ func (u *ui) complaint(line string) string {
 	if !u.ja {
 		return line
 	}
-	if ja, ok := complained(line); ok {
-		return ja
-	}
-	// From the front: FILE:LINE may hold anything, what is wrong may hold ": ".
-	for from := 0; ; {
-		i := strings.Index(line[from:], ": ")
-		if i < 0 {
-			return line
-		}
-		from += i + 2
-		if ja, ok := complained(line[from:]); ok {
-			return line[:from] + ja
-		}
-	}
+	// FILE:LINE may hold anything, what is wrong may hold ": ".
+	return worded(line, complained)
 }
 
 // complained words what is wrong, with the suggestion behind it.

@@ -297,18 +297,20 @@ func (u *ui) cause(text string) string {
 	if !u.ja {
 		return text
 	}
-	if ja, ok := known(text, causes); ok {
-		return ja
-	}
+	return worded(text, func(end string) (string, bool) { return known(end, causes) })
+}
+
+// worded words the longest end of text that is known, behind a ": " or the whole.
+func worded(text string, words func(string) (string, bool)) string {
 	for from := 0; ; {
+		if ja, ok := words(text[from:]); ok {
+			return text[:from] + ja
+		}
 		i := strings.Index(text[from:], ": ")
 		if i < 0 {
 			return text
 		}
 		from += i + 2
-		if ja, ok := known(text[from:], causes); ok {
-			return text[:from] + ja
-		}
 	}
 }
 

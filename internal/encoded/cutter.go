@@ -110,7 +110,8 @@ func (c *Cutter) end() {
 }
 
 // Cut is Cutter for a text in memory. What is taken out can bring more together
-// where a reader joins lines, so it looks until nothing is found.
+// where a reader joins lines, so it looks until nothing is found; a text that brings more every time is left
+// out as a whole.
 func Cut(text string) (clean string, files int) {
 	for range 8 {
 		var b bytes.Buffer

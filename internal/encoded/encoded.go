@@ -62,7 +62,7 @@ func (f *Finder) Line(l []byte) What {
 		}
 	}
 	switch {
-	case bytes.HasPrefix(l, []byte("begin")) && uuBegin(l):
+	case bytes.HasPrefix(l, []byte("begin")) && UUBegin(l):
 		f.maybe, f.run = true, false
 		return Maybe
 	case bytes.HasPrefix(l, []byte("=ybegin ")) && bytes.Contains(l, []byte("size=")):
@@ -179,9 +179,9 @@ func Program(l []byte) (start, end int, found bool) {
 	return 0, 0, false
 }
 
-// uuBegin recognises "begin 644 name" and "begin-base64 644 name" (POSIX
-// uuencode).
-func uuBegin(l []byte) bool {
+// UUBegin recognises the line that opens a uuencoded file, "begin 644 name" or
+// "begin-base64 644 name" (POSIX, uuencode).
+func UUBegin(l []byte) bool {
 	f := bytes.Fields(l)
 	if len(f) < 3 || string(f[0]) != "begin" && string(f[0]) != "begin-base64" || len(f[1]) < 3 || len(f[1]) > 4 {
 		return false

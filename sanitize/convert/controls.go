@@ -1,10 +1,7 @@
 package convert
 
 import (
-	"archive/zip"
 	"bytes"
-	"compress/flate"
-	"fmt"
 	"io"
 	"strings"
 
@@ -13,8 +10,8 @@ import (
 )
 
 // withoutControls takes control characters out of the XML of a package. LibreOffice
-// writes those that a document of the old formats has in its text, and XML 1.0 has
-// none (2.2): nobody would open the result, and it would not be rebuilt. Nothing is
+// writes those that a document of the old formats has in its text. XML 1.0 has none
+// but DEL, which it discourages (2.2), and the rebuild takes none of them. Nothing is
 // taken from a package that has none, which is every one of a sound document.
 func withoutControls(s *sanitize.Session, b []byte) ([]byte, error) {
 	z, err := zipstrict.Open(bytes.NewReader(b), int64(len(b)), zipstrict.Limits{Entries: s.Options.Limits.Entries})
@@ -42,33 +39,12 @@ func withoutControls(s *sanitize.Session, b []byte) ([]byte, error) {
 	if !found {
 		return b, nil
 	}
-	out := &sanitize.Buffer{Most: s.Options.Limits.OutputBytes}
-	w := zip.NewWriter(out)
-	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
-	for i := range z.Files {
-		f := &z.Files[i]
-		if f.IsDir {
-			continue
-		}
-		in, err := f.Open(s.Meter)
-		if err != nil {
-			return nil, fmt.Errorf("open %q: %w", f.Name, err)
-		}
+	return repacked(s, z, s.Options.Limits.OutputBytes, func(f *zipstrict.File, r io.Reader) (io.Reader, error) {
 		if isXML(f.Name) {
-			in = &controls{r: in}
+			return &controls{r: r}, nil
 		}
-		to, err := w.Create(f.Name)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := io.Copy(to, in); err != nil {
-			return nil, fmt.Errorf("read %q: %w", f.Name, err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+		return r, nil
+	})
 }
 
 func isXML(name string) bool {

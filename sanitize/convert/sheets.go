@@ -62,7 +62,22 @@ func fitted(s *sanitize.Session, in io.ReaderAt, size int64, fit func([]byte) []
 	if err != nil {
 		return nil, fmt.Errorf("open the workbook: %w", err)
 	}
-	out := &sanitize.Buffer{Most: min(s.Options.Limits.OutputBytes, sanitize.MaxToolInput)}
+	return repacked(s, z, min(s.Options.Limits.OutputBytes, sanitize.MaxToolInput), func(f *zipstrict.File, r io.Reader) (io.Reader, error) {
+		if !strings.Contains(f.Name, "worksheets/") || !strings.HasSuffix(f.Name, ".xml") || f.Size > maxSheet {
+			return r, nil
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			return nil, err
+		}
+		return bytes.NewReader(fit(b)), nil
+	})
+}
+
+// repacked copies a package of at most so many octets, each member as change
+// has it.
+func repacked(s *sanitize.Session, z *zipstrict.Reader, most int64, change func(f *zipstrict.File, r io.Reader) (io.Reader, error)) ([]byte, error) {
+	out := &sanitize.Buffer{Most: most}
 	w := zip.NewWriter(out)
 	w.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	for i := range z.Files {
@@ -74,16 +89,12 @@ func fitted(s *sanitize.Session, in io.ReaderAt, size int64, fit func([]byte) []
 		if err != nil {
 			return nil, fmt.Errorf("open %q: %w", f.Name, err)
 		}
+		if r, err = change(f, r); err != nil {
+			return nil, fmt.Errorf("read %q: %w", f.Name, err)
+		}
 		to, err := w.Create(f.Name)
 		if err != nil {
 			return nil, err
-		}
-		if strings.Contains(f.Name, "worksheets/") && strings.HasSuffix(f.Name, ".xml") && f.Size <= maxSheet {
-			b, err := io.ReadAll(r)
-			if err != nil {
-				return nil, fmt.Errorf("read %q: %w", f.Name, err)
-			}
-			r = bytes.NewReader(fit(b))
 		}
 		if _, err := io.Copy(to, r); err != nil {
 			return nil, fmt.Errorf("copy %q: %w", f.Name, err)

@@ -32,46 +32,33 @@ func laid(s *sanitize.Session, m image.Image, orientation int) image.Image {
 		}
 		return b.Min.X + x, b.Min.Y + y
 	}
+	each := func(set func(x, y int)) {
+		for y := range h {
+			for x := range w {
+				set(x, y)
+			}
+		}
+	}
 	switch m := m.(type) {
 	case *image.Gray:
 		to := image.NewGray(r)
-		for y := range h {
-			for x := range w {
-				to.SetGray(x, y, m.GrayAt(place(x, y)))
-			}
-		}
+		each(func(x, y int) { to.SetGray(x, y, m.GrayAt(place(x, y))) })
 		return to
 	case *image.Gray16:
 		to := image.NewGray16(r)
-		for y := range h {
-			for x := range w {
-				to.SetGray16(x, y, m.Gray16At(place(x, y)))
-			}
-		}
+		each(func(x, y int) { to.SetGray16(x, y, m.Gray16At(place(x, y))) })
 		return to
 	case *image.Paletted:
 		to := image.NewPaletted(r, m.Palette)
-		for y := range h {
-			for x := range w {
-				to.SetColorIndex(x, y, m.ColorIndexAt(place(x, y)))
-			}
-		}
+		each(func(x, y int) { to.SetColorIndex(x, y, m.ColorIndexAt(place(x, y))) })
 		return to
 	case *image.NRGBA64, *image.RGBA64:
 		to := image.NewNRGBA64(r)
-		for y := range h {
-			for x := range w {
-				to.SetNRGBA64(x, y, color.NRGBA64Model.Convert(m.At(place(x, y))).(color.NRGBA64))
-			}
-		}
+		each(func(x, y int) { to.SetNRGBA64(x, y, color.NRGBA64Model.Convert(m.At(place(x, y))).(color.NRGBA64)) })
 		return to
 	default:
 		to := image.NewNRGBA(r)
-		for y := range h {
-			for x := range w {
-				to.SetNRGBA(x, y, color.NRGBAModel.Convert(m.At(place(x, y))).(color.NRGBA))
-			}
-		}
+		each(func(x, y int) { to.SetNRGBA(x, y, color.NRGBAModel.Convert(m.At(place(x, y))).(color.NRGBA)) })
 		return to
 	}
 }

@@ -245,16 +245,23 @@ func (p *tiffPage) greys16(to, row []byte, plane int) {
 	}
 }
 
+// span is how far apart the samples of one kind stand in a row, and which kinds
+// it has that are shown.
+func (p *tiffPage) span(plane int) (each, first, last int) {
+	switch {
+	case !p.planar:
+		return p.samples, 0, min(p.samples, 4)
+	case plane > 3:
+		return 1, 0, 0
+	default:
+		return 1, plane, plane + 1
+	}
+}
+
 // colours puts the samples of a row where they belong; of planes only one.
 // Behind the number of a colour, or behind grey, stands how it covers.
 func (p *tiffPage) colours(to, row []byte, palette []byte, plane int) {
-	each, first, last := p.samples, 0, min(p.samples, 4)
-	if p.planar {
-		each, first, last = 1, plane, plane+1
-		if plane > 3 {
-			return
-		}
-	}
+	each, first, last := p.span(plane)
 	for x := range len(to) / 4 {
 		for c := first; c < last; c++ {
 			i := x * each
@@ -275,13 +282,7 @@ func (p *tiffPage) colours(to, row []byte, palette []byte, plane int) {
 
 // colours16 is colours for red, green and blue of sixteen bits.
 func (p *tiffPage) colours16(to, row []byte, plane int) {
-	each, first, last := p.samples, 0, min(p.samples, 4)
-	if p.planar {
-		each, first, last = 1, plane, plane+1
-		if plane > 3 {
-			return
-		}
-	}
+	each, first, last := p.span(plane)
 	for x := range len(to) / 8 {
 		for c := first; c < last; c++ {
 			i := x * each

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"sekisho/internal/encoded"
 )
 
 // A cut is a stretch of a text that is not text: a file that programs take out
@@ -44,7 +45,7 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 			continue
 		}
 		switch {
-		case b[0] == 'b' && uuBegin(b):
+		case b[0] == 'b' && encoded.UUBegin(b):
 			e.uu(b, start)
 		case b[0] == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
 			e.yenc(b, start)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"sekisho/internal/encoded"
 )
 
 // The union scanner. It reads raw octets and nothing else: no header, no
@@ -147,7 +148,7 @@ func (sc *scanner) endLine() {
 			sc.saw(sawBoundary, sc.dashes)
 		}
 		sc.saw(sawHeader, sc.start)
-	case c == 'b' && uuBegin(b):
+	case c == 'b' && encoded.UUBegin(b):
 		sc.saw(sawUU, sc.start)
 	case c == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
 		sc.saw(sawYEnc, sc.start)
@@ -180,19 +181,6 @@ func contentField(b []byte) bool {
 		return true
 	}
 	return false
-}
-
-func uuBegin(b []byte) bool {
-	f := bytes.Fields(b)
-	if len(f) < 3 || string(f[0]) != "begin" && string(f[0]) != "begin-base64" || len(f[1]) < 3 || len(f[1]) > 4 {
-		return false
-	}
-	for _, c := range f[1] {
-		if c < '0' || c > '7' {
-			return false
-		}
-	}
-	return true
 }
 
 func base64Line(b []byte, long bool) bool {

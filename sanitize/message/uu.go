@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sekisho/internal/encoded"
 	"strconv"
 )
 
@@ -58,7 +59,7 @@ func (d *lineDecoder) fill() {
 	case 0:
 		switch {
 		case blank:
-		case d.yenc && bytes.HasPrefix(b, []byte("=ybegin ")) && !bytes.Contains(b, []byte(" part=")), !d.yenc && bytes.HasPrefix(b, []byte("begin ")) && uuBegin(b):
+		case d.yenc && bytes.HasPrefix(b, []byte("=ybegin ")) && !bytes.Contains(b, []byte(" part=")), !d.yenc && bytes.HasPrefix(b, []byte("begin ")) && encoded.UUBegin(b):
 			d.state = 1
 		default:
 			d.err = errEncoded

@@ -1,7 +1,6 @@
 package odf
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -259,18 +258,26 @@ func (f *filter) closeDeletion(fr *frame) error {
 	return nil
 }
 
+// paragraphAround is the frame of the paragraph that the innermost element stands
+// in, without a table, a frame or the like between them; -1: there is none.
+func (f *filter) paragraphAround() int {
+	for i := len(f.frames) - 2; i >= 0; i-- {
+		fr := &f.frames[i]
+		if paragraph(fr.canon) && fr.role == rolePlain {
+			return i
+		}
+		switch family, _, _ := strings.Cut(fr.canon, ":"); family {
+		case "office", "table", "draw", "style":
+			return -1
+		}
+	}
+	return -1
+}
+
 // restore writes what was deleted here. Its first and its last paragraph are
 // pieces of the one around the mark.
 func (f *filter) restore(r *region) {
-	p := -1
-	for i := len(f.frames) - 2; i >= 0 && p < 0; i-- {
-		switch fr := &f.frames[i]; {
-		case paragraph(fr.canon) && fr.role == rolePlain:
-			p = i
-		case strings.HasPrefix(fr.canon, "office:"), strings.HasPrefix(fr.canon, "table:"), strings.HasPrefix(fr.canon, "draw:"), strings.HasPrefix(fr.canon, "style:"):
-			i = 0
-		}
-	}
+	p := f.paragraphAround()
 	blocks := r.blocks
 	if p < 0 {
 		for _, b := range blocks {
@@ -324,7 +331,7 @@ func (f *filter) settleChanges() error {
 			continue
 		}
 		for _, b := range r.blocks {
-			if bytes.Contains([]byte(b.whole), []byte(`xlink:href="Pictures/`)) || bytes.Contains([]byte(b.whole), []byte(`xlink:href="./Object`)) {
+			if strings.Contains(b.whole, `xlink:href="Pictures/`) || strings.Contains(b.whole, `xlink:href="./Object`) {
 				return unforeseen("a picture that nothing shows any more")
 			}
 		}

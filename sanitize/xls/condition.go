@@ -222,7 +222,8 @@ func (s *sheet) condition(r *record) verdict {
 	}
 	switch kind {
 	case 1, 2, 5:
-	case 3: // [MS-XLS] 2.5.36
+	case 3, 6: // colours and icons, each behind its bound. [MS-XLS] 2.5.36 and 2.5.38
+		behind := map[byte]int{3: 8, 6: 5}[kind]
 		c.take(nil, 3)
 		n := int(c.byte())
 		c.take(nil, 2)
@@ -230,7 +231,7 @@ func (s *sheet) condition(r *record) verdict {
 			if v := bound(); v.bad() {
 				return v
 			}
-			c.take(nil, 8)
+			c.take(nil, behind)
 		}
 	case 4: // [MS-XLS] 2.5.34
 		c.take(nil, 6+16)
@@ -238,16 +239,6 @@ func (s *sheet) condition(r *record) verdict {
 			if v := bound(); v.bad() {
 				return v
 			}
-		}
-	case 6: // [MS-XLS] 2.5.38
-		c.take(nil, 3)
-		n := int(c.byte())
-		c.take(nil, 2)
-		for range n {
-			if v := bound(); v.bad() {
-				return v
-			}
-			c.take(nil, 5)
 		}
 	default:
 		return verdict{"xls.formula", fmt.Sprintf("condition of kind %d", kind)}
