@@ -52,7 +52,7 @@ var rows = []struct {
 }{
 	{-1, []string{"internal/charset", "internal/encoded", "internal/lazy", "internal/metafile", "internal/pict", "internal/fax", "internal/pnm", "internal/square", "internal/link"}},
 	{0, []string{"internal/header", "internal/cfb", "internal/zipstrict", "internal/seal", "internal/audit",
-		"internal/atomicfile", "internal/version", "internal/sandbox", "internal/limit", "internal/mtasts", "internal/tlsrpt", "internal/dane", "internal/pdf", "internal/qr", "internal/redeflate", "internal/xmlscan", "internal/formula", "internal/propset", "internal/officeart", "internal/fieldcode"}},
+		"internal/version", "internal/sandbox", "internal/limit", "internal/mtasts", "internal/tlsrpt", "internal/dane", "internal/pdf", "internal/qr", "internal/redeflate", "internal/xmlscan", "internal/formula", "internal/propset", "internal/officeart", "internal/fieldcode"}},
 	{1, []string{"envelope", "sanitize", "internal/notice", "internal/blob", "internal/vba", "internal/olepack", "admin/client"}},
 	{2, []string{"policy", "routing", "tenant", "senderauth", "scan", "internal/dsn", "internal/blob/dir", "sanitize/worker", "sanitize/detect", "sanitize/verify",
 		"sanitize/message", "sanitize/ooxml", "sanitize/rtf", "sanitize/odf", "sanitize/html", "sanitize/image", "sanitize/text", "sanitize/calendar", "sanitize/outlook", "sanitize/archive", "sanitize/convert", "sanitize/pdf", "sanitize/xls", "sanitize/doc", "sanitize/ppt", "sanitize/ichitaro"}},

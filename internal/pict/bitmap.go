@@ -118,6 +118,11 @@ func (r *reader) bitmap(call int) (bitmap, error) {
 // rows hands out the rows of a bitmap, unpacked: each of as many octets as it says
 // (by which goes whether and how it is packed), and of as many as it has.
 func (r *reader) rows(says, length, count int, m pixels, f func(line []byte)) {
+	if length == 0 {
+		// Such rows cost nothing to write and as much to read as any.
+		r.failed = true
+		return
+	}
 	const shortest = 8 // rows below are not packed
 	line := make([]byte, length)
 	plain := says < shortest || m.packing == 1 || m.packing == 2

@@ -132,6 +132,7 @@ func TestWhatIsNoPictureIsSaidSo(t *testing.T) {
 		{"rows that are not there", pict(2, 1, direct(4, 2, 900, 1, 16, 3, 0x7C, 0)), ErrMalformed},
 		{"more colours than there are", pict(2, 1, append(append(words(0x98, 8|isPixels, 0, 0, 1, 2, 0, 0), make([]byte, 32)...), 0xFF, 0xFF)), ErrMalformed},
 		{"many pixels of few octets", pict(2, 1, direct(0x3FFE, 0x1FFF, 4000, 0, 16, 3, make([]byte, 8000)...)), ErrMalformed},
+		{"a pattern of thirty thousand rows of nothing", pict(2, 1, words(0x12, 1, 0, 0, 0, 0, 0, 0, 0, 0x7FFF, 1, 0, 0, 0, 0, 0, 0, 0, 0)), ErrMalformed},
 		{"a call that ends early", pict(2, 1, words(0x8200, 0x7FFF, 0)), ErrMalformed},
 	} {
 		if m, err := Decode(c.in); !errors.Is(err, c.want) {
