@@ -185,7 +185,7 @@ func (w Words) Released(subject, id string) string {
 // Held says in a sentence why a whole message waits, for the administrator who
 // looks at it. A code it does not know is given back as it is.
 func Held(l Language, code string) string {
-	w, ok := holds[code]
+	w, ok := holds.Get()[code]
 	if !ok {
 		w = words{Name(code), Name(code)}
 	}
@@ -239,7 +239,7 @@ func (f Treated) sentences(w Words, l Language) []string {
 	}
 	for _, c := range f.Counts {
 		name := "change " + c.Rule
-		if _, ok := sentences[c.Rule]; !ok {
+		if _, ok := sentences.Get()[c.Rule]; !ok {
 			name = "other-change"
 		}
 		out = append(out, strings.TrimSuffix(fill(w.text(l, name), map[string]string{"n": strconv.Itoa(max(c.N, 1)), "code": Name(c.Rule)}), "\n"))

@@ -17,8 +17,8 @@ import (
 func in(l Language) Words { return Words{Language: l} }
 
 func TestEveryReasonIsWordedInBothLanguages(t *testing.T) {
-	for r, ja := range reasonsJA {
-		en, ok := reasonsEN[r]
+	for r, ja := range reasonsJA.Get() {
+		en, ok := reasonsEN.Get()[r]
 		if !ok {
 			t.Errorf("reason %s has no English text", r)
 		}
@@ -29,19 +29,19 @@ func TestEveryReasonIsWordedInBothLanguages(t *testing.T) {
 			t.Errorf("%s: %q does not say %q", r, got, en)
 		}
 	}
-	if len(reasonsEN) != len(reasonsJA) {
-		t.Errorf("%d reasons in English, %d in Japanese", len(reasonsEN), len(reasonsJA))
+	if len(reasonsEN.Get()) != len(reasonsJA.Get()) {
+		t.Errorf("%d reasons in English, %d in Japanese", len(reasonsEN.Get()), len(reasonsJA.Get()))
 	}
-	if got := in(Japanese).Withheld(Kept{Reason: "never heard of"}); !strings.Contains(got, reasonsJA[Failed]) {
+	if got := in(Japanese).Withheld(Kept{Reason: "never heard of"}); !strings.Contains(got, reasonsJA.Get()[Failed]) {
 		t.Errorf("an unknown reason gives %q", got)
 	}
 }
 
 func TestEveryFindingHasASentenceWithItsCount(t *testing.T) {
-	for rule := range sentences {
+	for rule := range sentences.Get() {
 		for _, l := range []Language{Japanese, English, Both} {
 			got := in(l).Disarmed([]Treated{{Name: "a.docx", Counts: []Count{{rule, 7}}}}, "")
-			w := sentences[rule]
+			w := sentences.Get()[rule]
 			for _, text := range []string{w.ja, w.en} {
 				if text == w.ja && l == English || text == w.en && l == Japanese {
 					continue
@@ -136,7 +136,7 @@ func TestReleasedNamesTheFirstMail(t *testing.T) {
 }
 
 func TestEveryHoldIsWordedInBothLanguages(t *testing.T) {
-	for code, w := range holds {
+	for code, w := range holds.Get() {
 		if got := Held(Japanese, code); got != w.ja || got == "" || got == code {
 			t.Errorf("%s in Japanese: %q", code, got)
 		}
@@ -181,13 +181,13 @@ func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
 	}
 	delete(used, "message.asc") // a file name
 	for code := range used {
-		_, sentence := sentences[code]
-		_, hold := holds[code]
+		_, sentence := sentences.Get()[code]
+		_, hold := holds.Get()[code]
 		if !sentence && !hold {
 			t.Errorf("%s has no words", code)
 		}
 	}
-	for code := range sentences {
+	for code := range sentences.Get() {
 		if !used[code] {
 			t.Errorf("%s has words, and nothing uses it", code)
 		}
@@ -198,14 +198,14 @@ func TestEveryCodeOfTheSanitizersHasWords(t *testing.T) {
 func everything(w Words) string {
 	var b strings.Builder
 	k := Kept{Name: "a.exe", KindJA: "実行形式ファイル", KindEN: "program", ID: "0abc", Expires: time.Date(2026, 12, 8, 9, 5, 0, 0, time.UTC), Advice: true}
-	for r := range reasonsJA {
+	for r := range reasonsJA.Get() {
 		k.Reason = r
 		b.WriteString(w.Withheld(k))
 	}
 	b.WriteString(w.Withheld(Kept{}))
 	k.Removed, k.Reason = true, Executable
 	b.WriteString(w.Withheld(k))
-	for code := range sentences {
+	for code := range sentences.Get() {
 		b.WriteString(w.Disarmed([]Treated{{Counts: []Count{{code, 7}}}, {Name: "a.doc", OutName: "a.docx"}}, "pass"))
 	}
 	b.WriteString(w.Disarmed([]Treated{{Name: "x", Counts: []Count{{"no.such", 2}}}}, ""))

@@ -145,10 +145,10 @@ func sectionOf(name string) (section, bool) {
 	kind, code, _ := strings.Cut(name, " ")
 	switch kind {
 	case "reason":
-		ja, ok := reasonsJA[Reason(code)]
-		return section{oneLine: true, ja: ja, en: reasonsEN[Reason(code)]}, ok
+		ja, ok := reasonsJA.Get()[Reason(code)]
+		return section{oneLine: true, ja: ja, en: reasonsEN.Get()[Reason(code)]}, ok
 	case "change":
-		w, ok := sentences[code]
+		w, ok := sentences.Get()[code]
 		return section{may: []string{"n"}, oneLine: true, ja: strings.ReplaceAll(w.ja, "%d", "{n}"), en: strings.ReplaceAll(w.en, "%d", "{n}")}, ok
 	}
 	return section{}, false
@@ -391,10 +391,10 @@ func sectionNames() []string {
 		names = append(names, blocks[i].name)
 	}
 	var rest []string
-	for r := range reasonsJA {
+	for r := range reasonsJA.Get() {
 		rest = append(rest, "reason "+string(r))
 	}
-	for code := range sentences {
+	for code := range sentences.Get() {
 		rest = append(rest, "change "+code)
 	}
 	sort.Strings(rest)

@@ -84,18 +84,31 @@ func confine(o order, before func(Report)) (Report, error) {
 	if before != nil {
 		before(r)
 	}
-	// The kernel lets only a thread with "no new privileges" install the
-	// filter, which then brings both to all others. So it must be the same
-	// thread that asks for one and the other.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return r, fmt.Errorf("no new privileges: %w", err)
-	}
-	if err := installFilter(); err != nil {
+	if err := filtered(); err != nil {
 		return r, err
 	}
 	return r, nil
+}
+
+// filtered sets "no new privileges" and installs the filter. The kernel lets
+// only a thread that has the one install the other, and then brings both to all
+// threads. A goroutine hardly ever changes its thread between two calls, and to
+// hold it to one costs a thread more; so that is done only when the kernel says
+// that it did.
+func filtered() error {
+	try := func() error {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("no new privileges: %w", err)
+		}
+		return installFilter()
+	}
+	err := try()
+	if errors.Is(err, unix.EACCES) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err = try()
+	}
+	return err
 }
 
 // launched checks that the process is where Start puts it. The kernel gives

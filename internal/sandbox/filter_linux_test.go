@@ -111,3 +111,62 @@ func TestTheFilterIsAList(t *testing.T) {
 		t.Errorf("the filter has %d instructions, the kernel takes 4096", n)
 	}
 }
+
+// The filter halves the numbers; the same list from top to bottom is what it
+// must agree with, with neighbours that end alike, gaps, the first and the last
+// number, and checks of arguments longer than one jump reaches.
+func TestTheFilterFindsEveryCall(t *testing.T) {
+	many := make([]uint32, 40)
+	for i := range many {
+		many[i] = uint32(100 + i)
+	}
+	for name, list := range map[string][]call{
+		"empty":      nil,
+		"first":      allowed(0),
+		"neighbours": allowed(5, 3, 4, 7),
+		"unlike":     append(allowed(3, 5), all(fail(unix.EPERM), 4, 6)...),
+		"last":       allowed(0x3fffffff),
+		"long": func() (list []call) {
+			for nr := range uint32(20) {
+				list = append(list, call{nr: 3 * (19 - nr), result: allow, otherwise: fail(unix.ENOSYS), when: []argument{{index: 1, values: many}}})
+			}
+			return append(list, allowed(31)...)
+		}(),
+	} {
+		for _, rest := range []uint32{kill, allow} {
+			vm, err := bpf.NewVM(listed(list, rest))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for _, nr := range append([]uint32{0x3ffffffe, 0x3fffffff}, span0to(80)...) {
+				for _, arg := range []uint32{0, 99, 100, 139, 140} {
+					want := rest
+					for _, c := range list {
+						if c.nr != nr {
+							continue
+						}
+						want = c.result
+						if len(c.when) > 0 && (arg < 100 || arg >= 140) {
+							want = c.otherwise
+						}
+					}
+					data := make([]byte, 64)
+					binary.BigEndian.PutUint32(data[offNumber:], nr)
+					binary.BigEndian.PutUint32(data[offArch:], auditArch)
+					binary.BigEndian.PutUint32(data[offArgs+8:], arg)
+					got, err := vm.Run(data)
+					if err != nil || uint32(got) != want {
+						t.Fatalf("%s, call %d with %d: %#x, want %#x (%v)", name, nr, arg, got, want, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func span0to(n uint32) (nrs []uint32) {
+	for nr := range n {
+		nrs = append(nrs, nr)
+	}
+	return nrs
+}

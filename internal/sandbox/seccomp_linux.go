@@ -3,8 +3,11 @@
 package sandbox
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/net/bpf"
@@ -128,46 +131,85 @@ const (
 )
 
 // filter is the program: first the architecture, since a number means another
-// call on another one, then call by call, and death for the rest.
+// call on another one, then the call, and death for the rest.
 func filter(list []call) []bpf.Instruction { return listed(list, kill) }
 
 // listed is filter with another answer for the calls that are not listed.
+//
+// It halves the numbers until one is left. The kernel runs a new filter once for
+// each number there is, to know which ones it need not ask for again
+// (seccomp_cache_prepare), and with a list from top to bottom that took more
+// than all else about the filter.
 func listed(list []call, rest uint32) []bpf.Instruction {
-	prog := []bpf.Instruction{
+	prog := append(make([]bpf.Instruction, 0, 4*len(list)),
 		bpf.LoadAbsolute{Off: offArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1},
 		bpf.RetConstant{Val: kill},
 		bpf.LoadAbsolute{Off: offNumber, Size: 4},
 		// The x32 numbers of amd64; on others there are none so high.
 		bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: 0x40000000, SkipFalse: 1},
-		bpf.RetConstant{Val: kill},
-	}
-	for _, c := range list {
-		if len(c.when) == 0 {
-			prog = append(prog,
-				bpf.JumpIf{Cond: bpf.JumpEqual, Val: c.nr, SkipFalse: 1},
-				bpf.RetConstant{Val: c.result})
-			continue
+		bpf.RetConstant{Val: kill})
+	sorted := slices.Clone(list)
+	slices.SortFunc(sorted, func(a, b call) int { return cmp.Compare(a.nr, b.nr) })
+	end := &call{result: rest}
+	spans := append(make([]span, 0, 2*len(list)+1), span{0, end})
+	next := uint32(0) // the first number that has no span of its own
+	for i := range sorted {
+		c := &sorted[i]
+		if c.nr == next {
+			spans = spans[:len(spans)-1]
 		}
-		var body []bpf.Instruction
-		for _, a := range c.when {
-			off := offArgs + 8*a.index
-			body = append(body,
-				bpf.LoadAbsolute{Off: off + 4, Size: 4},
-				bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
-				bpf.RetConstant{Val: c.otherwise},
-				bpf.LoadAbsolute{Off: off, Size: 4},
-				bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ^a.free})
-			for i, v := range a.values {
-				body = append(body, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(a.values) - i)})
-			}
-			body = append(body, bpf.RetConstant{Val: c.otherwise})
-		}
-		body = append(body, bpf.RetConstant{Val: c.result})
-		prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: c.nr, SkipFalse: uint8(len(body))})
-		prog = append(prog, body...)
+		spans = append(spans, span{c.nr, c}, span{c.nr + 1, end})
+		next = c.nr + 1
 	}
-	return append(prog, bpf.RetConstant{Val: rest})
+	// Neighbours that end alike are one.
+	spans = slices.CompactFunc(spans, func(a, b span) bool {
+		return len(a.all.when) == 0 && len(b.all.when) == 0 && a.all.result == b.all.result
+	})
+	return search(prog, spans)
+}
+
+// A span is the numbers from low up to the next span, which all end as one call
+// does.
+type span struct {
+	low uint32
+	all *call
+}
+
+// search appends what finds the span of the number that was loaded, and does what
+// it says.
+func search(prog []bpf.Instruction, spans []span) []bpf.Instruction {
+	if len(spans) == 1 {
+		return spans[0].all.program(prog)
+	}
+	half := len(spans) / 2
+	at := len(prog)
+	prog = search(append(prog, nil), spans[:half])
+	if n := len(prog) - at - 1; n <= math.MaxUint8 {
+		prog[at] = bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[half].low, SkipTrue: uint8(n)}
+	} else {
+		prog[at] = bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: spans[half].low, SkipFalse: 1}
+		prog = slices.Insert(prog, at+1, bpf.Instruction(bpf.Jump{Skip: uint32(n)}))
+	}
+	return search(prog, spans[half:])
+}
+
+// program appends what looks at the arguments of a call and ends.
+func (c *call) program(prog []bpf.Instruction) []bpf.Instruction {
+	for _, a := range c.when {
+		off := offArgs + 8*a.index
+		prog = append(prog,
+			bpf.LoadAbsolute{Off: off + 4, Size: 4},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+			bpf.RetConstant{Val: c.otherwise},
+			bpf.LoadAbsolute{Off: off, Size: 4},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: ^a.free})
+		for i, v := range a.values {
+			prog = append(prog, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(a.values) - i)})
+		}
+		prog = append(prog, bpf.RetConstant{Val: c.otherwise})
+	}
+	return append(prog, bpf.RetConstant{Val: c.result})
 }
 
 // installFilter puts the filter on every thread of the process at once.
