@@ -24,12 +24,17 @@ type Command struct {
 	// process is big; nil forks here.
 	Starter *Starter
 
+	// Brief says that the process lives for moments, as a worker of one message
+	// does. A Starter with cells starts such a one in a cell.
+	Brief bool
+
 	// Cgroups gives the process a control group of its own where one can be
 	// made; nil does not.
 	Cgroups *Cgroups
 
 	probe         string   // set by SelfTest
 	sharesNetwork bool     // set by a Starter that is in an empty one
+	inCell        bool     // set by a cell
 	group         *os.File // made by Start from Cgroups
 	end           func()   // called when the process was reaped, before Wait returns
 }

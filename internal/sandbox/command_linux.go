@@ -141,12 +141,16 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 	defer lifeline.Close()
 	files = append(files, lifeline)
 
-	binary, path, err := openBinary(c.Path, files)
-	if err != nil {
-		held.Close()
-		return nil, err
+	path := "/proc/self/exe" // what a cell is, its children are
+	if !c.inCell {
+		binary, name, err := openBinary(c.Path, files)
+		if err != nil {
+			held.Close()
+			return nil, err
+		}
+		defer binary.Close()
+		path = name
 	}
-	defer binary.Close()
 
 	attr := &os.ProcAttr{
 		Dir:   "/",
@@ -162,10 +166,14 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 		},
 	}
-	if c.sharesNetwork {
+	if c.sharesNetwork || c.inCell {
 		attr.Sys.Cloneflags &^= unix.CLONE_NEWNET
 	}
-	mapIDs(attr.Sys)
+	if c.inCell {
+		attr.Sys.Cloneflags &^= unix.CLONE_NEWUSER // and it is nobody already
+	} else {
+		mapIDs(attr.Sys)
+	}
 	if c.group != nil {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, int(c.group.Fd())
 	}

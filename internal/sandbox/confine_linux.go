@@ -24,7 +24,11 @@ import (
 // first process of a Tool, Enter does that work and does not return.
 func Enter(argv []string) (args []string, r Report, err error) {
 	if len(argv) > 1 && argv[1] == starterFlag {
-		serve(len(argv) == 3 && argv[2] == emptyNetwork)
+		where := ""
+		if len(argv) == 3 {
+			where = argv[2]
+		}
+		serve(where)
 	}
 	if len(argv) < 2 {
 		return nil, Report{}, errors.New("not started by its launcher: this program is never run by hand")

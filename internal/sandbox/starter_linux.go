@@ -29,8 +29,11 @@ type Starter struct {
 	Path string // the binary, as in Command
 
 	shared bool // its children share its network, see OpenStarter
+	celled bool // it has cells
+	cell   bool // it is one
 
 	mu     sync.Mutex
+	cells  cells
 	orders *os.File // our end of the socket, nil if there is no process
 	ended  chan struct{}
 	closed bool
@@ -39,6 +42,7 @@ type Starter struct {
 const (
 	starterFlag  = "--starter"
 	emptyNetwork = "in-an-empty-network" // after starterFlag
+	asCell       = "as-a-cell"           // likewise
 	withGroup    = "group"
 	withoutGroup = "-"
 	starterFD    = 3
@@ -47,22 +51,30 @@ const (
 	maxOrder = 120 << 10
 )
 
-// OpenStarter returns a Starter whose children share its empty network, if the
-// self-test of the binary passes in such a one. If not, the error says why, and
-// each child of the Starter gets a network of its own.
+// OpenStarter returns a Starter whose children share its empty network, and that
+// has cells for brief ones, if the self-test of the binary passes there. If not,
+// the error says why, and each child of the Starter gets what it does not share.
 func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error) {
-	s := &Starter{Path: binary, shared: true}
 	t, free, err := layTargets(binary)
-	if err == nil {
-		defer free()
-		var found Finding
-		found, _, err = runOne(ctx, Command{Path: binary, Profile: p, Starter: s}, probes[0], t)
+	if err != nil {
+		return &Starter{Path: binary}, fmt.Errorf("try a common network: %w", err)
+	}
+	defer free()
+	try := func(c Command) error {
+		found, _, err := runOne(ctx, c, probes[0], t)
 		if err == nil && !found.Pass {
 			err = errors.New(found.Detail)
 		}
+		return err
 	}
-	if err != nil {
+	s := &Starter{Path: binary, shared: true, celled: true}
+	if err := try(Command{Path: binary, Profile: p, Starter: s}); err != nil {
 		return &Starter{Path: binary}, errors.Join(fmt.Errorf("try a common network: %w", err), s.Close())
+	}
+	if err := try(Command{Path: binary, Profile: p, Starter: s, Brief: true}); err != nil {
+		s.closeCells()
+		s.celled = false
+		return s, fmt.Errorf("try a cell: %w", err)
 	}
 	return s, nil
 }
@@ -73,6 +85,9 @@ func (s *Starter) start(c *Command) (*Process, error) {
 		return nil, err
 	}
 	o := order{Profile: c.Profile, given: len(c.Files), probe: c.probe}
+	if l := s.cellFor(c); l != nil {
+		return s.inCell(l, c, o.String())
+	}
 	return s.order(c, o.String(), c.Args, c.Profile.CPU)
 }
 
@@ -219,6 +234,25 @@ func (s *Starter) begin() error {
 		return err
 	}
 	defer null.Close()
+	attr := &os.ProcAttr{
+		Dir: "/", Env: []string{},
+		Files: []*os.File{null, null, os.Stderr, theirs},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	}
+	path, argv := s.Path, []string{s.Path, starterFlag}
+	switch {
+	case s.cell:
+		argv = append(argv, asCell)
+		var file *os.File
+		if file, path, err = beginCell(attr, s.Path); err != nil {
+			ours.Close()
+			return err
+		}
+		defer file.Close()
+	case s.shared:
+		argv = append(argv, emptyNetwork)
+		intoEmptyNetwork(attr.Sys)
+	}
 	started := make(chan error)
 	ended := make(chan struct{})
 	go func() {
@@ -226,17 +260,7 @@ func (s *Starter) begin() error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		defer close(ended)
-		attr := &os.ProcAttr{
-			Dir: "/", Env: []string{},
-			Files: []*os.File{null, null, os.Stderr, theirs},
-			Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
-		}
-		argv := []string{s.Path, starterFlag}
-		if s.shared {
-			argv = append(argv, emptyNetwork)
-			intoEmptyNetwork(attr.Sys)
-		}
-		p, err := os.StartProcess(s.Path, argv, attr)
+		p, err := os.StartProcess(path, argv, attr)
 		started <- err
 		if err == nil {
 			// How it ended is of no use: whoever waits for one of its
@@ -267,6 +291,7 @@ func intoEmptyNetwork(sys *syscall.SysProcAttr) {
 // Close ends the process and everything it started, and waits for its end.
 // A Starter that was closed starts nothing any more.
 func (s *Starter) Close() error {
+	s.closeCells()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
@@ -295,9 +320,9 @@ func socketpair() (ours, theirs *os.File, err error) {
 }
 
 // serve is the main of the Starter. It takes orders until its parent closes
-// the socket, and exits; its children die with it. shared says that its network
-// is an empty one, made for it.
-func serve(shared bool) {
+// the socket, and exits; its children die with it. where says which namespaces
+// were made for it.
+func serve(where string) {
 	// What it does is one system call after the other, and each fork is alone:
 	// more threads at work only wake one another, and a fork copies what they
 	// have touched.
@@ -322,7 +347,7 @@ func serve(shared bool) {
 		packet := string(buf[:n])
 		go func() {
 			defer control.Close()
-			obey(packet, control, files, shared)
+			obey(packet, control, files, where)
 		}()
 	}
 }
@@ -355,7 +380,7 @@ func attached(oob []byte) (control *os.File, files []*os.File, err error) {
 
 // obey starts one process, says so, and says how it ended. Errors of writing
 // mean that nobody is interested any more; then the process is killed, too.
-func obey(packet string, control *os.File, files []*os.File, shared bool) {
+func obey(packet string, control *os.File, files []*os.File, where string) {
 	parts := strings.Split(packet, "\x00")
 	if len(parts) < 3 || parts[0] == withGroup && len(files) == 0 {
 		giveUp(errors.New("starter: short order"))
@@ -373,7 +398,8 @@ func obey(packet string, control *os.File, files []*os.File, shared bool) {
 	} else {
 		var o order
 		if o, err = parseOrder(parts[2]); err == nil {
-			c.Profile, c.probe, c.sharesNetwork = o.Profile, o.probe, shared
+			c.Profile, c.probe, c.sharesNetwork = o.Profile, o.probe, where == emptyNetwork
+			c.inCell = where == asCell
 			p, err = c.start()
 		}
 	}

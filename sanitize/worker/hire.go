@@ -101,7 +101,7 @@ func (r *Runner) hire(in *os.File) (_ *hired, err error) {
 		return nil, err
 	}
 	theirs = append(theirs, files[sanitize.FDTools])
-	cmd := sandbox.Command{Path: r.Binary, Files: files, Profile: r.Profile, Starter: r.Starter, Cgroups: r.Cgroups}
+	cmd := sandbox.Command{Path: r.Binary, Files: files, Profile: r.Profile, Starter: r.Starter, Brief: true, Cgroups: r.Cgroups}
 	if h.process, err = cmd.Start(context.Background()); err != nil {
 		return nil, fmt.Errorf("worker: %w", err)
 	}

@@ -229,7 +229,10 @@ func BenchmarkRun(b *testing.B) {
 // time of the worker, of the one that verifies, and of the same work without
 // any process.
 func BenchmarkOwnProcess(b *testing.B) {
-	starter := &sandbox.Starter{Path: real}
+	starter, err := sandbox.OpenStarter(b.Context(), real, sandbox.Worker())
+	if err != nil {
+		b.Fatal(err)
+	}
 	defer starter.Close()
 	r := &Runner{Binary: real, Profile: sandbox.Worker(), Starter: starter, Spares: 2}
 	defer r.Close()
