@@ -191,6 +191,7 @@ var complaints = []sentence{
 	{"lgwan.domains is empty: no name of LGWAN is kept from the internet", "lgwan.domains が空です。LGWAN の名前がインターネットへ出るのを防げません"},
 	{"senders.check is off: mail from the internet may bear any sender, your own domains included", "senders.check が off です。インターネットからのメールは、自団体のドメインも含めて誰でも名乗れます"},
 	{"no antivirus looks at mail of zone %s", "区域 $1 のメールはウイルス対策の検査を受けません"},
+	{"listener %s has no certificate: what comes from the internet cannot be encrypted on its way", "リスナー $1 に証明書がないため、インターネットからのメールは経路上で暗号化できません"},
 	{"converter %s: %s cannot be found: what needs it is kept back", "変換コマンド $1 の $2 がありません。必要とするファイルは保留になります"},
 	// One of some words, in general; last, since it fits much.
 	{`want %s, got "%s"`, "$1 のどれかが必要です（$2 ではなく）"},

@@ -170,6 +170,7 @@ var reports = []sentence{
 	{"its sample is of kind %s by content", "見本の中身は $1 です"},
 	{"nothing came of its sample: %s", "見本を変換できませんでした: $1"},
 	{"no antivirus looks at mail of zone %s", "区域 $1 のメールはウイルス対策の検査を受けません"},
+	{"listener %s has no certificate: what comes from the internet cannot be encrypted on its way", "リスナー $1 に証明書がないため、インターネットからのメールは経路上で暗号化できません"},
 }
 
 // checks are the names of doctor's lines.

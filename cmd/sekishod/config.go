@@ -304,6 +304,9 @@ func (c *config) settings(f *configFile) (*settings, error) {
 	if s.listeners, s.certs, err = c.listeners(f); err != nil {
 		return nil, err
 	}
+	for _, name := range c.inClear() {
+		s.warnings = append(s.warnings, "listener "+name+" has no certificate: what comes from the internet cannot be encrypted on its way")
+	}
 	if c.Store.KeyFile == "" {
 		s.warnings = append(s.warnings, "store.key_file is in data_dir: keep a copy apart from the backup, a lost key file is lost mail")
 	}

@@ -118,4 +118,10 @@ func TestPairsThatContradictAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want a warning: %s", key, err, want)
 		}
 	}
+	for address, warned := range map[string]bool{":25": true, "192.0.2.25:25": true, "127.0.0.1:25": false} {
+		_, s, err := load(t, replace("127.0.0.1:0", address))
+		if err != nil || strings.Contains(strings.Join(s.warnings, "\n"), "listener mx has no certificate") != warned {
+			t.Errorf("without a certificate at %s: %v, %q, want a warning: %v", address, err, s.warnings, warned)
+		}
+	}
 }
