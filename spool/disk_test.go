@@ -40,6 +40,56 @@ func TestNearlyFullDiskIsRefusedEarly(t *testing.T) {
 	}
 }
 
+// TestAStartOnAFullDiskSaysSoAsRoot: with no room for the index of its log the
+// database cannot be opened. It says why, and opens when there is room.
+func TestAStartOnAFullDiskSaysSoAsRoot(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a tmpfs needs root")
+	}
+	path := t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skipf("mounting a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(path, 0); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	s, err := openSite(t.Context(), filepath.Join(path, "site"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := accept(t.Context(), s.Spool, []byte("text"), "town")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(path, "filler")
+	if err := os.WriteFile(filler, make([]byte, 8<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("filling the disk: %v, want no space", err)
+	}
+	if s, err := openSite(t.Context(), filepath.Join(path, "site")); !errors.Is(err, spool.ErrFull) {
+		if err == nil {
+			err = s.db.Close()
+		}
+		t.Errorf("on a full disk: got %v, want ErrFull", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = openSite(t.Context(), filepath.Join(path, "site")); err != nil {
+		t.Fatalf("after room was made: %v", err)
+	}
+	if _, err := s.Get(t.Context(), "", ids[0]); err != nil {
+		t.Errorf("after room was made: %v", err)
+	}
+	if err := s.db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestFullDiskAsRoot fills a small file system. It needs root for the mount.
 func TestFullDiskAsRoot(t *testing.T) {
 	if os.Getuid() != 0 {

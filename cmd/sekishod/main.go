@@ -22,6 +22,7 @@ import (
 
 	"sekisho/internal/limit"
 	"sekisho/internal/version"
+	"sekisho/spool"
 )
 
 // Exit statuses, contract.md.
@@ -123,6 +124,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	g, err := start(ctx, s, logs)
 	if err != nil {
 		say("%v", err)
+		if errors.Is(err, spool.ErrFull) {
+			say("make room on the disk of %s and start again; what was taken is there, and nothing was taken since", c.DataDir)
+		}
 		return exitFailed
 	}
 	code := exitDone

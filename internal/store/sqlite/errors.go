@@ -28,6 +28,12 @@ func explain(err error) error {
 		}
 	case lib.SQLITE_FULL:
 		return fmt.Errorf("%w: %w", spool.ErrFull, err)
+	case lib.SQLITE_IOERR:
+		// The index of the write-ahead log is made anew when the database is
+		// opened, and is the first to find no room.
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code() == lib.SQLITE_IOERR_SHMSIZE {
+			return fmt.Errorf("%w: %w", spool.ErrFull, err)
+		}
 	}
 	return err
 }

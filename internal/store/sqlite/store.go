@@ -163,7 +163,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		// the rest is in the kernel's, and a page costs the allocator two.
 		"&_pragma=secure_delete(ON)&_pragma=wal_autocheckpoint(4096)&_pragma=journal_size_limit(67108864)&_pragma=cache_size(-4096)", 1)
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	if s.conn, err = s.writer.Conn(ctx); err != nil {
 		return nil, explain(err)
