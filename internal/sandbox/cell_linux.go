@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"syscall"
@@ -9,14 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A cell is a Starter that lives in a user and a network namespace of its own,
-// as nobody, and starts one worker at a time in them. The kernel copies all page
-// tables of a process that forks into a new user namespace, for fear that the
-// two might share memory, and what is written afterwards page by page; a child
-// in the same one needs neither. So a worker never meets another one in its
-// namespaces: it is dead and reaped before the next one comes, and what it could
-// leave there for that one are keys and sockets, which its filter lets it make
-// none of. Process, mount, ipc and uts namespaces it has for itself, as ever.
+// A cell is a Starter that lives in a user, a network and a mount namespace of
+// its own, as nobody and with the empty root of a worker, and starts one worker
+// at a time in them. The kernel copies all page tables of a process that forks
+// into a new user namespace, and afterwards page by page what is written; a child
+// in the same one needs neither, and no capability to make itself a root. A
+// worker never meets another one in its namespaces: it is dead and reaped before
+// the next one comes, and what it could leave there for that one are keys,
+// sockets and files, of which its filter lets it make none. Process, ipc and uts
+// namespaces it has for itself, as ever.
 //
 // maxCells bounds them: each is a process with some 3 MiB of its own.
 const maxCells = 8
@@ -38,12 +40,12 @@ type cell struct {
 // cellFor takes a cell for a command, or nil if it gets namespaces of its own.
 func (s *Starter) cellFor(c *Command) *cell {
 	// A process of another user's cannot be put into a group of root's.
-	if !c.Brief || !s.celled || c.Path != s.Path || c.group != nil && os.Geteuid() == 0 {
+	if !c.Brief || c.Path != s.Path || c.Profile.withoutRoot || c.group != nil && os.Geteuid() == 0 {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.cells.idle) > 0 {
+	for s.celled && len(s.cells.idle) > 0 {
 		last := len(s.cells.idle) - 1
 		l := s.cells.idle[last]
 		s.cells.idle = s.cells.idle[:last]
@@ -51,7 +53,7 @@ func (s *Starter) cellFor(c *Command) *cell {
 			return l
 		}
 	}
-	if s.closed || len(s.cells.all) >= maxCells {
+	if s.closed || !s.celled || len(s.cells.all) >= maxCells {
 		return nil
 	}
 	l := &cell{Starter: Starter{Path: s.Path, cell: true}}
@@ -79,7 +81,7 @@ func (s *Starter) inCell(l *cell, c *Command, first string) (*Process, error) {
 		if s.closed {
 			return // Close ends it
 		}
-		l.rest.Reset(cellIdle)
+		l.rest.Reset(cellIdle) // and ends it, if nobody takes it any more
 		s.cells.idle = append(s.cells.idle, l)
 	}()
 	return p, nil
@@ -116,11 +118,40 @@ func beginCell(attr *os.ProcAttr, binary string) (file *os.File, path string, er
 		return nil, "", err
 	}
 	attr.Sys = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 		Setsid:      true,
 		Pdeathsig:   syscall.SIGKILL,
-		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}, // which its children need, see launch
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}, // for its root, and for the namespaces of its children
 	}
 	mapIDs(attr.Sys)
 	return file, path, nil
+}
+
+// What a cell is, its children are: they are executed by the one way out of its
+// empty root that is left to it, a working directory in the /proc of before. A
+// worker leaves that before anything else (intoRoot).
+const (
+	cellDir = "" // as it is
+	cellExe = "self/exe"
+)
+
+// emptyCell moves a cell into an empty root, and sees to it that its children
+// begin without a capability.
+func emptyCell() error {
+	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open /proc: %w", err)
+	}
+	defer unix.Close(proc)
+	if err := emptyRoot(); err != nil {
+		return err
+	}
+	if err := unix.Fchdir(proc); err != nil {
+		return fmt.Errorf("enter /proc: %w", err)
+	}
+	// Without a capability Landlock is for those who can gain none.
+	if err := allThreads("no new privileges", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
+		return err
+	}
+	return allThreads("keep the capability", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
 }

@@ -149,7 +149,7 @@ func TestTwoWorkersNeverShareACellNeedsNamespaces(t *testing.T) {
 	rested(t, s, 1)
 	next, endNext := brief(t, s)
 	c := look(next)
-	for kind, again := range map[string]bool{"user": true, "net": true, "pid": false, "mnt": false, "ipc": false, "uts": false} {
+	for kind, again := range map[string]bool{"user": true, "net": true, "mnt": true, "pid": false, "ipc": false, "uts": false} {
 		if (a[kind] == c[kind]) != again {
 			t.Errorf("the %s namespace of the next one is the same: %v, want %v", kind, !again, again)
 		}
@@ -175,6 +175,29 @@ func TestALostCellIsReplacedNeedsNamespaces(t *testing.T) {
 	}
 	_, end := brief(t, s)
 	end()
+}
+
+// A cell that cannot start one, for whatever reason, costs speed and no mail.
+func TestWhatACellRefusesIsStartedWithoutNeedsNamespaces(t *testing.T) {
+	s := celled(t)
+	p, end := brief(t, s)
+	cell := parentOf(t, p.Pid())
+	end()
+	rested(t, s, 1)
+	// Its own threads are more than that already.
+	if err := unix.Prlimit(cell, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: 1, Max: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		p, end = brief(t, s)
+		if parentOf(t, p.Pid()) == cell {
+			t.Error("the cell started it")
+		}
+		end()
+	}
+	if s.celled {
+		t.Error("cells are still used")
+	}
 }
 
 // parentOf reads who started a process: of a brief one, its cell.

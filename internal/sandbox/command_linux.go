@@ -109,7 +109,7 @@ func (c *Command) start() (*Process, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	o := order{Profile: c.Profile, given: max(3, len(c.Files)), probe: c.probe}
+	o := order{Profile: c.Profile, given: max(3, len(c.Files)), probe: c.probe, inCell: c.inCell}
 	return c.launch(o.String(), c.Args, c.Profile.CPU)
 }
 
@@ -119,11 +119,14 @@ const niceness = 5
 // launch forks the binary in namespaces of its own. The first argument tells
 // Enter what to do there.
 func (c *Command) launch(first string, args []string, cpu time.Duration) (*Process, error) {
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
+	null := os.Stdin // of a cell, which has no file system
+	if !c.inCell {
+		var err error
+		if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+			return nil, err
+		}
+		defer null.Close()
 	}
-	defer null.Close()
 	files := make([]*os.File, max(3, len(c.Files)), maxGiven+4)
 	for i := range files {
 		files[i] = null
@@ -141,7 +144,7 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 	defer lifeline.Close()
 	files = append(files, lifeline)
 
-	path := "/proc/self/exe" // what a cell is, its children are
+	dir, path := cellDir, cellExe
 	if !c.inCell {
 		binary, name, err := openBinary(c.Path, files)
 		if err != nil {
@@ -149,11 +152,11 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			return nil, err
 		}
 		defer binary.Close()
-		path = name
+		dir, path = "/", name
 	}
 
 	attr := &os.ProcAttr{
-		Dir:   "/",
+		Dir:   dir,
 		Env:   []string{}, // empty, not nil: nil would be ours
 		Files: files,
 		Sys: &syscall.SysProcAttr{
@@ -166,12 +169,15 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 		},
 	}
-	if c.sharesNetwork || c.inCell {
+	switch {
+	case c.inCell:
+		// It is nobody already, and needs nothing for its root.
+		attr.Sys.Cloneflags &^= unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS
+		attr.Sys.AmbientCaps = nil
+	case c.sharesNetwork:
 		attr.Sys.Cloneflags &^= unix.CLONE_NEWNET
-	}
-	if c.inCell {
-		attr.Sys.Cloneflags &^= unix.CLONE_NEWUSER // and it is nobody already
-	} else {
+		fallthrough
+	default:
 		mapIDs(attr.Sys)
 	}
 	if c.group != nil {

@@ -52,7 +52,7 @@ func Enter(argv []string) (args []string, r Report, err error) {
 // when all but the system call filter is in place.
 func confine(o order, before func(Report)) (Report, error) {
 	var r Report
-	if err := launched(); err != nil {
+	if err := launched(o.inCell); err != nil {
 		return r, err
 	}
 	var err error
@@ -65,7 +65,12 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := limit(o.Profile, &r); err != nil {
 		return r, err
 	}
-	if o.withoutRoot {
+	if o.inCell {
+		if err := intoRoot(); err != nil {
+			return r, err
+		}
+		r.EmptyRoot = true
+	} else if o.withoutRoot {
 		r.RootError = "left out"
 	} else if err := emptyRoot(); err != nil {
 		r.RootError = err.Error()
@@ -78,8 +83,10 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := r.required(); err != nil {
 		return r, err
 	}
-	if err := dropCapabilities(); err != nil {
-		return r, err
+	if !o.inCell { // there is none, see launched
+		if err := dropCapabilities(); err != nil {
+			return r, err
+		}
 	}
 	// No core, no ptrace by others of the same uid.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -118,8 +125,9 @@ func filtered() error {
 // launched checks that the process is where Start puts it. The kernel gives
 // all namespaces of a clone or none, so signs of some of them are enough; it
 // is also what keeps a root who runs the program by hand from losing the root
-// file system of the host.
-func launched() error {
+// file system of the host. In a cell there is no capability that it could lose
+// one by.
+func launched(inCell bool) error {
 	if pid := os.Getpid(); pid != 1 {
 		return fmt.Errorf("not in a pid namespace of its own (pid %d)", pid)
 	}
@@ -130,7 +138,12 @@ func launched() error {
 	if err != nil {
 		return err
 	}
-	if caps != 1<<unix.CAP_SYS_ADMIN {
+	want := uint64(1 << unix.CAP_SYS_ADMIN)
+	if inCell {
+		// The program began with none, so no thread of it has any.
+		want = 0
+	}
+	if caps != want {
 		return fmt.Errorf("not in a user namespace of its own (capabilities %#x)", caps)
 	}
 	up, err := loopbackUp()
@@ -336,6 +349,15 @@ func emptyRoot() error {
 	}
 	if err := pivot(at); err != nil {
 		return err
+	}
+	return checkEmpty()
+}
+
+// intoRoot is emptyRoot for a process whose root is empty already: only its
+// working directory is not in it. All threads share both.
+func intoRoot() error {
+	if err := unix.Chdir("/"); err != nil {
+		return fmt.Errorf("enter the root: %w", err)
 	}
 	return checkEmpty()
 }

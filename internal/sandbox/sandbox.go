@@ -231,14 +231,19 @@ type order struct {
 	Profile
 	given int    // descriptors 0 to given-1 were meant for the child; the next one is the lifeline
 	probe string // name of the attempt to break out that a self-test asks for
+
+	inCell bool // it begins without capabilities in an empty root, see cell
 }
 
 const orderFlag = "--confine="
 
 func (o order) String() string {
 	root := "empty"
-	if o.withoutRoot {
+	switch {
+	case o.withoutRoot:
 		root = "keep"
+	case o.inCell:
+		root = "cell"
 	}
 	return fmt.Sprintf("%smemory=%d,gomemory=%d,cpu=%d,filesize=%d,files=%d,threads=%d,landlock=%d,root=%s,given=%d,probe=%s",
 		orderFlag, o.Memory, o.GoMemory, o.CPU/time.Second, o.FileSize, o.OpenFiles, o.Threads, o.Landlock, root, o.given, o.probe)
@@ -291,6 +296,8 @@ func parseOrder(arg string) (order, error) {
 	case "empty":
 	case "keep":
 		o.withoutRoot = true
+	case "cell":
+		o.inCell = true
 	default:
 		return order{}, fmt.Errorf("order has root %q", value[7])
 	}

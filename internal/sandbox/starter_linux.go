@@ -71,7 +71,11 @@ func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error
 	if err := try(Command{Path: binary, Profile: p, Starter: s}); err != nil {
 		return &Starter{Path: binary}, errors.Join(fmt.Errorf("try a common network: %w", err), s.Close())
 	}
-	if err := try(Command{Path: binary, Profile: p, Starter: s, Brief: true}); err != nil {
+	err = try(Command{Path: binary, Profile: p, Starter: s, Brief: true})
+	if err == nil && !s.celled {
+		err = errors.New("it refused to start anything")
+	}
+	if err != nil {
 		s.closeCells()
 		s.celled = false
 		return s, fmt.Errorf("try a cell: %w", err)
@@ -86,7 +90,14 @@ func (s *Starter) start(c *Command) (*Process, error) {
 	}
 	o := order{Profile: c.Profile, given: len(c.Files), probe: c.probe}
 	if l := s.cellFor(c); l != nil {
-		return s.inCell(l, c, o.String())
+		p, err := s.inCell(l, c, o.String())
+		if !errors.As(err, new(refusal)) {
+			return p, err
+		}
+		// What a cell cannot do now it will not do for the next one either.
+		s.mu.Lock()
+		s.celled = false
+		s.mu.Unlock()
 	}
 	return s.order(c, o.String(), c.Args, c.Profile.CPU)
 }
@@ -144,7 +155,7 @@ func (s *Starter) order(c *Command, first string, args []string, cpu time.Durati
 	p := &Process{done: make(chan struct{})}
 	if _, err := fmt.Sscanf(string(buf[:n]), "started %d", &p.pid); err != nil {
 		ours.Close()
-		return nil, errors.New(strings.TrimPrefix(string(buf[:n]), "refused "))
+		return nil, refusal(strings.TrimPrefix(string(buf[:n]), "refused "))
 	}
 	var once sync.Once
 	p.signal = func() {
@@ -177,6 +188,11 @@ func (s *Starter) order(c *Command, first string, args []string, cpu time.Durati
 	}()
 	return p, nil
 }
+
+// A refusal says that nothing was started.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 func orEOF(err error) error {
 	if err == nil {
@@ -327,6 +343,11 @@ func serve(where string) {
 	// more threads at work only wake one another, and a fork copies what they
 	// have touched.
 	runtime.GOMAXPROCS(1)
+	if where == asCell {
+		if err := emptyCell(); err != nil {
+			giveUp(fmt.Errorf("cell: %w", err))
+		}
+	}
 	buf := make([]byte, maxOrder+1)
 	oob := make([]byte, unix.CmsgSpace(4*(maxGiven+2)))
 	for {

@@ -97,7 +97,7 @@ func (o *toolOrder) confine() error {
 	if err := o.Profile.check(); err != nil {
 		return err
 	}
-	if err := launched(); err != nil {
+	if err := launched(false); err != nil {
 		return err
 	}
 	given := toolGiven
