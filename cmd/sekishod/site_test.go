@@ -82,8 +82,18 @@ func (s *site) close() {
 
 // start starts the gateway and waits until it listens.
 func (s *site) start() error {
+	return s.startAs(exec.Command(filepath.Join(s.bin, "sekishod"), "--config", s.config()))
+}
+
+// startWithout starts a gateway for which a folder of this machine is empty.
+func (s *site) startWithout(folder string) error {
+	return s.startAs(exec.Command("unshare", "--mount", "sh", "-c", `mount -t tmpfs none "$0" && exec "$1" --config "$2"`,
+		folder, filepath.Join(s.bin, "sekishod"), s.config()))
+}
+
+func (s *site) startAs(gateway *exec.Cmd) error {
 	s.log = newWatchedLog()
-	s.gateway = exec.Command(filepath.Join(s.bin, "sekishod"), "--config", s.config())
+	s.gateway = gateway
 	s.gateway.Stderr = s.log
 	if err := s.gateway.Start(); err != nil {
 		s.gateway = nil

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 // says it is.
 type Installed struct {
 	Name    string
-	Version string // its first line, fit for a terminal
+	Version string // its line with a number, fit for a terminal
 	Err     error
 }
 
@@ -62,18 +64,22 @@ func mathOf(dir string) Installed {
 	return i
 }
 
-// ask is the first line of what a program says.
+// numbered is a line that names a version.
+var numbered = regexp.MustCompile(`\d\.\d`)
+
+// ask is the line with the version in what a program says, or else its first.
 func (t *Tools) ask(ctx context.Context, p tool) (string, error) {
 	text, err := t.answerOf(ctx, p)
 	if err != nil {
 		return "", err
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	if first == "" {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	said := lines[max(0, slices.IndexFunc(lines, numbered.MatchString))]
+	if said == "" {
 		// Statuses that some end with while they say it prove nothing alone.
 		return "", fmt.Errorf("%s said nothing", p.name)
 	}
-	return strings.TrimSuffix(strings.TrimPrefix(printable(first), " ("), ")"), nil
+	return strings.TrimSuffix(strings.TrimPrefix(printable(said), " ("), ")"), nil
 }
 
 // answerOf is what a program says without an input.
