@@ -42,7 +42,7 @@ const (
 // drawings that nothing here rebuilds. What can run gets no converter, and what
 // is rebuilt here needs none.
 func ConverterKinds() []Kind {
-	return []Kind{KindXDW, KindJTD, KindJTDC, KindJHD, KindJSD, KindJAW, KindHWP, KindVSD, KindPUB, KindXPS, KindOPC, KindPS,
+	return []Kind{KindXDW, KindJTD, KindJTDC, KindJHD, KindJSD, KindJustSystems, KindJAW, KindHWP, KindVSD, KindPUB, KindXPS, KindOPC, KindPS,
 		KindDWG, KindDXF, KindJWW, KindSFC, KindP21, KindJP2, KindEPS, KindDICOM}
 }
 

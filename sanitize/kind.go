@@ -133,10 +133,12 @@ const (
 	KindJHD    Kind = "jhd" // Hanako
 	KindJSD    Kind = "jsd" // Sanshiro
 	KindJAW    Kind = "jaw" // Ichitaro before version 8
-	KindHWP    Kind = "hwp"
-	KindXDW    Kind = "xdw"
-	KindONE    Kind = "onenote"
-	KindSLK    Kind = "slk"
+	// KindJustSystems is a document of another program of the makers of Ichitaro.
+	KindJustSystems Kind = "justsystems"
+	KindHWP         Kind = "hwp"
+	KindXDW         Kind = "xdw"
+	KindONE         Kind = "onenote"
+	KindSLK         Kind = "slk"
 
 	KindPDF Kind = "pdf"
 	KindXPS Kind = "xps"
@@ -269,26 +271,27 @@ var kinds = map[Kind]KindFacts{
 
 	KindODFormula: {ClassOffice, ".odf", "application/vnd.oasis.opendocument.formula", "OpenDocument 数式", "OpenDocument formula"},
 
-	KindDOC:    {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
-	KindXLS:    {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},
-	KindPPT:    {ClassLegacyOffice, ".ppt", "application/vnd.ms-powerpoint", "PowerPoint 97-2003", "PowerPoint 97-2003 presentation"},
-	KindRTF:    {ClassLegacyOffice, ".rtf", "application/rtf", "リッチテキスト", "rich text"},
-	KindMSG:    {ClassMessage, ".msg", "application/vnd.ms-outlook", "Outlook メッセージ", "Outlook message"},
-	KindOpened: {ClassMessage, "", "", "開封済み", "opened"},
-	KindTNEF:   {ClassMessage, ".dat", "application/ms-tnef", "winmail.dat", "winmail.dat"},
-	KindCFB:    {ClassUnknown, ".bin", "application/octet-stream", "OLE 複合ファイル", "OLE compound file"},
-	KindVSD:    {ClassUnknown, ".vsd", "application/vnd.visio", "Visio 図面", "Visio drawing"},
-	KindPUB:    {ClassUnknown, ".pub", "application/x-mspublisher", "Publisher 文書", "Publisher document"},
-	KindMDB:    {ClassExecutable, ".mdb", "application/x-msaccess", "Access データベース", "Access database"},
-	KindJTD:    {ClassIchitaro, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
-	KindJTDC:   {ClassIchitaro, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
-	KindJHD:    {ClassUnknown, ".jhd", "application/octet-stream", "花子の図面", "Hanako drawing"},
-	KindJSD:    {ClassUnknown, ".jsd", "application/octet-stream", "三四郎の表", "Sanshiro spreadsheet"},
-	KindJAW:    {ClassUnknown, ".jaw", "application/octet-stream", "旧版の一太郎文書", "old Ichitaro document"},
-	KindHWP:    {ClassUnknown, ".hwp", "application/x-hwp", "HWP 文書", "Hangul document"},
-	KindXDW:    {ClassUnknown, ".xdw", "application/vnd.fujixerox.docuworks", "DocuWorks 文書", "DocuWorks document"},
-	KindONE:    {ClassExecutable, ".one", "application/onenote", "OneNote ノート", "OneNote section"},
-	KindSLK:    {ClassExecutable, ".slk", "application/x-sylk", "SYLK ファイル", "SYLK file"},
+	KindDOC:         {ClassLegacyOffice, ".doc", "application/msword", "Word 97-2003 文書", "Word 97-2003 document"},
+	KindXLS:         {ClassLegacyOffice, ".xls", "application/vnd.ms-excel", "Excel 97-2003 ブック", "Excel 97-2003 workbook"},
+	KindPPT:         {ClassLegacyOffice, ".ppt", "application/vnd.ms-powerpoint", "PowerPoint 97-2003", "PowerPoint 97-2003 presentation"},
+	KindRTF:         {ClassLegacyOffice, ".rtf", "application/rtf", "リッチテキスト", "rich text"},
+	KindMSG:         {ClassMessage, ".msg", "application/vnd.ms-outlook", "Outlook メッセージ", "Outlook message"},
+	KindOpened:      {ClassMessage, "", "", "開封済み", "opened"},
+	KindTNEF:        {ClassMessage, ".dat", "application/ms-tnef", "winmail.dat", "winmail.dat"},
+	KindCFB:         {ClassUnknown, ".bin", "application/octet-stream", "OLE 複合ファイル", "OLE compound file"},
+	KindVSD:         {ClassUnknown, ".vsd", "application/vnd.visio", "Visio 図面", "Visio drawing"},
+	KindPUB:         {ClassUnknown, ".pub", "application/x-mspublisher", "Publisher 文書", "Publisher document"},
+	KindMDB:         {ClassExecutable, ".mdb", "application/x-msaccess", "Access データベース", "Access database"},
+	KindJTD:         {ClassIchitaro, ".jtd", "application/x-js-taro", "一太郎文書", "Ichitaro document"},
+	KindJTDC:        {ClassIchitaro, ".jtdc", "application/x-js-taro", "圧縮一太郎文書", "compressed Ichitaro document"},
+	KindJHD:         {ClassUnknown, ".jhd", "application/octet-stream", "花子の図面", "Hanako drawing"},
+	KindJSD:         {ClassUnknown, ".jsd", "application/octet-stream", "三四郎の表", "Sanshiro spreadsheet"},
+	KindJAW:         {ClassUnknown, ".jaw", "application/octet-stream", "旧版の一太郎文書", "old Ichitaro document"},
+	KindJustSystems: {ClassUnknown, ".bin", "application/octet-stream", "ジャストシステムの文書（花子・三四郎など）", "JustSystems document (Hanako, Sanshiro ...)"},
+	KindHWP:         {ClassUnknown, ".hwp", "application/x-hwp", "HWP 文書", "Hangul document"},
+	KindXDW:         {ClassUnknown, ".xdw", "application/vnd.fujixerox.docuworks", "DocuWorks 文書", "DocuWorks document"},
+	KindONE:         {ClassExecutable, ".one", "application/onenote", "OneNote ノート", "OneNote section"},
+	KindSLK:         {ClassExecutable, ".slk", "application/x-sylk", "SYLK ファイル", "SYLK file"},
 
 	KindPDF: {ClassPDF, ".pdf", "application/pdf", "PDF 文書", "PDF document"},
 	KindPS:  {ClassUnknown, ".ps", "application/postscript", "PostScript", "PostScript"},

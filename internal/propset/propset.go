@@ -311,6 +311,13 @@ func digits(s string) string {
 	return s
 }
 
+// Program is what a summary calls the program that wrote its document, whichever
+// that is.
+func Program(summary []byte) string {
+	s, _ := open(summary, fmtidSummary)
+	return s.text(pidAppName)
+}
+
 // application is the name of the program that wrote the document, if it is one
 // that is known: others decide by it how they lay text out. A version may follow.
 func application(s string) string {

@@ -55,7 +55,7 @@ func TestKindsThatNothingTreatsAreNamedAndHowToGetThem(t *testing.T) {
 		b         []byte
 		name      string
 		ja, en    string
-		nameAlone bool // the format is not documented: only a name tells it from another compound or unknown file
+		nameAlone bool // nothing in it says whose it is: only a name tells it from another compound or unknown file
 	}{
 		{sanitize.KindJTD, corpus.Ichitaro("議案"), "a.jtd", "一太郎文書", "Ichitaro document", false},
 		{sanitize.KindJTD, corpus.Ichitaro("議案の様式"), "a.jtt", "一太郎文書", "Ichitaro document", false},
@@ -63,6 +63,8 @@ func TestKindsThatNothingTreatsAreNamedAndHowToGetThem(t *testing.T) {
 		{sanitize.KindJTDC, compound(corpus.Folder{"JSCompDocument": []byte("&\x00JustCompressedDocument")}), "a.jttc", "圧縮一太郎文書", "compressed Ichitaro document", false},
 		{sanitize.KindJHD, compound(corpus.Folder{"Contents": []byte("x")}), "a.jhd", "花子の図面", "Hanako drawing", true},
 		{sanitize.KindJSD, compound(corpus.Folder{"Contents": []byte("x")}), "a.jsd", "三四郎の表", "Sanshiro spreadsheet", true},
+		{sanitize.KindJHD, compound(corpus.Folder{"\x01CompObj": append(append(make([]byte, 28), 5, 0, 0, 0), "\x89\xd4\x8eq\x00"...)}), "b.jhd", "花子の図面", "Hanako drawing", false},
+		{sanitize.KindJSD, compound(corpus.Folder{"\x01CompObj": append(append(make([]byte, 28), 7, 0, 0, 0), "\x8eO\x8el\x98Y\x00"...)}), "b.jsd", "三四郎の表", "Sanshiro spreadsheet", false},
 		{sanitize.KindXDW, corpus.DocuWorks(), "a.xdw", "DocuWorks 文書", "DocuWorks document", false},
 		{sanitize.KindXDW, pad("\x60\x0e\x82\x07\x00"), "a.xbd", "DocuWorks 文書", "DocuWorks document", false},
 		{sanitize.KindJWW, pad("JwwData.\x00"), "a.jww", "Jw_cad 図面", "Jw_cad drawing", false},

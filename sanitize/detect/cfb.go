@@ -117,6 +117,10 @@ func (f *file) compound() found {
 		r.note("detect.polyglot", "compound file of "+string(kinds[0])+" and "+string(kinds[1]))
 	case class != "":
 		r.kind = class
+	default:
+		if k, ok := justSystems(entries, id); ok {
+			r.kind = k
+		}
 	}
 	return r
 }

@@ -101,6 +101,21 @@ func classID(s string) []byte {
 	return []byte{b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]}
 }
 
+// compObj is the stream of a document's class, with the kind that users are shown.
+func compObj(kind string) []byte {
+	b := append(make([]byte, 28), byte(len(kind)+1), 0, 0, 0)
+	return append(append(b, kind...), make([]byte, 20)...)
+}
+
+// summaryOf is a property set with one text, in code page 932.
+func summaryOf(id byte, text string) []byte {
+	b := append([]byte{0xFE, 0xFF, 0, 0}, make([]byte, 20)...)
+	b = append(b, 1, 0, 0, 0)
+	b = append(b, 0xE0, 0x85, 0x9F, 0xF2, 0xF9, 0x4F, 0x68, 0x10, 0xAB, 0x91, 0x08, 0x00, 0x2B, 0x27, 0xB3, 0xD9, 48, 0, 0, 0)
+	b = append(b, 100, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 24, 0, 0, 0, id, 0, 0, 0, 32, 0, 0, 0, 2, 0, 0, 0, 0xA4, 0x03, 0, 0, 30, 0, 0, 0, byte(len(text)+1), 0, 0, 0)
+	return append(append(b, text...), make([]byte, 64)...)
+}
+
 // TestDirectoriesOfAnyShapeAreToldWithoutCost: a reader that keeps the path of
 // everything would keep gigabytes of storages in storages, and of streams that
 // say something is below them.

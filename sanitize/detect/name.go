@@ -68,7 +68,7 @@ func named(f *file, r found) sanitize.Detection {
 		d.Findings = append(d.Findings, mismatch(n, r.kind))
 		return d
 	}
-	if d.Kind == sanitize.KindCFB || d.Kind == sanitize.KindUnknown {
+	if d.Kind == sanitize.KindCFB || d.Kind == sanitize.KindJustSystems || d.Kind == sanitize.KindUnknown {
 		for _, n := range f.names() {
 			if k, ok := undocumented[extension(n)]; ok {
 				d.Kind = k

@@ -311,13 +311,8 @@ func (d *document) control() error {
 	case rolePart, roleGone:
 		return d.begin(name, w, star)
 	case roleFormat:
-		if d.s.Options.Reject && tracked(name) && (!has || number != 0) && name != "revisions" {
-			// What was before them is put together in the modern form.
-			return fmt.Errorf("tracked changes, which the profile takes out: %w", sanitize.ErrUnsupported)
-		}
-		if d.s.Options.Accept && tracked(name) {
-			d.accept(name, !has || number != 0)
-			return nil
+		if (d.s.Options.Accept || d.s.Options.Reject) && tracked(name) {
+			return d.change(name, !has || number != 0)
 		}
 		if w.high > 0 && has && (number < w.low || number > w.high) {
 			return nil
@@ -406,7 +401,7 @@ func (d *document) begin(name string, w word, star bool) error {
 		d.skip()
 		return nil
 	}
-	if d.s.Options.Accept && (name == "revtbl" || g.deleted && !shell(from)) {
+	if (d.s.Options.Accept || d.s.Options.Reject) && (name == "revtbl" || g.deleted && !shell(from)) {
 		d.skip() // who changed it; what stands in what was deleted
 		return nil
 	}

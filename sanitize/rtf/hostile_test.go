@@ -3,6 +3,7 @@ package rtf
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -54,6 +55,8 @@ func hostile() []acting {
 const (
 	commented = `{\*\atrfstart 1}shown{\*\atrfend 1}{\*\atnid MARKER}{\*\atnauthor MARKER}\chatn{\*\annotation{\*\atnref 1}{\*\atndate 1}MARKER\par}`
 	changed   = `{\*\revtbl{Unknown;}{MARKER;}}shown{\revised\revauth1 came}{\deleted\revauthdel1 MARKER\tab MARKER\u26085?{\b MARKER}{\pict\pngblip 4d41524b4552}}{\deleted{\field{\*\fldinst PAGE}{\fldrslt MARKER}}\deleted0 shown}{\mvf MARKER}{\mvt came}`
+	undone    = `{\*\revtbl{Unknown;}{MARKER;}}{shown}{\deleted\revauthdel1 before}{\revised\revauth1 MARKER\tab MARKER\u26085?{\b MARKER}{\pict\pngblip 4d41524b4552}}{\revised\deleted MARKER}{\mvf before}{\mvt MARKER}` +
+		`{\deleted{\field{\*\fldinst PAGE}{\fldrslt 1}}}\par one{\revised  \par }two\par\trowd\cellx1000\pard\intbl{\revised MARKER}\cell\row`
 )
 
 // TestCommentsAndChangesFollowTheProfile: both stay when nobody says anything,
@@ -67,6 +70,7 @@ func TestCommentsAndChangesFollowTheProfile(t *testing.T) {
 	}{
 		{"comments", commented, "comments", "rtf.comment", []string{"MARKER", "annotation", "atn", "atrf"}, []string{"shown"}},
 		{"changes", changed, "accept", "rtf.tracked-change", []string{"MARKER", "4d41", "revised", "deleted", "revtbl", "revauth", "field", "mvf", "26085"}, []string{"{shown}", "came"}},
+		{"changes taken out", undone, "reject", "rtf.tracked-change", []string{"MARKER", "4d41", "revised", "deleted", "revtbl", "revauth", "mvt", "26085"}, []string{"{shown}", "{before}", "onetwo", "fldinst", `\cell`}},
 	} {
 		out, _, found, err := treat(t, whole(c.in))
 		if err != nil || !bytes.Contains(out, []byte("MARKER")) || len(found) > 1 {
@@ -88,6 +92,16 @@ func TestCommentsAndChangesFollowTheProfile(t *testing.T) {
 			}
 		}
 		stable(t, c.name, out)
+	}
+}
+
+// TestChangesOfFormatsAreLeftToTheConverter: what a format was before stands in
+// words that no list knows.
+func TestChangesOfFormatsAreLeftToTheConverter(t *testing.T) {
+	for _, in := range []string{`{\crauth1\b shown}`, `\trowd\clins\cellx1\pard\intbl shown\cell\row`, `\trowd\cldel\cellx1\pard\intbl shown\cell\row`} {
+		if _, _, _, err := treat(t, whole(in), corpustest.Profile(t, "reject")...); !errors.Is(err, sanitize.ErrUnsupported) {
+			t.Errorf("%s: %v", in, err)
+		}
 	}
 }
 

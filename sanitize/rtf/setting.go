@@ -1,6 +1,8 @@
 package rtf
 
 import (
+	"fmt"
+
 	"sekisho/sanitize"
 )
 
@@ -179,20 +181,36 @@ func tracked(name string) bool {
 	}
 }
 
-// accept takes a word of a tracked change: what was deleted or moved away goes,
-// what came stays as if it had always been there.
-func (d *document) accept(name string, on bool) {
+// change takes a word of a tracked change. Where changes are accepted what was
+// deleted or moved away goes, and what came stays as if it had always been there;
+// where they are taken out it is the other way round. Formats and rows as they
+// were are put together in the modern form.
+func (d *document) change(name string, on bool) error {
 	g := d.top()
+	goes, says := false, "accepted"
 	switch name {
 	case "deleted", "mvf":
-		g.deleted = on
+		goes = d.s.Options.Accept
 	case "revised", "mvt":
+		goes = !d.s.Options.Accept
+	case "crauth", "crdate", "clins", "clinsauth", "clinsdttm", "cldel", "cldelauth", "cldeldttm":
+		if on && !d.s.Options.Accept {
+			return fmt.Errorf("tracked changes of formats or rows, which the profile takes out: %w", sanitize.ErrUnsupported)
+		}
+		return nil
 	default:
-		return
+		return nil
+	}
+	if goes {
+		g.deleted = on
+	}
+	if !d.s.Options.Accept {
+		says = "taken out"
 	}
 	if on && g.writes() {
-		d.report.found("rtf.tracked-change", sanitize.Neutralised, "accepted")
+		d.report.found("rtf.tracked-change", sanitize.Neutralised, says)
 	}
+	return nil
 }
 
 // mark takes a symbol that stands for a character.
@@ -219,8 +237,8 @@ func (d *document) character(name string, r rune) {
 	case !g.writes():
 		d.gather(g, r)
 		return
-	case g.deleted && name != "par" && name != "sect" && name != "cell" && name != "nestcell" && name != "row" && name != "nestrow":
-		return // paragraphs and cells stay, as empty ones
+	case g.deleted && name != "sect" && name != "cell" && name != "nestcell" && name != "row" && name != "nestrow":
+		return // paragraphs join; cells and sections stay, as empty ones
 	}
 	d.put(name, 0, false)
 	switch name {

@@ -216,6 +216,7 @@ func Profile(t *testing.T, words string) []func(*sanitize.Options) {
 	t.Helper()
 	known := map[string]func(*sanitize.Options){
 		"accept":           func(o *sanitize.Options) { o.Accept = true },
+		"reject":           func(o *sanitize.Options) { o.Reject = true },
 		"values":           func(o *sanitize.Options) { o.Values = true },
 		"comments":         func(o *sanitize.Options) { o.Comments = true },
 		"remove":           func(o *sanitize.Options) { o.URLs = sanitize.RemoveURLs },
