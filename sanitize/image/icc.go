@@ -13,13 +13,17 @@ import (
 
 // A profile says what colours the numbers of a picture mean. Without it they
 // mean sRGB, and the photos of today's phones, made for wider screens, would
-// look dull. So the colours are converted and the profile is dropped. Only the
-// plain profiles are understood, three curves and a matrix (ICC.1:2010, 8.3.3);
-// what is built of tables is dropped unread.
+// look dull. So the colours are converted and the profile is dropped. Understood
+// are the plain profiles, three curves and a matrix (ICC.1:2010, 8.3.3) or one
+// curve of greys (8.3.4), and the tables of four inks; other tables are dropped
+// unread.
 type profile struct {
 	linear [3][256]float32 // what a value of a channel is in light
 	matrix [3][3]float32   // from the profile's light to sRGB's
 	srgb   *[4097]uint8    // the curve of that name
+
+	channels int   // of the pictures that it is for
+	inks     *inks // of four
 }
 
 const (
@@ -37,10 +41,10 @@ var toSRGB = [3][3]float64{
 	{0.0719453, -0.2289914, 1.4052427},
 }
 
-// readProfile returns nil for what is no plain profile of RGB, and for sRGB,
-// which needs no conversion.
+// readProfile returns nil for what is none of the profiles that are understood,
+// and for sRGB, which needs no conversion.
 func readProfile(b []byte) *profile {
-	if len(b) < 132 || string(b[36:40]) != "acsp" || string(b[16:20]) != "RGB " || string(b[20:24]) != "XYZ " {
+	if len(b) < 132 || string(b[36:40]) != "acsp" {
 		return nil
 	}
 	tags := map[string][]byte{}
@@ -54,7 +58,22 @@ func readProfile(b []byte) *profile {
 			tags[string(b[at:at+4])] = b[from : from+size]
 		}
 	}
-	p := profile{srgb: srgb()}
+	switch string(b[16:24]) {
+	case "RGB XYZ ":
+		return readMatrix(tags)
+	case "GRAY" + "XYZ ", "GRAY" + "Lab ":
+		return readGrey(tags["kTRC"], string(b[20:24]) == "Lab ").unlessPlain()
+	case "CMYK" + "Lab ":
+		if t := readInks(tags["A2B0"]); t != nil {
+			return &profile{srgb: srgb(), channels: 4, inks: t}
+		}
+	}
+	return nil
+}
+
+// readMatrix reads three curves and a matrix.
+func readMatrix(tags map[string][]byte) *profile {
+	p := profile{srgb: srgb(), channels: 3}
 	var m [3][3]float64
 	for i, c := range [3]string{"r", "g", "b"} {
 		xyz := tags[c+"XYZ"]
@@ -84,8 +103,15 @@ func readProfile(b []byte) *profile {
 			p.matrix[i][j] = float32(v)
 		}
 	}
-	// What moves no colour by more than two of 255 steps is sRGB by another
-	// name.
+	return p.unlessPlain()
+}
+
+// unlessPlain is nil for a profile that moves no colour by more than two of 255
+// steps: it is sRGB by another name.
+func (p *profile) unlessPlain() *profile {
+	if p == nil {
+		return nil
+	}
 	most := 0
 	for _, r := range [...]uint8{0, 40, 128, 200, 255} {
 		for _, g := range [...]uint8{0, 128, 255} {
@@ -98,7 +124,7 @@ func readProfile(b []byte) *profile {
 	if most <= 2 {
 		return nil
 	}
-	return &p
+	return p
 }
 
 func distance(a, b uint8) int { return max(int(a)-int(b), int(b)-int(a)) }
@@ -215,13 +241,26 @@ func (p *profile) apply(m image.Image) bool {
 			pix[i], pix[i+1], pix[i+2] = p.convert(pix[i], pix[i+1], pix[i+2])
 		}
 	}
+	if p.inks != nil {
+		_, mixed := m.(*image.CMYK) // others were drawn by it before
+		return !mixed
+	}
 	switch m := m.(type) {
+	case *image.Gray:
+		for i, v := range m.Pix {
+			m.Pix[i] = p.level(p.linear[0][v])
+		}
+	case *image.Gray16:
+		p.wideGrey(m.Pix)
 	case *image.RGBA: // without transparency: decoders make it of opaque pictures
 		if !m.Opaque() {
 			return false
 		}
 		pixels(m.Pix)
 	case *image.NRGBA:
+		if p.channels == 1 && !grey(m.Pix) {
+			return false
+		}
 		pixels(m.Pix)
 	case *image.NRGBA64:
 		p.wide(m.Pix)
@@ -251,23 +290,33 @@ func (p *profile) apply(m image.Image) bool {
 // wide converts colours of sixteen bits. Between the places of the curves it goes
 // straight.
 func (p *profile) wide(pix []byte) {
-	light := func(c int, v uint32) float32 {
-		i, rest := v/257, float32(v%257)/257
-		l := &p.linear[c]
-		if i == 255 {
-			return l[255]
-		}
-		return l[i] + (l[i+1]-l[i])*rest
-	}
 	for ; len(pix) >= 8; pix = pix[8:] {
 		var v [3]float32
 		for c := range v {
-			v[c] = light(c, uint32(pix[2*c])<<8|uint32(pix[2*c+1]))
+			v[c] = p.light(c, uint32(pix[2*c])<<8|uint32(pix[2*c+1]))
 		}
 		for c, m := range p.matrix {
 			n := sixteen(m[0]*v[0] + m[1]*v[1] + m[2]*v[2])
 			pix[2*c], pix[2*c+1] = byte(n>>8), byte(n)
 		}
+	}
+}
+
+// light is what a value of sixteen bits is in light.
+func (p *profile) light(c int, v uint32) float32 {
+	i, rest := v/257, float32(v%257)/257
+	l := &p.linear[c]
+	if i == 255 {
+		return l[255]
+	}
+	return l[i] + (l[i+1]-l[i])*rest
+}
+
+// wideGrey converts greys of sixteen bits.
+func (p *profile) wideGrey(pix []byte) {
+	for ; len(pix) >= 2; pix = pix[2:] {
+		n := sixteen(p.light(0, uint32(pix[0])<<8|uint32(pix[1])))
+		pix[0], pix[1] = byte(n>>8), byte(n)
 	}
 }
 

@@ -47,7 +47,7 @@ func (JP2) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 				n.Pix[i], n.Pix[i+1], n.Pix[i+2] = color.YCbCrToRGB(n.Pix[i], n.Pix[i+1], n.Pix[i+2])
 			}
 		default:
-			converted(s, j.profile, m)
+			converted(s, j.profile.fits(3), m)
 		}
 	}
 	if j.other {

@@ -25,6 +25,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := s.SpendPixels(j.width, j.height); err != nil {
 		return sanitize.Result{}, err
 	}
+	j.profile = j.profile.fits(j.components)
 	if j.keepsCoefficients() && j.turnsWhole() && affordable(int64(j.width)*int64(j.height), 2*j.samples()+1) == nil {
 		switch c, err := j.coefficients(); {
 		case err == nil:
@@ -48,6 +49,7 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
+	m = j.profile.drawn(m)
 	s.Look(m)
 	converted(s, j.profile, m)
 	dropped(s, j.dropped)
@@ -104,6 +106,8 @@ type segments struct {
 	jfif          bool
 	orientation   int
 	profile       *profile
+	icc           []byte // the pieces of a profile so far
+	iccPieces     int
 	pieces        []io.ReadSeeker
 	dropped       []string
 	end           int64
@@ -266,10 +270,7 @@ func walkJPEG(in sanitize.Object) (*segments, error) {
 		case m == 0xe1:
 			drop("XMP")
 		case m == 0xe2 && bytes.HasPrefix(b, []byte("ICC_PROFILE\x00")):
-			// A profile in one piece, as the plain ones are (ICC.1, B.4).
-			if n >= 14 && b[12] == 1 && b[13] == 1 && j.profile == nil {
-				j.profile = readProfile(b[14:])
-			}
+			j.profilePiece(b[12:])
 			drop("colour profile")
 		case m == 0xe2 && bytes.HasPrefix(b, []byte("MPF\x00")):
 			drop("further pictures")

@@ -42,6 +42,7 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 			return sanitize.Result{}, err
 		}
 	}
+	p.profile = p.profile.fits(p.channels())
 	switch done, err := p.byRows(s, in, out); {
 	case err != nil:
 		return sanitize.Result{}, fmt.Errorf("write PNG: %w", err)
@@ -56,9 +57,10 @@ func (PNG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 		return sanitize.Result{}, err
 	}
 	s.Look(m)
+	m = p.shallow(m) // before its greys become others
 	converted(s, p.profile, m)
 	p.told(s, in)
-	if err := writePNG(out, laid(s, p.shallow(m), p.orientation), p.density); err != nil {
+	if err := writePNG(out, laid(s, m, p.orientation), p.density); err != nil {
 		return sanitize.Result{}, err
 	}
 	return clean(sanitize.KindPNG), nil
@@ -198,6 +200,14 @@ func (p *chunks) drop(what string) {
 	if !slices.Contains(p.dropped, what) {
 		p.dropped = append(p.dropped, what)
 	}
+}
+
+// channels is how many a profile has to be for.
+func (p *chunks) channels() int {
+	if p.colour&2 == 0 { // PNG 11.2.2: two is colour
+		return 1
+	}
+	return 3
 }
 
 func (p *chunks) bytesPerPixel() float64 {

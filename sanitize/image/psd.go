@@ -175,13 +175,14 @@ func (p *psd) resources(left int64) error {
 			return p.bad("resources", fmt.Errorf("resource %d of %d octets", id, size))
 		}
 		switch {
-		case id == 1039 && size <= profileBytes || id == 1057 && size >= 5 && size <= profileBytes:
+		case id == 1039 && size <= inkBytes || id == 1057 && size >= 5 && size <= profileBytes:
 			b, err := p.take(int(size))
 			if err != nil {
 				return p.bad("resources", err)
 			}
 			if id == 1039 {
-				p.profile = readProfile(b)
+				channels := map[int]int{psdGrey: 1, psdRGB: 3, psdIndexed: 3, psdCMYK: 4}[p.mode]
+				p.profile = readProfile(b).fits(channels)
 			} else {
 				p.merged = b[4] != 0
 			}
@@ -275,7 +276,7 @@ func (p *psd) pixels() (image.Image, error) {
 	case grey != nil:
 		return grey, nil
 	case p.mode == psdCMYK:
-		inked(full.Pix)
+		p.profile.inked(full.Pix)
 	case p.mode == psdLab:
 		labToSRGB(full.Pix)
 	case p.cover:

@@ -319,7 +319,7 @@ func (p *tiffPage) finished(pix []byte) {
 	multiplied := p.cover && extra[0] == 1
 	switch p.photometric {
 	case tiffCMYK:
-		inked(pix)
+		p.profile.inked(pix)
 		return
 	case tiffLab:
 		for i := 0; i < len(pix); i += 4 {

@@ -95,7 +95,7 @@ func (p *tiffPage) octets(tag uint16, most int64) ([]byte, error) {
 	}
 	each := map[uint16]int64{1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1}[e.typ]
 	size := each * int64(e.count)
-	if each == 0 || size > most {
+	if each == 0 || size > most || size > p.in.Size {
 		return nil, p.bad("tag %d of type %d with %d values", tag, e.typ, e.count)
 	}
 	if size <= 4 {
@@ -185,8 +185,12 @@ func (p *tiffPage) layout() error {
 		return err
 	}
 	p.cover = len(extra) > 0 && (extra[0] == 1 || extra[0] == 2) && p.samples > colours && (p.photometric == tiffRGB || colours == 1)
-	if b, err := p.octets(tagICC, profileBytes); err == nil && len(b) > 0 {
-		p.profile = readProfile(b)
+	if b, err := p.octets(tagICC, inkBytes); err == nil && len(b) > 0 && p.photometric != tiffLab {
+		channels := colours
+		if p.photometric == tiffPalette {
+			channels = 3
+		}
+		p.profile = readProfile(b).fits(channels)
 	}
 	return p.pieces()
 }
