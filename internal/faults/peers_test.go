@@ -330,7 +330,7 @@ func TestIdlePeersDoNotCloseTheGateway(t *testing.T) {
 	// Who was cut is told at once; we may read it a moment later. Long before
 	// the idle go by themselves.
 	network := 0
-	for range 50 {
+	for range 250 {
 		_, nets := many.open()
 		if network = nets["127.2.0"]; network <= share {
 			break
