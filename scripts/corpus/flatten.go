@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,7 +21,7 @@ import (
 // for each, and counts what became of them, how long they took, and what was
 // left behind: processes that outlived their call, and calls that took longer
 // than the limits allow. It takes one file of each folder in turn, so that a run
-// that is ended by most is a fair sample.
+// that is ended by most, or by an interrupt, is a fair sample.
 func (c *collection) flatten(bin string, folders []string, most time.Duration) error {
 	// What outlives the command becomes a child of this process, and is seen.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
@@ -39,9 +41,11 @@ func (c *collection) flatten(bin string, folders []string, most time.Duration) e
 	var times []float64
 	done, hung, crashed, orphans := 0, 0, 0, 0
 	begin := time.Now()
-	for done < all && (most == 0 || time.Since(begin) < most) {
+	stop, end := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer end()
+	for done < all && stop.Err() == nil && (most == 0 || time.Since(begin) < most) {
 		for _, folder := range folders {
-			if len(left[folder]) == 0 {
+			if len(left[folder]) == 0 || stop.Err() != nil {
 				continue
 			}
 			r := left[folder][0]
