@@ -348,7 +348,7 @@ func (w *world) entry(id envelope.ID) spool.Entry {
 // spawned lists the entries of our own that came of id, and their text.
 func (w *world) spawned(id envelope.ID) (es []spool.Entry, texts []string) {
 	w.t.Helper()
-	all, err := w.spool.List(w.t.Context(), spool.Filter{Tenant: town})
+	all, err := w.spool.List(w.t.Context(), spool.Filter{Tenant: town, Parent: id})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -368,7 +368,7 @@ func (w *world) spawned(id envelope.ID) (es []spool.Entry, texts []string) {
 // acts lists the audit's acts about id.
 func (w *world) acts(id envelope.ID) (acts, details []string) {
 	w.t.Helper()
-	rs, err := w.spool.Audit(w.t.Context(), town, 0, 1000)
+	rs, err := w.spool.Audit(w.t.Context(), town, 0, 1<<20)
 	if err != nil {
 		w.t.Fatal(err)
 	}
