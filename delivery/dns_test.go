@@ -102,6 +102,7 @@ mx.ok.example.     60 IN A 203.0.113.1
 	if s.Count() != 1 {
 		t.Errorf("%d arrived", s.Count())
 	}
+	w.until("the delay is told", func() bool { _, texts := w.spawned(ids["servfail"]); return len(texts) == 1 })
 	w.later(5 * 24 * time.Hour)
 	w.until("the others are given up", func() bool {
 		for _, id := range ids {
