@@ -108,6 +108,44 @@ func Excel(f string) string {
 	return ""
 }
 
+// Mentions returns a name in a formula, other than of a function, a sheet or a
+// table, that gone says is there no more; "" when there is none.
+func Mentions(f string, gone func(string) bool) string {
+	for i := 0; i < len(f); {
+		c := f[i]
+		switch {
+		case c == '"' || c == '\'':
+			_, n := quoted(f[i:], c)
+			if n == 0 {
+				return ""
+			}
+			i += n
+		case c == '[':
+			n := bracket(f[i:])
+			if n == 0 {
+				return ""
+			}
+			i += n
+		case isNameByte(c):
+			n := 1
+			for i+n < len(f) && isNameByte(f[i+n]) {
+				n++
+			}
+			word := f[i : i+n]
+			i += n
+			if i < len(f) && strings.IndexByte("(![", f[i]) >= 0 {
+				continue
+			}
+			if gone(word) {
+				return word
+			}
+		default:
+			i++
+		}
+	}
+	return ""
+}
+
 // quoted returns the text in quotes at the start of f, and how long it is
 // written; doubled quotes stand for one.
 func quoted(f string, q byte) (string, int) {

@@ -62,3 +62,14 @@ func TestOpenDocumentFormulas(t *testing.T) {
 		t.Error("a formula longer than any may be stays")
 	}
 }
+
+func TestNamesInFormulasAreFound(t *testing.T) {
+	for f, want := range map[string]string{
+		"N": "N", "SUM(N)+1": "N", "SUM(A1,Sheet1!n)": "n", "-N%": "N", "N:A1": "N",
+		`"N"`: "", "N(1)": "", "'N'!A1": "", "N!A1": "", "N[x]": "", "T[N]": "", "NN+N1": "", "N.x": "", `"N`: "", "T[N": "",
+	} {
+		if got := Mentions(f, func(n string) bool { return strings.ToUpper(n) == "N" }); got != want {
+			t.Errorf("%s: %q, want %q", f, got, want)
+		}
+	}
+}

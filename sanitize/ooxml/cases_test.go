@@ -226,6 +226,11 @@ var cases = []struct {
 		pkg: func() *pkg {
 			return xlsx("", "", `<definedNames><definedName name="N">[1]Sheet1!$A$1</definedName></definedNames>`)
 		}},
+	{name: "formulas of a name that went", rule: "ooxml.external-reference", action: sanitize.Replaced, gone: []string{"[1]", "<f>SUM(fern)</f>", "<f>Fern+", "<f t="}, stays: []string{`<c r="A1"><v>7</v></c>`, "<f>SUM(Nah)</f>", `<f>"Fern"&amp;B1</f>`, "<f>Fern!A1</f>", "<f>SUM(Beide)</f>"},
+		pkg: func() *pkg {
+			return xlsx(`<c r="A1"><f>SUM(fern)</f><v>7</v></c><c r="B1"><f>SUM(Nah)</f><v>8</v></c><c r="C1"><f>"Fern"&amp;B1</f><v>9</v></c><c r="D1"><f>Fern!A1</f><v>1</v></c><c r="E1"><f t="shared" ref="E1:F1" si="0">Fern+1</f><v>1</v></c><c r="F1"><f t="shared" si="0"/><v>1</v></c><c r="G1"><f>SUM(Beide)</f><v>2</v></c>`, "",
+				`<definedNames><definedName name="Fern">[1]Sheet1!$A$1</definedName><definedName name="Nah">表!$A$1</definedName><definedName name="Beide">[1]Sheet1!$A$1</definedName><definedName name="Beide" localSheetId="0">表!$A$1</definedName></definedNames>`)
+		}},
 	{name: "macro sheet", rule: "ooxml.macro-sheet", action: sanitize.Replaced, gone: []string{"EXEC", "macrosheet"}, stays: []string{`name="M"`, `state="veryHidden"`, "<sheetData/>"},
 		pkg: func() *pkg {
 			p := xlsx("", "", "")

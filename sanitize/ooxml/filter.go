@@ -50,6 +50,8 @@ type filter struct {
 	hidden  int        // of them, those whose result no reader saw
 	joint   *joint
 	shared  map[string]bool
+
+	definitions definitions // of the workbook: they outlive its part
 }
 
 // packageFlags is what a part must know of the whole document.

@@ -1,6 +1,8 @@
 package ooxml
 
 import (
+	"strings"
+
 	"sekisho/internal/formula"
 	"sekisho/sanitize"
 )
@@ -21,6 +23,13 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 	} else {
 		why = formula.Excel(string(f.formula))
 	}
+	if why == "" && f.definitions.gone > 0 && fr.role == roleFormula && (fr.space == spaceSheet && f.part.class == classSheet && f.local(fr, len(f.frames)-1) == "f" || fr.space == spaceChart) {
+		// A program that computes it anew would show an error where the sender saw
+		// a value.
+		if n := formula.Mentions(string(f.formula), f.definitions.went); n != "" {
+			why = "name " + n + ", which is no more"
+		}
+	}
 	if why == "" && f.flags.links != sanitize.KeepURLs && formula.Leads(string(f.formula)) {
 		why = "HYPERLINK, by the profile"
 	}
@@ -30,6 +39,9 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 		return
 	}
 	if why == "" {
+		if fr.role == roleName {
+			f.definitions.note(fr.extra.kind, true)
+		}
 		if fr.role == roleFormula && fr.space == spaceSheet && fr.extra.kind == "shared" && len(f.formula) > 0 {
 			if f.shared == nil {
 				f.shared = map[string]bool{}
@@ -56,6 +68,7 @@ func (f *filter) finishFormula(fr *frame, tag bool) {
 	name := f.local(fr, len(f.frames)-1)
 	switch {
 	case fr.role == roleName:
+		f.definitions.note(fr.extra.kind, false)
 		f.refError(fr, tag)
 	case fr.space == spaceSheet && (name == "formula" || name == "formula1" || name == "formula2"), fr.space == spaceX14, fr.space == spaceMain2:
 		fr.doomed = true
@@ -88,4 +101,33 @@ func (f *filter) refError(fr *frame, tag bool) {
 	if tag {
 		f.out.writeString("#REF!")
 	}
+}
+
+// definitions are the defined names of a workbook, whose part is read before
+// those of its sheets and charts.
+type definitions struct {
+	stays map[string]bool // of a sheet at least
+	gone  int
+}
+
+// note takes a name in, as formulas find it: in any case of letters.
+func (d *definitions) note(name string, stays bool) {
+	const most = 100000 // workbooks with more lose nothing but this care
+	if d.stays == nil {
+		d.stays = map[string]bool{}
+	}
+	if len(d.stays) >= most {
+		return
+	}
+	name = strings.ToUpper(name)
+	if !stays {
+		d.gone++
+	}
+	d.stays[name] = d.stays[name] || stays
+}
+
+// went reports whether a name leads nowhere, on whatever sheet.
+func (d *definitions) went(name string) bool {
+	stays, known := d.stays[strings.ToUpper(name)]
+	return known && !stays
 }

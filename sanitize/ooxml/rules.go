@@ -293,15 +293,18 @@ func (f *filter) decideSheet(fr *frame, local []byte) verdict {
 		for _, a := range []string{"xlm", "vbProcedure", "function"} {
 			if v, ok := f.attribute(spaceNone, a); ok && v != "0" && v != "false" {
 				f.report.found("ooxml.macro-name", f.part.source, sanitize.Removed, name)
+				f.definitions.note(name, false)
 				return drop
 			}
 		}
 		if n := strings.ToLower(strings.TrimSpace(name)); strings.HasPrefix(n, "_xlnm.auto_") || strings.HasPrefix(n, "auto_") {
 			f.report.found("ooxml.auto-run", f.part.source, sanitize.Removed, name)
+			f.definitions.note(name, false)
 			return drop
 		}
 		f.beginFormula(fr)
 		fr.role = roleName
+		fr.extra.kind = name
 	case "oleObjects", "oleObject":
 		f.lost++
 		f.report.found("ooxml.ole", f.part.source, sanitize.Removed, "")

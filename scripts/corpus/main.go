@@ -32,7 +32,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "folder with the three binaries")
 	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
-	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), again (a second treatment, which must change nothing)")
+	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), readers (openpyxl, python-docx), again (a second treatment, which must change nothing)")
 	most := flag.Duration("most", 0, "end flatten after this time, having taken a file of each folder in turn; 0: take all")
 	flag.Parse()
 	c := collection{dir: *corpus}
@@ -399,9 +399,9 @@ func (c *collection) office(bin string, judges []string, folders []string) error
 		fmt.Printf("%s: %d files in %.1f s (%.1f a second); benign: %s; flagged active and not encrypted: %s; cdrcheck fails on %d of %d outputs\n",
 			folder, len(rows), took.Seconds(), float64(len(rows))/took.Seconds(), counts(benign), counts(active), failed, len(outputs))
 		for _, j := range judges {
-			by, ok := map[string]func(string, []string, []string) error{"words": words, "validity": valid, "pages": pages, "poi": poi, "again": again(bin), "": nothing}[j]
+			by, ok := map[string]func(string, []string, []string) error{"words": words, "validity": valid, "pages": pages, "poi": poi, "readers": readers, "again": again(bin), "": nothing}[j]
 			if !ok {
-				return fmt.Errorf("no judge %q: words, validity, pages, poi and again are there", j)
+				return fmt.Errorf("no judge %q: words, validity, pages, poi, readers and again are there", j)
 			}
 			if err := by(folder, inputs, outputs); err != nil {
 				return err

@@ -6,8 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 )
 
 //go:embed Judge.java
@@ -31,27 +29,7 @@ func poi(folder string, before, after []string) error {
 	if err != nil {
 		return err
 	}
-	opened, lost, differ, new := 0, 0, 0, 0
-	for i := range a {
-		was, old := strings.CutPrefix(a[i], "ok")
-		is, now := strings.CutPrefix(b[i], "ok")
-		switch {
-		case !old && now:
-			new++
-		case !old:
-		case !now:
-			opened++
-			lost++
-			fmt.Printf("  POI opens %s no more: %s\n", filepath.Base(before[i]), b[i])
-		default:
-			opened++
-			if was != is {
-				differ++
-				fmt.Printf("  POI reads other words: %s\n", filepath.Base(before[i]))
-			}
-		}
-	}
-	fmt.Printf("%s: Apache POI opened %d before, %d no more after, %d for the first time; words equal in %d\n", folder, opened, lost, new, opened-lost-differ)
+	sayWhatDiffers(folder, "Apache POI", before, a, b)
 	return nil
 }
 
@@ -75,12 +53,5 @@ func poiRead(files []string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run Apache POI: %w", err)
 	}
-	out := make([]string, len(files))
-	for l := range strings.Lines(string(raw)) {
-		n, rest, _ := strings.Cut(strings.TrimSpace(l), " ")
-		if i, err := strconv.Atoi(n); err == nil && i >= 0 && i < len(out) {
-			out[i] = rest
-		}
-	}
-	return out, nil
+	return answers(string(raw), len(files)), nil
 }
