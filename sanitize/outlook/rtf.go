@@ -80,11 +80,11 @@ func decompress(s *sanitize.Session, b []byte) ([]byte, error) {
 
 // group is the state of one RTF group.
 type group struct {
-	skip    bool // a destination that is no text
-	tag     bool // \*\htmltag: HTML of the original
-	hidden  bool // \htmlrtf: for readers of RTF only
-	uc      int  // characters that stand for a Unicode one, for old readers
-	charset string
+	skip    bool   // a destination that is no text
+	tag     bool   // \*\htmltag: HTML of the original
+	hidden  bool   // \htmlrtf: for readers of RTF only
+	uc      int    // characters that stand for a Unicode one, for old readers
+	charset string // of its font, "" for the font that is used where none is named
 }
 
 // readRTF reads the text of rich text, or the HTML that Outlook packed into it
@@ -95,7 +95,7 @@ func readRTF(b []byte, codepage uint32) (text string, html bool, err error) {
 		maxFonts  = 4096
 	)
 	r := rtf{fonts: map[int]string{}, base: labelOf(codepage)}
-	r.stack = []group{{uc: 1, charset: r.base}}
+	r.stack = []group{{uc: 1}}
 	for i := 0; i < len(b); {
 		switch c := b[i]; c {
 		case '{':
@@ -124,6 +124,12 @@ func readRTF(b []byte, codepage uint32) (text string, html bool, err error) {
 			}
 			r.first = false
 			r.octets(b[i:j])
+			if j < len(b) && r.half && b[j] != '\r' && b[j] != '\n' && r.encoding() == "cp932" {
+				// The brace or backslash is the second half of a Japanese character:
+				// programs that wrote octets as they are wrote these so.
+				r.octets(b[j : j+1])
+				j++
+			}
 			i = j
 		}
 	}
@@ -142,6 +148,8 @@ type rtf struct {
 	starred  bool // \* was read
 	eat      int  // characters that the last \u replaces
 	pending  []byte
+	half     bool // the last octet that waits is the first half of a Japanese character
+	deff     int  // the font where none is named
 	high     rune // the first half of a pair
 	out      strings.Builder
 }
@@ -167,16 +175,64 @@ func (r *rtf) octets(b []byte) {
 	for len(b) > 0 && r.eat > 0 {
 		b, r.eat = b[1:], r.eat-1
 	}
-	if len(b) > 0 && r.shows() {
-		r.pending = append(r.pending, b...)
+	if len(b) == 0 || !r.shows() {
+		r.half = false
+		return
 	}
+	for _, c := range b {
+		r.half = !r.half && (c >= 0x81 && c <= 0x9F || c >= 0xE0 && c <= 0xFC)
+	}
+	r.pending = append(r.pending, b...)
+}
+
+// encoding is the charset of octets at this place.
+func (r *rtf) encoding() string {
+	g := r.top()
+	switch cs, known := r.fonts[r.deff]; {
+	case r.fromHTML && g.tag:
+		return r.base // HTML has no font
+	case g.charset != "":
+		return g.charset
+	case known && cs != "windows-1252":
+		return cs // a font of another alphabet than that of the file says more
+	default:
+		return r.base
+	}
+}
+
+// pairs reports whether b looks like characters of two octets: those whose
+// second is no ASCII outnumber the others.
+func pairs(b []byte) bool {
+	both, one := 0, 0
+	for i := 0; i < len(b); i++ {
+		if b[i] < 0x81 {
+			continue
+		}
+		if i+1 < len(b) && b[i+1] >= 0x80 {
+			both++
+		} else {
+			one++
+		}
+		i++
+	}
+	return both > one
 }
 
 func (r *rtf) flush() {
 	if len(r.pending) > 0 {
-		r.out.WriteString(charset.Decode(r.top().charset, r.pending).Text)
+		cs := r.encoding()
+		if cs == "windows-1252" && pairs(r.pending) {
+			// Programs name a Latin font for Japanese text and leave it to Windows
+			// to find another.
+			switch r.base {
+			case "cp932", "gb18030", "euc-kr", "big5":
+				cs = r.base
+			}
+		}
+		r.out.WriteString(charset.Decode(cs, r.pending).Text)
 		r.pending = r.pending[:0]
 	}
+	r.half = false
 }
 
 func (r *rtf) write(s string) {
@@ -263,9 +319,11 @@ func (r *rtf) word(word string, n int, has, first, starred bool, maxFonts int) {
 	switch word {
 	case "ansicpg":
 		if n > 0 {
+			r.flush()
 			r.base = labelOf(uint32(n))
-			r.edit().charset = r.base
 		}
+	case "deff":
+		r.deff = n
 	case "fromhtml":
 		r.fromHTML = true
 	case "fonttbl":
@@ -301,7 +359,7 @@ func (r *rtf) word(word string, n int, has, first, starred bool, maxFonts int) {
 		}
 	case "plain":
 		r.flush()
-		r.edit().charset = r.base
+		r.edit().charset = ""
 	case "par", "line", "sect", "page", "row":
 		r.write("\n")
 	case "tab", "cell":

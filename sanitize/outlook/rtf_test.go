@@ -39,6 +39,15 @@ func TestRichTextIsRead(t *testing.T) {
 		`{\rtf1{\*\unknown secret}{\pict 00ff}\bin4 }}}}seen}`:                                                  "seen",
 		`{\rtf1\fromhtml1{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 x & y\htmlrtf\par}\htmlrtf0{\*\htmltag72 </p>}}`: "<p>x & y</p>",
 		`{\rtf1 a{\field{\*\fldinst HYPERLINK "http://x"}{\fldrslt shown}}}`:                                    "ashown",
+		// Japanese by the font where none is named, in a Latin font, in octets as they
+		// are, of which the second may be a backslash or a brace.
+		`{\rtf1\ansi\ansicpg1252\deff1{\fonttbl{\f0 a;}{\f1\fcharset128 x;}}\'93\'fa\f0 \'e9\plain \'96\'7b}`:                  "日é本",
+		`{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset0 Arial;}}\f0 \'93\'fa\'96\'7b\'93\'fa}`:                                  "日本日",
+		`{\rtf1\ansi\ansicpg932\deff0{\fonttbl{\f0\fcharset0 Arial;}}\'95\'5c \'b1}`:                                           "表 ｱ",
+		`{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset0 Arial;}}\f0 caf\'e9 x}`:                                                 "café x",
+		"{\\rtf1\\ansi\\ansicpg932 \x95\\\x8e\xa6{\x83\\\x94\\}\x83{\x83}x\\par}":                                              "表示ソ能ボマx\n",
+		"{\\rtf1\\ansi\\ansicpg1252 \x95\\par \xe9{x}}":                                                                        "•\né" + "x",
+		`{\rtf1\ansi\ansicpg932{\fonttbl{\f0\fcharset0 A;}}\fromhtml1\f0{\*\htmltag148 <a title="\'95\'5c\'8e\'a6\'94\'5c">}}`: `<a title="表示能">`,
 	} {
 		raw := append([]byte{0, 0, 0, 0}, byte(len(rtf)), byte(len(rtf)>>8), 0, 0)
 		raw = append(raw, "MELA\x00\x00\x00\x00"+rtf...)
