@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"image"
 
 	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
@@ -39,16 +40,20 @@ func (b *bitmap) at(x, y int) byte {
 	return b.pix[y*b.stride+x]
 }
 
+// shown is what of src lies on b when its corner is at x0, y0.
+func (b *bitmap) shown(src *bitmap, x0, y0 int) image.Rectangle {
+	r := image.Rectangle{Min: image.Pt(max(0, -x0), max(0, -y0)), Max: image.Pt(min(src.w, b.w-x0), min(src.h, b.h-y0))}
+	if r.Empty() {
+		return image.Rectangle{}
+	}
+	return r
+}
+
 // combine lays src over b (T.88, 6.4.2).
 func (b *bitmap) combine(src *bitmap, x0, y0, op int) {
-	for y := range src.h {
-		if y0+y < 0 || y0+y >= b.h {
-			continue
-		}
-		for x := range src.w {
-			if x0+x < 0 || x0+x >= b.w {
-				continue
-			}
+	part := b.shown(src, x0, y0)
+	for y := part.Min.Y; y < part.Max.Y; y++ {
+		for x := part.Min.X; x < part.Max.X; x++ {
 			d := &b.pix[(y0+y)*b.stride+x0+x]
 			s := src.pix[y*src.stride+x]
 			switch op {

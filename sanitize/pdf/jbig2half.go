@@ -20,6 +20,9 @@ func (j *jbig2) dictionary(s segment) error {
 	if err := j.area(n*pw, ph); err != nil {
 		return err
 	}
+	if err := j.spend(n, bitmapCost); err != nil {
+		return err
+	}
 	adaptive := []offset{{-pw, 0}, {-3, -1}, {2, -2}, {-2, -2}}
 	all := newArithmetic(b[7:]).generic(n*pw, ph, template, false, adaptive, make([]uint8, 1<<16), nil)
 	var p patterns
@@ -101,7 +104,12 @@ func (j *jbig2) halftone(s segment, b []byte, w, h int) (*bitmap, error) {
 	for m := range gh {
 		for n := range gw {
 			x, y := place(m, n)
-			out.combine(p.each[min(gray[m*gw+n], len(p.each)-1)], x, y, op)
+			one := p.each[min(gray[m*gw+n], len(p.each)-1)]
+			part := out.shown(one, x, y)
+			if err := j.spend(part.Dx(), part.Dy()); err != nil {
+				return nil, err // patterns on patterns
+			}
+			out.combine(one, x, y, op)
 		}
 	}
 	return out, nil

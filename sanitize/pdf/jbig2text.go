@@ -80,10 +80,14 @@ func (j *jbig2) refined(c *textCoder, like *bitmap, w, h, dx, dy int) (*bitmap, 
 	return c.arith.refine(w, h, c.template, false, c.adaptive, c.refining, like, dx, dy), nil
 }
 
-// spend counts a symbol.
+// bitmapCost is how many pixels weigh as much as the smallest bitmap does in
+// memory.
+const bitmapCost = 64
+
+// spend counts pixels that are written. A step without any is one, too.
 func (j *jbig2) spend(w, h int) error {
 	if j.left -= int64(w)*int64(h) + 1; j.left < 0 {
-		return fmt.Errorf("symbols: %w", sanitize.ErrLimit)
+		return fmt.Errorf("symbols and patterns: %w", sanitize.ErrLimit)
 	}
 	return nil
 }
@@ -222,6 +226,9 @@ func (j *jbig2) freshSymbols(c *symbolCoder, all []*bitmap, total, wide int) ([]
 				if err := j.spend(width, height); err != nil {
 					return nil, err
 				}
+				if err := j.spend(1, bitmapCost); err != nil {
+					return nil, err
+				}
 				continue
 			}
 			m, err := j.freshSymbol(c, all, width, height, wide)
@@ -250,6 +257,9 @@ func (j *jbig2) freshSymbols(c *symbolCoder, all []*bitmap, total, wide int) ([]
 // freshSymbol decodes one symbol (6.5.8).
 func (j *jbig2) freshSymbol(c *symbolCoder, all []*bitmap, w, h, wide int) (*bitmap, error) {
 	if err := j.spend(w, h); err != nil {
+		return nil, err
+	}
+	if err := j.spend(1, bitmapCost); err != nil {
 		return nil, err
 	}
 	if !c.made {

@@ -487,6 +487,15 @@ func TestJBIG2ThatGrowsIsBounded(t *testing.T) {
 	}
 	kept := glyphDictionary(1, symbols, false, false, nil, make([]uint8, 1<<16), 0x200)
 	many := make([]*bitmap, maxSymbols)
+	// Patterns of a pixel, 65,535 of them, and a large one; both of no octets, for a
+	// decoder reads zeros behind the end.
+	small := []byte{0, 1, 1, 0, 0, 0xff, 0xfe, 0, 0, 0, 0}
+	large := []byte{0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0}
+	halftone := append(regionHead(255, 255, 0, 0), 0)
+	for _, v := range []uint32{16, 1, 0, 0} { // all in one place
+		halftone = binary.BigEndian.AppendUint32(halftone, v)
+	}
+	halftone = append(halftone, make([]byte, 7)...)
 	for name, of := range map[string]func(j *jbig2, n int) error{
 		"tables":   func(j *jbig2, n int) error { return j.segment(segment{number: uint32(n), kind: 53, data: table}) },
 		"contexts": func(j *jbig2, n int) error { return j.segment(segment{number: uint32(n), kind: 0, data: kept[11:]}) },
@@ -494,6 +503,16 @@ func TestJBIG2ThatGrowsIsBounded(t *testing.T) {
 			j.words[1] = lexicon{symbols: many}
 			_, err := j.known(segment{refers: []uint32{1, 1}})
 			return err
+		},
+		"patterns": func(j *jbig2, n int) error { return j.segment(segment{number: uint32(n), kind: 16, data: small}) },
+		"patterns on patterns": func(j *jbig2, n int) error {
+			j.page = newBitmap(80, 60)
+			if j.dicts[1].each == nil {
+				if err := j.segment(segment{number: 1, kind: 16, data: large}); err != nil {
+					return err
+				}
+			}
+			return j.segment(segment{number: 2, kind: 22, refers: []uint32{1}, data: halftone})
 		},
 	} {
 		j, made := fresh(), 0
