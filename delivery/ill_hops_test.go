@@ -258,8 +258,9 @@ func TestIllHopsAllAtOnce(t *testing.T) {
 		}
 	}
 	for _, h := range hs {
-		// A server that writes an octet now and then learns late that we have gone.
-		if h.sink != nil && h.sink.MostOpen() > slots && !strings.HasSuffix(h.name, "-tarpit") {
+		// A server that writes an octet now and then learns late that we have gone;
+		// any other a moment later, when the next ones may be there.
+		if h.sink != nil && h.sink.MostOpen() > 2*slots && !strings.HasSuffix(h.name, "-tarpit") {
 			t.Errorf("%s: %d connections at a time, it has %d slots", h.name, h.sink.MostOpen(), slots)
 		}
 	}
