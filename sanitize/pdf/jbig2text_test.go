@@ -487,11 +487,11 @@ func TestJBIG2ThatGrowsIsBounded(t *testing.T) {
 	}
 	kept := glyphDictionary(1, symbols, false, false, nil, make([]uint8, 1<<16), 0x200)
 	many := make([]*bitmap, maxSymbols)
-	// Patterns of a pixel, 65,535 of them, and a large one; both of no octets, for a
-	// decoder reads zeros behind the end.
+	// Patterns of a pixel, 65,535 of them, and a large one, both of zeros that are not
+	// there: behind the end a decoder reads on.
 	small := []byte{0, 1, 1, 0, 0, 0xff, 0xfe, 0, 0, 0, 0}
 	large := []byte{0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0}
-	halftone := append(regionHead(255, 255, 0, 0), 0)
+	halftone := append(regionHead(80, 60, 0, 0), 0)
 	for _, v := range []uint32{16, 1, 0, 0} { // all in one place
 		halftone = binary.BigEndian.AppendUint32(halftone, v)
 	}
