@@ -40,14 +40,14 @@ func TestNearlyFullDiskIsRefusedEarly(t *testing.T) {
 	}
 }
 
-// TestAStartOnAFullDiskSaysSoAsRoot: with no room for the index of its log the
-// database cannot be opened. It says why, and opens when there is room.
-func TestAStartOnAFullDiskSaysSoAsRoot(t *testing.T) {
+// smallDisk is a file system of its own. It needs root for the mount.
+func smallDisk(t *testing.T, size string) (path string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("mounting a tmpfs needs root")
 	}
-	path := t.TempDir()
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=8m"); err != nil {
+	path = t.TempDir()
+	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size="+size); err != nil {
 		t.Skipf("mounting a tmpfs: %v", err)
 	}
 	t.Cleanup(func() {
@@ -55,6 +55,13 @@ func TestAStartOnAFullDiskSaysSoAsRoot(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
+	return path
+}
+
+// TestAStartOnAFullDiskSaysSoAsRoot: with no room for the index of its log the
+// database cannot be opened. It says why, and opens when there is room.
+func TestAStartOnAFullDiskSaysSoAsRoot(t *testing.T) {
+	path := smallDisk(t, "8m")
 	s, err := openSite(t.Context(), filepath.Join(path, "site"))
 	if err != nil {
 		t.Fatal(err)
@@ -90,20 +97,9 @@ func TestAStartOnAFullDiskSaysSoAsRoot(t *testing.T) {
 	}
 }
 
-// TestFullDiskAsRoot fills a small file system. It needs root for the mount.
+// TestFullDiskAsRoot fills a small file system.
 func TestFullDiskAsRoot(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("mounting a tmpfs needs root")
-	}
-	path := t.TempDir()
-	if err := syscall.Mount("tmpfs", path, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skipf("mounting a tmpfs: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(path, 0); err != nil {
-			t.Errorf("unmount: %v", err)
-		}
-	})
+	path := smallDisk(t, "24m")
 	s, err := openSite(t.Context(), filepath.Join(path, "site"))
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -261,7 +260,7 @@ func (c *config) settings(f *configFile) (*settings, error) {
 		if !listens(c.Metrics.Listen) {
 			return nil, f.errorf("metrics.listen", "want ADDRESS:PORT, got %q", c.Metrics.Listen)
 		}
-		if host, _, _ := net.SplitHostPort(c.Metrics.Listen); host != "localhost" && !parseAddr(host).IsLoopback() {
+		if reached(c.Metrics.Listen) {
 			s.warnings = append(s.warnings, "metrics.listen is reached from other machines, without TLS or login")
 		}
 	}

@@ -55,16 +55,18 @@ func domainWrong(d string) string {
 
 var hostnamePattern = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$`)
 
+// reached reports whether other machines can connect to an address.
+func reached(at string) bool {
+	host, _, _ := net.SplitHostPort(at)
+	return host != "localhost" && !parseAddr(host).IsLoopback()
+}
+
 // inClear are the listeners that the internet reaches and that offer no
 // STARTTLS. A balancer before them may speak TLS in their place.
 func (c *config) inClear() []string {
 	var names []string
 	for _, l := range c.Listeners {
-		reached := slices.ContainsFunc(l.Listen, func(at string) bool {
-			host, _, _ := net.SplitHostPort(at)
-			return host != "localhost" && !parseAddr(host).IsLoopback()
-		})
-		if l.Zone == envelope.Internet.String() && reached && l.TLS.Cert == "" && len(l.Proxy) == 0 {
+		if l.Zone == envelope.Internet.String() && slices.ContainsFunc(l.Listen, reached) && l.TLS.Cert == "" && len(l.Proxy) == 0 {
 			names = append(names, l.Name)
 		}
 	}

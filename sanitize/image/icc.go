@@ -41,6 +41,19 @@ var toSRGB = [3][3]float64{
 	{0.0719453, -0.2289914, 1.4052427},
 }
 
+// fromLab is a colour of L*a*b*, L from 0 to 100, in the light of D50 (CIE
+// 15:2004, 8.2.1, turned around).
+func fromLab(l, a, b float64) (x, y, z float64) {
+	cube := func(t float64) float64 {
+		if t > 6.0/29 {
+			return t * t * t
+		}
+		return 3 * (6.0 / 29) * (6.0 / 29) * (t - 4.0/29)
+	}
+	l = (l + 16) / 116
+	return 0.9642 * cube(l+a/500), cube(l), 0.8249 * cube(l-b/200)
+}
+
 // readProfile returns nil for what is none of the profiles that are understood,
 // and for sRGB, which needs no conversion.
 func readProfile(b []byte) *profile {

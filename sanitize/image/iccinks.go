@@ -21,9 +21,6 @@ const (
 	// inkBytes bounds a profile of inks. Those of the printers' associations
 	// have 0.5 to 3 million octets.
 	inkBytes = 4 << 20
-	// gridMost is the most places along an ink (lut8Type and lut16Type count
-	// them in an octet).
-	gridMost = 255
 )
 
 // readInks reads the table from inks to colours as they are seen: AToB0, whose
@@ -44,9 +41,6 @@ func readInks(b []byte) *inks {
 			return nil
 		}
 	default:
-		return nil
-	}
-	if t.grid > gridMost {
 		return nil
 	}
 	nodes := t.grid * t.grid * t.grid * t.grid * 3
@@ -126,17 +120,10 @@ func (t *inks) lab(ink [4]byte) (l, a, b float32) {
 // mixed gives the sRGB numbers of a mixture of inks.
 func (p *profile) mixed(ink [4]byte) (uint8, uint8, uint8) {
 	l, a, b := p.inks.lab(ink)
-	cube := func(t float32) float32 { // CIE 15:2004, 8.2.1.1, turned around
-		if t > 6.0/29 {
-			return t * t * t
-		}
-		return (t - 4.0/29) * 3 * 36 / 841
-	}
-	y := (l + 16) / 116
-	x, y, z := 0.9642*cube(y+a/500), cube(y), 0.8249*cube(y-b/200)
+	x, y, z := fromLab(float64(l), float64(a), float64(b))
 	var n [3]uint8
 	for i, m := range toSRGB {
-		n[i] = p.level(float32(m[0])*x + float32(m[1])*y + float32(m[2])*z)
+		n[i] = p.level(float32(m[0]*x + m[1]*y + m[2]*z))
 	}
 	return n[0], n[1], n[2]
 }
@@ -187,12 +174,8 @@ func readGrey(trc []byte, lightness bool) *profile {
 	}
 	for i, v := range p.linear[0] {
 		if lightness {
-			if v = (100*v + 16) / 116; v > 6.0/29 {
-				v = v * v * v
-			} else {
-				v = (v - 4.0/29) * 3 * 36 / 841
-			}
-			p.linear[0][i] = v
+			_, y, _ := fromLab(100*float64(v), 0, 0)
+			p.linear[0][i] = float32(y)
 		}
 	}
 	p.linear[1], p.linear[2] = p.linear[0], p.linear[0]

@@ -346,17 +346,8 @@ func (p *psd) unpack(row []byte) error {
 // annex A).
 func labToSRGB(pix []byte) {
 	curve := srgb()
-	inverse := func(t float64) float64 {
-		if t > 6.0/29 {
-			return t * t * t
-		}
-		return 3 * (6.0 / 29) * (6.0 / 29) * (t - 4.0/29)
-	}
 	for ; len(pix) >= 4; pix = pix[4:] {
-		l := (float64(pix[0])*100/255 + 16) / 116
-		x := 0.9642 * inverse(l+(float64(pix[1])-128)/500)
-		y := inverse(l)
-		z := 0.8249 * inverse(l-(float64(pix[2])-128)/200)
+		x, y, z := fromLab(float64(pix[0])*100/255, float64(pix[1])-128, float64(pix[2])-128)
 		for i, m := range toSRGB {
 			v := min(max(m[0]*x+m[1]*y+m[2]*z, 0), 1)
 			pix[i] = curve[int(v*4096+0.5)]

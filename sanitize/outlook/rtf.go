@@ -200,28 +200,10 @@ func (r *rtf) encoding() string {
 	}
 }
 
-// pairs reports whether b looks like characters of two octets: those whose
-// second is no ASCII outnumber the others.
-func pairs(b []byte) bool {
-	both, one := 0, 0
-	for i := 0; i < len(b); i++ {
-		if b[i] < 0x81 {
-			continue
-		}
-		if i+1 < len(b) && b[i+1] >= 0x80 {
-			both++
-		} else {
-			one++
-		}
-		i++
-	}
-	return both > one
-}
-
 func (r *rtf) flush() {
 	if len(r.pending) > 0 {
 		cs := r.encoding()
-		if cs == "windows-1252" && pairs(r.pending) {
+		if cs == "windows-1252" && charset.Pairs(r.pending) {
 			// Programs name a Latin font for Japanese text and leave it to Windows
 			// to find another.
 			switch r.base {

@@ -290,7 +290,7 @@ func (d *document) decode() {
 // find another.
 func (d *document) text(g *group, cs string, b []byte) string {
 	r := charset.DecodeAs(cs, b)
-	if r.Replaced == 0 && (cs != "windows-1252" || !double(d.codePage) || !pairs(b)) {
+	if r.Replaced == 0 && (cs != "windows-1252" || !double(d.codePage) || !charset.Pairs(b)) {
 		return r.Text
 	}
 	for _, other := range []string{d.charsetOf(max(g.fontOf[runDouble-1], -1)), d.charsetOf(g.font), d.codePage} {
@@ -312,25 +312,6 @@ func double(cs string) bool {
 	default:
 		return false
 	}
-}
-
-// pairs reports whether b looks like characters of two bytes: those whose second
-// is no ASCII outnumber the others, so that a quotation mark before a letter is
-// none.
-func pairs(b []byte) bool {
-	both, one := 0, 0
-	for i := 0; i < len(b); i++ {
-		if b[i] < 0x81 {
-			continue
-		}
-		if i+1 < len(b) && b[i+1] >= 0x80 {
-			both++
-		} else {
-			one++
-		}
-		i++
-	}
-	return both > one
 }
 
 // unicode takes \u, whose number is a signed UTF-16 unit.
