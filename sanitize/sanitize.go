@@ -107,6 +107,7 @@ type Object struct {
 	Names    []string // every name any client could show; the most dangerous one decides
 	Declared string   // media type claimed by the sender, lower case, without parameters
 	Charset  string   // charset claimed by the sender, for text
+	Around   string   // charset claimed for the words of the mail it came in: a hint for names that are in none of their own
 	Kind     Kind     // what detection found; set by the Session
 	InText   bool     // it is written into the running text of a mail, as uuencode is, and no part of the mail
 }

@@ -46,7 +46,7 @@ func (m Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitiz
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	w := &work{ctx: ctx, s: s, in: in, tree: t, outermost: in.Path == "", plainOnly: m.PlainOnly}
+	w := &work{ctx: ctx, s: s, in: in, tree: t, outermost: in.Path == "", plainOnly: m.PlainOnly, around: around(t.root)}
 	if m.PlainOnly && (len(t.doubts) > 0 || !w.plain(t.root)) {
 		return sanitize.Result{}, sanitize.ErrOwnProcess
 	}
@@ -89,6 +89,7 @@ type work struct {
 	tree      *tree
 	outermost bool
 	plainOnly bool
+	around    string // the charset of its words
 	pieces    []piece
 	choosing  int                // alternatives around the part being treated
 	dropped   []sanitize.Finding // text outside of parts

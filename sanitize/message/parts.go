@@ -254,7 +254,7 @@ func (w *work) broken(n *node, err error) error {
 // content gives the decoded content of a leaf. What is not encoded is read
 // where it stands.
 func (w *work) content(n *node) (sanitize.Object, error) {
-	o := sanitize.Object{Path: w.path(n), Declared: n.declared, Charset: n.charset, Size: n.body.size()}
+	o := sanitize.Object{Path: w.path(n), Declared: n.declared, Charset: n.charset, Around: w.around, Size: n.body.size()}
 	if n.encoding == identity {
 		o.ReaderAt = io.NewSectionReader(w.in, n.body.start, n.body.size())
 		return o, nil
@@ -267,6 +267,36 @@ func (w *work) content(n *node) (sanitize.Object, error) {
 	}
 	o.ReaderAt, o.Size = bytes.NewReader(b.Bytes()), int64(b.Len())
 	return o, nil
+}
+
+// around is the charset in which the mail has its words: of the first text that
+// says one, or of the subject. UTF-8 and ASCII are those of all languages, so one
+// that is of some goes first.
+func around(root *node) string {
+	found := ""
+	take := func(label string) bool {
+		name, ok := charset.Known(label)
+		if !ok || name == "us-ascii" {
+			return false
+		}
+		if found == "" || found == "utf-8" {
+			found = name
+		}
+		return found != "utf-8"
+	}
+	var walk func(n *node) bool
+	walk = func(n *node) bool {
+		return strings.HasPrefix(n.media, "text/") && take(n.charset) || slices.ContainsFunc(n.children, walk)
+	}
+	if walk(root) {
+		return found
+	}
+	subject, _ := root.field("subject")
+	if _, word, ok := strings.Cut(subject, "=?"); ok {
+		label, _, _ := strings.Cut(word, "?")
+		take(label)
+	}
+	return found
 }
 
 // attach treats a leaf as a file.

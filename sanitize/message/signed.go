@@ -90,7 +90,7 @@ func (w *work) unwrap(o sanitize.Object) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	sub := &work{ctx: w.ctx, s: w.s, in: in, tree: t, choosing: w.choosing}
+	sub := &work{ctx: w.ctx, s: w.s, in: in, tree: t, choosing: w.choosing, around: w.around}
 	if t.complete() {
 		err = sub.unaccounted()
 	}

@@ -2,14 +2,12 @@ package outlook
 
 import (
 	"encoding/binary"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
 
-	"sekisho/internal/charset"
 	"sekisho/internal/header"
 	"sekisho/sanitize"
 )
@@ -70,8 +68,8 @@ type value struct {
 
 // properties are those of a message, a recipient or a file.
 type properties struct {
-	m        map[uint16]value
-	codepage uint32 // of its 8-bit strings
+	m    map[uint16]value
+	page string // the charset of its eight-bit strings, "" where each tells its own
 }
 
 // text returns a string property.
@@ -88,9 +86,9 @@ func (p properties) text(id uint16) string {
 		}
 		return untail(string(utf16.Decode(u)))
 	case typeString8:
-		return untail(charset.Decode(labelOf(p.codepage), v.b).Text)
+		return eightBit(p.page, v.b)
 	case typeBinary:
-		return untail(charset.Decode("", v.b).Text)
+		return eightBit("", v.b)
 	default:
 		return ""
 	}
@@ -137,42 +135,6 @@ func (p properties) bytes(id uint16) []byte {
 		return v.b
 	}
 	return nil
-}
-
-// labelOf names the charset of a Windows code page.
-func labelOf(n uint32) string {
-	switch n {
-	case 0:
-		return ""
-	case 932, 943:
-		return "cp932"
-	case 936, 54936:
-		return "gb18030"
-	case 949, 51949:
-		return "euc-kr"
-	case 950:
-		return "big5"
-	case 1200:
-		return "utf-16le"
-	case 20127:
-		return "us-ascii"
-	case 20932, 51932:
-		return "euc-jp"
-	case 50220, 50221, 50222:
-		return "iso-2022-jp"
-	case 50225:
-		return "iso-2022-kr"
-	case 65000:
-		return "utf-7"
-	case 65001:
-		return "utf-8"
-	case 20866:
-		return "koi8-r"
-	}
-	if n >= 28591 && n <= 28605 {
-		return fmt.Sprintf("iso-8859-%d", n-28590)
-	}
-	return fmt.Sprintf("windows-%d", n)
 }
 
 // message is what was read of one.
@@ -268,7 +230,7 @@ func (m *message) read(s *sanitize.Session, p properties) error {
 		if err != nil {
 			return err
 		}
-		text, html, err := readRTF(rtf, p.codepage)
+		text, html, err := readRTF(rtf, p.page)
 		if err != nil {
 			return err
 		}

@@ -31,7 +31,7 @@ func openMSG(s *sanitize.Session, in sanitize.Object) (*message, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readMSG(s, root, 32, 0)
+	return readMSG(s, root, in.Around, 32, 0)
 }
 
 // container says what an error of the container means for the ladder.
@@ -79,7 +79,7 @@ func load(s *sanitize.Session, d *cfb.Storage, depth int) (*storage, error) {
 
 // readMSG reads the message in a storage. head is how long the header of its
 // property stream is: 32 bytes at the top, 24 inside. [MS-OXMSG] 2.4.1.
-func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error) {
+func readMSG(s *sanitize.Session, d *storage, mail string, head, depth int) (*message, error) {
 	if depth > maxDepth {
 		return nil, tooDeep()
 	}
@@ -87,31 +87,29 @@ func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error)
 	if err != nil {
 		return nil, err
 	}
-	if n, ok := p.number(pidCodepage); ok {
-		p.codepage = n
-	} else if n, ok := p.number(pidInternetCodepage); ok {
-		p.codepage = n
+	inside := map[string]properties{} // of its recipients and files, by the name of their folder
+	sample := p.sampled(nil)
+	names := slices.Sorted(maps.Keys(d.folders)) // they are numbered
+	for _, name := range names {
+		if strings.HasPrefix(name, recipientFolder) || strings.HasPrefix(name, fileFolder) {
+			if inside[name], err = propertiesOf(d.folders[name], 8); err != nil {
+				return nil, err
+			}
+			sample = inside[name].sampled(sample)
+		}
 	}
+	p.page = pageOf(sample, mail, p.claims()...)
 	m := &message{}
 	if err := m.read(s, p); err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.folders)) { // they are numbered
-		sub := d.folders[name]
+	for _, name := range names {
+		sub, q := d.folders[name], inside[name]
+		q.page = p.page
 		switch {
-		case strings.HasPrefix(name, "__recip_version1.0_"):
-			q, err := propertiesOf(sub, 8)
-			if err != nil {
-				return nil, err
-			}
-			q.codepage = p.codepage
+		case strings.HasPrefix(name, recipientFolder):
 			m.recipient(q)
-		case strings.HasPrefix(name, "__attach_version1.0_"):
-			q, err := propertiesOf(sub, 8)
-			if err != nil {
-				return nil, err
-			}
-			q.codepage = p.codepage
+		case strings.HasPrefix(name, fileFolder):
 			if err := s.SpendEntries(1); err != nil {
 				return nil, err
 			}
@@ -125,7 +123,7 @@ func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error)
 					m.leave(sanitize.Finding{Rule: "outlook.ole", Action: sanitize.Removed}, q)
 					continue
 				}
-				if f.mail, err = readMSG(s, inner, 24, depth+1); err != nil {
+				if f.mail, err = readMSG(s, inner, mail, 24, depth+1); err != nil {
 					return nil, err
 				}
 				f.data = nil
@@ -135,6 +133,12 @@ func readMSG(s *sanitize.Session, d *storage, head, depth int) (*message, error)
 	}
 	return m, nil
 }
+
+// The folders of a message. [MS-OXMSG] 2.2.1, 2.2.2.
+const (
+	recipientFolder = "__recip_version1.0_"
+	fileFolder      = "__attach_version1.0_"
+)
 
 // propertiesOf reads the properties of a storage: short values stand in its
 // property stream, long ones in streams named after them. [MS-OXMSG] 2.4.

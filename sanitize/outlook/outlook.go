@@ -73,7 +73,7 @@ func (TNEF) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 	if err != nil {
 		return sanitize.Result{}, fmt.Errorf("read TNEF: %w", err)
 	}
-	m, err := parseTNEF(s, b, 0)
+	m, err := parseTNEF(s, b, in.Around, 0)
 	if err != nil {
 		return sanitize.Result{}, fmt.Errorf("open TNEF: %w", err)
 	}
@@ -102,7 +102,7 @@ func (TNEF) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 			}
 		}
 		name := a.fileName()
-		put(sanitize.Object{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), Name: name, Names: a.names, Declared: a.media})
+		put(sanitize.Object{ReaderAt: bytes.NewReader(data), Size: int64(len(data)), Name: name, Names: a.names, Declared: a.media, Around: in.Around})
 	}
 	s.Found(opened)
 	return sanitize.Result{Outcome: sanitize.Disarmed, Kind: sanitize.KindOpened, Mode: sanitize.Convert}, nil

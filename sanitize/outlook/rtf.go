@@ -89,12 +89,12 @@ type group struct {
 
 // readRTF reads the text of rich text, or the HTML that Outlook packed into it
 // ([MS-OXRTFEX] 2.2); html says which it is.
-func readRTF(b []byte, codepage uint32) (text string, html bool, err error) {
+func readRTF(b []byte, page string) (text string, html bool, err error) {
 	const (
 		maxGroups = 1000
 		maxFonts  = 4096
 	)
-	r := rtf{fonts: map[int]string{}, base: labelOf(codepage)}
+	r := rtf{fonts: map[int]string{}, base: page}
 	r.stack = []group{{uc: 1}}
 	for i := 0; i < len(b); {
 		switch c := b[i]; c {

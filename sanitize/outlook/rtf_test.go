@@ -14,7 +14,7 @@ func richText(b []byte) (string, bool, error) {
 	if err != nil {
 		return "", false, err
 	}
-	return readRTF(raw, 0)
+	return readRTF(raw, "")
 }
 
 func TestCompressedRichTextIsRead(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"sekisho/internal/charset"
 	"sekisho/sanitize"
 )
 
@@ -70,8 +69,15 @@ func (r *little) padded(n int) []byte {
 	return t
 }
 
-// parseTNEF reads a TNEF stream.
-func parseTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
+// packed is one file of a TNEF stream as it was read.
+type packed struct {
+	props properties
+	title []byte
+	data  []byte
+}
+
+// parseTNEF reads a TNEF stream. mail is the charset of the mail around it.
+func parseTNEF(s *sanitize.Session, b []byte, mail string, depth int) (*message, error) {
 	if depth > maxDepth {
 		return nil, tooDeep()
 	}
@@ -80,50 +86,11 @@ func parseTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
 		return nil, fmt.Errorf("no TNEF signature: %w", sanitize.ErrMalformed)
 	}
 	r.u16() // key of the sender's, which means nothing here
-	m := &message{}
 	top := properties{m: map[uint16]value{}}
-	var subject, text []byte
-	type pending struct {
-		props properties
-		title []byte
-		data  []byte
-		any   bool
-	}
-	var open *pending
+	var subject, text, class []byte
+	var claims []string
+	var files []packed
 	attributes := 0
-	finish := func() error {
-		if open == nil {
-			return nil
-		}
-		p := open
-		open = nil
-		if err := s.SpendEntries(1); err != nil {
-			return err
-		}
-		p.props.codepage = top.codepage
-		f, why := attachment(p.props)
-		if f == nil {
-			m.leave(why, p.props)
-			return nil
-		}
-		if len(p.title) > 0 {
-			f.names = append(f.names, untail(charset.Decode(labelOf(top.codepage), p.title).Text))
-		}
-		if f.data == nil || p.any && len(p.data) > 0 {
-			if n, _ := p.props.number(pidAttachMethod); n != 5 {
-				f.data = p.data
-			}
-		}
-		if n, _ := p.props.number(pidAttachMethod); n == 5 {
-			inner, err := embeddedTNEF(s, f.data, depth)
-			if err != nil {
-				return err
-			}
-			f.mail, f.data = inner, nil
-		}
-		m.files = append(m.files, *f)
-		return nil
-	}
 	for len(r.b) > 0 {
 		if attributes++; attributes > s.Options.Limits.Entries {
 			return nil, fmt.Errorf("more than %d attributes: %w", s.Options.Limits.Entries, sanitize.ErrLimit)
@@ -144,10 +111,10 @@ func parseTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
 				text = data
 			case attCodepage:
 				if len(data) >= 4 {
-					top.codepage = binary.LittleEndian.Uint32(data)
+					claims = append(claims, labelOf(binary.LittleEndian.Uint32(data)))
 				}
 			case attMessageClass:
-				m.class = untail(charset.Decode("", data).Text)
+				class = data
 			case attProperties:
 				p, err := readProperties(data, s.Options.Limits.Entries)
 				if err != nil {
@@ -158,60 +125,93 @@ func parseTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
 				}
 			}
 		case 2: // a file
-			if id == attRenderData || open == nil {
+			if id == attRenderData || len(files) == 0 {
 				// Each begins with this attribute. [MS-OXTNEF] 2.1.3.3.15.
-				if err := finish(); err != nil {
+				if err := s.SpendEntries(1); err != nil {
 					return nil, err
 				}
-				open = &pending{props: properties{m: map[uint16]value{}}}
+				files = append(files, packed{props: properties{m: map[uint16]value{}}})
 			}
+			f := &files[len(files)-1]
 			switch id {
 			case attFileTitle:
-				open.title = data
+				f.title = data
 			case attFileData:
-				open.data, open.any = data, true
+				f.data = data
 			case attFileProps:
 				p, err := readProperties(data, s.Options.Limits.Entries)
 				if err != nil {
 					return nil, err
 				}
 				for id, v := range p {
-					open.props.m[id] = v
+					f.props.m[id] = v
 				}
 			}
 		default:
 			return nil, fmt.Errorf("attribute of level %d: %w", level[0], sanitize.ErrMalformed)
 		}
 	}
-	if err := finish(); err != nil {
-		return nil, err
+	// The charset is that of all strings, whichever stands first.
+	var sample []byte
+	for _, f := range files {
+		sample = f.props.sampled(sampled(sample, f.title))
 	}
-	if n, ok := top.number(pidCodepage); ok && top.codepage == 0 {
-		top.codepage = n
+	sample = top.sampled(sampled(sampled(sample, subject), text))
+	top.page = pageOf(sample, mail, append(claims, top.claims()...)...)
+	m := &message{}
+	for _, f := range files {
+		if err := m.unpack(s, f, top.page, mail, depth); err != nil {
+			return nil, err
+		}
 	}
-	class := m.class
 	if err := m.read(s, top); err != nil {
 		return nil, err
 	}
 	if m.class == "" {
-		m.class = class
+		m.class = eightBit("", class)
 	}
 	if m.subject == "" {
-		m.subject = untail(charset.Decode(labelOf(top.codepage), subject).Text)
+		m.subject = eightBit(top.page, subject)
 	}
 	if len(m.plain.data) == 0 && len(text) > 0 {
-		m.plain = body{"text/plain", "utf-8", []byte(untail(charset.Decode(labelOf(top.codepage), text).Text))}
+		m.plain = body{"text/plain", "utf-8", []byte(eightBit(top.page, text))}
 	}
 	return m, nil
 }
 
+// unpack takes a file out of a TNEF stream.
+func (m *message) unpack(s *sanitize.Session, p packed, page, mail string, depth int) error {
+	p.props.page = page
+	f, why := attachment(p.props)
+	if f == nil {
+		m.leave(why, p.props)
+		return nil
+	}
+	if len(p.title) > 0 {
+		f.names = append(f.names, eightBit(page, p.title))
+	}
+	n, _ := p.props.number(pidAttachMethod)
+	switch {
+	case n == 5:
+		inner, err := embeddedTNEF(s, f.data, mail, depth)
+		if err != nil {
+			return err
+		}
+		f.mail, f.data = inner, nil
+	case f.data == nil || len(p.data) > 0:
+		f.data = p.data
+	}
+	m.files = append(m.files, *f)
+	return nil
+}
+
 // embeddedTNEF reads a message in a message: the id of an interface, then a
 // TNEF stream of its own. [MS-OXTNEF] 2.1.3.3.15.
-func embeddedTNEF(s *sanitize.Session, b []byte, depth int) (*message, error) {
+func embeddedTNEF(s *sanitize.Session, b []byte, mail string, depth int) (*message, error) {
 	if len(b) < 16 {
 		return nil, errShort
 	}
-	return parseTNEF(s, b[16:], depth+1)
+	return parseTNEF(s, b[16:], mail, depth+1)
 }
 
 // readProperties reads a list of properties. [MS-OXTNEF] 2.1.3.4.
