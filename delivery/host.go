@@ -171,20 +171,42 @@ func (d *Delivery) insideHop(a netip.Addr) bool {
 	return false
 }
 
-// notOutside are networks that are not routed on the internet and that netip
-// has no question for. RFC 6890.
+// notOutside are networks of IPv4 that are not routed on the internet and that
+// netip has no question for. RFC 6890.
 var notOutside = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
 	netip.MustParsePrefix("198.18.0.0/15"),
 	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b:1::/48"),
 }
+
+var (
+	// global6 is all of IPv6 that is given out on the internet; what else looks
+	// like an address (site-local, IPv4-compatible) leads inside or nowhere.
+	global6 = netip.MustParsePrefix("2000::/3")
+	// Translators and tunnels carry an address of IPv4 in one of IPv6, which may
+	// be of the inside. RFC 6052, 3.1; RFC 3056, 2; RFC 4380, 4.
+	nat64  = netip.MustParsePrefix("64:ff9b::/96")
+	sixTo4 = netip.MustParsePrefix("2002::/16")
+	teredo = netip.MustParsePrefix("2001::/32")
+)
 
 // onTheInternet reports whether an address may be somebody's public MX.
 func onTheInternet(a netip.Addr) bool {
 	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.Zone() != "" {
+	b := a.As16()
+	switch {
+	case a.Zone() != "" || teredo.Contains(a):
+		return false
+	case nat64.Contains(a):
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	case sixTo4.Contains(a):
+		a = netip.AddrFrom4([4]byte(b[2:6]))
+	case a.Is6() && !global6.Contains(a):
+		return false
+	}
+	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false
 	}
 	return !slices.ContainsFunc(notOutside, func(p netip.Prefix) bool { return p.Contains(a) })

@@ -62,12 +62,13 @@ func TestReceivedFieldIsOneFieldWhateverThePeerSays(t *testing.T) {
 
 func TestForeignMXMayNotPointInside(t *testing.T) {
 	for _, s := range []string{"127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.1.1", "0.0.0.0", "0.1.2.3", "100.64.0.1", "198.18.0.1", "224.0.0.1",
-		"255.255.255.255", "240.0.0.1", "::", "::1", "::ffff:10.0.0.1", "fe80::1", "fc00::1", "ff02::1", "fe80::1%eth0"} {
+		"255.255.255.255", "240.0.0.1", "::", "::1", "::ffff:10.0.0.1", "fe80::1", "fc00::1", "ff02::1", "fe80::1%eth0",
+		"192.0.0.8", "::10.0.0.1", "fec0::1", "64:ff9b::10.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::10.0.0.1", "2002:a00:1::1", "2002:7f00:1::1", "2001::5ef5:79fd:f5ff:fffe", "100::1"} {
 		if onTheInternet(netip.MustParseAddr(s)) {
 			t.Errorf("%s counts as an address on the internet", s)
 		}
 	}
-	for _, s := range []string{"8.8.8.8", "203.0.113.1", "2001:4860:4860::8888"} {
+	for _, s := range []string{"8.8.8.8", "203.0.113.1", "2001:4860:4860::8888", "2400:4000::25", "64:ff9b::8.8.8.8", "2002:808:808::1"} {
 		if !onTheInternet(netip.MustParseAddr(s)) {
 			t.Errorf("%s does not count as an address on the internet", s)
 		}

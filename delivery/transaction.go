@@ -3,8 +3,10 @@ package delivery
 import (
 	"context"
 	"errors"
+	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"sekisho/envelope"
 	"sekisho/routing"
@@ -268,7 +270,14 @@ func (t *transaction) reset(ctx context.Context) *trouble {
 func (t *transaction) message(ctx context.Context) *trouble {
 	s := t.s
 	w := newContent(s.conn)
-	_, err := w.Write([]byte(t.received))
+	var err error
+	if s.conn.r.Buffered() > 0 {
+		// Said before there was a dot, it would be taken for the answer to it.
+		err = errInjected
+	}
+	if err == nil {
+		_, err = w.Write([]byte(t.received))
+	}
 	if err == nil {
 		err = t.m.send(ctx, w)
 	}
@@ -316,13 +325,26 @@ func (t *transaction) message(ctx context.Context) *trouble {
 	return nil
 }
 
-// cut breaks the connection off in the middle of the message.
+// lastWords is how long a server that broke off in the middle of a message is
+// listened to: what it had to say has come already, or does not come.
+const lastWords = time.Second
+
+// cut breaks the connection off in the middle of the message. A server that is
+// full, or has seen enough, says so before it closes: its no counts, since
+// the same message would find the same end at every try.
 func (t *transaction) cut(ctx context.Context, err error) *trouble {
-	t.s.conn.Conn.Close()
-	gone := t.s.broken(ctx, "DATA", err)
+	s := t.s
+	gone := s.broken(ctx, "DATA", err)
 	var ours errRead
-	if errors.As(err, &ours) {
+	var network net.Error
+	switch {
+	case errors.As(err, &ours):
 		gone.status, gone.host = "4.3.0", ""
+	case ctx.Err() == nil && (errors.Is(err, errInjected) || errors.As(err, &network)):
+		if r, err := s.conn.hear(lastWords); err == nil && (r.code/100 == 4 || r.code/100 == 5) {
+			t.give(s.refused(r))
+		}
 	}
+	s.conn.Conn.Close()
 	return gone
 }

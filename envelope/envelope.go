@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
 )
 
 type (
@@ -206,7 +207,17 @@ func (a Address) String() string {
 
 // Key is the form in which recipients are compared: many servers do not tell
 // cases of a local part apart, so a list must not either.
-func (a Address) Key() string { return strings.ToLower(a.String()) }
+//
+// What is not ASCII never becomes it: the sign for kelvin is no k to the server
+// behind, and accepted for one it would come back as a bounce.
+func (a Address) Key() string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r < 0x80 || l >= 0x80 {
+			return l
+		}
+		return r
+	}, a.String())
+}
 
 // ParseAddress splits what configuration, lists and administrators write at
 // the only "@": with a second one two readers would see two domains. The

@@ -67,3 +67,12 @@ func TestParseAddressKeepsTheLocalPart(t *testing.T) {
 		}
 	}
 }
+
+// A list in ASCII holds nobody whose name only looks like it when folded.
+func TestKeysFoldWithinTheirScript(t *testing.T) {
+	for local, want := range map[string]string{"Kato": "kato", "\u212aato": "\u212aato", "\u0130to": "\u0130to", "ſato": "ſato", "ÉMILE": "émile", "総務": "総務"} {
+		if got := (Address{Local: local, Domain: "town.example"}).Key(); got != want+"@town.example" {
+			t.Errorf("%q has the key %q, want %q", local, got, want)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func parseRcpt(arg string, utf8Allowed bool, hostname string, dsn bool) (envelop
 	if r != nil {
 		return envelope.Address{}, RcptParams{}, r
 	}
-	if strings.EqualFold(path, "postmaster") {
+	if strings.ToLower(path) == "postmaster" {
 		return envelope.Address{Local: path, Domain: strings.ToLower(hostname)}, p, nil
 	}
 	a, fault := parsePath(path, utf8Allowed)

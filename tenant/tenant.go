@@ -87,9 +87,10 @@ func (d *Directory) Owner(domain string) (*Tenant, bool) {
 }
 
 // Has reports whether the tenant has this recipient at that time. postmaster
-// always exists (RFC 5321, 4.5.1).
+// always exists (RFC 5321, 4.5.1), in letters of ASCII: folded as Unicode does,
+// a long s would be one of them.
 func (t *Tenant) Has(a envelope.Address, at time.Time) bool {
-	return strings.EqualFold(a.Local, "postmaster") || t.Recipients.Has(a, at)
+	return strings.ToLower(a.Local) == "postmaster" || t.Recipients.Has(a, at)
 }
 
 // With returns a directory in which tenants have these recipients, those of

@@ -27,6 +27,7 @@ func TestOwnersAndRecipients(t *testing.T) {
 	for a, want := range map[string]bool{
 		"soumu@town.example.lg.jp": true, "Soumu@town.example.lg.jp": true, "nobody@town.example.lg.jp": false,
 		"postmaster@old.example.jp": true, "PostMaster@town.example.lg.jp": true,
+		"poſtmaster@town.example.lg.jp": false, "ſoumu@town.example.lg.jp": false,
 	} {
 		addr, err := envelope.ParseAddress(a)
 		if err != nil {
