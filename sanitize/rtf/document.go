@@ -500,6 +500,10 @@ func (d *document) name(name string, star bool) {
 	if star {
 		d.w.star()
 	}
+	if n := d.scan.number; name == "pnseclvl" && d.scan.has && n >= 1 && n <= 9 {
+		d.w.controlNumber(name, n) // the one destination whose number says which it is
+		return
+	}
 	d.w.control(name)
 }
 

@@ -245,6 +245,7 @@ func TestLayoutStays(t *testing.T) {
 		`{\*\bkmkstart a}x{\*\bkmkend a}{\field{\*\fldinst PAGEREF a \\h}{\fldrslt 1}}`,
 		`{\shp{\*\shpinst\shpleft1\shptop2\shpright3\shpbottom4{\sp{\sn shapeType}{\sv 202}}{\sp{\sn wzDescription}{\sv\u22259?}}{\shptxt\pard box\par` + "\r\n" + `}}}`,
 		`{\*\moMath{\mf{\mnum{\mr a}}{\mden{\mr b}}}}`,
+		`{\*\pnseclvl1\pnucrm\pnstart1{\pntxta.}}{\*\pnseclvl9\pnlcrm{\pntxtb(}{\pntxta)}}x`,
 		`\~\-\_\emdash\tab x`,
 	} {
 		out, res, found, err := treat(t, []byte(`{\rtf1\ansi\uc1`+in+`}`))

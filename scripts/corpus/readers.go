@@ -97,11 +97,14 @@ func sayWhatDiffers(folder, who string, before, a, b []string) {
 // does not know a function or what a name leads to: it puts an error of its own
 // there, and the value only once the formula is gone.
 func valuesEqual(before, after string) bool {
+	ask := readersRead
 	switch strings.ToLower(filepath.Ext(after)) {
 	case ".xlsx", ".xltx":
+	case ".xls", ".xlt":
+		ask = poiRead
 	default:
 		return false
 	}
-	said, err := readersRead([]string{before, after})
+	said, err := ask([]string{before, after})
 	return err == nil && strings.HasPrefix(said[0], "ok ") && said[0] == said[1]
 }
