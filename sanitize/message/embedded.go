@@ -32,6 +32,12 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 			}
 			return nil, err
 		}
+		if start == 0 {
+			// Marks of byte order are not written on.
+			for bytes.HasPrefix(b, []byte("\ufeff")) {
+				b = b[len("\ufeff"):]
+			}
+		}
 		if len(b) < 2 {
 			continue
 		}
@@ -47,7 +53,9 @@ func embedded(r io.Reader, size int64) ([]cut, error) {
 		switch {
 		case b[0] == 'b' && encoded.UUBegin(b):
 			e.uu(b, start)
-		case b[0] == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
+		case b[0] == 'b' && oddBegin(b), b[0] == 'M' && fullLine(b):
+			e.oddUU(b, start)
+		case b[0] == '=' && yencBegin(b):
 			e.yenc(b, start)
 		case b[0] == '(' && bytes.HasPrefix(b, []byte(binHexMark)):
 			e.binHex(b, start)
@@ -179,6 +187,81 @@ func (e *embedder) uu(first []byte, start int64) {
 	}
 	c.span = span{start, end}
 	e.cuts = append(e.cuts, c)
+}
+
+// yencBegin reports the first line of a yEnc file.
+func yencBegin(b []byte) bool {
+	rest, ok := bytes.CutPrefix(b, []byte("=ybegin"))
+	return ok && len(rest) > 0 && (rest[0] == ' ' || rest[0] == '\t')
+}
+
+// oddBegin reports a first line that no standard knows and some program takes:
+// two spaces and a name, a mode that is none, no name.
+func oddBegin(b []byte) bool {
+	rest, ok := bytes.CutPrefix(b, []byte("begin"))
+	if !ok || len(rest) == 0 || rest[0] != ' ' && rest[0] != '\t' {
+		return false
+	}
+	mode := bytes.TrimLeft(rest, " \t")
+	return len(rest)-len(mode) > 1 || len(mode) > 0 && mode[0] >= '0' && mode[0] <= '9'
+}
+
+// fullLine reports a line of 45 octets in uuencode, of which every file but a
+// tiny one has many. Prose has small letters.
+func fullLine(b []byte) bool {
+	if len(b) < 61 || len(b) > 62 {
+		return false
+	}
+	_, ok := uuLine(nil, b)
+	return ok
+}
+
+// oddUU takes lines of uuencode that have an odd first line, or none: some
+// program passes over what stands before them. Words may look like one such
+// line, so it asks for several, the first of the length that it says and all but
+// the last of that one.
+func (e *embedder) oddUU(first []byte, start int64) {
+	c := cut{span: span{start, 0}, what: sawUU}
+	var length byte
+	lines := 0
+	take := func(b []byte) bool {
+		n := int(b[0]-' ') & 63
+		over := len(b) - 1 - (n+2)/3*4
+		switch {
+		case n == 0, over > 1, lines == 0 && over < 0, lines > 0 && b[0] > length:
+			return false
+		}
+		data, ok := uuLine(c.data, b)
+		if ok {
+			c.data, length, c.end = data, b[0], e.off
+			lines++
+		}
+		return ok
+	}
+	if first[0] == 'M' {
+		take(first)
+	}
+	for {
+		b, _, err := e.line()
+		if err != nil {
+			break
+		}
+		if lines > 0 && (len(b) == 0 || string(b) == "`" || string(b) == " ") {
+			continue
+		}
+		if lines > 0 && string(b) == "end" {
+			c.end = e.off
+			break
+		}
+		if len(b) < 2 || !take(b) {
+			e.putBack()
+			break
+		}
+	}
+	const least = 40 // octets
+	if lines > 1 && len(c.data) >= least {
+		e.cuts = append(e.cuts, c)
+	}
 }
 
 // uuLine decodes one line behind dst.

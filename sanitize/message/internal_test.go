@@ -242,6 +242,42 @@ func TestUULinesAreDecodedLikeEveryoneDoes(t *testing.T) {
 	}
 }
 
+// Programs differ in what they take for the first line of a uuencoded file, and
+// some pass over what stands before its lines. Words stay words.
+func TestUUIsFoundWhateverItsFirstLine(t *testing.T) {
+	full := "M" + strings.Repeat("#0V%T", 12) + "\n"
+	tiny := "3" + strings.Repeat("#0V%", 7) + "\n" // 19 octets
+	for _, c := range []struct {
+		in   string
+		want string // what is left
+	}{
+		{"begin 644 a.exe\n" + full + "`\nend\nwords\n", "words\n"},
+		{"begin  a.exe\n" + tiny + tiny + tiny + "`\nend\nwords\n", "words\n"},
+		{"begin 999 a.exe\n" + tiny + tiny + tiny + "words\n", "words\n"},
+		{"begin 100644 a.exe\n" + tiny + tiny + tiny + "\nwords\n", "\nwords\n"},
+		{"begin 644\n" + full + full + "`\nend\nwords\n", "words\n"},
+		{"words\nBEGIN it\n" + full + full + "#0V%T\n`\nend\nwords\n", "words\nBEGIN it\nwords\n"},
+		{"begin 644 a.exe\nwords\n" + full + full + "`\nend\n", "begin 644 a.exe\nwords\n"},
+		{full + full + full, ""},
+		{full + "words\n", full + "words\n"},
+		{"MEETING OF THE COUNCIL, WEDNESDAY 1 APRIL 2026, ROOM 301, 10:00\nAGENDA\n", "MEETING OF THE COUNCIL, WEDNESDAY 1 APRIL 2026, ROOM 301, 10:00\nAGENDA\n"},
+		{"begin 10 MINUTES EARLY\n1 2 3 4 5 6 7 8 9 10 11 12\n", "begin 10 MINUTES EARLY\n1 2 3 4 5 6 7 8 9 10 11 12\n"},
+		{"begin  WITH THE TABLE\n100 200 300 400 500 600 70\nTOTAL 1,234\n", "begin  WITH THE TABLE\n100 200 300 400 500 600 70\nTOTAL 1,234\n"},
+		{"Begin forwarded message:\n\nFROM: A\nSUBJECT: B\n", "Begin forwarded message:\n\nFROM: A\nSUBJECT: B\n"},
+		{"=ybegin\tline=128 size=3 name=a\nabc\n=yend\nwords\n", "words\n"},
+	} {
+		cuts, err := embedded(strings.NewReader(c.in), int64(len(c.in)))
+		left, at := "", int64(0)
+		for _, k := range cuts {
+			left += c.in[at:k.start]
+			at = k.end
+		}
+		if left += c.in[at:]; err != nil || left != c.want {
+			t.Errorf("%.80q: %q is left, %v; want %q", c.in, left, err, c.want)
+		}
+	}
+}
+
 // TestEveryCodeHasItsMail reads the sources: a code that no test holds a
 // message for is not done.
 func TestEveryCodeHasItsMail(t *testing.T) {

@@ -150,7 +150,7 @@ func (sc *scanner) endLine() {
 		sc.saw(sawHeader, sc.start)
 	case c == 'b' && encoded.UUBegin(b):
 		sc.saw(sawUU, sc.start)
-	case c == '=' && bytes.HasPrefix(b, []byte("=ybegin ")):
+	case c == '=' && yencBegin(b):
 		sc.saw(sawYEnc, sc.start)
 	case c == '(' && bytes.Contains(b, []byte("BinHex")):
 		sc.saw(sawBinHex, sc.start)

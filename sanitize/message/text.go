@@ -29,6 +29,7 @@ type told struct {
 	turned int   // characters that turn the reading direction
 	urls   int   // addresses rewritten
 	weight int64 // letters that are not part of an address: how much it says
+	moved  bool  // a line begins where none did in the octets that came
 }
 
 func (t told) findings() []sanitize.Finding {
@@ -72,6 +73,7 @@ func rewriteText(r io.Reader, label string, l layout, out io.Writer) (told, erro
 				if turns(r) {
 					w.told.turned++
 				}
+				w.told.moved = true
 				b = b[n:]
 			}
 			first = len(b) == 0 && full
@@ -145,6 +147,7 @@ func (w *textWriter) lines(b []byte) []byte {
 			return b
 		}
 		w.line(b[:i])
+		w.told.moved = true
 		b = b[i+1:]
 	}
 }

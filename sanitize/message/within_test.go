@@ -53,6 +53,32 @@ func TestFilesInsideATextAreTakenOut(t *testing.T) {
 	}
 }
 
+// A text is written with other lines than it came in when it has a mark of byte
+// order, or lines that a CR alone ends. A file that begins only then is none.
+func TestFilesThatBeginOnlyInTheTextAsWrittenAreTakenOut(t *testing.T) {
+	uu := "begin 644 a.exe\n" + strings.Repeat("3"+strings.Repeat("#0V%", 7)+"\n", 3) + "`\nend\n"
+	for name, in := range map[string]string{
+		"a mark of byte order": "\ufeff" + uu,
+		"two of them":          "\ufeff\ufeff" + uu,
+		"CR alone":             strings.ReplaceAll("words\n"+uu, "\n", "\r"),
+		"one CR":               "words\r" + uu,
+	} {
+		for _, long := range []bool{false, true} {
+			text := in
+			if long {
+				text += strings.Repeat("words and more words\n", 100_000)
+			}
+			out, _, err := treat(lf(top+"Content-Transfer-Encoding: base64\nContent-Type: text/plain; charset=utf-8\n\n"+b64(text)), options())
+			if err != nil && long {
+				continue // held: a text that long is not kept to be searched twice
+			}
+			if err != nil || bytes.Contains(out, []byte("begin 644")) || bytes.Contains(out, []byte("#0V%#0V%")) {
+				t.Errorf("%s, long %v: %v\n%.600s", name, long, err, out)
+			}
+		}
+	}
+}
+
 func TestAMessageInsideIsTreatedLikeAnyObject(t *testing.T) {
 	inner := "From: =?utf-8?B?5bGx?= <c@example.jp>\nSubject: inner\nX-Mailer: y\nX-Sekisho-Result: clean\n" +
 		"Content-Type: multipart/mixed; boundary=i\n\n--i\n\ninner text\n--i\nContent-Type: application/octet-stream; name=x.vbs\n\nMARKER\n--i--\n"
