@@ -147,8 +147,11 @@ func level(b []byte) (made, rest []byte, err error) {
 func (d *document) lists() (table, levels []byte, err error) {
 	b := d.get(pairLst)
 	const entry = 28
+	if len(b) < 2 {
+		return nil, nil, malformed("table of lists of %d octets", len(b))
+	}
 	count := int(le.Uint16(b))
-	if len(b) < 2 || 2+entry*count > len(b) {
+	if 2+entry*count > len(b) {
 		return nil, nil, malformed("%d lists in %d octets", count, len(b))
 	}
 	// QUIRK: some writers count the levels too. Readers go by the lists.

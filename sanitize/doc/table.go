@@ -393,6 +393,9 @@ func (d *document) group(b []byte) ([]byte, error) {
 	if err != nil {
 		return lost(drawing(err))
 	}
+	if len(out) == 0 {
+		return lost("no drawings", nil)
+	}
 	for len(rest) > 1 {
 		story := rest[0]
 		one, more, ok := record(rest[1:])
@@ -403,7 +406,9 @@ func (d *document) group(b []byte) ([]byte, error) {
 		if err != nil {
 			return lost(drawing(err))
 		}
-		out = append(append(out, story&1), made...)
+		if len(made) > 0 {
+			out = append(append(out, story&1), made...)
+		}
 		rest = more
 	}
 	d.out = append(d.out, r.Delayed...)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"sekisho/internal/corpus"
+	"sekisho/internal/corpus/corpustest"
 	"sekisho/sanitize"
 	"sekisho/sanitize/detect"
 	"sekisho/sanitize/message"
@@ -364,4 +365,55 @@ func TestCodePagesOfAllKindsAreRead(t *testing.T) {
 			}
 		}
 	}
+}
+
+// ended holds that an envelope became a mail, or an error that has a kind.
+func ended(t *testing.T, what string, k sanitize.Sanitizer, b []byte) {
+	t.Helper()
+	corpustest.Thrifty(t, what, 24<<20, func() {
+		fuzz(t, k, b)
+		s := sanitize.NewSession(options(sanitize.TaskFile, ""), int64(len(b)), detect.Detect, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindMessage: message.Sanitizer{}})
+		_, err := k.Sanitize(t.Context(), s, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: "1"}, io.Discard)
+		if err == nil {
+			return
+		}
+		for _, known := range []error{sanitize.ErrMalformed, sanitize.ErrContainer, sanitize.ErrAmbiguous, sanitize.ErrLimit, sanitize.ErrUnsupported} {
+			if errors.Is(err, known) {
+				return
+			}
+		}
+		t.Errorf("an error of no kind: %v", err)
+	})
+	if t.Failed() {
+		t.Fatal(what)
+	}
+}
+
+// TestNumbersThatLieAreHeld: every length, count and type of an envelope in turn is
+// as large as can be, or leads to where it stands; and each ends wherever it may.
+func TestNumbersThatLieAreHeld(t *testing.T) {
+	values := []uint32{0, 1, 5, 0xFF, 0xFFFF, 0x101F, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF}
+	w := corpus.Winmail(`{\rtf1 x}`, corpus.Packed{Name: "a.txt", Data: []byte("text"), Method: 1},
+		corpus.Packed{Name: "m", Data: append(make([]byte, 16), corpus.Winmail(`{\rtf1 y}`)...), Method: 5})
+	corpustest.Lies(w, 1, values, func(what string, b []byte) { ended(t, "winmail.dat: "+what, outlook.TNEF{}, b) })
+	for n := range w {
+		ended(t, fmt.Sprint("winmail.dat cut at ", n), outlook.TNEF{}, w[:n])
+	}
+	// The streams of a saved message, in a container that is sound.
+	m := corpus.SavedMessage(true, map[uint16]string{0x0037: "s", 0x1000: "b"}, "<p>x", corpus.Packed{Name: "a.txt", Data: []byte("text"), Method: 1})
+	m["__substg1.0_10090102"] = richText("LZFu", 60, []byte{0, 'x', 'y', 'z', 'x', 'y', 'z', 'x', 'y', 0x0F, 0xF2, 0x01, 0xF3})
+	for _, name := range []string{"__properties_version1.0", "__substg1.0_10090102"} {
+		s := m[name].([]byte)
+		corpustest.Lies(s, 1, values, func(what string, _ []byte) { ended(t, name+": "+what, outlook.MSG{}, corpus.Compound(m)) })
+		for n := range s {
+			m[name] = s[:n]
+			ended(t, fmt.Sprint(name, " cut at ", n), outlook.MSG{}, corpus.Compound(m))
+		}
+		m[name] = s
+	}
+	// The container itself: its header, its table of sectors, its directory.
+	b := corpus.Compound(m)
+	corpustest.Lies(b[24:512+128], 2, values, func(what string, _ []byte) { ended(t, "container: "+what, outlook.MSG{}, b) })
+	directory := (int(binary.LittleEndian.Uint32(b[48:])) + 1) * 512
+	corpustest.Lies(b[directory:min(len(b), directory+1024)], 4, values, func(what string, _ []byte) { ended(t, "directory: "+what, outlook.MSG{}, b) })
 }

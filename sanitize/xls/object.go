@@ -397,7 +397,7 @@ func (h *headers) write(w *workbook) (out []byte, err error) {
 			return nil, err
 		}
 		const head = 14
-		for first := true; first || len(b) > 0; first = false {
+		for len(b) > 0 {
 			n := min(len(b), maxRecord-head)
 			d := []byte{recHFPicture & 0xff, recHFPicture >> 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, x.flag, 0}
 			out = appendRecord(out, recHFPicture, append(d, b[:n]...))
