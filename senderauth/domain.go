@@ -3,6 +3,7 @@ package senderauth
 import (
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -36,6 +37,10 @@ func fromDomains(values []string) (domains []string, first string, whole bool) {
 				first = m.Addr
 			}
 			add(d)
+			if strings.Count(m.Addr, "@") > 1 {
+				// Which of them ends the local part is a matter of the reader.
+				ok = false
+			}
 		}
 		if !ok {
 			whole = false
@@ -57,32 +62,55 @@ func Author(value string) (string, bool) {
 	return ds[0], true
 }
 
-// behindAt returns what stands behind each @ of a text, blanks taken out, that
-// could be a domain.
+// behindAt returns what stands behind each @ of a text and could be a domain, in
+// every way that a reader might take it: with blanks taken out, up to the first
+// character that no domain has, and up to the first beyond ASCII.
 func behindAt(s string) []string {
-	s = strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, s)
+	const most = 1000 // a display name full of @ is none; each costs little
 	var ds []string
-	for range 16 {
+	add := func(d string) {
+		if d, ok := ascii(strings.TrimRight(d, ".-")); ok && !slices.Contains(ds, d) {
+			ds = append(ds, d)
+		}
+	}
+	for range most {
 		_, rest, ok := strings.Cut(s, "@")
 		if !ok {
 			break
 		}
 		s = rest
-		end := strings.IndexAny(rest, "<>()[],;:\\\"@")
-		if end < 0 {
-			end = len(rest)
+		if next := strings.IndexByte(rest, '@'); next >= 0 {
+			rest = rest[:next]
 		}
-		if d, ok := ascii(rest[:end]); ok {
-			ds = append(ds, d)
+		rest = rest[:min(len(rest), maxShown)]
+		squeezed := strings.Map(func(r rune) rune {
+			if r <= ' ' || r == 0x7f {
+				return -1
+			}
+			return r
+		}, rest)
+		if end := strings.IndexAny(squeezed, "<>()[],;:\\\"@"); end >= 0 {
+			squeezed = squeezed[:end]
+		}
+		add(squeezed)
+		rest = strings.TrimLeft(rest, " \t\r\n")
+		for _, part := range []func(r rune) bool{
+			func(r rune) bool { return unicode.IsLetter(r) || unicode.IsMark(r) || unicode.IsDigit(r) },
+			func(r rune) bool { return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' },
+		} {
+			end := strings.IndexFunc(rest, func(r rune) bool { return !part(r) && !strings.ContainsRune(".-_", r) })
+			if end < 0 {
+				end = len(rest)
+			}
+			add(rest[:end])
 		}
 	}
 	return ds
 }
+
+// maxShown is how much behind an @ is looked at: a domain has 253 octets, and a
+// blank may stand between any two.
+const maxShown = 1024
 
 // domainOf returns the domain of an address.
 func domainOf(addr string) (string, bool) {

@@ -390,7 +390,10 @@ func (c *Check) marks(a *envelope.Auth) {
 		}
 	}
 	for _, v := range c.values("From") {
-		if list, _ := header.ParseAddressList(v); slices.ContainsFunc(list, func(m header.Mailbox) bool { return ours(behindAt(m.Name)) }) {
+		if list, _ := header.ParseAddressList(v); slices.ContainsFunc(list, func(m header.Mailbox) bool {
+			// A name is for the eye: what it takes for an @ or a letter is one.
+			return ours(behindAt(m.Name)) || ours(behindAt(header.Alike(m.Name)))
+		}) {
 			a.Marks = append(a.Marks, "display-name")
 			break
 		}

@@ -181,6 +181,8 @@ form.example.       TXT "v=spf1 ip4:192.0.2.20 -all"
 		{"below it", mail("x@mail.town.example.lg.jp"), "x@nopolicy.example", "192.0.2.1", "town", "mail.town.example.lg.jp", ""},
 		{"upper case and a dot", mail("<KACHO@Town.Example.LG.JP.>"), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
 		{"a blank in the address", mail("kacho@ town.example.lg.jp"), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
+		{"two @ in one address", mail(us + "@nopolicy.example"), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
+		{"an @ in quotes", mail(`"` + us + `"@nopolicy.example`), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
 		{"the second author", mail("x@nopolicy.example, " + us), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
 		{"a second From", strings.Replace(mail("x@nopolicy.example"), "To:", "From: "+us+"\r\nTo:", 1), "x@nopolicy.example", "192.0.2.1", "town", "town.example.lg.jp", ""},
 		{"SPF", mail(us), us, "192.0.2.9", "", "", ""},
@@ -219,6 +221,26 @@ func TestMarksAreNotJudged(t *testing.T) {
 		}
 		if f := Field("mx.town.example.lg.jp", a); !strings.Contains(f, ";\r\n\tx-sekisho-"+c.mark+"=fail\r\n") {
 			t.Errorf("%s: %s", name, f)
+		}
+	}
+}
+
+// An address in a display name is for the eye, whatever stands around it.
+func TestAddressesOfOursInDisplayNamesAreMarked(t *testing.T) {
+	w := newWorld(t, zone)
+	for _, name := range []string{
+		"kacho@town.example.lg.jp Kacho", "Kacho kacho@town.example.lg.jp, Town", "kacho@town.example.lg.jp　総務課", "kacho@town.example.lg.jp総務課",
+		"総務課【kacho@town.example.lg.jp】", "「kacho@town.example.lg.jp」様", "kacho@town.example.lg.jp!", "kacho@town.example.lg.jp?x", "kacho@town.example.lg.jp.", "kacho@town.example.lg.jp/soumu",
+		"kacho@ town.example.lg.jp", "kacho＠town.example.lg.jp", "ｋａｃｈｏ＠ｔｏｗｎ．ｅｘａｍｐｌｅ．ｌｇ．ｊｐ", "kacho@to​wn.example.lg.jp", "kacho@tоwn.example.lg.jp",
+		"KACHO@TOWN.EXAMPLE.LG.JP 課長", strings.Repeat("@", 100) + "kacho@town.example.lg.jp", strings.Repeat("a@b.example ", 50) + "kacho@town.example.lg.jp",
+	} {
+		if a := w.judged(mail(`"`+name+`" <a@nopolicy.example>`), "a@nopolicy.example", "192.0.2.1"); !slices.Equal(a.Marks, []string{"display-name"}) || a.Own != "" {
+			t.Errorf("%q: %+v", name, a)
+		}
+	}
+	for _, name := range []string{"town.example.lg.jp", "a@nopolicy.example (town.example.lg.jp)", "kacho@town.example.lg.jp.example.com", "kacho@mytown.example.lg.jp", "課長 @ 総務課", "@"} {
+		if a := w.judged(mail(`"`+name+`" <a@nopolicy.example>`), "a@nopolicy.example", "192.0.2.1"); len(a.Marks) > 0 {
+			t.Errorf("%q: %+v", name, a)
 		}
 	}
 }
