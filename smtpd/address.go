@@ -100,7 +100,7 @@ func parseRcpt(arg string, utf8Allowed bool, hostname string, dsn bool) (envelop
 // was not offered is refused. RFC 5321, 4.1.1.11.
 func parseRcptParams(s string, dsn bool) (RcptParams, *refusal) {
 	var p RcptParams
-	for _, f := range strings.Fields(s) {
+	for _, f := range words(s) {
 		key, value, _ := strings.Cut(f, "=")
 		switch key = strings.ToUpper(key); {
 		case !dsn:
@@ -191,7 +191,10 @@ func cutPath(arg, keyword string) (path, params string, ok bool) {
 // do not know is refused, never ignored: it may ask for something.
 func parseMailParams(s string, maxSize int64, dsn, tls bool) (MailParams, *refusal) {
 	var p MailParams
-	for _, f := range strings.Fields(s) {
+	for _, f := range words(s) {
+		if !ascii(f) {
+			return p, &refuseParameter
+		}
 		key, value, has := strings.Cut(f, "=")
 		switch strings.ToUpper(key) {
 		case "SIZE":
@@ -254,6 +257,20 @@ func parseMailParams(s string, maxSize int64, dsn, tls bool) (MailParams, *refus
 		}
 	}
 	return p, nil
+}
+
+// words splits at spaces of ASCII alone, as RFC 5321, 4.1.1.11, has them.
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' })
+}
+
+func ascii(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 func digits(s string) bool {

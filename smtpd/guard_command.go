@@ -102,8 +102,9 @@ func (g *Guard) command() {
 			g.refuse(&refuseControl)
 			return
 		}
-		// In an address it may be announced by SMTPUTF8, see parsePath.
-		if line[i] >= 0x80 && verb != "MAIL" && verb != "RCPT" {
+		// In an address it may be announced by SMTPUTF8, see parsePath. A verb has
+		// none: there are letters whose capitals are of ASCII.
+		if line[i] >= 0x80 && (i < 4 || verb != "MAIL" && verb != "RCPT") {
 			g.refuse(&refuseEightBit)
 			return
 		}
