@@ -58,10 +58,13 @@ func Verdict(literal string, nested bool) string {
 	if word[0] == '=' && !nested && computes(s[1:]) {
 		return ""
 	}
+	rest := s[end:]
+	if word == "SHAPE" && !nested && switches(rest) {
+		return "" // its result is a drawing in the line; the field only says so
+	}
 	if nested || !slices.Contains(harmlessFields.Get(), word) {
 		return word
 	}
-	rest := s[end:]
 	// No harmless field speaks of these; a reader that takes other characters
 	// for the beginning of the code would.
 	upper := strings.ToUpper(rest)
@@ -82,6 +85,16 @@ func Verdict(literal string, nested bool) string {
 		}
 	}
 	return ""
+}
+
+// switches reports whether a code has no more than how its result is to look.
+func switches(s string) bool {
+	for f := range strings.FieldsSeq(s) {
+		if f != `\*` && !strings.EqualFold(f, "MERGEFORMAT") && !strings.EqualFold(f, "CHARFORMAT") {
+			return false
+		}
+	}
+	return true
 }
 
 // quotings are the two ways to read quotation marks: any ends an argument, or

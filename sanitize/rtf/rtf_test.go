@@ -246,6 +246,7 @@ func TestLayoutStays(t *testing.T) {
 		`{\shp{\*\shpinst\shpleft1\shptop2\shpright3\shpbottom4{\sp{\sn shapeType}{\sv 202}}{\sp{\sn wzDescription}{\sv\u22259?}}{\shptxt\pard box\par` + "\r\n" + `}}}`,
 		`{\*\moMath{\mf{\mnum{\mr a}}{\mden{\mr b}}}}`,
 		`{\*\pnseclvl1\pnucrm\pnstart1{\pntxta.}}{\*\pnseclvl9\pnlcrm{\pntxtb(}{\pntxta)}}x`,
+		`{\field{\*\fldinst SHAPE \\* MERGEFORMAT }{\fldrslt{\shp{\*\shpinst\shpleft1\shptop2\shpright3\shpbottom4}}}}`,
 		`\~\-\_\emdash\tab x`,
 	} {
 		out, res, found, err := treat(t, []byte(`{\rtf1\ansi\uc1`+in+`}`))

@@ -114,7 +114,7 @@ func instruction(s string) error {
 		return sum(code[1:])
 	}
 	switch {
-	case word == "" && strings.TrimSpace(rest) == "":
+	case word == "" && strings.TrimSpace(rest) == "", word == "SHAPE" && drawn.MatchString(rest):
 		return nil
 	case !slices.Contains(harmlessFields.Get(), word):
 		return fmt.Errorf("field %q", word)
@@ -127,6 +127,7 @@ func instruction(s string) error {
 }
 
 var (
+	drawn   = lazy.Compile(`^\s*(\\\*\s*(?i:MERGEFORMAT|CHARFORMAT)\s*)*$`)
 	called  = lazy.Compile(`([\pL\pN_]+)\s*\(`)
 	numeral = lazy.Compile(`^[\pL\pN_ .,;:()+\-*/^%<>=$¥€£]*(\\#\s*("[^"\\{}]*"|[^\s"\\{}]+)\s*|\\\*\s*[A-Za-z]+\s*)*$`)
 )
