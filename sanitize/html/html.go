@@ -69,12 +69,7 @@ func (h Sanitizer) Sanitize(ctx context.Context, s *sanitize.Session, in sanitiz
 
 	marked := &marker{w: out}
 	cutter := &encoded.Cutter{W: marked}
-	written := io.Writer(cutter)
-	if in.Name == "" {
-		// The text of a body is searched by who puts the mail together.
-		written = marked
-	}
-	c := newConverter(s.Options.URLs, s.Meter(text), written)
+	c := newConverter(s.Options.URLs, s.Meter(text), cutter)
 	res := sanitize.Result{Outcome: sanitize.Clean, Kind: sanitize.KindText, Mode: sanitize.Text}
 	if rule := s.Options.Rule(sanitize.ClassHTML); h.Markup || rule.Allows(sanitize.Text) {
 		// A body has no name, and the pictures it shows are parts beside it; a

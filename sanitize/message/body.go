@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"sekisho/internal/charset"
@@ -288,6 +290,15 @@ func (w *work) html(n *node) error {
 		return fmt.Errorf("html of part %s: %w", path, err)
 	}
 	part := own.Parts()[0]
+	part.Findings = slices.DeleteFunc(slices.Clone(part.Findings), func(f sanitize.Finding) bool { return f.Rule == "text.encoded-run" })
+	for _, q := range own.Parts() {
+		for _, f := range q.Findings {
+			// Found while the text was made of the page, which shows it still.
+			if n, err := strconv.Atoi(f.Detail); f.Rule == "text.encoded-run" && err == nil {
+				runs += n
+			}
+		}
+	}
 	if runs > 0 {
 		part.Findings = append(part.Findings, sanitize.Finding{Rule: "mime.encoded-run", Action: sanitize.Removed, Detail: fmt.Sprint(runs)})
 		rebuilt = nil // the page would still show the file
