@@ -89,7 +89,9 @@ type guardConfig struct {
 	log      *slog.Logger
 	greeted  func(bool) // told whether the peer waited for the greeting
 	closing  func(*Guard)
-	refused  func(rule string) // may be nil
+	receive  func(*Guard) *refusal // asked before a message; may be nil
+	received func(*Guard)          // told when it is over; set with receive
+	refused  func(rule string)     // may be nil
 	named    bool
 	dsn      bool // RFC 3461 is offered
 	// proxied is told who is behind a balancer, and says why he may not be

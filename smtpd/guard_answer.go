@@ -29,6 +29,7 @@ func (g *Guard) answered(code int, answer []byte) {
 		return
 	case stateDataDone:
 		g.state = stateCommand
+		g.notReceiving()
 		g.endTransaction()
 		if code/100 == 2 {
 			g.junk = 0
@@ -74,6 +75,7 @@ func (g *Guard) answered(code int, answer []byte) {
 			}
 			return
 		}
+		g.notReceiving()
 	case "QUIT":
 		g.say(code, wire(answerQuit))
 		g.hangUp("")
@@ -82,6 +84,13 @@ func (g *Guard) answered(code int, answer []byte) {
 	g.say(code, answer)
 	if code == 421 {
 		g.hangUp("smtp.internal")
+	}
+}
+
+// notReceiving says that no message is on its way any more.
+func (g *Guard) notReceiving() {
+	if g.cfg.received != nil {
+		g.cfg.received(g)
 	}
 }
 

@@ -134,6 +134,12 @@ func (g *Guard) command() {
 			// refused DATA it would have been run as commands.
 			g.die(&refusePipelining)
 		default:
+			if g.cfg.receive != nil {
+				if r := g.cfg.receive(g); r != nil {
+					g.refuse(r)
+					return
+				}
+			}
 			g.pass("DATA", "DATA\r\n")
 		}
 	case "RSET":

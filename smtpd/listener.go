@@ -26,6 +26,8 @@ type Gate struct {
 	cutting   int       // sessions told to end that have not yet
 	looked    time.Time // when there was nobody to cut
 	lookAgain bool      // and it will be looked again
+	receiving int       // messages on their way in
+	hastened  time.Time // when there was no slow one to cut
 	stopping  bool
 }
 
@@ -38,6 +40,7 @@ type place struct {
 	peer, network netip.Prefix
 	named         bool // not against its network
 	cut           bool
+	receives      bool // a message, and counts for it
 }
 
 // NewGate returns a gate for connections within limits.
@@ -212,6 +215,7 @@ func (t *Gate) leave(g *Guard) {
 	if !ok {
 		return
 	}
+	t.done(p)
 	delete(t.guards, g)
 	t.remove(p)
 	if p.cut {
@@ -310,6 +314,8 @@ func (l *Listener) admit(c net.Conn) *Guard {
 		stress:   &l.Gate.stress,
 		log:      l.Log,
 		closing:  l.Gate.leave,
+		receive:  l.Gate.receive,
+		received: l.Gate.received,
 		refused:  l.Refused,
 	}
 	if contains(l.Proxy, peer) {

@@ -115,6 +115,7 @@ func before(yes bool) int {
 // cut tells one session to end.
 func (t *Gate) cut(c candidate) {
 	c.p.cut = true
+	t.done(c.p)
 	t.cutting++
 	why := &closeSlow
 	if c.idle {

@@ -31,6 +31,7 @@ var (
 	refuseTooManyNet   = refusal{"smtp.connections_per_network", reply(421, 4, 7, 0, "Too many connections from your network, try again later")}
 	closeIdle          = refusal{"smtp.cut_idle", reply(421, 4, 7, 0, "Too many connections, closing an idle one")}
 	closeSlow          = refusal{"smtp.cut_slow", reply(421, 4, 7, 0, "Too many connections, closing a slow one")}
+	refuseReceiving    = refusal{"smtp.messages_at_once", reply(451, 4, 3, 2, "Too many messages at once, try again later")}
 	refuseProxy        = refusal{"smtp.proxy", reply(554, 5, 5, 1, "No PROXY protocol from or to here as it was tried")}
 	refuseNetwork      = refusal{"smtp.network", reply(554, 5, 7, 1, "Access denied")}
 	closeShutdown      = refusal{"smtp.shutdown", reply(421, 4, 3, 2, "Shutting down, try again later")}
