@@ -2,6 +2,7 @@ package rtf
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -84,5 +85,29 @@ func TestLengthsAndNumbersThatLieAreHeld(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		})
+	}
+}
+
+// TestFilesInObjectsOfFilesAreHeld: an object is a file with an object, and so on:
+// as deep as archives may be in one another.
+func TestFilesInObjectsOfFilesAreHeld(t *testing.T) {
+	deepest := sanitize.DefaultLimits().Depth
+	in := whole("the innermost")
+	for range deepest + 2 {
+		in = whole(`{\object\objemb{\*\objdata ` + hex.EncodeToString(embedded("Package", packed("inner.rtf", string(in)))) + `}{\result of it}}`)
+	}
+	s := newSession(len(in), func(o *sanitize.Options) { o.Task, o.Embedded = sanitize.TaskMail, true })
+	n, last := 0, error(nil)
+	treatOne := func(o sanitize.Object) error {
+		var out bytes.Buffer
+		_, last = s.Nested(t.Context(), o, &out)
+		if n++; bytes.Contains(out.Bytes(), []byte("innermost")) {
+			t.Error("the innermost is treated")
+		}
+		return nil
+	}
+	_ = treatOne(sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Path: "2"})
+	if err := s.EachBeside(0, treatOne); err != nil || n != deepest+1 || !errors.Is(last, sanitize.ErrLimit) {
+		t.Errorf("%d of %d, %v, %v", n, deepest, err, last)
 	}
 }
