@@ -444,8 +444,8 @@ func (d *document) begin(name string, w word, star bool) error {
 	case partResult:
 		if g.part = partBody; from == partInner {
 			g.part = partInnerShown
-		} else if from == partField && d.decide(g.field, true) {
-			d.w.control(name)
+		} else if from == partField && (d.decide(g.field, true) || g.field.stays) {
+			d.w.control(name) // of several each is one
 		}
 	case partObject:
 		g.object = d.object()

@@ -16,6 +16,7 @@ type field struct {
 	form    string // \formfield, written already
 	flags   []string
 	decided bool
+	stays   bool
 	said    []rune // the code with what the fields in it show
 	button  bool   // it stands for words in its code
 	shown   bool   // something stands in its result
@@ -101,6 +102,7 @@ func (d *document) decide(f *field, result bool) bool {
 	if i := strings.IndexAny(code, "\"“”„\\"); i > 0 && code[i-1] != ' ' && !strings.Contains(strings.TrimLeft(code[:i], " "), " ") {
 		code = code[:i] + " " + code[i:] // one way of writing it, which every reader reads alike
 	}
+	f.stays = true
 	if result {
 		d.w.pending--
 	}

@@ -247,6 +247,7 @@ func TestLayoutStays(t *testing.T) {
 		`{\*\moMath{\mf{\mnum{\mr a}}{\mden{\mr b}}}}`,
 		`{\*\pnseclvl1\pnucrm\pnstart1{\pntxta.}}{\*\pnseclvl9\pnlcrm{\pntxtb(}{\pntxta)}}x`,
 		`{\field{\*\fldinst SHAPE \\* MERGEFORMAT }{\fldrslt{\shp{\*\shpinst\shpleft1\shptop2\shpright3\shpbottom4}}}}`,
+		`{\field{\*\fldinst REF a}{\fldrslt one}{\fldrslt two}}`,
 		`\~\-\_\emdash\tab x`,
 	} {
 		out, res, found, err := treat(t, []byte(`{\rtf1\ansi\uc1`+in+`}`))

@@ -122,6 +122,16 @@ func TestFormulasInFormulasAreHeld(t *testing.T) {
 	}
 }
 
+// TestARecordLongerThanAnyIsHeld: readers differ in what they do with it.
+func TestARecordLongerThanAnyIsHeld(t *testing.T) {
+	for n, want := range map[int]error{maxRecord: nil, maxRecord + 2: sanitize.ErrMalformed} {
+		blanks := le.AppendUint16([]byte{0xBE, 0}, uint16(n))
+		if _, _, _, err := treat(t, newBook(append(blanks, make([]byte, n)...)).bytes(t)); !errors.Is(err, want) {
+			t.Errorf("%d octets: %v", n, err)
+		}
+	}
+}
+
 // TestAPictureOfAHeaderThatIsNoneIsGone, and a second pass finds it gone.
 func TestAPictureOfAHeaderThatIsNoneIsGone(t *testing.T) {
 	none := rec(recHFPicture, uint16(recHFPicture), make([]byte, 10), 1, 0, []byte{0, 0, 0, 0, 0, 0, 0, 0})

@@ -50,6 +50,9 @@ func plain(b []byte, off int) (typ uint16, data []byte, end int, err error) {
 	}
 	typ = le.Uint16(b[off:])
 	n := int(le.Uint16(b[off+2:]))
+	if n > maxRecord {
+		return 0, nil, 0, fmt.Errorf("record %04X at octet %d has %d octets: %w", typ, off, n, sanitize.ErrMalformed)
+	}
 	if n > len(b)-off-4 {
 		return 0, nil, 0, fmt.Errorf("record %04X at octet %d is cut short: %w", typ, off, sanitize.ErrMalformed)
 	}
