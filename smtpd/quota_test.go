@@ -207,3 +207,29 @@ func TestHeldBytesOfAPeerAreWholeMessagesOfAnHour(t *testing.T) {
 		t.Error("an hour later it is still too much")
 	}
 }
+
+// FT-09, the share of the rates: a clock that was ahead and is put right must not
+// keep a peer out until the time it had shown.
+func TestCountsBeginAnewWhenTheClockIsPutBack(t *testing.T) {
+	limits := DefaultLimits()
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	r := newRates(func() *Limits { return &limits }, func() time.Time { return now })
+	peer := netip.MustParseAddr("192.0.2.1")
+	for range limits.MessagesPerMinutePerAddress {
+		r.message(peer)
+	}
+	r.held(peer, limits.HeldBytesPerPeerHour)
+	if r.message(peer) || !r.fills(peer) {
+		t.Fatal("the limits are not reached")
+	}
+	now = now.AddDate(-10, 0, 0)
+	if !r.message(peer) || r.fills(peer) {
+		t.Error("the peer is kept out for ten years")
+	}
+	for range limits.MessagesPerMinutePerAddress {
+		r.message(peer)
+	}
+	if r.message(peer) {
+		t.Error("the clock was put back, and nothing is counted any more")
+	}
+}

@@ -101,7 +101,7 @@ func (c *counts[K]) add(k K, n int64, now time.Time) int64 {
 	if !ok && n == 0 {
 		return 0
 	}
-	if !ok || now.Sub(v.since) >= c.period {
+	if !ok || c.over(v, now) {
 		v = count{since: now}
 	}
 	if !ok && len(c.m) >= maxCounts {
@@ -112,11 +112,18 @@ func (c *counts[K]) add(k K, n int64, now time.Time) int64 {
 	return v.n
 }
 
+// over reports whether a period has ended. One that begins later than now was
+// begun by a clock that has been put back: it would last until then.
+func (c *counts[K]) over(v count, now time.Time) bool {
+	d := now.Sub(v.since)
+	return d < 0 || d >= c.period
+}
+
 // sweep forgets what is over, and a tenth of the rest when all is in use: a
 // walk over a map begins anywhere, so nobody can choose who is forgotten.
 func (c *counts[K]) sweep(now time.Time) {
 	for k, v := range c.m {
-		if now.Sub(v.since) >= c.period {
+		if c.over(v, now) {
 			delete(c.m, k)
 		}
 	}
