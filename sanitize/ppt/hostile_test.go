@@ -81,3 +81,17 @@ func TestDirectoriesThatLeadToThemselvesAreHeld(t *testing.T) {
 		}
 	}
 }
+
+// TestATextCutShortIsNoTextOfTheOutline: it goes, and nothing may lead to it.
+func TestATextCutShortIsNoTextOfTheOutline(t *testing.T) {
+	for name, header := range map[string][]byte{"whole": zero(typeTextHeader), "cut short": atom(typeTextHeader, 0)} {
+		w := newShow()
+		w.list = append(w.list, header, atom(typeTextChars, 0, unwide("概要")...))
+		w.text = [][]byte{zero(typeOutlineRef)}
+		out, _, _, err := treat(w.bytes(t))
+		if err != nil || bytes.Contains(stream(t, out, documentStream), zero(typeOutlineRef)[:8]) != (name == "whole") {
+			t.Errorf("%s: %v", name, err)
+		}
+		checkOutput(t, name, out)
+	}
+}

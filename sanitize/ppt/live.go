@@ -185,7 +185,7 @@ func (d *deck) alive(e edit) ([]object, error) {
 					if add(le.Uint32(b), fmt.Sprintf("%s %d", what, n), types...) {
 						last = len(live) - 1
 					}
-				case h.Type == typeTextHeader && last >= 0:
+				case h.Type == typeTextHeader && len(b) >= sizes.Get()[typeTextHeader] && last >= 0:
 					live[last].texts++
 				}
 			}
