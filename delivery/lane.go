@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type lane struct {
 	lastDue time.Time // of the entry parked last
 	ended   time.Time // when a slot was last given back
 	pace    time.Duration
+	most    int // of a whole MX hop: messages that it may have in the window
 }
 
 // every estimates the time from one slot given back to the next. A destination
@@ -73,7 +75,37 @@ func (l *lane) away(now time.Time) time.Duration {
 type lanes struct {
 	mu     sync.Mutex
 	m      map[string]*lane
+	hops   map[string]*lane // of MX hops, all their destinations together
 	closed bool
+}
+
+// behind is the MX hop of a destination, "" for a hop of named hosts. See key.
+func behind(key string) string {
+	hop, rest, _ := strings.Cut(key, "\x00")
+	if strings.HasPrefix(rest, "\x00") {
+		return ""
+	}
+	return hop
+}
+
+// crowded returns the lane that is to tell when to come again, nil when there is
+// room. most is what a hop may have in the window; the destinations of an MX hop
+// share that, since anybody makes as many of them as he likes, each of which
+// answers an octet a second, and of it one has a quarter.
+func (ls *lanes) crowded(key string, l *lane, slots, most int) *lane {
+	hop := ls.hops[behind(key)]
+	own := most
+	if behind(key) != "" {
+		own = min(most, max(2*slots, most/4))
+	}
+	switch {
+	case l != nil && l.users >= own:
+		return l
+	case hop != nil && hop.users >= most:
+		return hop
+	default:
+		return nil
+	}
 }
 
 // slot waits for a connection's worth of room at a destination. Where most
@@ -87,16 +119,28 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 		ls.m = map[string]*lane{}
 	}
 	l := ls.m[key]
+	if full := ls.crowded(key, l, slots, most); full != nil {
+		wait := full.away(time.Now())
+		ls.mu.Unlock()
+		return nil, wait, nil
+	}
 	if l == nil {
 		l = &lane{slots: make(chan struct{}, slots), pace: time.Millisecond, ended: time.Now()}
 		ls.m[key] = l
 	}
-	if l.users >= most {
-		wait := l.away(time.Now())
-		ls.mu.Unlock()
-		return nil, wait, nil
-	}
 	l.users++
+	if name := behind(key); name != "" {
+		hop := ls.hops[name]
+		if hop == nil {
+			if ls.hops == nil {
+				ls.hops = map[string]*lane{}
+			}
+			hop = &lane{pace: time.Millisecond, ended: time.Now()}
+			ls.hops[name] = hop
+		}
+		hop.users++
+		hop.most = most
+	}
 	ls.mu.Unlock()
 	select {
 	case l.slots <- struct{}{}:
@@ -112,8 +156,13 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 func (ls *lanes) full(key string, most int) (comeAgain time.Duration, full bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if l := ls.m[key]; l != nil && l.users >= most {
-		return l.away(time.Now()), true
+	l := ls.m[key]
+	slots := 0
+	if l != nil {
+		slots = cap(l.slots)
+	}
+	if full := ls.crowded(key, l, slots, most); full != nil {
+		return full.away(time.Now()), true
 	}
 	return 0, false
 }
@@ -139,6 +188,12 @@ func (ls *lanes) release(key string, l *lane) {
 		l.pace = (l.pace*9 + min(now.Sub(l.ended), parkMost)) / 10
 	}
 	l.ended = now
+	if hop := ls.hops[behind(key)]; hop != nil {
+		if hop.users >= hop.most {
+			hop.pace = (hop.pace*9 + min(now.Sub(hop.ended), parkMost)) / 10
+		}
+		hop.ended = now
+	}
 	ls.mu.Unlock()
 	ls.leave(key, l)
 }
@@ -147,6 +202,11 @@ func (ls *lanes) leave(key string, l *lane) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	l.users--
+	if hop := ls.hops[behind(key)]; hop != nil {
+		if hop.users--; hop.users == 0 {
+			delete(ls.hops, behind(key))
+		}
+	}
 	ls.forget(key, l)
 }
 

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -172,6 +173,46 @@ func TestMX(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Anybody on the internet has as many domains as he likes, with servers that
+// answer an octet a second, and writes to somebody inside who answers by himself.
+// What waits for them must not keep the mail of the town.
+func TestTarpitsOfTheInternetDoNotFillTheWindow(t *testing.T) {
+	tarpit := startSink(t, &smtptest.Sink{Script: at(smtptest.StageMail, smtptest.Act{Hang: true})})
+	inside := startSink(t, &smtptest.Sink{})
+	good := startSink(t, &smtptest.Sink{})
+	servers := map[string]string{"203.0.113.1:25": tarpit.Addr(), "203.0.113.2:25": tarpit.Addr(), "203.0.113.3:25": good.Addr()}
+	for i := 11; i < 18; i++ {
+		servers[fmt.Sprintf("203.0.113.%d:25", i)] = tarpit.Addr()
+	}
+	w := outside(t, inside, servers)
+	w.d.Window, w.d.SlotsMX = 12, 1
+	w.d.Times.Command = time.Minute
+	var ids []envelope.ID
+	for range 10 {
+		for _, domain := range []string{"plain.example", "many.example"} {
+			ids = append(ids, w.queue(mail{from: addr("a@town.example"), to: []string{"b@" + domain}, zone: envelope.LGWAN, networks: []envelope.Network{envelope.NetworkInternet}}))
+		}
+	}
+	stop := w.start()
+	defer stop()
+	w.until("the tarpits are busy", func() bool { return tarpit.MostOpen() == 2 })
+	for range 5 {
+		start := time.Now()
+		in := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+		w.until("mail to the inside is through", func() bool { return w.entry(in).State == spool.Done })
+		out := w.queue(mail{from: addr("a@town.example"), to: []string{"b@implicit.example"}, zone: envelope.LGWAN, networks: []envelope.Network{envelope.NetworkInternet}})
+		w.until("mail to another domain is through", func() bool { return w.entry(out).State == spool.Done })
+		if took := time.Since(start); took > 4*time.Second {
+			t.Errorf("it waited %v beside tarpits", took)
+		}
+	}
+	for _, id := range ids {
+		if e := w.entry(id); e.Attempts > 0 {
+			t.Errorf("waiting for a slot counted as a try: %+v", e)
+		}
 	}
 }
 
