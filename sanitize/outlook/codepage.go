@@ -76,7 +76,7 @@ func natural(name, text string) bool {
 	if !strings.HasPrefix(name, "windows-125") && !strings.HasPrefix(name, "iso-8859-") {
 		return true
 	}
-	const signs = "–—‘’“”…«»°§©®·¡¿´€£\u00A0"
+	const signs = "–—‘’“”…«»°§¶©®™·•¡¿´€£ªº²³¼½¾±×÷\u00A0"
 	good, bad := 0, 0
 	line := []rune(text)
 	at := func(i int) rune {

@@ -66,7 +66,7 @@ func TestNamesOfAWinmailAreReadWhateverItSaysOfThem(t *testing.T) {
 		{51932, euc, "us-ascii", []string{"名簿.txt", "計画.txt"}},
 		{50220, jis, "us-ascii", []string{"名簿.txt"}},
 		{65001, nil, "us-ascii", []string{"名簿.txt", "Frösche.txt"}},
-		{1252, latin, "us-ascii", []string{"Frösche.txt", "Café – Menü.txt", "It’s ready.txt", "Œuvre n° 5.txt"}},
+		{1252, latin, "us-ascii", []string{"Frösche.txt", "Café – Menü.txt", "It’s ready.txt", "Œuvre n° 5.txt", "100 m² ½.txt", "• one.txt"}},
 		{1252, latin, "iso-2022-jp", []string{"Frösche.txt", "It’s ready.txt"}},
 		{1251, charmap.Windows1251, "us-ascii", []string{"Привет.txt"}},
 		{949, korean.EUCKR, "us-ascii", []string{"한국.txt"}},
