@@ -62,6 +62,7 @@ func TestFilesThatBeginOnlyInTheTextAsWrittenAreTakenOut(t *testing.T) {
 		"two of them":          "\ufeff\ufeff" + uu,
 		"CR alone":             strings.ReplaceAll("words\n"+uu, "\n", "\r"),
 		"one CR":               "words\r" + uu,
+		"a dash taken off":     "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n- " + uu + "-----BEGIN PGP SIGNATURE-----\n\nabcd\n-----END PGP SIGNATURE-----\n",
 	} {
 		for _, long := range []bool{false, true} {
 			text := in

@@ -78,7 +78,9 @@ func head(r io.ReaderAt, size int64) (*mail.Message, error) {
 			return nil, notAllowed("header", "%d fields %s", len(values), name)
 		}
 	}
-	if m.Header.Get("From") == "" || m.Header.Get("Mime-Version") != "1.0" {
+	// What leaves the gateway has its id, and a sender. A draft in a file has
+	// neither.
+	if m.Header.Get("From") == "" && m.Header.Get("X-Sekisho-Id") != "" || m.Header.Get("Mime-Version") != "1.0" {
 		return nil, notAllowed("header", "no From or no MIME-Version: 1.0")
 	}
 	return m, nil
@@ -170,6 +172,9 @@ func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.M
 	if media == "text/plain" {
 		if !strings.EqualFold(params["charset"], "utf-8") && !strings.EqualFold(params["charset"], "us-ascii") {
 			return notAllowed(path, "charset %q", params["charset"])
+		}
+		if !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") {
+			decoded = &words{where: path, r: decoded}
 		}
 		return plainText(path, bounded(s, decoded))
 	}

@@ -43,6 +43,19 @@ func TestATreatedMailIsAllowed(t *testing.T) {
 	if err := checkMail(good); err != nil {
 		t.Fatal(err)
 	}
+	// A draft in a file, which is not on its way.
+	draft := strings.Replace(strings.Replace(good, "From: a@partner.example\r\n", "", 1), "X-Sekisho-Id: 0\r\n", "", 1)
+	if err := checkMail(draft); err != nil {
+		t.Error(err)
+	}
+	for _, text := range []string{
+		"begin 644 a.exe\r\nand go on\r\n", "begin\r\n#0V%T\r\n", "begin 644 a.exe\r\n\r\n`\r\nend\r\n", "begin 644 apples\r\n100 PEARS\r\n",
+		"#0V%T\r\n#0V%T\r\n", "=3Dybegin is where yEnc begins\r\n", "begin 2026 with a walk\r\n" + "#" + strings.Repeat("A", 400) + "\r\n",
+	} {
+		if err := checkMail(strings.Replace(good, "hello\r\n", text, 1)); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 // TestMailsThatAreNotAllowed changes one thing each in a mail that is.
@@ -50,6 +63,10 @@ func TestMailsThatAreNotAllowed(t *testing.T) {
 	for _, c := range []struct{ name, old, new string }{
 		{"a field nobody listed", "Subject: x\r\n", "Subject: x\r\nX-Mailer: y\r\n"},
 		{"two From", "Subject: x\r\n", "Subject: x\r\nFrom: c@d.example\r\n"},
+		{"no From", "From: a@partner.example\r\n", ""},
+		{"uuencode in the text", "hello\r\n", "hello\r\nbegin 644 a.exe\r\n#0V%T\r\n`\r\nend\r\n"},
+		{"uuencode that ends the text", "hello\r\n", "begin 0755 a b.exe\r\n\r\n#0V%T\r\n"},
+		{"yEnc in the text", "hello\r\n", "=3Dybegin line=3D128 size=3D3 name=3Da.exe\r\nabc\r\n"},
 		{"no MIME-Version", "MIME-Version: 1.0\r\n", ""},
 		{"a bare LF", "hello\r\n", "hello\n"},
 		{"a bare CR", "hello\r\n", "hel\rlo\r\n"},
