@@ -87,6 +87,40 @@ func tiffOf(order octets, tags map[uint16][]int, pieces ...[]byte) []byte {
 	return append(b, bytes.Join(pieces, nil)...)
 }
 
+// big writes a TIFF of one page as BigTIFF, with the old file behind the new
+// directory.
+func big(order octets, b []byte) []byte {
+	n := int(order.Uint16(b[8:]))
+	shift := 16 + 8 + 20*n + 8
+	var dir, values []byte
+	for e := b[10:]; n > 0; e, n = e[12:], n-1 {
+		tag, typ, count := order.Uint16(e), order.Uint16(e[2:]), int(order.Uint32(e[4:]))
+		v := e[8:12]
+		if size := count * map[uint16]int{3: 2, 4: 4, 7: 1}[typ]; size > 4 {
+			v = b[order.Uint32(e[8:]):][:size]
+		} else {
+			v = v[:size]
+		}
+		if tag == tagStripOffsets || tag == tagTileOffsets {
+			var wide []byte
+			for ; len(v) > 0; v = v[4:] {
+				wide = order.AppendUint64(wide, uint64(shift)+uint64(order.Uint32(v)))
+			}
+			typ, v = 16, wide
+		}
+		dir = order.AppendUint64(order.AppendUint16(order.AppendUint16(dir, tag), typ), uint64(count))
+		if len(v) <= 8 {
+			dir = append(dir, append(bytes.Clone(v), make([]byte, 8-len(v))...)...)
+			continue
+		}
+		dir = order.AppendUint64(dir, uint64(shift+len(b)+len(values)))
+		values = append(values, v...)
+	}
+	head := append(order.AppendUint16(order.AppendUint16(bytes.Clone(b[:2]), 43), 8), 0, 0)
+	head = order.AppendUint64(order.AppendUint64(head, 16), uint64(len(dir)/20))
+	return bytes.Join([][]byte{head, dir, make([]byte, 8), b, values}, nil)
+}
+
 func TestTIFFOfEveryKindLooksTheSame(t *testing.T) {
 	red, green, blue, white, black := color.NRGBA{255, 0, 0, 255}, color.NRGBA{0, 255, 0, 255}, color.NRGBA{0, 0, 255, 255}, color.NRGBA{255, 255, 255, 255}, color.NRGBA{0, 0, 0, 255}
 	tags := func(w, h, bits, samples, photometric, packing int, more ...int) map[uint16][]int {
@@ -136,6 +170,9 @@ func TestTIFFOfEveryKindLooksTheSame(t *testing.T) {
 			in := tiffOf(order, c.tags, c.pieces...)
 			for _, path := range []string{"2", "2.1/word/media/image1.tif"} {
 				out, _, err := run(t, sanitize.KindTIFF, path, in)
+				if large, _, err := run(t, sanitize.KindTIFF, path, big(order, in)); err != nil || !bytes.Equal(large, out) {
+					t.Errorf("%s, %v at %s: BigTIFF looks otherwise: %v", name, order, path, err)
+				}
 				if err != nil {
 					t.Errorf("%s, %v at %s: %v", name, order, path, err)
 					continue
@@ -143,11 +180,11 @@ func TestTIFFOfEveryKindLooksTheSame(t *testing.T) {
 				var m image.Image
 				if path == "2" {
 					o := sanitize.Object{ReaderAt: bytes.NewReader(out), Size: int64(len(out))}
-					_, sheets, err := walkTIFF(o)
+					written, sheets, err := walkTIFF(o)
 					if err != nil {
 						t.Fatal(err)
 					}
-					p, err := readTIFF(o, binary.LittleEndian, int64(sheets[0].at))
+					p, err := readTIFF(o, written, sheets[0].at)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -284,6 +321,78 @@ func TestAFaxStaysOne(t *testing.T) {
 	}
 }
 
+// redInInks is a JPEG of 8 by 8 pixels in which cyan and black are 0 and magenta
+// and yellow 255, as scanners put it into a TIFF: nothing says what its four
+// numbers are.
+func redInInks(mark string) []byte {
+	table := bytes.Repeat([]byte{8}, 64)
+	return bytes.Join([][]byte{
+		[]byte("\xff\xd8" + mark + "\xff\xdb\x00\x43\x00"), table,
+		[]byte("\xff\xc0\x00\x14\x08\x00\x08\x00\x08\x04\x01\x11\x00\x02\x11\x00\x03\x11\x00\x04\x11\x00"),
+		[]byte("\xff\xc4\x00\x15\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x07\x08"),
+		[]byte("\xff\xc4\x00\x14\x10\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"),
+		[]byte("\xff\xda\x00\x0e\x04\x01\x00\x02\x00\x03\x00\x04\x00\x00\x3f\x00"),
+		{0b01_011111, 0b11_0_00_111, 0b1111_0_00_1, 0b111111_0_0, 0b1_0111111, 0b1_0_111111},
+		[]byte("\xff\xd9"),
+	}, nil)
+}
+
+// What a mark in the JPEG says of its colours counts for nothing, as in libtiff.
+func TestInksInAJPEGInATIFFAreInks(t *testing.T) {
+	for name, mark := range map[string]string{"no mark": "", "a mark of Adobe": "\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x02"} {
+		in := tiffOf(binary.LittleEndian, map[uint16][]int{tagWidth: {16}, tagLength: {8}, tagTileWidth: {8}, tagTileLength: {8}, tagBitsPerSample: {8, 8, 8, 8},
+			tagCompression: {7}, tagPhotometric: {tiffCMYK}, tagSamplesPerPixel: {4}}, redInInks(mark), redInInks(""))
+		for _, b := range [][]byte{in, big(binary.LittleEndian, in)} {
+			out, _, err := run(t, sanitize.KindTIFF, "2.1/word/media/image1.tif", b)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			m := decodeAs(t, out)
+			for _, x := range []int{0, 9} {
+				if c := color.NRGBAModel.Convert(m.At(x, 3)); c != (color.NRGBA{255, 0, 0, 255}) {
+					t.Errorf("%s: pixel %d is %v", name, x, c)
+				}
+			}
+			if out, _, err = run(t, sanitize.KindTIFF, "2", b); err != nil {
+				t.Errorf("%s: as pages: %v", name, err)
+			} else if again, _, err := run(t, sanitize.KindTIFF, "2", out); err != nil || !bytes.Equal(again, out) {
+				t.Errorf("%s: a second pass changes it: %v", name, err)
+			}
+		}
+	}
+}
+
+// Numbers of 64 bits are nowhere taken for smaller ones.
+func TestPlacesOfBigTIFFThatLieAreRefused(t *testing.T) {
+	le := binary.LittleEndian
+	good := big(le, tiffOf(le, map[uint16][]int{tagWidth: {2}, tagLength: {1}, tagBitsPerSample: {8}, tagPhotometric: {1}}, []byte{1, 2}))
+	if _, _, err := run(t, sanitize.KindTIFF, "2", good); err != nil {
+		t.Fatal(err)
+	}
+	for at := range good {
+		for _, v := range []uint64{1<<64 - 1, 1 << 63, 1<<63 - 1, 1<<32 + 16, 1 << 32} {
+			b := bytes.Clone(good)
+			if at+8 > len(b) {
+				break
+			}
+			le.PutUint64(b[at:], v)
+			if out, _, err := run(t, sanitize.KindTIFF, "2", b); err == nil {
+				if _, err := tiff.Decode(bytes.NewReader(out)); err != nil {
+					t.Errorf("%x at octet %d: %v", v, at, err)
+				}
+			}
+		}
+	}
+	for name, at := range map[string]int{"first directory": 8, "entries": 16} {
+		b := bytes.Clone(good)
+		le.PutUint64(b[at:], le.Uint64(b[at:])+1<<32)
+		if _, _, err := run(t, sanitize.KindTIFF, "2", b); !errors.Is(err, sanitize.ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestAScanInStripsOfJPEGKeepsItsSamples(t *testing.T) {
 	src := scene(64, 80)
 	strip := func(y, h int) []byte {
@@ -299,11 +408,11 @@ func TestAScanInStripsOfJPEGKeepsItsSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := sanitize.Object{ReaderAt: bytes.NewReader(out), Size: int64(len(out))}
-	_, sheets, err := walkTIFF(o)
+	order, sheets, err := walkTIFF(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := readTIFF(o, binary.LittleEndian, int64(sheets[0].at))
+	p, err := readTIFF(o, order, sheets[0].at)
 	if err != nil || len(p.offsets) != 1 {
 		t.Fatalf("%d pieces, %v", len(p.offsets), err)
 	}
@@ -426,6 +535,7 @@ func fuzzRaster(f *testing.F, k sanitize.Kind) {
 func FuzzTIFF(f *testing.F) {
 	f.Add(tiffOf(binary.LittleEndian, map[uint16][]int{tagWidth: {2}, tagLength: {1}, tagBitsPerSample: {8}, tagPhotometric: {1}}, []byte{1, 2}))
 	f.Add(faxOf(2))
+	f.Add(big(binary.BigEndian, tiffOf(binary.BigEndian, map[uint16][]int{tagWidth: {2}, tagLength: {1}, tagBitsPerSample: {8}, tagPhotometric: {1}}, []byte{1}, []byte{2})))
 	fuzzRaster(f, sanitize.KindTIFF)
 }
 

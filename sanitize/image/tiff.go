@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"image"
 	"io"
@@ -37,7 +38,7 @@ const maxTIFFPages = 500
 // beside its pixels. A fax has fewer lines an inch than columns; without its
 // resolution it would be shown squeezed.
 type sheet struct {
-	at               uint32
+	at               int64
 	orientation      uint16
 	xRes, yRes, unit [2]uint32
 }
@@ -71,8 +72,8 @@ func pages(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.
 }
 
 // sheetPixels decodes a page once it is charged.
-func sheetPixels(s *sanitize.Session, in sanitize.Object, order binary.ByteOrder, sh sheet, perPixel float64) (*tiffPage, image.Image, error) {
-	p, err := readTIFF(in, order, int64(sh.at))
+func sheetPixels(s *sanitize.Session, in sanitize.Object, order tiffOrder, sh sheet, perPixel float64) (*tiffPage, image.Image, error) {
+	p, err := readTIFF(in, order, sh.at)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,86 +100,141 @@ func sheetPixels(s *sanitize.Session, in sanitize.Object, order binary.ByteOrder
 	return p, m, err
 }
 
+// tiffOrder is how a file writes numbers, and whether its directories are those
+// of BigTIFF: 64-bit places and counts, where TIFF 6.0 has 32 (BigTIFF Design,
+// AWare Systems 2007, as libtiff 4 reads it). Scanners of plans write it for
+// files that could grow beyond 4 GiB, also when they did not.
+type tiffOrder struct {
+	binary.ByteOrder
+	big bool
+}
+
+// place reads a place in the file, or a count. One behind every file stays so
+// when a size is added.
+func (o tiffOrder) place(b []byte) int64 {
+	if !o.big {
+		return int64(o.Uint32(b))
+	}
+	return int64(min(o.Uint64(b), 1<<60))
+}
+
+// tiffHeader reads how the file is written and where its first directory lies.
+func tiffHeader(in sanitize.Object) (order tiffOrder, first int64, err error) {
+	h := make([]byte, 16)
+	n, _ := in.ReadAt(h, 0)
+	if n < 8 {
+		return order, 0, malformed("read tiff", errors.New("no header"))
+	}
+	order.ByteOrder = binary.LittleEndian
+	if h[0] == 'M' {
+		order.ByteOrder = binary.BigEndian
+	}
+	switch string(h[:4]) {
+	case "II*\x00", "MM\x00*":
+		return order, order.place(h[4:]), nil
+	case "II+\x00", "MM\x00+":
+		order.big = true
+		if n == 16 && order.Uint16(h[4:]) == 8 && order.Uint16(h[6:]) == 0 {
+			return order, order.place(h[8:]), nil
+		}
+	}
+	return order, 0, malformed("read tiff", errors.New("no header"))
+}
+
+// directory reads the entries of a directory and where the next one lies.
+func (o tiffOrder) directory(in sanitize.Object, at int64) (entries []tiffEntry, next int64, err error) {
+	head, each, place := int64(2), 12, 4
+	if o.big {
+		head, each, place = 8, 20, 8
+	}
+	b := make([]byte, head)
+	if at < 8 || at+head > in.Size {
+		return nil, 0, malformed("read tiff", errors.New("directory outside of the file"))
+	}
+	if _, err := in.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
+		return nil, 0, malformed("read tiff", err)
+	}
+	n := int64(o.Uint16(b))
+	if o.big {
+		n = o.place(b)
+	}
+	if n > 1<<16 {
+		return nil, 0, malformed("read tiff", fmt.Errorf("directory of %d entries", n))
+	}
+	dir := make([]byte, int(n)*each+place)
+	if m, _ := in.ReadAt(dir, at+head); m < len(dir) {
+		return nil, 0, malformed("read tiff", errors.New("directory cut short"))
+	}
+	for ; len(dir) > place; dir = dir[each:] {
+		e := tiffEntry{tag: o.Uint16(dir), typ: o.Uint16(dir[2:])}
+		e.count, e.raw = o.place(dir[4:]), dir[4+place:4+2*place]
+		entries = append(entries, e)
+	}
+	return entries, o.place(dir), nil
+}
+
 // walkTIFF follows the chain of directories.
-func walkTIFF(in sanitize.Object) (binary.ByteOrder, []sheet, error) {
-	bad := func(what string) (binary.ByteOrder, []sheet, error) {
-		return nil, nil, malformed("read tiff", fmt.Errorf("%s", what))
-	}
-	h := make([]byte, 8)
-	if _, err := in.ReadAt(h, 0); err != nil {
-		return bad("no header")
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	switch {
-	case bytes.HasPrefix(h, []byte("MM\x00*")):
-		order = binary.BigEndian
-	case bytes.HasPrefix(h, []byte("II*\x00")):
-	default:
-		return nil, nil, fmt.Errorf("BigTIFF: %w", sanitize.ErrUnsupported)
-	}
-	read := func(at int64, n int) []byte {
-		b := make([]byte, n)
-		if at < 8 || at+int64(n) > in.Size {
-			return nil
-		}
-		if _, err := in.ReadAt(b, at); err != nil {
-			return nil
-		}
-		return b
+func walkTIFF(in sanitize.Object) (tiffOrder, []sheet, error) {
+	order, at, err := tiffHeader(in)
+	if err != nil {
+		return order, nil, err
 	}
 	var sheets []sheet
-	seen := map[uint32]bool{}
-	for at := order.Uint32(h[4:]); at != 0; {
+	seen := map[int64]bool{}
+	for at != 0 {
 		if seen[at] {
 			break // in a circle: all there is was seen
 		}
 		seen[at] = true
 		if len(sheets) == maxTIFFPages {
-			return nil, nil, fmt.Errorf("more than %d pages: %w", maxTIFFPages, sanitize.ErrLimit)
+			return order, nil, fmt.Errorf("more than %d pages: %w", maxTIFFPages, sanitize.ErrLimit)
 		}
-		n := read(int64(at), 2)
-		if n == nil {
-			return bad("directory outside of the file")
-		}
-		entries := int(order.Uint16(n))
-		dir := read(int64(at)+2, 12*entries+4)
-		if dir == nil {
-			return bad("directory cut short")
+		entries, next, err := order.directory(in, at)
+		if err != nil {
+			return order, nil, err
 		}
 		sh := sheet{at: at, orientation: 1, unit: [2]uint32{2, 0}}
-		for i := range entries {
-			e := dir[12*i:]
-			typ, count := order.Uint16(e[2:]), order.Uint32(e[4:])
-			if count != 1 {
-				continue
-			}
-			switch tag := order.Uint16(e); {
-			case tag == tagOrientation && typ == 3:
-				if v := order.Uint16(e[8:]); v >= 1 && v <= 8 {
-					sh.orientation = v
-				}
-			case tag == tagResolutionUnit && typ == 3:
-				if v := order.Uint16(e[8:]); v >= 1 && v <= 3 {
-					sh.unit[0] = uint32(v)
-				}
-			case (tag == tagXResolution || tag == tagYResolution) && typ == 5:
-				if r := read(int64(order.Uint32(e[8:])), 8); r != nil {
-					v := [2]uint32{order.Uint32(r), order.Uint32(r[4:])}
-					if tag == tagXResolution {
-						sh.xRes = v
-					} else {
-						sh.yRes = v
-					}
-				}
-			}
+		for _, e := range entries {
+			sh.take(in, order, e)
 		}
 		sheets = append(sheets, sh)
-		at = order.Uint32(dir[12*entries:])
+		at = next
 	}
 	if len(sheets) == 0 {
-		return bad("no page")
+		return order, nil, malformed("read tiff", errors.New("no page"))
 	}
 	return order, sheets, nil
+}
+
+// take keeps what an entry says of the page, if it is one of those kept.
+func (sh *sheet) take(in sanitize.Object, order tiffOrder, e tiffEntry) {
+	if e.count != 1 {
+		return
+	}
+	switch {
+	case e.tag == tagOrientation && e.typ == 3:
+		if v := order.Uint16(e.raw); v >= 1 && v <= 8 {
+			sh.orientation = v
+		}
+	case e.tag == tagResolutionUnit && e.typ == 3:
+		if v := order.Uint16(e.raw); v >= 1 && v <= 3 {
+			sh.unit[0] = uint32(v)
+		}
+	case (e.tag == tagXResolution || e.tag == tagYResolution) && e.typ == 5:
+		r := e.raw // in BigTIFF the two numbers have room in the entry
+		if !order.big {
+			r = make([]byte, 8)
+			if n, _ := in.ReadAt(r, order.place(e.raw)); n < 8 {
+				return
+			}
+		}
+		v := [2]uint32{order.Uint32(r), order.Uint32(r[4:])}
+		if e.tag == tagXResolution {
+			sh.xRes = v
+		} else {
+			sh.yRes = v
+		}
+	}
 }
 
 // photograph is the JPEG that a page goes on as, if it came as one: without loss
@@ -190,7 +246,7 @@ func (p *tiffPage) photograph(m image.Image) ([]byte, error) {
 		return nil, nil
 	}
 	var out bytes.Buffer
-	if p.profile == nil && p.photometric != tiffRGB && p.photometric != tiffWhiteIsZero {
+	if p.profile == nil && p.photometric != tiffRGB && p.photometric != tiffWhiteIsZero && p.photometric != tiffCMYK {
 		if first, c := p.joined(); c != nil {
 			e := encoder{out: &writer{w: &out}, luma: first.table(0), chroma: first.table(1)}
 			err := e.rewrite(c)

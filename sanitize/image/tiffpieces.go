@@ -139,7 +139,7 @@ func (p *tiffPage) piece(n, w, h int) (b []byte, stride int, err error) {
 // drawn reads a piece that is a JPEG, whose tables stand once for all (Adobe
 // Photoshop TIFF Technical Notes, 2002).
 func (p *tiffPage) drawn(n int, full *image.NRGBA, grey *image.Gray, x0, y0, w, h int) error {
-	if p.planar || p.bits != 8 || p.photometric == tiffCMYK || p.photometric == tiffPalette || p.photometric == tiffLab {
+	if p.planar || p.bits != 8 || p.photometric == tiffCMYK && p.samples != 4 || p.photometric == tiffPalette || p.photometric == tiffLab {
 		return p.no("JPEG of colour model %d", p.photometric)
 	}
 	whole, err := p.jpeg(n)
@@ -160,6 +160,21 @@ func (p *tiffPage) drawn(n int, full *image.NRGBA, grey *image.Gray, x0, y0, w, 
 	}
 	if err != nil {
 		return p.bad("piece %d: %w", n, err)
+	}
+	if p.photometric == tiffCMYK {
+		// The library turns inks around, as programs of Adobe write them in a
+		// JPEG; in a TIFF 0 is no ink (TIFF 6.0, section 16).
+		inks, ok := m.(*image.CMYK)
+		if !ok {
+			return p.bad("piece %d has not four inks", n)
+		}
+		for y := range h {
+			to := full.Pix[(y0+y)*full.Stride+4*x0:][:4*w]
+			for i, v := range inks.Pix[y*inks.Stride:][:4*w] {
+				to[i] = ^v
+			}
+		}
+		return nil
 	}
 	for y := range h {
 		for x := range w {
@@ -201,7 +216,27 @@ func (p *tiffPage) jpeg(n int) ([]byte, error) {
 	if len(tables) > 4 && bytes.HasPrefix(tables, soi) {
 		whole = append(whole, bytes.TrimSuffix(tables[2:], []byte{0xff, 0xd9})...)
 	}
+	if p.photometric == tiffCMYK {
+		return append(whole, unmarked(b[2:])...), nil
+	}
 	return append(whole, b[2:]...), nil
+}
+
+// unmarked is a JPEG behind its first mark without what programs say in it, up
+// to its first scan.
+func unmarked(b []byte) []byte {
+	var kept []byte
+	for len(b) >= 4 && b[0] == 0xff && b[1] != 0xda {
+		n := 2 + (int(b[2])<<8 | int(b[3]))
+		if n < 4 || n > len(b) {
+			break
+		}
+		if b[1] < 0xe0 || b[1] > 0xef {
+			kept = append(kept, b[:n]...)
+		}
+		b = b[n:]
+	}
+	return append(kept, b...)
 }
 
 // packBits unpacks runs (TIFF 6.0, section 9).

@@ -100,7 +100,7 @@ func (p *tiffPage) decode() (image.Image, error) {
 	switch {
 	case c.wide != nil:
 		p.finished16(c.wide.Pix)
-	case c.full != nil && p.compression != 7:
+	case c.full != nil && (p.compression != 7 || p.photometric == tiffCMYK):
 		p.finished(c.full.Pix)
 	}
 	return c.image(), nil

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"sekisho/sanitize"
@@ -35,11 +34,11 @@ const (
 )
 
 // tiffPage reads one page: all that scanners, faxes and programs write but for
-// floating point, the JPEG of before 1995 and BigTIFF. Where its pixels lie is
+// floating point and the JPEG of before 1995. Where its pixels lie is
 // read here, tiffpieces.go unpacks them and tiffpixels.go makes a picture.
 type tiffPage struct {
 	in    sanitize.Object
-	order binary.ByteOrder
+	order tiffOrder
 	tags  map[uint16]tiffEntry
 
 	width, height, samples, bits int
@@ -53,9 +52,9 @@ type tiffPage struct {
 }
 
 type tiffEntry struct {
-	typ   uint16
-	count uint32
-	raw   []byte // the four octets of the entry
+	tag, typ uint16
+	count    int64
+	raw      []byte // the four octets of the entry, of BigTIFF eight
 }
 
 // maxPieces bounds the strips and tiles of a page. A page of 100 million pixels
@@ -71,21 +70,21 @@ func (p *tiffPage) no(format string, a ...any) error {
 }
 
 // readTIFF reads the directory at octet at.
-func readTIFF(in sanitize.Object, order binary.ByteOrder, at int64) (*tiffPage, error) {
+func readTIFF(in sanitize.Object, order tiffOrder, at int64) (*tiffPage, error) {
 	p := &tiffPage{in: in, order: order, tags: map[uint16]tiffEntry{}}
-	n := make([]byte, 2)
-	if _, err := in.ReadAt(n, at); err != nil {
-		return nil, p.bad("directory outside of the file")
+	entries, _, err := order.directory(in, at)
+	if err != nil {
+		return nil, err
 	}
-	dir := make([]byte, 12*int(order.Uint16(n)))
-	if m, _ := in.ReadAt(dir, at+2); m < len(dir) {
-		return nil, p.bad("directory cut short")
-	}
-	for ; len(dir) > 0; dir = dir[12:] {
-		p.tags[order.Uint16(dir)] = tiffEntry{order.Uint16(dir[2:]), order.Uint32(dir[4:]), dir[8:12]}
+	for _, e := range entries {
+		p.tags[e.tag] = e
 	}
 	return p, p.layout()
 }
+
+// tiffSizes are the octets of a value of each type that is read. 16 and 18 are
+// of BigTIFF.
+var tiffSizes = map[uint16]int64{1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1, 16: 8, 18: 8}
 
 // octets reads the value of a tag, at most so many octets.
 func (p *tiffPage) octets(tag uint16, most int64) ([]byte, error) {
@@ -93,16 +92,16 @@ func (p *tiffPage) octets(tag uint16, most int64) ([]byte, error) {
 	if !ok {
 		return nil, nil
 	}
-	each := map[uint16]int64{1: 1, 2: 1, 3: 2, 4: 4, 6: 1, 7: 1}[e.typ]
-	size := each * int64(e.count)
-	if each == 0 || size > most || size > p.in.Size {
+	each := tiffSizes[e.typ]
+	if each == 0 || each == 8 && !p.order.big || e.count > p.in.Size || each*e.count > min(most, p.in.Size) {
 		return nil, p.bad("tag %d of type %d with %d values", tag, e.typ, e.count)
 	}
-	if size <= 4 {
+	size := each * e.count
+	if size <= int64(len(e.raw)) {
 		return e.raw[:size], nil
 	}
 	b := make([]byte, size)
-	if m, _ := p.in.ReadAt(b, int64(p.order.Uint32(e.raw))); m < len(b) {
+	if m, _ := p.in.ReadAt(b, p.order.place(e.raw)); m < len(b) {
 		return nil, p.bad("tag %d outside of the file", tag)
 	}
 	return b, nil
@@ -110,12 +109,13 @@ func (p *tiffPage) octets(tag uint16, most int64) ([]byte, error) {
 
 // numbers reads the values of a tag; without it those given.
 func (p *tiffPage) numbers(tag uint16, most int64, usual ...int64) ([]int64, error) {
-	b, err := p.octets(tag, 4*most)
+	each := tiffSizes[p.tags[tag].typ]
+	b, err := p.octets(tag, max(4, each)*most)
 	if err != nil || len(b) == 0 {
 		return usual, err
 	}
 	var v []int64
-	for each := map[uint16]int{1: 1, 3: 2, 4: 4}[p.tags[tag].typ]; len(b) > 0; b = b[each:] {
+	for ; len(b) > 0; b = b[each:] {
 		switch each {
 		case 1:
 			v = append(v, int64(b[0]))
@@ -124,7 +124,7 @@ func (p *tiffPage) numbers(tag uint16, most int64, usual ...int64) ([]int64, err
 		case 4:
 			v = append(v, int64(p.order.Uint32(b)))
 		default:
-			return nil, p.bad("tag %d of type %d", tag, p.tags[tag].typ)
+			v = append(v, p.order.place(b))
 		}
 	}
 	return v, nil
