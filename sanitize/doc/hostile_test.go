@@ -143,3 +143,22 @@ func TestStructuresOfAFewOctetsAreHeld(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyDrawingsStandWhereDrawingsAre: a picture of a store in their place, or
+// behind them, is none.
+func TestOnlyDrawingsStandWhereDrawingsAre(t *testing.T) {
+	dgg := append([]byte{0x0F, 0, 0x00, 0xF0, 32, 0, 0, 0, 0, 0, 0x06, 0xF0, 24, 0, 0, 0}, make([]byte, 24)...)
+	fbse := append([]byte{0x62, 0, 0x07, 0xF0, 36 + 16, 0, 0, 0, 6, 6}, make([]byte, 34)...)
+	fbse = append(fbse, 0, 0, 0xBA, 0xF0, 8, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8)
+	const pairDgg = 50
+	for name, drawings := range map[string][]byte{"in their place": fbse, "behind them": append(append(bytes.Clone(dgg), 0), fbse...), "twice": append(append(bytes.Clone(dgg), 0), dgg...)} {
+		p := newPaper()
+		p.pairs[pairDgg] = drawings
+		out, _, _, err := treat(p.bytes(t))
+		if err != nil || holds(t, out, "\xBA\xF0") {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkOutput(t, name, out)
+	}
+}

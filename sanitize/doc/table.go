@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sekisho/internal/lazy"
+	"sekisho/internal/officeart"
 	"sekisho/sanitize"
 )
 
@@ -389,6 +390,9 @@ func (d *document) group(b []byte) ([]byte, error) {
 	if !ok {
 		return lost("cut short", nil)
 	}
+	if le.Uint16(first[2:]) != officeart.TypeDggContainer {
+		return lost("no drawings", nil)
+	}
 	out, err := r.Rewrite(first)
 	if err != nil {
 		return lost(drawing(err))
@@ -399,7 +403,7 @@ func (d *document) group(b []byte) ([]byte, error) {
 	for len(rest) > 1 {
 		story := rest[0]
 		one, more, ok := record(rest[1:])
-		if !ok {
+		if !ok || le.Uint16(one[2:]) != officeart.TypeDgContainer {
 			break
 		}
 		made, err := r.Rewrite(one)
