@@ -368,7 +368,7 @@ func (w *workbook) name(r *record) error {
 	case n.flags&nameBuiltin != 0 && slices.ContainsFunc(u, func(c uint16) bool { return runsByItself.Get()[c] != "" }):
 		// One character says which it is; nobody knows what more of them do.
 		n.automatic = true
-	case n.flags&nameBuiltin == 0 && automatic(t):
+	case automatic(t): // whatever the flag says: a reader may go by the letters
 		n.automatic = true
 	case strings.HasPrefix(t, "_xlpm."): // what a LAMBDA calls its arguments
 		n.function = true
@@ -391,7 +391,7 @@ var runsByItself = lazy.Value[map[uint16]string]{Make: func() map[uint16]string 
 
 // automatic reports whether Excel runs what a name of this beginning leads to.
 func automatic(name string) bool {
-	name = strings.ReplaceAll(name, "_", "")
+	name = strings.NewReplacer("_", "", "ſ", "s").Replace(name) // who folds letters reads ſ as s
 	for _, what := range []string{"open", "close", "activate", "deactivate"} {
 		if strings.HasPrefix(name, "auto"+what) {
 			return true
@@ -409,8 +409,8 @@ func (w *workbook) settle(drawing []byte) (err error) {
 		n := &w.names[i]
 		if n.automatic {
 			n.verdict = verdict{"xls.auto-run", text(n.name)}
-			if n.flags&nameBuiltin != 0 {
-				n.verdict.why = runsByItself.Get()[n.name[0]]
+			if what := runsByItself.Get()[n.name[0]]; n.flags&nameBuiltin != 0 && what != "" {
+				n.verdict.why = what
 			}
 		}
 		if n.flags&(nameFunc|nameVB|nameProc) != 0 && !n.function && !n.verdict.bad() {

@@ -141,3 +141,19 @@ func TestAPictureOfAHeaderThatIsNoneIsGone(t *testing.T) {
 	}
 	stable(t, out)
 }
+
+// TestANameThatRunsByItselfIsOneWhateverItsFlagSays: by its number, by its letters.
+func TestANameThatRunsByItselfIsOneWhateverItsFlagSays(t *testing.T) {
+	for _, flags := range []uint16{0, nameBuiltin, nameHidden | nameBuiltin} {
+		for _, name := range []string{"Auto_Open", "AUTO_CLOSE", "autoopen2", "auto_cloſe"} {
+			out, _, found, err := treat(t, newBook().global(nameRecord(flags, name, tInt(1)...)).bytes(t))
+			if err != nil || len(found) != 1 || found[0].Rule != "xls.auto-run" || found[0].Detail != name {
+				t.Errorf("%s, %#x: %v, %v", name, flags, found, err)
+			}
+			if err := looked(t, out); err != nil {
+				t.Errorf("%s, %#x: %v", name, flags, err)
+			}
+			stable(t, out)
+		}
+	}
+}
