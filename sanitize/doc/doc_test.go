@@ -215,6 +215,11 @@ var cases = []paperCase{
 	{name: "a bookmark", change: in(storyMain, 0x03, ` 氏名 \* MERGEFORMAT`, "見る"), kept: []string{"氏名"}},
 	{name: "a shape in the line", change: in(storyMain, 0x5F, ` SHAPE \* MERGEFORMAT `, "\x08"), kept: []string{"SHAPE"}},
 	{name: "the name of the file", change: in(storyHeaders, 0x1D, ` FILENAME \* Upper `, "A.DOC"), kept: []string{"FILENAME"}},
+	{name: "a sum", change: in(storyMain, 0x22, ` =SUM(ABOVE) \# "#,##0" `, "12"), kept: []string{"=SUM(ABOVE)"}},
+	{name: "a sum of a bookmark", change: in(storyMain, 0x22, " = a*2 ", "12"), kept: []string{" = a*2 "}},
+	{name: "a sum that is none", change: in(storyMain, 0x22, " 0 ", "12"), rule: "doc.field", action: sanitize.Replaced, kept: []string{"12"}},
+	{name: "a sum that calls", change: in(storyMain, 0x22, ` =DDEAUTO(cmd) `, "12"), rule: "doc.field", action: sanitize.Replaced, gone: []string{"DDEAUTO"}, kept: []string{"12"}},
+	{name: "a sum called a page number", change: in(storyMain, 0x21, " =1+2 ", "12"), rule: "doc.field", action: sanitize.Replaced, gone: []string{"=1+2"}, kept: []string{"12"}},
 	{name: "the author", change: in(storyMain, 0x11, " AUTHOR ", "山田"), rule: "doc.property-field", action: sanitize.Rewritten, gone: []string{"AUTHOR"}, kept: []string{"山田"}},
 
 	{name: "DDEAUTO", change: in(storyMain, 0x2E, ` DDEAUTO c:\\windows\\cmd.exe "/k calc" `, "結果"), rule: "doc.dde", action: sanitize.Replaced, gone: []string{"DDEAUTO", "cmd.exe"}, kept: []string{"前", "結果", "後"}},

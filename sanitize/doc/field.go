@@ -28,7 +28,7 @@ var fieldNames = lazy.Value[map[byte]string]{Make: func() map[byte]string {
 		0x03: "REF", 0x04: "XE", 0x05: "FTNREF", 0x06: "SET", 0x07: "IF", 0x08: "INDEX", 0x09: "TC", 0x0A: "STYLEREF", 0x0B: "RD", 0x0C: "SEQ", 0x0D: "TOC",
 		0x0E: "INFO", 0x0F: "TITLE", 0x10: "SUBJECT", 0x11: "AUTHOR", 0x12: "KEYWORDS", 0x13: "COMMENTS", 0x14: "LASTSAVEDBY", 0x15: "CREATEDATE", 0x16: "SAVEDATE",
 		0x17: "PRINTDATE", 0x18: "REVNUM", 0x19: "EDITTIME", 0x1A: "NUMPAGES", 0x1B: "NUMWORDS", 0x1C: "NUMCHARS", 0x1D: "FILENAME", 0x1E: "TEMPLATE", 0x1F: "DATE", 0x20: "TIME",
-		0x21: "PAGE", 0x22: "=", 0x23: "QUOTE", 0x24: "INCLUDE", 0x25: "PAGEREF", 0x26: "ASK", 0x27: "FILLIN", 0x28: "DATA", 0x29: "NEXT", 0x2A: "NEXTIF", 0x2B: "SKIPIF", 0x2C: "MERGEREC",
+		0x21: "PAGE", fltFormula: "=", 0x23: "QUOTE", 0x24: "INCLUDE", 0x25: "PAGEREF", 0x26: "ASK", 0x27: "FILLIN", 0x28: "DATA", 0x29: "NEXT", 0x2A: "NEXTIF", 0x2B: "SKIPIF", 0x2C: "MERGEREC",
 		0x2D: "DDE", 0x2E: "DDEAUTO", 0x2F: "GLOSSARY", 0x30: "PRINT", 0x31: "EQ", 0x32: "GOTOBUTTON", 0x33: "MACROBUTTON", 0x34: "AUTONUMOUT", 0x35: "AUTONUMLGL", 0x36: "AUTONUM",
 		0x37: "IMPORT", 0x38: "LINK", 0x39: "SYMBOL", 0x3A: "EMBED", 0x3B: "MERGEFIELD", 0x3C: "USERNAME", 0x3D: "USERINITIALS", 0x3E: "USERADDRESS", 0x3F: "BARCODE", 0x40: "DOCVARIABLE",
 		0x41: "SECTION", 0x42: "SECTIONPAGES", 0x43: "INCLUDEPICTURE", 0x44: "INCLUDETEXT", 0x45: "FILESIZE", 0x46: "FORMTEXT", 0x47: "FORMCHECKBOX", 0x48: "NOTEREF", 0x49: "TOA", 0x4A: "TA",
@@ -38,8 +38,9 @@ var fieldNames = lazy.Value[map[byte]string]{Make: func() map[byte]string {
 }}
 
 const (
-	fltQuote = 0x23
-	fltShape = 0x5F
+	fltFormula = 0x22
+	fltQuote   = 0x23
+	fltShape   = 0x5F
 )
 
 // english are the keywords of all fields, so that a word that is none of them is
@@ -74,6 +75,12 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 		return narrow
 	}
 	switch {
+	case flt == fltFormula:
+		// A sum of cells and bookmarks begins like this in every language.
+		if strings.HasPrefix(s, "=") && fieldcode.Verdict(s, nested) == "" {
+			return ""
+		}
+		return name
 	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
 		// A drawing in the line; the field only says so.
 		return ""

@@ -10,7 +10,7 @@ import (
 
 // wordFields are the numbers of the fields that compute from the document alone,
 // and of the one that an emptied field gets. [MS-DOC] 2.9.90.
-var wordFields = []int64{0, 1, 2, 3, 4, 5, 8, 9, 0x0A, 0x0C, 0x0D, 0x1A, 0x1D, 0x1F, 0x20, 0x21, 0x23, 0x25, 0x31, 0x34, 0x35, 0x36, 0x39, 0x41, 0x42, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x53, 0x54, 0x58, 0x5A, 0x5C, 0x5F}
+var wordFields = []int64{0, 1, 2, 3, 4, 5, 8, 9, 0x0A, 0x0C, 0x0D, 0x1A, 0x1D, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x25, 0x31, 0x34, 0x35, 0x36, 0x39, 0x41, 0x42, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x53, 0x54, 0x58, 0x5A, 0x5C, 0x5F}
 
 // activeWords are the names of fields that load, run or ask, in English. Where a
 // name is in another language the number says what it is.
@@ -108,6 +108,12 @@ func (d *wordDocument) field(code string, number int64) error {
 	}, code)
 	code = strings.TrimSpace(code)
 	if code == "" {
+		return nil
+	}
+	if sums := strings.HasPrefix(code, "="); sums || number == 0x22 {
+		if err := sum(strings.TrimPrefix(code, "=")); !sums || number != 0 && number != 0x22 || err != nil {
+			return d.bad("field %q of the kind %02X", code, number)
+		}
 		return nil
 	}
 	word, args := code, ""
