@@ -15,15 +15,15 @@ import (
 // mean sRGB, and the photos of today's phones, made for wider screens, would
 // look dull. So the colours are converted and the profile is dropped. Understood
 // are the plain profiles, three curves and a matrix (ICC.1:2010, 8.3.3) or one
-// curve of greys (8.3.4), and the tables of four inks; other tables are dropped
-// unread.
+// curve of greys (8.3.4), and the tables from four inks or from red, green and blue
+// to L*a*b*, of versions 2 and 4; other tables are dropped unread.
 type profile struct {
 	linear [3][256]float32 // what a value of a channel is in light
 	matrix [3][3]float32   // from the profile's light to sRGB's
 	srgb   *[4097]uint8    // the curve of that name
 
 	channels int   // of the pictures that it is for
-	inks     *inks // of four
+	inks     *inks // the table, where it is one
 }
 
 const (
@@ -77,8 +77,12 @@ func readProfile(b []byte) *profile {
 	case "GRAY" + "XYZ ", "GRAY" + "Lab ":
 		return readGrey(tags["kTRC"], string(b[20:24]) == "Lab ").unlessPlain()
 	case "CMYK" + "Lab ":
-		if t := readInks(tags["A2B0"]); t != nil {
+		if t := readInks(tags["A2B0"], 4); t != nil {
 			return &profile{srgb: srgb(), channels: 4, inks: t}
+		}
+	case "RGB Lab ":
+		if t := readInks(tags["A2B0"], 3); t != nil {
+			return (&profile{srgb: srgb(), channels: 3, inks: t}).unlessPlain()
 		}
 	}
 	return nil
@@ -231,6 +235,9 @@ var srgb = sync.OnceValue(func() *[4097]uint8 {
 // convert gives the sRGB numbers of a colour; what sRGB does not have becomes
 // the nearest it has.
 func (p *profile) convert(r, g, b uint8) (uint8, uint8, uint8) {
+	if p.inks != nil {
+		return p.mixed([4]byte{r, g, b})
+	}
 	x, y, z := p.linear[0][r], p.linear[1][g], p.linear[2][b]
 	m := &p.matrix
 	return p.level(m[0][0]*x + m[0][1]*y + m[0][2]*z), p.level(m[1][0]*x + m[1][1]*y + m[1][2]*z), p.level(m[2][0]*x + m[2][1]*y + m[2][2]*z)
@@ -254,7 +261,7 @@ func (p *profile) apply(m image.Image) bool {
 			pix[i], pix[i+1], pix[i+2] = p.convert(pix[i], pix[i+1], pix[i+2])
 		}
 	}
-	if p.inks != nil {
+	if p.channels == 4 {
 		_, mixed := m.(*image.CMYK) // others were drawn by it before
 		return !mixed
 	}
@@ -304,6 +311,17 @@ func (p *profile) apply(m image.Image) bool {
 // straight.
 func (p *profile) wide(pix []byte) {
 	for ; len(pix) >= 8; pix = pix[8:] {
+		if p.inks != nil {
+			var v [4]uint16
+			for c := range 3 {
+				v[c] = uint16(pix[2*c])<<8 | uint16(pix[2*c+1])
+			}
+			for c, x := range p.inks.light(v) {
+				n := sixteen(x)
+				pix[2*c], pix[2*c+1] = byte(n>>8), byte(n)
+			}
+			continue
+		}
 		var v [3]float32
 		for c := range v {
 			v[c] = p.light(c, uint32(pix[2*c])<<8|uint32(pix[2*c+1]))

@@ -74,10 +74,12 @@ func TestInksAreWhatThePrinterSaysTheyAre(t *testing.T) {
 			ink  [4]byte
 			want [3]uint8
 		}{
-			// By the formulas of CIE 15 and IEC 61966-2-1.
+			// By the formulas of CIE 15 and IEC 61966-2-1, and those of ISO 18619
+			// for black.
 			{[4]byte{}, [3]uint8{255, 255, 255}},
-			{[4]byte{0, 0, 0, 255}, [3]uint8{27, 27, 27}},
-			{[4]byte{0, 0, 0, 128}, [3]uint8{131, 131, 131}},
+			{[4]byte{0, 0, 0, 255}, [3]uint8{0, 0, 0}},
+			{[4]byte{255, 255, 255, 255}, [3]uint8{0, 0, 0}},
+			{[4]byte{0, 0, 0, 128}, [3]uint8{129, 129, 129}},
 		} {
 			r, g, b := p.mixed(c.ink)
 			if distance(r, c.want[0]) > 2 || distance(g, c.want[1]) > 2 || distance(b, c.want[2]) > 2 {
@@ -92,6 +94,131 @@ func TestInksAreWhatThePrinterSaysTheyAre(t *testing.T) {
 	for n := range len(press(true)) {
 		if readProfile(press(true)[:n]) != nil {
 			t.Fatalf("a profile of %d octets of %d is read", n, len(press(true)))
+		}
+	}
+}
+
+// stages is the table of version 4 of a profile from so many inks: curves that
+// change nothing, the grid with half of what it should be, a matrix that doubles
+// it, and curves that change nothing.
+func stages(wide bool, space string, lab func(corner []float64) [3]float64) []byte {
+	channels := len(space)
+	line := []byte("curv\x00\x00\x00\x00\x00\x00\x00\x00")
+	bent := append([]byte("para\x00\x00\x00\x00\x00\x00\x00\x00"), 0, 1, 0, 0) // a power of 1
+	t := make([]byte, 32)
+	copy(t, "mAB ")
+	t[8], t[9] = byte(channels), 3
+	place := func(i int) { binary.BigEndian.PutUint32(t[i:], uint32(len(t))) }
+	place(12)
+	t = append(t, bytes.Repeat(line, 3)...)
+	place(16)
+	for _, v := range []uint32{2, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0} {
+		t = binary.BigEndian.AppendUint32(t, v<<16)
+	}
+	place(20)
+	t = append(append(append(t, bent...), line...), bent...)
+	place(24)
+	grid := make([]byte, 20)
+	grid[16] = 1
+	if wide {
+		grid[16] = 2
+	}
+	for c := range channels {
+		grid[c] = 2
+	}
+	t = append(t, grid...)
+	for i := range 1 << channels {
+		corner := make([]float64, channels)
+		for c := range corner {
+			corner[c] = float64(i >> (channels - 1 - c) & 1)
+		}
+		v := lab(corner)
+		for _, x := range []float64{v[0] / 200, (v[1] + 128) / 510, (v[2] + 128) / 510} {
+			if wide {
+				t = binary.BigEndian.AppendUint16(t, uint16(x*65535+0.5))
+			} else {
+				t = append(t, byte(x*255+0.5))
+			}
+		}
+	}
+	for len(t)%4 != 0 {
+		t = append(t, 0)
+	}
+	place(28)
+	t = append(t, bytes.Repeat(line, channels)...)
+	b := icc([]tag{{"A2B0", t}})
+	copy(b[16:], (space + " ")[:4]+"Lab ")
+	return b
+}
+
+// pressLab is what press says.
+func pressLab(i []float64) [3]float64 {
+	if i[3] == 1 {
+		return [3]float64{10, 0, 0}
+	}
+	return [3]float64{100 - 30*(i[0]+i[1]+i[2]), 60*i[1] - 40*i[0], 80*i[2] - 40*i[0]}
+}
+
+func TestTablesOfVersion4SayTheSame(t *testing.T) {
+	old := readProfile(press(true))
+	for _, wide := range []bool{false, true} {
+		b := stages(wide, "CMYK", pressLab)
+		p := readProfile(b)
+		if p == nil {
+			t.Fatalf("the profile is not read (sixteen bits: %v)", wide)
+		}
+		for i := range 625 {
+			ink := [4]byte{byte(i % 5 * 63), byte(i / 5 % 5 * 63), byte(i / 25 % 5 * 63), byte(i / 125 * 63)}
+			r, g, b := p.mixed(ink)
+			r2, g2, b2 := old.mixed(ink)
+			// In eight bits halves are coarse.
+			if most := map[bool]int{false: 9, true: 2}[wide]; distance(r, r2) > most || distance(g, g2) > most || distance(b, b2) > most {
+				t.Errorf("%v became %v, want %v (sixteen bits: %v)", ink, [3]uint8{r, g, b}, [3]uint8{r2, g2, b2}, wide)
+			}
+		}
+		for n := range len(b) {
+			if readProfile(b[:n]) != nil {
+				t.Fatalf("a profile of %d octets of %d is read", n, len(b))
+			}
+		}
+	}
+}
+
+// redForBlue is a scanner that calls red what is blue.
+func redForBlue(i []float64) [3]float64 {
+	switch {
+	case i[0]+i[1]+i[2] == 0:
+		return [3]float64{0, 0, 0}
+	case i[0] == 1 && i[1]+i[2] == 0:
+		return [3]float64{29.57, 68.30, -112.03}
+	case i[1] == 1 && i[0]+i[2] == 0:
+		return [3]float64{87.82, -79.27, 80.99}
+	case i[2] == 1 && i[0]+i[1] == 0:
+		return [3]float64{54.29, 80.81, 69.89}
+	}
+	return [3]float64{100, 0, 0}
+}
+
+func TestATableOfAScannerIsApplied(t *testing.T) {
+	p := readProfile(stages(true, "RGB", redForBlue))
+	if p == nil {
+		t.Fatal("the profile is not read")
+	}
+	narrow := image.NewNRGBA(image.Rect(0, 0, 5, 1))
+	wide := image.NewNRGBA64(narrow.Rect)
+	in := []color.NRGBA{{255, 0, 0, 255}, {0, 255, 0, 255}, {0, 0, 255, 255}, {0, 0, 0, 255}, {255, 255, 255, 255}}
+	for x, c := range in {
+		narrow.Set(x, 0, c)
+		wide.Set(x, 0, c)
+	}
+	if !p.apply(narrow) || !p.apply(wide) {
+		t.Fatal("not applied")
+	}
+	for x, want := range []color.NRGBA{in[2], in[1], in[0], in[3], in[4]} {
+		for _, m := range []image.Image{narrow, wide} {
+			if c := color.NRGBAModel.Convert(m.At(x, 0)).(color.NRGBA); distance(c.R, want.R) > 4 || distance(c.G, want.G) > 4 || distance(c.B, want.B) > 4 {
+				t.Errorf("%v became %v, want %v", in[x], c, want)
+			}
 		}
 	}
 }
@@ -185,12 +312,16 @@ func FuzzInks(f *testing.F) {
 	f.Add(press(true), uint32(0x80ff0040))
 	f.Add(press(false), uint32(0))
 	f.Add(lightness(), uint32(7))
+	f.Add(stages(true, "CMYK", pressLab), uint32(9))
+	f.Add(stages(false, "RGB", redForBlue), uint32(0xff00ff))
 	f.Fuzz(func(t *testing.T, b []byte, ink uint32) {
 		p := readProfile(b)
 		if p == nil {
 			return
 		}
-		if p.inks == nil {
+		if p.channels != 4 {
+			p.convert(byte(ink), byte(ink>>8), byte(ink>>16))
+			p.apply(image.NewNRGBA64(image.Rect(0, 0, 2, 2)))
 			p.apply(image.NewGray(image.Rect(0, 0, 2, 2)))
 			return
 		}
