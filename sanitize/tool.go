@@ -33,11 +33,12 @@ const (
 	JP2Pixels // opj_decompress: a JPEG 2000 code stream as PNM
 	EPSPixels // Ghostscript: what an EPS file draws within its box as PNM, by DPI
 	FontNames // fc-list: the names of the fonts here, in lines and between commas; it is given nothing
+	PDFGreys  // pdftocairo: pages First to Last by DPI, each as TIFF in grey behind its length in eight octets
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
 	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm",
-	HookToPDF: "converter", JP2Pixels: "opj_decompress", EPSPixels: "ghostscript", FontNames: "fc-list"}
+	HookToPDF: "converter", JP2Pixels: "opj_decompress", EPSPixels: "ghostscript", FontNames: "fc-list", PDFGreys: "pdftocairo"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {

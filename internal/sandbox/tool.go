@@ -44,8 +44,12 @@ type Tool struct {
 
 	// Output is a memory file, or a pipe. It is what the program writes to its
 	// standard output, or, where Out is set, what it leaves as /job/out/Out.
+	// Where Outs is set it is so many files, all that it leaves in /job/out, in
+	// the order of their names, each behind its length in eight octets; nothing
+	// of them where it ended with another status than 0.
 	Output *os.File
 	Out    string
+	Outs   int
 
 	Complaint *os.File // its standard error
 
@@ -126,6 +130,7 @@ const (
 // Bounds of a tool's limits; above, a limit is a typing error.
 const (
 	maxToolFiles = 64
+	maxOuts      = 64
 	maxScratch   = 4 << 30
 )
 
@@ -139,6 +144,7 @@ type toolOrder struct {
 	Args    []string
 	Env     []string
 	In, Out string
+	Outs    int
 	Files   map[string]string
 	Binds   []string
 	Profile ToolProfile
@@ -170,6 +176,8 @@ func (t *Tool) check() error {
 		return errors.New("input, output and complaint are not all there")
 	case !filepath.IsAbs(t.Path) || !plainName(t.In) && !t.spare || t.Out != "" && !plainName(t.Out):
 		return fmt.Errorf("path %q, input %q, output %q", t.Path, t.In, t.Out)
+	case t.Outs < 0 || t.Outs > maxOuts || t.Outs > 0 && (t.Out != "" || t.spare):
+		return fmt.Errorf("%d outputs", t.Outs)
 	case len(t.Files) > maxToolFiles:
 		return fmt.Errorf("%d files", len(t.Files))
 	}

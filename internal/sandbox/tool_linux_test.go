@@ -110,6 +110,45 @@ func TestWhatAToolLeavesIsAFileOrNothingNeedsNamespaces(t *testing.T) {
 	}
 }
 
+// TestSeveralOutputsAreTakenInTheOrderOfTheirNamesNeedsNamespaces, all of them or
+// none.
+func TestSeveralOutputsAreTakenInTheOrderOfTheirNamesNeedsNamespaces(t *testing.T) {
+	const both = "\x00\x00\x00\x00\x00\x00\x00\x02a\n\x00\x00\x00\x00\x00\x00\x00\x03bb\n"
+	for _, c := range []struct {
+		script, out string
+		err         error
+	}{
+		{"echo bb > out/p-10; echo a > out/p-09; echo said", both, nil},
+		{"echo a > out/p-1; (sleep 1; echo c > out/p-2) & echo bb > out/p-2", both, nil},
+		{"echo a > out/p-1; echo bb > out/p-2; exit 2", "", nil}, // its status says the rest
+		{"echo a > out/p-1", "", ErrNoOutput},
+		{"true", "", ErrNoOutput},
+		{"echo a > out/p-1; : > out/p-2", "", ErrNoOutput},
+		{"echo a > out/p-1; echo b > out/p-2; echo c > out/p-3", "", ErrBadOutput},
+		{"echo a > out/p-1; ln -s /job/in.txt out/p-2", "", ErrBadOutput},
+		{"echo a > out/p-1; mkfifo out/p-2", "", ErrBadOutput},
+		{"echo a > out/p-1; mkdir out/p-2", "", ErrBadOutput},
+		{"rm -r out; ln -s /usr out", "", ErrBadOutput},
+		{"head -c 600000 /dev/zero > out/p-1; cp out/p-1 out/p-2", "", ErrBadOutput}, // together too long
+	} {
+		tl := shell(c.script)
+		tl.Outs = 2
+		out, said, exit, err := runOneTool(t, t.Context(), tl)
+		if !errors.Is(err, c.err) || out != c.out {
+			t.Errorf("%s: %q, %d, %v (%s), want %v", c.script, out, exit, err, said, c.err)
+		}
+	}
+	tl := shell("true")
+	for _, bad := range []Tool{{Outs: -1}, {Outs: maxOuts + 1}, {Outs: 1, Out: "a"}} {
+		tl.Outs, tl.Out = bad.Outs, bad.Out
+		tl.Launcher, tl.Profile, tl.In = program(t), toolProfile(), "in.txt"
+		tl.Input, tl.Output, tl.Complaint = memory(t, ""), memory(t, ""), memory(t, "")
+		if _, err := tl.Start(t.Context()); err == nil {
+			t.Errorf("%d outputs and %q are started", tl.Outs, tl.Out)
+		}
+	}
+}
+
 // TestAToolSeesNothingOfTheHostNeedsNamespaces tries what a captured converter
 // would.
 func TestAToolSeesNothingOfTheHostNeedsNamespaces(t *testing.T) {

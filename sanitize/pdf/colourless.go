@@ -29,12 +29,21 @@ var errEnough = errors.New("enough was read")
 // document cannot be read here. It decides how a page is drawn and what is told
 // of it, and nothing about what is let through.
 type foreseen struct {
-	// grey says of each page whether all that paints it is black, white or grey,
-	// so that it may be drawn without colours, at a third of the pixels. Nothing
-	// is promised for what is not known: such a page has colours.
-	grey  []bool
+	tones []tone   // of each page; nothing is promised for what is not known
 	fonts []string // that the document names and does not hold
 }
+
+// tone is what may paint a page.
+type tone uint8
+
+const (
+	toneColour tone = iota // anything
+	toneGrey               // black, white and grey, so that it may be drawn at a third of the pixels
+	// tonePlain is grey, and nothing but letters of fonts that the document holds and
+	// lines and areas that cover what is below them: what programs that draw
+	// cannot differ about by more than a part of a pixel.
+	tonePlain
+)
 
 func foresee(ctx context.Context, in sanitize.Object) (of foreseen) {
 	if in.Size > mostRead {
@@ -61,10 +70,18 @@ func foresee(ctx context.Context, in sanitize.Object) (of foreseen) {
 	if c.err != nil || f.Err() != nil {
 		return foreseen{}
 	}
-	h := &hues{f: f, known: map[int]bool{}}
-	of.grey = make([]bool, len(sheets))
+	h := &hues{f: f, known: map[int]bool{}, more: map[int]bool{}}
+	of.tones = make([]tone, len(sheets))
 	for i, s := range sheets {
-		of.grey[i] = h.sheet(s)
+		// Of layers some are seen on a screen, and others on paper.
+		h.plain = root["OCProperties"] == nil
+		switch {
+		case !h.sheet(s):
+		case h.plain:
+			of.tones[i] = tonePlain
+		default:
+			of.tones[i] = toneGrey
+		}
 	}
 	of.fonts = namedFonts(f)
 	if f.Err() != nil {
@@ -76,32 +93,31 @@ func foresee(ctx context.Context, in sanitize.Object) (of foreseen) {
 // stretch is a run of pages that are drawn alike.
 type stretch struct {
 	first, last int
-	grey        bool
+	tone        tone
 }
 
-// stretches are the runs of pages with and without colours, at most
-// mostStretches: where there are more, the shortest without colours are drawn
-// with them.
-func stretches(grey []bool) []stretch {
+// stretches are the runs of pages of one tone, at most mostStretches: where there
+// are more, the shortest are drawn as if more painted them than does.
+func stretches(tones []tone) []stretch {
 	var all []stretch
-	for i, g := range grey {
-		if n := len(all); n > 0 && all[n-1].grey == g {
+	for i, t := range tones {
+		if n := len(all); n > 0 && all[n-1].tone == t {
 			all[n-1].last = i + 1
 		} else {
-			all = append(all, stretch{i + 1, i + 1, g})
+			all = append(all, stretch{i + 1, i + 1, t})
 		}
 	}
 	for len(all) > mostStretches {
 		short := -1
 		for i, s := range all {
-			if s.grey && (short < 0 || s.last-s.first < all[short].last-all[short].first) {
+			if s.tone != toneColour && (short < 0 || s.last-s.first < all[short].last-all[short].first) {
 				short = i
 			}
 		}
-		all[short].grey = false
+		all[short].tone--
 		var next []stretch
 		for _, s := range all {
-			if n := len(next); n > 0 && next[n-1].grey == s.grey {
+			if n := len(next); n > 0 && next[n-1].tone == s.tone {
 				next[n-1].last = s.last
 			} else {
 				next = append(next, s)
@@ -116,6 +132,8 @@ func stretches(grey []bool) []stretch {
 type hues struct {
 	f     *pdf.File
 	known map[int]bool // by number of the object
+	more  map[int]bool // those of them that are not plain, or not yet known to be
+	plain bool         // what was read since it was set is
 	depth int
 	forms int // read, those read again for another host included
 }
@@ -150,6 +168,9 @@ func (h *hues) sheet(s sheet) bool {
 		// Others are drawn as they say, or as the program thinks.
 		if a := h.dict(o); h.name(a["Subtype"]) != "Link" || a["AP"] != nil || a["C"] != nil {
 			return false
+		} else if b, _ := h.f.Resolve(a["Border"]).(pdf.Array); len(b) != 3 || b[2] != int64(0) || a["BS"] != nil {
+			// One program draws the frame of a link, the other thinks of paper.
+			h.plain = false
 		}
 	}
 	resources, _ := get("Resources").(pdf.Dict)
@@ -183,10 +204,13 @@ func (h *hues) form(o pdf.Object, resources pdf.Dict) bool {
 	r, ok := o.(pdf.Ref)
 	if ok {
 		if grey, known := h.known[r.Num]; known {
+			h.plain = h.plain && !h.more[r.Num]
 			return grey
 		}
-		h.known[r.Num] = true // in a circle nothing new comes
+		h.known[r.Num], h.more[r.Num] = true, true // in a circle nothing new comes
 	}
+	around := h.plain
+	h.plain = st.Dict["Group"] == nil // which may be seen through
 	const deep, most = 12, 20_000
 	if h.forms++; h.depth == deep || h.forms > most {
 		return false
@@ -199,6 +223,10 @@ func (h *hues) form(o pdf.Object, resources pdf.Dict) bool {
 	}
 	b, rest, err := h.f.Decode(st, mostRead)
 	grey := err == nil && len(rest) == 0 && h.paints(b, own)
+	if ok {
+		h.more[r.Num] = !h.plain
+	}
+	h.plain = h.plain && around
 	// Without resources of its own it is what its host makes of it.
 	if ok && (has || !grey) {
 		h.known[r.Num] = grey
@@ -246,8 +274,13 @@ func (h *hues) paints(b []byte, resources pdf.Dict) bool {
 		switch string(t.Text) {
 		case "rg", "RG", "k", "K", "sc", "SC", "scn", "SCN":
 			ok = name == "" && greyNumbers(numbers)
+			h.plain = h.plain && len(numbers) != 4 // how black an ink is, each program knows
 		case "cs", "CS":
 			ok = h.space(name, spaces)
+			h.plain = h.plain && spaces[name] == nil
+		case "Tr":
+			// From 4 on letters are a hole to look through.
+			h.plain = h.plain && len(numbers) == 1 && numbers[0] < 4
 		case "sh":
 			ok = false
 		case "Do":
@@ -255,16 +288,18 @@ func (h *hues) paints(b []byte, resources pdf.Dict) bool {
 			case "Form":
 				ok = h.form(forms[name], resources)
 			case "Image":
-				ok = h.image(x, spaces)
+				ok, h.plain = h.image(x, spaces), false
 			default:
 				ok = false
 			}
 		case "gs":
 			ok = h.state(h.dict(states[name]), resources)
+			h.plain = h.plain && h.covers(h.dict(states[name]))
 		case "Tf":
 			ok = h.font(h.dict(fonts[name]), resources)
+			h.plain = h.plain && h.holds(h.dict(fonts[name]))
 		case "BI":
-			ok = h.inline(lex, b, spaces)
+			ok, h.plain = h.inline(lex, b, spaces), false
 		}
 		if !ok || h.f.Err() != nil {
 			return false
@@ -401,6 +436,45 @@ func (h *hues) state(d, resources pdf.Dict) bool {
 		return h.font(h.dict(a[0]), resources)
 	}
 	return true
+}
+
+// covers says of a state that what is painted in it covers what is below.
+func (h *hues) covers(d pdf.Dict) bool {
+	for k, o := range d {
+		ok := false
+		switch o = h.f.Resolve(o); k {
+		case "Type", "LW", "LC", "LJ", "ML", "D", "RI", "FL", "SM", "SA", "AIS", "OPM":
+			ok = true
+		case "BM":
+			ok = o == pdf.Name("Normal")
+		case "SMask":
+			ok = o == pdf.Name("None")
+		case "ca", "CA":
+			ok = o == int64(1) || o == pdf.Real(1)
+		case "OP", "op":
+			ok = o == false
+		}
+		if !ok {
+			return false
+		}
+	}
+	return d != nil
+}
+
+// holds says of a font that the document holds it, as a program of outlines.
+func (h *hues) holds(d pdf.Dict) bool {
+	switch h.name(d["Subtype"]) {
+	case "Type3":
+		return false
+	case "Type0":
+		all, _ := h.f.Resolve(d["DescendantFonts"]).(pdf.Array)
+		if len(all) != 1 {
+			return false
+		}
+		d = h.dict(all[0])
+	}
+	of := h.dict(d["FontDescriptor"])
+	return of["FontFile"] != nil || of["FontFile2"] != nil || of["FontFile3"] != nil
 }
 
 // font says of a font that its glyphs bring no colours.

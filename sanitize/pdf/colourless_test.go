@@ -83,16 +83,16 @@ func TestOnlyWhatHasNoColoursIsDrawnWithout(t *testing.T) {
 		programs, want = append(programs, c.program), append(want, c.grey)
 	}
 	b := sheetsOf(resources, objects, programs...)
-	got := foresee(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}).grey
+	got := foresee(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}).tones
 	if len(got) != len(want) {
 		t.Fatalf("%d pages, want %d", len(got), len(want))
 	}
 	for i, c := range cases {
-		if got[i] != c.grey {
+		if (got[i] != toneColour) != c.grey {
 			t.Errorf("%q is without colours: %v, want %v", c.program, got[i], c.grey)
 		}
 	}
-	if got := foresee(t.Context(), sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got.grey != nil {
+	if got := foresee(t.Context(), sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got.tones != nil {
 		t.Errorf("what is no document has pages: %v", got)
 	}
 }
@@ -112,7 +112,11 @@ func TestAColouredPageAmongOthersKeepsItsColours(t *testing.T) {
 	}
 	var grey []int
 	for _, c := range calls[1:] {
-		grey = append(grey, c.First, c.Last, c.Grey)
+		g := c.Grey
+		if c.Tool == sanitize.PDFGreys {
+			g = 1
+		}
+		grey = append(grey, c.First, c.Last, g)
 		if c.Of != 3 {
 			t.Errorf("pages of %d, want 3", c.Of)
 		}
@@ -130,25 +134,25 @@ func TestAColouredPageAmongOthersKeepsItsColours(t *testing.T) {
 
 func TestStretchesCoverEveryPageOnce(t *testing.T) {
 	for range 200 {
-		grey := make([]bool, 1+rand.IntN(30))
-		for i := range grey {
-			grey[i] = rand.IntN(3) > 0
+		tones := make([]tone, 1+rand.IntN(30))
+		for i := range tones {
+			tones[i] = tone(rand.IntN(3))
 		}
-		all := stretches(grey)
+		all := stretches(tones)
 		next := 1
 		for _, s := range all {
 			if s.first != next || s.last < s.first {
-				t.Fatalf("%v: %v", grey, all)
+				t.Fatalf("%v: %v", tones, all)
 			}
 			for p := s.first; p <= s.last; p++ {
-				if s.grey && !grey[p-1] {
-					t.Fatalf("page %d loses its colours: %v", p, all)
+				if s.tone > tones[p-1] {
+					t.Fatalf("page %d loses what is on it: %v", p, all)
 				}
 			}
 			next = s.last + 1
 		}
-		if next != len(grey)+1 || len(all) > mostStretches {
-			t.Fatalf("%v: %v", grey, all)
+		if next != len(tones)+1 || len(all) > mostStretches {
+			t.Fatalf("%v: %v", tones, all)
 		}
 	}
 }

@@ -62,20 +62,18 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	if err := s.TellFonts(ctx, known.fonts); err != nil {
 		return sanitize.Result{}, err
 	}
-	grey := make([]bool, len(sheets))
+	tones := known.tones
+	if len(tones) != len(sheets) {
+		tones = make([]tone, len(sheets))
+	}
 	if s.Options.SmallPages {
 		p.fax = fax.NewTables()
-		grey = slices.Repeat([]bool{true}, len(sheets))
-	} else if len(known.grey) == len(sheets) {
-		grey = known.grey
-	}
-	d := &pageStream{page: p.take, room: p.room, s: s}
-	for _, part := range stretches(grey) {
-		call := sanitize.ToolCall{Tool: sanitize.PDFPixels, First: part.first, Last: part.last, Of: len(sheets), DPI: dpi, Size: in.Size}
-		if part.grey {
-			call.Grey = 1
+		for i := range tones {
+			tones[i] = max(tones[i], toneGrey)
 		}
-		if err = firstOf(s.Convert(ctx, call, in.Reader(), d), d.end()); err != nil {
+	}
+	for _, part := range stretches(tones) {
+		if err = p.draw(ctx, in, part); err != nil {
 			break
 		}
 	}
@@ -94,6 +92,31 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 		s.Found(sanitize.Finding{Rule: "pdf.private-characters", Action: sanitize.Reported, Detail: strconv.Itoa(p.boxes)})
 	}
 	return sanitize.Result{Outcome: sanitize.Disarmed, Kind: sanitize.KindPDF, Mode: sanitize.Flatten}, nil
+}
+
+// draw has a stretch of pages drawn: plain ones by the program that takes half
+// the time for them, as long as it does as it is expected to, and what it left
+// undone by the other one.
+func (p *pictures) draw(ctx context.Context, in sanitize.Object, part stretch) error {
+	call := sanitize.ToolCall{Tool: sanitize.PDFPixels, First: part.first, Last: part.last, Of: len(p.sheets), DPI: p.dpi, Size: in.Size}
+	if part.tone == tonePlain && !p.disliked {
+		call.Tool = sanitize.PDFGreys
+		d := &tiffStream{s: p.s, dpi: p.dpi, sheets: p.sheets[part.first-1 : part.last], page: p.take, room: p.room}
+		err := firstOf(p.s.Convert(ctx, call, in.Reader(), d), d.end())
+		switch {
+		case d.failed != nil:
+			return d.failed // nobody's fault but ours, or too many pixels
+		case err == nil, ctx.Err() != nil, len(d.sheets) == 0, errors.Is(err, sanitize.ErrLimit), errors.Is(err, sanitize.ErrSlow):
+			return err
+		}
+		p.disliked = true
+		call.Tool, call.First = sanitize.PDFPixels, part.last-len(d.sheets)+1
+	}
+	if part.tone != toneColour {
+		call.Grey = 1
+	}
+	d := &pageStream{page: p.take, room: p.room, s: p.s}
+	return firstOf(p.s.Convert(ctx, call, in.Reader(), d), d.end())
 }
 
 // drawn is a page as the reader of words saw it, in points.
@@ -263,6 +286,8 @@ type pictures struct {
 	kids   pdf.Array
 	font   pdf.Ref // of the invisible words, once there are any
 	boxes  int     // characters of private use, which are shown and not typed
+
+	disliked bool // the program for plain pages left some undone
 
 	packer
 	work []chan packedPage

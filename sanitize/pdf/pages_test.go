@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"compress/zlib"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +25,7 @@ import (
 // built.
 func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, io.Writer) error {
 	t.Helper()
-	for _, p := range []string{"pdftoppm", "pdftotext"} {
+	for _, p := range []string{"pdftoppm", "pdftocairo", "pdftotext"} {
 		if _, err := exec.LookPath(p); err != nil {
 			t.Skipf("%s is not installed: `make deps` installs it", p)
 		}
@@ -31,6 +34,9 @@ func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, 
 		if c.Tool == sanitize.FontNames {
 			_, err := io.WriteString(out, "IPAMincho,IPA明朝\n")
 			return err
+		}
+		if c.Tool == sanitize.PDFGreys {
+			return greys(ctx, t, c, in, out)
 		}
 		args := []string{"-q", "-cropbox", "-f", fmt.Sprint(c.First), "-l", fmt.Sprint(c.Last)}
 		name := "pdftoppm"
@@ -46,6 +52,27 @@ func programs(t testing.TB) func(context.Context, sanitize.ToolCall, io.Reader, 
 		cmd.Stdin, cmd.Stdout = in, out
 		return cmd.Run()
 	}
+}
+
+// greys runs the program that writes files, and gives them as the sandbox does.
+func greys(ctx context.Context, t testing.TB, c sanitize.ToolCall, in io.Reader, out io.Writer) error {
+	dir := t.TempDir()
+	cmd := exec.CommandContext(ctx, "pdftocairo", "-q", "-cropbox", "-tiff", "-tiffcompression", "none", "-gray", "-r", fmt.Sprint(c.DPI), "-f", fmt.Sprint(c.First), "-l", fmt.Sprint(c.Last), "-", dir+"/p")
+	cmd.Stdin = in
+	if err := cmd.Run(); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(dir)
+	for _, n := range names {
+		var b []byte
+		if b, err = os.ReadFile(filepath.Join(dir, n.Name())); err == nil {
+			_, err = out.Write(append(binary.BigEndian.AppendUint64(nil, uint64(len(b))), b...))
+		}
+		if err != nil {
+			break
+		}
+	}
+	return err
 }
 
 func look(b []byte) error {

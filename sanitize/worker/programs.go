@@ -19,6 +19,7 @@ type tool struct {
 	env    []string
 	files  map[string]string
 	out    string // the file it leaves; "": its standard output
+	outs   int    // the number of files it leaves, in place of both
 	stream bool   // the output is passed on as it comes, and kept nowhere
 	silent bool   // nothing comes back but how it ended
 	exits  []int  // statuses that can go with an output; none proves one
@@ -85,6 +86,12 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 		}
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
 			output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.Grey >= 0 && c.Grey <= 1 && c.Source == 0 && (c.Of == 0 || c.Of >= c.Last && c.Of <= 500)
+	case sanitize.PDFGreys:
+		// Its files can be written to no pipe, so nothing comes of a run before its
+		// end. More pages than a sheaf are several runs.
+		return tool{name: "pdftocairo", path: "/usr/bin/pdftocairo", in: "in.pdf", outs: min(c.Last-c.First+1, sheaf),
+			args:  []string{"-q", "-cropbox", "-tiff", "-tiffcompression", "none", "-gray", "-r", fmt.Sprint(c.DPI), "-f", from, "-l", to, "in.pdf", "out/p"},
+			exits: []int{0}, output: maxPixels, stream: true, cpu: 60 * time.Second}, pages && c.DPI >= 10 && c.DPI <= 300 && c.Longest == 0 && c.Grey == 0 && c.Source == 0 && (c.Of == 0 || c.Of >= c.Last && c.Of <= 500)
 	case sanitize.PDFLook:
 		// At 36 dpi, limits.md, or smaller where a page is very large.
 		args := []string{"-q", "-cropbox", "-gray", "-f", from, "-l", to}

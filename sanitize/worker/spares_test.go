@@ -2,8 +2,10 @@ package worker
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -311,6 +313,116 @@ func TestManyPagesAreDrawnByTwoAtATimeNeedsTools(t *testing.T) {
 	free()
 	if left := len(tools.slots); left != 0 {
 		t.Errorf("%d turns were not given back", left)
+	}
+}
+
+// TestPagesInGreyComeInTheirOrderNeedsTools: of runs beside each other, each of
+// which leaves a file a page.
+func TestPagesInGreyComeInTheirOrderNeedsTools(t *testing.T) {
+	for n, want := range map[int][]int{1: {0, 1}, 7: {0, 4, 7}, 2*sheaf + 3: {0, sheaf, 2 * sheaf, 2*sheaf + 3}} {
+		tools := realTools(t, "/usr/bin/pdftocairo")
+		tools.AtOnce = 2
+		var told []int
+		c, end := askWith(t, tools, &sanitize.Options{Drawn: func(done, _ int) { told = append(told, done) }})
+		out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFGreys, First: 1, Last: n, DPI: 72}, manyPages(n))
+		if err == nil {
+			err = end()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told of %d pages, want %d", told, want)
+		}
+		pages := greyPages(t, out, 100)
+		if len(pages) != n {
+			t.Fatalf("%d pages, want %d", len(pages), n)
+		}
+		for i, p := range pages {
+			if black := bytes.Count(p[len(p)-100:], []byte{0}); black != i+1 {
+				t.Errorf("page %d has a bar of %d", i+1, black)
+			}
+		}
+	}
+	c, _ := ask(t, realTools(t, "/usr/bin/pdftocairo"))
+	for what, k := range map[string]sanitize.ToolCall{
+		"no document":      {Tool: sanitize.PDFGreys, First: 1, Last: 1, DPI: 72},
+		"a page too many":  {Tool: sanitize.PDFGreys, First: 3, Last: 4, DPI: 72},
+		"pages of nowhere": {Tool: sanitize.PDFGreys, First: 5, Last: 6, DPI: 72},
+	} {
+		in := manyPages(3)
+		if what == "no document" {
+			in = []byte("no document at all")
+		}
+		if out, err := call(t, c, k, in); !errors.Is(err, sanitize.ErrTool) {
+			t.Errorf("%s: %d octets, %v", what, len(out), err)
+		}
+	}
+}
+
+// greyPages are the pixels of pages that come as files behind their lengths, of
+// which each has its pixels behind eight octets.
+func greyPages(t *testing.T, b []byte, width int) (all [][]byte) {
+	t.Helper()
+	for len(b) > 16 {
+		n, pixels := binary.BigEndian.Uint64(b), binary.LittleEndian.Uint32(b[12:])-8
+		if n+8 > uint64(len(b)) || int(pixels) > len(b)-16 {
+			t.Fatal("a page is cut short")
+		}
+		all = append(all, b[16:16+int(pixels)/width*width])
+		b = b[8+n:]
+	}
+	return all
+}
+
+// TestLettersLieWhereTheyLayNeedsTools: of a page of Japanese text the two programs
+// make pictures that differ by less than a pixel in where letters lie. In squares
+// of eight pixels, a third of a letter, that is little.
+func TestLettersLieWhereTheyLayNeedsTools(t *testing.T) {
+	tools := realTools(t, soffice, "/usr/bin/pdftocairo", "/usr/bin/pdftoppm")
+	c, _ := ask(t, tools)
+	doc, err := call(t, c, sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, corpus.Word(strings.Repeat("住民票の写しの交付を申請します。Application form 2026, 令和八年度。", 40), false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const dpi, square = 150, 8
+	want, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFPixels, First: 1, Last: 1, DPI: dpi, Grey: 1}, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var width, height int
+	if _, err := fmt.Sscanf(string(want[:20]), "P5\n%d %d\n255", &width, &height); err != nil {
+		t.Fatal(err)
+	}
+	want = want[len(want)-width*height:]
+	out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.PDFGreys, First: 1, Last: 1, DPI: dpi}, doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := greyPages(t, out, width)[0]
+	if len(got) != len(want) {
+		t.Fatalf("%d and %d pixels", len(got), len(want))
+	}
+	sum := func(p []byte, x, y int) (n int) {
+		for i := range square {
+			for _, v := range p[(y+i)*width+x:][:square] {
+				n += 255 - int(v)
+			}
+		}
+		return n
+	}
+	squares, ink, apart, most := 0, 0, 0, 0
+	for y := 0; y+square <= height; y += square {
+		for x := 0; x+square <= width; x += square {
+			a, b := sum(want, x, y), sum(got, x, y)
+			d := max(a-b, b-a)
+			squares, ink, apart, most = squares+1, ink+a-b, apart+d, max(most, d)
+		}
+	}
+	of := func(n, squares int) float64 { return 100 * float64(n) / float64(255*square*square*squares) }
+	t.Logf("squares differ by %.2f %% in the mean, one by %.1f %%; all of the ink by %.3f %%", of(apart, squares), of(most, 1), of(ink, squares))
+	if of(apart, squares) > 1.5 || of(most, 1) > 40 || math.Abs(of(ink, squares)) > 0.1 {
+		t.Error("these are other pages")
 	}
 }
 

@@ -47,7 +47,7 @@ type Tools struct {
 	CPU      time.Duration    // of all runs for a message; zero: 60 s
 
 	// Programs replaces programs by others, by their names (soffice, qpdf,
-	// pdftoppm, pdftotext): where a site has them elsewhere. Folders that a
+	// pdftoppm, pdftocairo, pdftotext): where a site has them elsewhere. Folders that a
 	// replacement needs and that are not part of /usr are Binds.
 	Programs map[string]string
 	Binds    []string
@@ -241,9 +241,9 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 	switch {
 	case c.Tool == sanitize.PDFLook:
 		spent, err = t.look(ctx, prog, cpu, in, w)
-	case c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf:
+	case c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf, c.Tool == sanitize.PDFGreys && c.Last > c.First:
 		spent, err = t.draw(ctx, c, cpu, in, w, p)
-	case c.Tool == sanitize.PDFPixels:
+	case c.Tool == sanitize.PDFPixels, c.Tool == sanitize.PDFGreys:
 		p.drew(c, c.First-1)
 		if spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w); err == nil {
 			p.drew(c, c.Last)
@@ -343,7 +343,7 @@ func (t *Tools) sandboxed(prog tool, cpu time.Duration) sandbox.Tool {
 		path = p
 	}
 	return sandbox.Tool{
-		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out,
+		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out, Outs: prog.outs,
 		Files: prog.files, Binds: binds, Profile: toolProfile(prog, cpu),
 	}
 }
