@@ -301,7 +301,7 @@ func (s *Scanner) scanDeclaration() (cdata bool, err error) {
 		s.Text, s.Escape = s.buf[s.pos+9:s.pos+n], true
 		s.pos += n + 3
 		for _, c := range s.Text {
-			if c < 0x20 && class[c]&byteSpace == 0 || c == 0x7F {
+			if c < 0x20 && class[c]&byteSpace == 0 {
 				return false, malformed("control character")
 			}
 		}

@@ -50,3 +50,30 @@ func (d *dribble) Read(p []byte) (int, error) {
 	d.b = d.b[n:]
 	return n, nil
 }
+
+// XML 1.0, 2.2: DEL and the controls behind it are characters; those of before
+// the blank are none but three.
+func TestCharactersOfXMLAreRead(t *testing.T) {
+	read := func(doc string) error {
+		s := New(strings.NewReader(doc))
+		for {
+			if _, err := s.Next(); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	for _, form := range []string{"<a>%s</a>", "<a b='%s'/>", "<a><![CDATA[%s]]></a>"} {
+		for _, good := range []string{"\x7F", "\u0080", "\u0085", "\u009F", "\u2028", "\uFEFF", "\uFFFD", "\uFDD0", "\U0001FFFE", "\U0010FFFF", "\t", "\r\n"} {
+			if err := read(fmt.Sprintf(form, good)); err != nil {
+				t.Errorf("%q in %s: %v", good, form, err)
+			}
+		}
+		for _, bad := range []string{"\x00", "\x01", "\x0B", "\x0C", "\x1F", "\xFF", "\xED\xA0\x80", "\uFFFE", "\uFFFF"} {
+			if read(fmt.Sprintf(form, bad)) == nil {
+				t.Errorf("%q in %s is read", bad, form)
+			}
+		}
+	}
+}

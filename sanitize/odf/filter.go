@@ -37,10 +37,9 @@ type filter struct {
 	capture  *[]byte
 	text     []byte // what is captured
 	item     configItem
-	lost     int // fieldmarks open that are not written
-	marks    []bool
-	meta     int // frames from here on are metadata
-	settings int // or settings
+	marks    []bool // of the fieldmarks open, which are written
+	meta     int    // frames from here on are metadata
+	settings int    // or settings
 	value    []byte
 	seen     []*string // attributes written on this element
 
