@@ -225,26 +225,40 @@ func (t *inks) lab(ink [4]uint16) (l, a, b float32) {
 		lo[c] = min(int(at), t.grid[c]-2)
 		part[c] = at - float32(lo[c])
 	}
+	// Of the corners around it, five are enough of sixteen: from the lowest on,
+	// always along the ink of which most is left.
+	var order [4]int
+	node, step := 0, [4]int{}
+	for c, each := n-1, 1; c >= 0; c-- {
+		node, step[c] = node+lo[c]*each, each
+		each *= t.grid[c]
+	}
+	for c := range n {
+		i := c
+		for ; i > 0 && part[order[i-1]] < part[c]; i-- {
+			order[i] = order[i-1]
+		}
+		order[i] = c
+	}
 	var sum [3]float32
-	for corner := range 1 << n {
-		weight, node := float32(1), 0
-		for c, grid := range t.grid {
-			i, w := lo[c], 1-part[c]
-			if corner>>c&1 == 1 {
-				i, w = i+1, part[c]
-			}
-			weight *= w
-			node = node*grid + i
+	left := float32(1)
+	for i := range n + 1 {
+		next := float32(0)
+		if i < n {
+			next = part[order[i]]
 		}
-		if weight == 0 {
-			continue
-		}
-		for i := range sum {
-			if t.wide {
-				sum[i] += weight * float32(binary.BigEndian.Uint16(t.nodes[2*(3*node+i):])) / 65535
-			} else {
-				sum[i] += weight * float32(t.nodes[3*node+i]) / 255
+		if weight := left - next; weight != 0 {
+			for c := range sum {
+				if t.wide {
+					sum[c] += weight * float32(binary.BigEndian.Uint16(t.nodes[2*(3*node+c):])) / 65535
+				} else {
+					sum[c] += weight * float32(t.nodes[3*node+c]) / 255
+				}
 			}
+		}
+		if i < n {
+			left = next
+			node += step[order[i]]
 		}
 	}
 	for i, v := range sum {
