@@ -75,12 +75,12 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 		return narrow
 	}
 	switch {
-	case flt == fltFormula:
+	case flt == fltFormula || flt != 0 && strings.HasPrefix(s, "="):
 		// A sum of cells and bookmarks begins like this in every language.
-		if strings.HasPrefix(s, "=") && fieldcode.Verdict(s, nested) == "" {
+		if flt == fltFormula && strings.HasPrefix(s, "=") && fieldcode.Verdict(s, nested) == "" {
 			return ""
 		}
-		return name
+		return "="
 	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
 		// A drawing in the line; the field only says so.
 		return ""
