@@ -138,6 +138,12 @@ var cases = []struct {
 	{name: "fields of the person", gone: []string{"sender-company", "file-name"}, stays: []string{"例示町", "a.odt"}, in: func(t testing.TB) []byte {
 		return odt(`<text:p><text:sender-company>例示町</text:sender-company><text:file-name text:display="full">a.odt</text:file-name></text:p>`).bytes(t)
 	}},
+	{name: "function of a macro that nobody knew", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"KASAN"}, stays: []string{`table:formula="of:=#NAME?"`, "#NAME?</text:p>"}, in: func(t testing.TB) []byte {
+		return odsWith("", `<table:table table:name="表"><table:table-row><table:table-cell table:formula="of:=KASAN([.B1])" office:value-type="string" office:string-value="" calcext:value-type="error"><text:p>#NAME?</text:p></table:table-cell></table:table-row></table:table>`).bytes(t)
+	}},
+	{name: "function of a macro that was known", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"KASAN", "table:formula"}, stays: []string{`office:value="5"`}, in: func(t testing.TB) []byte {
+		return odsWith("", `<table:table table:name="表"><table:table-row><table:table-cell table:formula="of:=KASAN([.B1])" office:value-type="float" office:value="5" calcext:value-type="float"><text:p>5</text:p></table:table-cell></table:table-row></table:table>`).bytes(t)
+	}},
 	{name: "formula that fetches", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"WEBSERVICE"}, stays: []string{`office:string-value="答"`}, in: func(t testing.TB) []byte {
 		return ods(`<table:table-cell table:formula="of:=COM.MICROSOFT.WEBSERVICE(&quot;http://evil.example/&quot;)" office:value-type="string" office:string-value="答"/>`).bytes(t)
 	}},
