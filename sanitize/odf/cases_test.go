@@ -132,6 +132,9 @@ var cases = []struct {
 	{name: "DEL is a character of XML", stays: []string{"本\x7F文"}, in: func(t testing.TB) []byte {
 		return odt("<text:p>本\x7F文</text:p>").bytes(t)
 	}},
+	{name: "DDE in a field of Word", rule: "odf.dde", action: sanitize.Replaced, gone: []string{"DDEAUTO", "fieldmark"}, stays: []string{"結果"}, in: func(t testing.TB) []byte {
+		return odt(`<text:p><field:fieldmark-start text:name="a" field:type="vnd.oasis.opendocument.field.UNHANDLED"><field:param field:name="vnd.oasis.opendocument.field.code" field:value=" ddeauto c:\\x y"/></field:fieldmark-start><field:fieldmark-separator/>結果<field:fieldmark-end/></text:p>`).bytes(t)
+	}},
 	{name: "field of a form", stays: []string{"fieldmark-start", "fieldmark-end", "Description"}, gone: []string{"EntryMacro"}, in: func(t testing.TB) []byte {
 		return odt(`<text:p><field:fieldmark-start text:name="a" field:type="vnd.oasis.opendocument.field.FORMTEXT"><field:param field:name="Description" field:value="名"/><field:param field:name="EntryMacro" field:value="m"/></field:fieldmark-start>名<field:fieldmark-end/></text:p>`).bytes(t)
 	}},

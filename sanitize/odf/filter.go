@@ -38,6 +38,7 @@ type filter struct {
 	text     []byte // what is captured
 	item     configItem
 	marks    []bool // of the fieldmarks open, which are written
+	field    string // of the fieldmark left out, what is told
 	meta     int    // frames from here on are metadata
 	settings int    // or settings
 	value    []byte
@@ -243,6 +244,9 @@ func (f *filter) start() error {
 		if f.watch {
 			f.tellScript(e.canon)
 		}
+		if f.field != "" && e.canon == "field:param" {
+			f.nameField()
+		}
 		if err := f.checkAttrs(); err != nil {
 			return err
 		}
@@ -341,6 +345,9 @@ func (f *filter) end(name []byte) error {
 	switch fr.role {
 	case roleSkipped:
 		if f.skip == n-1 {
+			if f.field != "" {
+				f.tellField()
+			}
 			f.skip, f.watch = -1, false
 		}
 	case roleUnwrap, roleList, roleGone:

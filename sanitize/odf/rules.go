@@ -1,10 +1,12 @@
 package odf
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
 
+	"sekisho/internal/fieldcode"
 	"sekisho/internal/lazy"
 	"sekisho/internal/link"
 	"sekisho/internal/xmlscan"
@@ -466,10 +468,35 @@ func (f *filter) mark(fr *frame, e element) error {
 		f.marks = append(f.marks, stays)
 	}
 	if !stays {
-		f.found("odf.field", sanitize.Replaced, typ)
+		// Which field it is say its parameters.
+		f.field = cmp.Or(typ, "(no type)")
 		return f.skipFrom(fr)
 	}
 	return f.write(fr, e, "", nil)
+}
+
+// nameField takes the name of a field of Word from the code that LibreOffice keeps.
+func (f *filter) nameField() {
+	if name, _ := f.attribute("field:name"); !strings.HasSuffix(name, ".code") {
+		return
+	}
+	code, _ := f.attribute("field:value")
+	if words := strings.FieldsFunc(code, func(r rune) bool { return r <= ' ' || r == '"' || r == '\\' }); len(words) > 0 {
+		f.field = strings.ToUpper(words[0])
+	}
+}
+
+// tellField reports a field that was replaced by its last result.
+func (f *filter) tellField() {
+	switch {
+	case fieldcode.Property(f.field):
+		f.found("odf.property-field", sanitize.Rewritten, f.field)
+	case f.field == "DDE" || f.field == "DDEAUTO":
+		f.found("odf.dde", sanitize.Replaced, f.field)
+	default:
+		f.found("odf.field", sanitize.Replaced, f.field)
+	}
+	f.field = ""
 }
 
 var formFields = []string{"FORMTEXT", "FORMCHECKBOX", "FORMDROPDOWN", "FORMDATE"}
