@@ -219,6 +219,11 @@ func (a Address) Key() string {
 	}, a.String())
 }
 
+// Postmaster reports whether the local part is the one that exists everywhere
+// (RFC 5321, 4.5.1), in letters of ASCII: folded as Unicode does, a long s would
+// be one of them.
+func (a Address) Postmaster() bool { return strings.ToLower(a.Local) == "postmaster" }
+
 // ParseAddress splits what configuration, lists and administrators write at
 // the only "@": with a second one two readers would see two domains. The
 // envelope of a peer is read by the stricter parser in smtpd.

@@ -78,8 +78,8 @@ func parseRcpt(arg string, utf8Allowed bool, hostname string, dsn bool) (envelop
 	if r != nil {
 		return envelope.Address{}, RcptParams{}, r
 	}
-	if strings.ToLower(path) == "postmaster" {
-		return envelope.Address{Local: path, Domain: strings.ToLower(hostname)}, p, nil
+	if a := (envelope.Address{Local: path, Domain: strings.ToLower(hostname)}); a.Postmaster() {
+		return a, p, nil
 	}
 	a, fault := parsePath(path, utf8Allowed)
 	switch fault {
@@ -102,12 +102,15 @@ func parseRcptParams(s string, dsn bool) (RcptParams, *refusal) {
 	var p RcptParams
 	for _, f := range words(s) {
 		key, value, _ := strings.Cut(f, "=")
+		if !ascii(key) {
+			return p, &refuseParameter
+		}
 		switch key = strings.ToUpper(key); {
 		case !dsn:
 			return p, &refuseParameter
 		case key == "NOTIFY":
 			n, ok := parseNotify(value)
-			if !ok || p.Notify != 0 {
+			if !ok || !ascii(value) || p.Notify != 0 {
 				return p, &refuseParameterValue
 			}
 			p.Notify = n
@@ -229,7 +232,7 @@ func parseMailParams(s string, maxSize int64, dsn, tls bool) (MailParams, *refus
 		case "RET":
 			value = strings.ToUpper(value)
 			switch {
-			case !dsn:
+			case !dsn, !ascii(f):
 				return p, &refuseParameter
 			case p.Return != "" || value != "FULL" && value != "HDRS":
 				return p, &refuseParameterValue
@@ -238,7 +241,7 @@ func parseMailParams(s string, maxSize int64, dsn, tls bool) (MailParams, *refus
 		case "ENVID":
 			text, ok := envelope.Xtext(value)
 			switch {
-			case !dsn:
+			case !dsn, !ascii(f):
 				return p, &refuseParameter
 			case p.EnvID != "" || !ok || strings.TrimSpace(text) == "" || len(text) > maxEnvID:
 				return p, &refuseParameterValue

@@ -133,6 +133,8 @@ func TestParametersOfReportsAreReadStrictly(t *testing.T) {
 		{" NOTIFY", RcptParams{}, 501},
 		{" NOTIFY=ALWAYS", RcptParams{}, 501},
 		{" NOTIFY=SUCCESS,", RcptParams{}, 501},
+		{" NOTIFY=\u017fUCCESS", RcptParams{}, 501}, // in capitals it is of ASCII
+		{" NOT\u0131FY=NEVER", RcptParams{}, 555},
 		{" NOTIFY=SUCCESS NOTIFY=DELAY", RcptParams{}, 501},
 		{" ORCPT=a@x.example", RcptParams{}, 501},
 		{" ORCPT=;a@x.example", RcptParams{}, 501},

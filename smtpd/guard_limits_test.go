@@ -49,14 +49,20 @@ func (k *talk) hear(prefix string) {
 	}
 }
 
+// data brings a session into the middle of a message.
 func (k *talk) data() {
+	k.addressed()
+	k.hear("354")
+}
+
+// addressed says DATA after all that comes before it.
+func (k *talk) addressed() {
 	k.hear("220")
 	for _, s := range []string{"EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<soumu@town.example>"} {
 		k.say(s + "\r\n")
 		k.hear("250")
 	}
 	k.say("DATA\r\n")
-	k.hear("354")
 }
 
 // drip sends a chunk every so often until the server closes, and returns how

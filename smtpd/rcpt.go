@@ -21,7 +21,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	to := slog.Any("to", untrusted(a.String()))
 	// RFC 5321, 4.5.1. Bare postmaster has our own name by now; whose it is
 	// says the configuration.
-	if strings.ToLower(a.Local) == "postmaster" && strings.EqualFold(a.Domain, s.srv.Hostname) {
+	if a.Postmaster() && strings.EqualFold(a.Domain, s.srv.Hostname) {
 		return s.postmaster(tx, to)
 	}
 	g, r := s.place(tx, a)

@@ -12,14 +12,14 @@ import (
 // file, 150 KiB in all. So not every connection may be in the middle of one.
 // Whoever holds many and sends slowly is cut for who comes next.
 const (
-	// shareReceiving is which part of all connections may be in the middle of a
-	// message: 2,000 of 12,000, which are 300 MiB.
-	shareReceiving = 6
+	// ShareReceiving is which part of all connections may be in the middle of a
+	// message, each with an open file: 2,000 of 12,000, which are 300 MiB.
+	ShareReceiving = 6
 	// leastReceiving is for gates that are set small.
 	leastReceiving = 100
 )
 
-func mostReceiving(l *Limits) int { return max(leastReceiving, l.Connections/shareReceiving) }
+func mostReceiving(l *Limits) int { return max(leastReceiving, l.Connections/ShareReceiving) }
 
 // receive counts a message in, or says why it must wait. It may cut others.
 // Peers that the configuration names are always let in, and never cut for it.

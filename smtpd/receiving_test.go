@@ -22,16 +22,6 @@ func crowd(t *testing.T, r *rig, n int) []*talk {
 	return all
 }
 
-// addressed brings a session to where DATA comes next.
-func (k *talk) addressed() {
-	k.hear("220")
-	for _, s := range []string{"EHLO c.example", "MAIL FROM:<a@partner.example>", "RCPT TO:<soumu@town.example>"} {
-		k.say(s + "\r\n")
-		k.hear("250")
-	}
-	k.say("DATA\r\n")
-}
-
 func TestMessagesAtOnceAreBoundedAndTheSlowestMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := roomy()

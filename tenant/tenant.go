@@ -87,10 +87,9 @@ func (d *Directory) Owner(domain string) (*Tenant, bool) {
 }
 
 // Has reports whether the tenant has this recipient at that time. postmaster
-// always exists (RFC 5321, 4.5.1), in letters of ASCII: folded as Unicode does,
-// a long s would be one of them.
+// always exists.
 func (t *Tenant) Has(a envelope.Address, at time.Time) bool {
-	return strings.ToLower(a.Local) == "postmaster" || t.Recipients.Has(a, at)
+	return a.Postmaster() || t.Recipients.Has(a, at)
 }
 
 // With returns a directory in which tenants have these recipients, those of

@@ -508,7 +508,7 @@ func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 }
 
 // fdReserve is what the daemon opens beside its sessions and the messages on
-// their way in, which are a sixth of those: connections to next hops, the
+// their way in, which are a share of those: connections to next hops, the
 // database, workers' pipes.
 const fdReserve = 1024
 
@@ -517,10 +517,10 @@ const fdReserve = 1024
 // accepted and finds no file left for its message would be told 451.
 func (g *gateway) openFiles(l smtpd.Limits) smtpd.Limits {
 	var r unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Cur >= uint64(l.Connections+l.Connections/6+fdReserve) {
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil || r.Cur >= uint64(l.Connections+l.Connections/smtpd.ShareReceiving+fdReserve) {
 		return l
 	}
-	n := max((int(r.Cur)-fdReserve)/7*6, int(r.Cur)/2, 10)
+	n := max((int(r.Cur)-fdReserve)/(smtpd.ShareReceiving+1)*smtpd.ShareReceiving, int(r.Cur)/2, 10)
 	g.log.Warn("configuration", "err", fmt.Sprintf("limits.connections is %d, but only %d files may be open (LimitNOFILE, ulimit -n): %d connections are taken", l.Connections, r.Cur, n))
 	l.NearCap, l.StressAt, l.ConnectionsPerNetwork = max(l.NearCap*n/l.Connections, 1), max(l.StressAt*n/l.Connections, 1), max(l.ConnectionsPerNetwork*n/l.Connections, 1)
 	l.Connections = n

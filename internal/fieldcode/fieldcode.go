@@ -59,7 +59,7 @@ func Verdict(literal string, nested bool) string {
 		return ""
 	}
 	rest := s[end:]
-	if word == "SHAPE" && !nested && switches(rest) {
+	if word == "SHAPE" && !nested && Switches(rest) {
 		return "" // its result is a drawing in the line; the field only says so
 	}
 	if nested || !slices.Contains(harmlessFields.Get(), word) {
@@ -87,8 +87,9 @@ func Verdict(literal string, nested bool) string {
 	return ""
 }
 
-// switches reports whether a code has no more than how its result is to look.
-func switches(s string) bool {
+// Switches reports whether what stands behind the name of a field is nothing but
+// how its result is to look: \* MERGEFORMAT, \* CHARFORMAT, or nothing.
+func Switches(s string) bool {
 	for f := range strings.FieldsSeq(s) {
 		if f != `\*` && !strings.EqualFold(f, "MERGEFORMAT") && !strings.EqualFold(f, "CHARFORMAT") {
 			return false

@@ -81,7 +81,7 @@ func verdict(literal string, nested bool, flt byte, links bool) string {
 			return ""
 		}
 		return "="
-	case (flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) || flt == 0 && word == "SHAPE") && !nested && switches(s[end:]):
+	case flt == fltShape && (word == "SHAPE" || plainWord(word) && !english.Get()[word]) && !nested && fieldcode.Switches(s[end:]):
 		// A drawing in the line; the field only says so.
 		return ""
 	case name != "" && (name == "SHAPE" || fieldcode.Verdict(harmlessCall(name), false) != ""):
@@ -199,16 +199,6 @@ func harmlessCall(name string) string {
 		return `HYPERLINK \l "x"`
 	}
 	return name
-}
-
-// switches reports whether arguments are nothing but switches of format.
-func switches(s string) bool {
-	for f := range strings.FieldsSeq(s) {
-		if f != `\*` && !strings.EqualFold(f, "MERGEFORMAT") && !strings.EqualFold(f, "CHARFORMAT") {
-			return false
-		}
-	}
-	return true
 }
 
 // plainWord reports whether a keyword is letters, digits and underscores, as

@@ -172,7 +172,10 @@ func (w *work) text(n *node, cuts []cut) error {
 	}
 	part := sanitize.Part{Kind: sanitize.KindText, Class: sanitize.ClassText, Mode: sanitize.Rebuild, Findings: told.findings()}
 	runs, signatures := 0, 0
-	if told.Dropped+told.turned > 0 || told.moved || l.flowed || slices.ContainsFunc(cuts, func(c cut) bool { return c.mute }) || l.urls != sanitize.KeepURLs && told.urls > 0 || told.Charset != "utf-8" && told.Charset != "us-ascii" {
+	muted := slices.ContainsFunc(cuts, func(c cut) bool { return c.mute })
+	rewritten := l.urls != sanitize.KeepURLs && told.urls > 0
+	recoded := told.Charset != "utf-8" && told.Charset != "us-ascii"
+	if told.Dropped+told.turned > 0 || told.moved || l.flowed || muted || rewritten || recoded {
 		// What is written has other lines than what was searched for files.
 		if c.all() {
 			clean, found, err := unencoded(c.buf)
