@@ -37,13 +37,7 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 	j := &job{d: d, e: e, work: work, cancel: cancel}
 	j.keep()
 	defer j.letGo()
-	defer func() {
-		// One message must not end the daemon. Its lease runs out, and after
-		// three such deaths it is held.
-		if r := recover(); r != nil {
-			d.Log.Error("deliver", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", fmt.Sprint("panic: ", r))
-		}
-	}()
+	defer d.survive(&e)
 	noted := d.noted(&e)
 	poison := e.Deaths >= spool.PoisonDeaths
 	if poison && len(noted) == 0 {
@@ -86,12 +80,27 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 		j.poison()
 		return
 	}
-	if m.strayEnd {
-		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
+	if j.strayEnd() {
 		return
 	}
 	d.visit(run, ctx, j, &e, m, stops, results)
 	j.finish()
+}
+
+// survive is deferred: one message must not end the daemon. Its lease runs out,
+// and after three such deaths it is held.
+func (d *Delivery) survive(e *spool.Entry) {
+	if r := recover(); r != nil {
+		d.Log.Error("deliver", "id", string(e.Envelope.ID), "tenant", string(e.Envelope.Tenant), "err", fmt.Sprint("panic: ", r))
+	}
+}
+
+// strayEnd holds a message that SMTP cannot carry, and reports whether it did.
+func (j *job) strayEnd() bool {
+	if j.m.strayEnd {
+		j.hold(sanitize.ClassFailed, "line-end", errors.New("a CR or LF alone, which SMTP cannot carry unchanged"))
+	}
+	return j.m.strayEnd
 }
 
 // noted gives the results that an earlier try came to and did not settle.
@@ -238,16 +247,8 @@ func (d *Delivery) visit(run, ctx context.Context, j *job, e *spool.Entry, m *me
 }
 
 // call delivers to one destination and returns a result for each recipient.
-func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s stop) (rs []result) {
-	v := &calling{d: d, e: e, m: m, to: s.to, key: s.to.key(), waiting: s.as, said: map[envelope.Address]result{}}
-	defer func() {
-		// As in deliver. Nobody knows what became of these recipients, so they
-		// are tried again.
-		if r := recover(); r != nil {
-			d.Log.Error("deliver", "id", string(e.Envelope.ID), "hop", s.to.hop.Name, "err", fmt.Sprint("panic: ", r))
-			rs = v.end(&trouble{answer: "internal error"})
-		}
-	}()
+func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s stop) []result {
+	v := newCalling(d, e, m, s)
 	if t := v.down(); t != nil {
 		return v.end(t)
 	}
@@ -259,6 +260,19 @@ func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s 
 		return v.end(d.parkedTrouble(comeAgain))
 	}
 	defer d.lanes.release(v.key, l)
+	return d.serve(ctx, v, l)
+}
+
+// serve is call for one that has a slot.
+func (d *Delivery) serve(ctx context.Context, v *calling, l *lane) (rs []result) {
+	defer func() {
+		// As in deliver. Nobody knows what became of these recipients, so they
+		// are tried again.
+		if r := recover(); r != nil {
+			d.Log.Error("deliver", "id", string(v.e.Envelope.ID), "hop", v.to.hop.Name, "err", fmt.Sprint("panic: ", r))
+			rs = v.end(&trouble{answer: "internal error"})
+		}
+	}()
 	// It may have gone down while this one waited.
 	if t := v.down(); t != nil {
 		return v.end(t)
@@ -267,7 +281,7 @@ func (d *Delivery) call(run, ctx context.Context, e *spool.Entry, m *message, s 
 	start := time.Now()
 	v.hosts(ctx)
 	if d.Metrics.Attempt != nil {
-		d.Metrics.Attempt(s.to.hop.Name, time.Since(start))
+		d.Metrics.Attempt(v.to.hop.Name, time.Since(start))
 	}
 	return v.end(v.last)
 }

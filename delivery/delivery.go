@@ -128,16 +128,17 @@ type Delivery struct {
 	// 30 s. What is cut off then is queued again.
 	Grace time.Duration
 
-	once    sync.Once
-	lanes   lanes
-	hops    hopStates
-	notices notices
-	clock   clock
-	sizes   sizes
-	sts     sts
-	tally   tally
-	dials   net.Dialer
-	bg      sync.WaitGroup // connections that say QUIT, probes, woken queues
+	once     sync.Once
+	carrying carrying
+	lanes    lanes
+	hops     hopStates
+	notices  notices
+	clock    clock
+	sizes    sizes
+	sts      sts
+	tally    tally
+	dials    net.Dialer
+	bg       sync.WaitGroup // connections that say QUIT, probes, woken queues
 }
 
 // poll is how often the journal is asked for what fell due by itself.
@@ -161,6 +162,7 @@ func (d *Delivery) Run(ctx context.Context) {
 	}
 	d.bg.Go(func() { d.unstick(ctx) })
 	d.loadTLS(ctx)
+	d.carrying.open(ctx, work, max(1, d.Window/4))
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -200,6 +202,7 @@ func (d *Delivery) Run(ctx context.Context) {
 	}
 	grace := time.AfterFunc(d.Grace, cut)
 	defer grace.Stop()
+	d.carrying.close()
 	wg.Wait()
 	d.lanes.close(&d.bg)
 	cut()

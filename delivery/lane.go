@@ -124,6 +124,19 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 		ls.mu.Unlock()
 		return nil, wait, nil
 	}
+	l = ls.enter(key, l, slots, most)
+	ls.mu.Unlock()
+	select {
+	case l.slots <- struct{}{}:
+		return l, 0, nil
+	case <-ctx.Done():
+		ls.leave(key, l)
+		return nil, 0, ctx.Err()
+	}
+}
+
+// enter counts one more that wants a slot. The caller has ls.mu.
+func (ls *lanes) enter(key string, l *lane, slots, most int) *lane {
 	if l == nil {
 		l = &lane{slots: make(chan struct{}, slots), pace: time.Millisecond, ended: time.Now()}
 		ls.m[key] = l
@@ -141,14 +154,24 @@ func (ls *lanes) slot(ctx context.Context, key string, slots, most int) (_ *lane
 		hop.users++
 		hop.most = most
 	}
-	ls.mu.Unlock()
-	select {
-	case l.slots <- struct{}{}:
-		return l, 0, nil
-	case <-ctx.Done():
-		ls.leave(key, l)
-		return nil, 0, ctx.Err()
+	return l
+}
+
+// free is slot for one that does not want to wait: nil unless a slot is free and
+// nobody waits for one. It is for destinations of named hosts.
+func (ls *lanes) free(key string, slots int) *lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.m == nil {
+		ls.m = map[string]*lane{}
 	}
+	l := ls.m[key]
+	if ls.closed || l != nil && l.users >= cap(l.slots) {
+		return nil
+	}
+	l = ls.enter(key, l, slots, slots)
+	l.slots <- struct{}{} // users are those that have one and those that want one: there is room
+	return l
 }
 
 // full is slot for one that does not want to wait: when to come again, if there

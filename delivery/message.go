@@ -54,29 +54,57 @@ func (m *message) close() {
 // open reads the octets that e says are to be sent and fails with errMismatch
 // unless every fact of the seal is right. It does not look at hops.
 func (d *Delivery) open(ctx context.Context, e *spool.Entry) (*message, error) {
-	if e.Tampered != "" {
-		return nil, fmt.Errorf("%w: the row is not as the gateway wrote it: %s", errMismatch, e.Tampered)
-	}
-	// The envelope is proved first: zone and treatment, which the rules below
-	// rest on, come from nothing else.
-	if err := d.Spool.CheckIntake(*e); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMismatch, err)
-	}
-	ref, err := toSend(e)
-	if err != nil {
+	if err := d.proveEnvelope(e); err != nil {
 		return nil, err
 	}
-	if stray := strangers(e); stray != "" {
-		return nil, fmt.Errorf("%w: %s is not among the recipients", errMismatch, stray)
+	ref := toSend(e)
+	if ref.IsZero() {
+		return nil, fmt.Errorf("%w: no bytes", errMismatch)
 	}
 	r, err := d.Spool.Open(ctx, e.Envelope.Tenant, ref)
 	if err != nil {
 		return nil, damaged(err)
 	}
 	m := &message{r: r, closer: r, size: r.Size(), headerLen: e.HeaderLen}
-	if err := m.look(ctx); err != nil {
+	if err := d.proveBytes(ctx, e, m); err != nil {
 		m.close()
-		return nil, damaged(err)
+		return nil, err
+	}
+	return m, nil
+}
+
+// prove is open for octets that are in our hand already. The caller closes m.
+func (d *Delivery) prove(ctx context.Context, e *spool.Entry, m *message) error {
+	if err := d.proveEnvelope(e); err != nil {
+		return err
+	}
+	return d.proveBytes(ctx, e, m)
+}
+
+// proveEnvelope looks at everything but the octets.
+func (d *Delivery) proveEnvelope(e *spool.Entry) error {
+	if e.Tampered != "" {
+		return fmt.Errorf("%w: the row is not as the gateway wrote it: %s", errMismatch, e.Tampered)
+	}
+	// The envelope is proved first: zone and treatment, which the rules below
+	// rest on, come from nothing else.
+	if err := d.Spool.CheckIntake(*e); err != nil {
+		return fmt.Errorf("%w: %w", errMismatch, err)
+	}
+	if !kindFits(e) {
+		return fmt.Errorf("%w: kind %q with treatment %s", errMismatch, e.Kind, e.Envelope.Treatment)
+	}
+	if stray := strangers(e); stray != "" {
+		return fmt.Errorf("%w: %s is not among the recipients", errMismatch, stray)
+	}
+	return nil
+}
+
+// proveBytes looks at the octets and at the seal that is over them and over
+// what proveEnvelope has proved.
+func (d *Delivery) proveBytes(ctx context.Context, e *spool.Entry, m *message) error {
+	if err := m.look(ctx); err != nil {
+		return damaged(err)
 	}
 	out := seal.Outgoing{Tenant: string(e.Envelope.Tenant), ID: string(e.Envelope.ID), Kind: seal.Kind(e.Kind), Header: m.header, Body: m.body}
 	for _, n := range e.Networks {
@@ -86,10 +114,9 @@ func (d *Delivery) open(ctx context.Context, e *spool.Entry) (*message, error) {
 		out.To = append(out.To, a.String())
 	}
 	if err := d.Verify.CheckOutgoing(out, e.Seal); err != nil {
-		m.close()
-		return nil, fmt.Errorf("%w: outgoing: %w", errMismatch, err)
+		return fmt.Errorf("%w: outgoing: %w", errMismatch, err)
 	}
-	return m, nil
+	return nil
 }
 
 // damaged tells bytes that are wrong from a disk that does not answer just now.
@@ -100,24 +127,27 @@ func damaged(err error) error {
 	return err
 }
 
-// toSend picks the bytes by the seal's kind, which must be the one that the
-// intake's treatment leads to.
-func toSend(e *spool.Entry) (blob.Ref, error) {
-	var ref blob.Ref
-	switch k := seal.Kind(e.Kind); {
-	case k == seal.Treated && e.Envelope.Treatment == envelope.Rebuild:
-		ref = e.Sanitized
-	case k == seal.Passed && e.Envelope.Treatment == envelope.Pass:
-		ref = e.Original
-	case k == seal.Ours && e.Envelope.Treatment == envelope.Ours:
-		ref = e.Original
+// kindFits reports whether the seal's kind is the one that the intake's treatment
+// leads to.
+func kindFits(e *spool.Entry) bool {
+	switch seal.Kind(e.Kind) {
+	case seal.Treated:
+		return e.Envelope.Treatment == envelope.Rebuild
+	case seal.Passed:
+		return e.Envelope.Treatment == envelope.Pass
+	case seal.Ours:
+		return e.Envelope.Treatment == envelope.Ours
 	default:
-		return ref, fmt.Errorf("%w: kind %q with treatment %s", errMismatch, e.Kind, e.Envelope.Treatment)
+		return false
 	}
-	if ref.IsZero() {
-		return ref, fmt.Errorf("%w: no bytes", errMismatch)
+}
+
+// toSend picks the bytes by the seal's kind, which fits.
+func toSend(e *spool.Entry) blob.Ref {
+	if seal.Kind(e.Kind) == seal.Treated {
+		return e.Sanitized
 	}
-	return ref, nil
+	return e.Original
 }
 
 // strangers returns a pending recipient that is not one of the envelope's.

@@ -12,7 +12,6 @@ import (
 
 	"sekisho/envelope"
 	"sekisho/internal/audit"
-	"sekisho/internal/blob"
 	"sekisho/policy"
 	"sekisho/sanitize"
 	"sekisho/spool"
@@ -26,6 +25,7 @@ type job struct {
 	cancel  context.CancelCauseFunc // ends what is under way for it
 	release func()
 	m       *message
+	queued  *spool.Change // of a message that is carried, and whose row does not say so yet: what queued it
 	results []result
 	late    bool // that it is late has been told, or need not be
 }
@@ -49,9 +49,14 @@ func (j *job) letGo() {
 // lasts: what was sent and is not written down is sent twice.
 func (j *job) settle(c spool.Change) error {
 	ctx := context.WithoutCancel(j.work)
+	c = j.whole(ctx, c)
 	for try := 1; ; try++ {
 		err := j.d.Spool.Settle(ctx, j.e, c)
-		if err == nil || errors.Is(err, spool.ErrLost) || errors.Is(err, spool.ErrUncertain) || errors.Is(err, spool.ErrNotFound) || try == 5 || j.work.Err() != nil {
+		if err == nil {
+			j.queued = nil
+			return nil
+		}
+		if errors.Is(err, spool.ErrLost) || errors.Is(err, spool.ErrUncertain) || errors.Is(err, spool.ErrNotFound) || try == 5 || j.work.Err() != nil {
 			return err
 		}
 		select {
@@ -114,8 +119,7 @@ func (j *job) reexamine(rule string, why error) {
 	err := j.settle(spool.Change{
 		To: spool.Received,
 		Update: func(e *spool.Entry) {
-			e.Seal, e.Networks, e.Kind, e.HeaderLen = nil, nil, "", 0
-			e.Sanitized = blob.Ref{}
+			unseal(e)
 			e.Err = bound(why.Error())
 			e.Due = now
 		},

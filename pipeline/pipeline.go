@@ -35,6 +35,18 @@ type Examiner interface {
 	Run(ctx context.Context, o sanitize.Options, in *os.File) (*worker.Result, error)
 }
 
+// A Carrier takes a message that has just been treated to its next hop without
+// its bytes and its state going through the journal in between. *delivery.Delivery
+// is the one the gateway uses.
+type Carrier interface {
+	// Carry reports whether it has taken the entry, with its lease, and the
+	// message; queued is the change that would queue it, but for the bytes.
+	Carry(e spool.Entry, queued spool.Change, message *os.File, size int64) bool
+	// Noted settles an entry that was carried before the daemon was killed, and
+	// reports whether it was one.
+	Noted(ctx context.Context, e spool.Entry) bool
+}
+
 // Pipeline examines what was received.
 type Pipeline struct {
 	Spool    *spool.Spool
@@ -67,6 +79,8 @@ type Pipeline struct {
 	// Takes is how many octets the server of a hop takes, 0 when that is not
 	// known; may be nil.
 	Takes func(routing.Hop) int64
+	// Carrier is offered what can be sent at once; nil: everything is queued.
+	Carrier Carrier
 	// Scanners are asked about the bytes as they were received, beside the
 	// worker; nil, and a nil set, ask nobody.
 	Scanners func() *scan.Set
@@ -81,7 +95,8 @@ type Run struct {
 	Took   time.Duration
 	Failed bool // a run of the worker failed
 
-	turned bool // away: too many large ones were in hand
+	turned  bool // away: too many large ones were in hand
+	carried bool // by the Carrier, which settles it
 }
 
 // window is how many entries are claimed at a time. The rest waits in the
@@ -185,8 +200,17 @@ func (p *Pipeline) step(ctx context.Context, e spool.Entry) {
 			p.Log.Error("examine", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "err", fmt.Sprint("panic: ", r))
 		}
 	}()
+	if p.Carrier != nil && p.Carrier.Noted(ctx, e) {
+		return
+	}
 	c, run := p.examine(ctx, &e)
 	run.Took = p.Now().Sub(start)
+	if run.carried {
+		if p.Examined != nil {
+			p.Examined(run)
+		}
+		return
+	}
 	if stopping(ctx) {
 		// The change says that nothing has been decided, and it must be made.
 		ctx = context.WithoutCancel(ctx)
@@ -273,8 +297,9 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 	}
 	run := Run{Action: v.Action, Class: v.Class, Failed: facts.Failure != nil}
 	if v.Action == policy.Deliver {
-		c, err := p.queue(ctx, e, &t, v)
+		c, carried, err := p.queue(ctx, e, &t, v)
 		if err == nil {
+			run.carried = carried
 			return c, run
 		}
 		if stopping(ctx) {
@@ -335,13 +360,14 @@ func (p *Pipeline) hold(e *spool.Entry, report *sanitize.Report, v policy.Verdic
 	}
 }
 
-// queue stores the bytes to send, seals them and makes the change to Queued,
-// with an entry of its own for the parts kept back.
-func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v policy.Verdict) (spool.Change, error) {
+// queue seals the bytes to send and makes the change to Queued, with an entry of
+// its own for the parts kept back. What can be sent at once is carried; of the
+// rest the bytes are stored.
+func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v policy.Verdict) (c spool.Change, carried bool, err error) {
 	// A message that comes back because a route changed has been delivered to
 	// some of its recipients already.
 	if t.kind == "" {
-		return spool.Change{}, errors.New("there is nothing to send")
+		return c, false, errors.New("there is nothing to send")
 	}
 	to := e.Pending
 	if len(to) == 0 {
@@ -352,7 +378,7 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 		legs, err = p.oursLegs(to)
 	}
 	if err != nil {
-		return spool.Change{}, fmt.Errorf("route: %w", err)
+		return c, false, fmt.Errorf("route: %w", err)
 	}
 	networks := map[envelope.Network]bool{}
 	var list []envelope.Network
@@ -370,23 +396,12 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 		out.To = append(out.To, a.String())
 	}
 	now := p.Now()
-	c := spool.Change{To: spool.Queued}
 	sanitized := e.Sanitized
-	if t.message != nil {
-		ref, _, err := p.Spool.WriteBlob(ctx, e.Envelope.Tenant, func(w io.Writer) error {
-			// Copy takes a buffer no larger than what is there.
-			_, err := io.Copy(w, io.LimitReader(io.NewSectionReader(t.message, 0, t.size), t.size))
-			return err
-		})
-		if err != nil {
-			return spool.Change{}, fmt.Errorf("store the treated message: %w", err)
-		}
-		sanitized = ref
-	}
 	sig := p.Spool.Seal.SealOutgoing(out)
 	headerLen, report := t.headerLen, t.report
 	p.Log.Info("examined", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "rule", v.Rule, "kind", string(t.kind))
 	p.Log.Info("queued", "id", e.Envelope.ID, "tenant", e.Envelope.Tenant, "from", e.Envelope.From.String(), "hop", legNames(legs))
+	c.To = spool.Queued
 	c.Update = func(e *spool.Entry) {
 		e.Verdict, e.Report = v, report
 		e.Sanitized, e.HeaderLen = sanitized, headerLen
@@ -399,7 +414,7 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 	if paths := t.keptBack(); len(paths) > 0 {
 		part, err := p.Spool.SpawnPart(*e, envelope.ID(t.partID), paths)
 		if err != nil {
-			return spool.Change{}, fmt.Errorf("entry of the parts kept back: %w", err)
+			return c, false, fmt.Errorf("entry of the parts kept back: %w", err)
 		}
 		class, reasons := t.partReasons()
 		part.Report = t.report
@@ -410,7 +425,22 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 		c.Events = append(c.Events, ev)
 		p.Log.Info("held", "id", part.Envelope.ID, "tenant", part.Envelope.Tenant, "rule", "kept-back", "kind", class)
 	}
-	return c, nil
+	if t.message == nil {
+		return c, false, nil
+	}
+	if p.Carrier != nil && e.Release == nil && len(e.Part) == 0 && p.Carrier.Carry(*e, c, t.message, t.size) {
+		t.message = nil
+		return c, true, nil
+	}
+	sanitized, _, err = p.Spool.WriteBlob(ctx, e.Envelope.Tenant, func(w io.Writer) error {
+		// Copy takes a buffer no larger than what is there.
+		_, err := io.Copy(w, io.LimitReader(io.NewSectionReader(t.message, 0, t.size), t.size))
+		return err
+	})
+	if err != nil {
+		return c, false, fmt.Errorf("store the treated message: %w", err)
+	}
+	return c, false, nil
 }
 
 // oursLegs routes mail the gateway wrote itself: to wherever the route leads,

@@ -26,7 +26,7 @@ type Note struct {
 	Answer  string             `json:"answer"`
 	Status  string             `json:"status,omitempty"`
 	Relayed bool               `json:"relayed,omitempty"` // to a server that reports nothing by itself
-	Sent    []byte             `json:"sent"`              // digest of the outgoing seal: of what was taken
+	Sent    []byte             `json:"sent"`              // what was taken: see sent
 }
 
 // noteSize is the place of a note in its file: a page, which is written in one
@@ -146,13 +146,17 @@ func (n *Notes) Of(e *Entry) []Note {
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	placed := n.now[e.Envelope.ID]
+	if len(placed) == 0 {
+		return nil
+	}
 	var notes []Note
-	sent := sha256.Sum256(e.Seal)
-	for _, p := range n.now[e.Envelope.ID] {
+	sent := sent(e)
+	for _, p := range placed {
 		note := p.note
 		note.To = slices.DeleteFunc(slices.Clone(note.To), func(a envelope.Address) bool { return !slices.Contains(e.Pending, a) })
 		// One that was examined anew since is another message.
-		if len(note.To) > 0 && string(note.Sent) == string(sent[:]) {
+		if len(note.To) > 0 && string(note.Sent) == string(sent) {
 			notes = append(notes, note)
 		}
 	}
@@ -198,8 +202,19 @@ func (n *Notes) Keep(keep func(envelope.ID) (bool, error)) error {
 
 // NoteOf begins a note on e.
 func NoteOf(e *Entry) Note {
-	sent := sha256.Sum256(e.Seal)
-	return Note{ID: e.Envelope.ID, Sent: sent[:]}
+	return Note{ID: e.Envelope.ID, Sent: sent(e)}
+}
+
+// sent says what of e was taken: a digest of the outgoing seal. The row of a
+// message that is carried from its treatment to its hop has none, and the next
+// daemon treats it anew, with another one: there it is of the intake seal.
+func sent(e *Entry) []byte {
+	of := e.Seal
+	if e.State == Received {
+		of = e.Intake
+	}
+	sum := sha256.Sum256(of)
+	return sum[:]
 }
 
 // sealed is what the seal of a note covers. The words before it keep a note

@@ -170,7 +170,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 		if errors.Is(err, spool.ErrNotFound) {
 			return false, nil
 		}
-		return e.State == spool.Queued, err
+		return e.State == spool.Queued || e.State == spool.Received, err
 	})
 	if err != nil {
 		return nil, err
@@ -263,7 +263,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 		Retention: retention, Originals: originals, Metrics: g.metrics.delivery(),
 	}
 
-	pipe.Takes = out.Takes
+	pipe.Takes, pipe.Carrier = out.Takes, out
 
 	// The people.
 	began := time.Now()

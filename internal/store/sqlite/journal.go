@@ -114,7 +114,7 @@ func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error
 	}
 	now := s.now().UnixMicro()
 	do := s.do
-	if e.State == spool.Queued && len(next.Pending) < len(e.Pending) {
+	if len(next.Pending) < len(e.Pending) {
 		// What a next hop has taken and nobody has written down is sent again by
 		// the daemon that comes after one that was killed.
 		do = s.doSoon
@@ -133,7 +133,7 @@ func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error
 		if err := t.storeSmall(&r); err != nil {
 			return err
 		}
-		if old := string(e.Sanitized.ID); old != r.sanitized {
+		if old := string(e.Sanitized.ID); old != "" && old != r.sanitized {
 			if err := t.dropSmall(old); err != nil {
 				return err
 			}
