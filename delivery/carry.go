@@ -139,6 +139,7 @@ func (d *Delivery) Noted(ctx context.Context, e spool.Entry) bool {
 	if len(noted) == 0 {
 		return false
 	}
+	d.init() // Run may not have begun
 	j := &job{d: d, e: e, work: ctx, results: noted}
 	if len(without(e.Pending, noted)) == 0 {
 		j.finish()
