@@ -50,17 +50,17 @@ fuzz: ## every fuzz target for FUZZTIME (default 1m each)
 
 # Programs of others that judge documents; nothing of them is linked or shipped.
 OPENXML := @ooxml-tools/validate@0.4.6
-READERS := $(addprefix python3-,openpyxl et-xmlfile jdcal docx lxml)
+READERS := $(addprefix python3-,openpyxl et-xmlfile jdcal docx lxml odf defusedxml)
 POI := libapache-poi-java $(addsuffix -java,libcommons-codec libcommons-collections4 libcommons-compress libcommons-logging libcommons-math3 libcurvesapi liblog4j1.2 libxmlbeans)
 
 .PHONY: judges
-judges: ## fetch the Open XML SDK for node, Apache POI, openpyxl and python-docx into .cache, for `make corpus`
+judges: ## fetch the Open XML SDK for node, Apache POI, openpyxl, python-docx and odfpy into .cache, for `make corpus`
 	@mkdir -p .cache/openxml
 	[ -f .cache/openxml/package/package.json ] || (cd .cache/openxml && npm pack --silent $(OPENXML) >/dev/null && tar xzf *.tgz)
 	@mkdir -p .cache/poi/deb
 	[ -f .cache/poi/usr/share/java/poi.jar ] || (cd .cache/poi/deb && apt-get download -qq $(POI) && for d in *.deb; do dpkg -x "$$d" ..; done)
 	@mkdir -p .cache/readers/deb
-	[ -d .cache/readers/usr/lib/python3/dist-packages/openpyxl ] || (cd .cache/readers/deb && apt-get download -qq $(READERS) && for d in *.deb; do dpkg -x "$$d" ..; done)
+	[ -d .cache/readers/usr/lib/python3/dist-packages/odf ] || (cd .cache/readers/deb && apt-get download -qq $(READERS) && for d in *.deb; do dpkg -x "$$d" ..; done)
 
 .PHONY: corpus
 corpus: deps build ## figures over a collection of real mails and documents beside the project

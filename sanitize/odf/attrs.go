@@ -3,7 +3,6 @@ package odf
 import (
 	"bytes"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 
@@ -254,10 +253,7 @@ func (f *filter) formulaAttr(canon string, value []byte) (bool, error) {
 			code = "odf.dde"
 		}
 		f.found(code, sanitize.Replaced, why)
-		if f.nameless(canon, why) {
-			f.setAttr(canon, "of:=#NAME?")
-			return true, nil
-		}
+		f.errors.gone = canon == "table:formula" && !f.textual()
 		return false, nil
 	}
 	f.setAttr(canon, prefix+text)
@@ -441,23 +437,3 @@ var controls = sync.OnceValue(func() map[string]bool {
 	}
 	return m
 })
-
-// nameless reports whether a cell showed that nobody knew its function: one of a
-// macro or an add-in. OpenDocument has no value that is an error; without a formula
-// it would be a text, and what counts with the cell would show another error or
-// another result.
-func (f *filter) nameless(canon, why string) bool {
-	function, ok := strings.CutPrefix(why, "function ")
-	if !ok || canon != "table:formula" || f.textual() {
-		return false
-	}
-	// These are known, and an error of theirs is another.
-	if i := strings.LastIndexByte(function, '.'); slices.Contains([]string{"WEBSERVICE", "FILTERXML", "DDE", "RTD", "CALL"}, function[i+1:]) {
-		return false
-	}
-	if _, ok := f.attribute("table:number-matrix-columns-spanned"); ok {
-		return false
-	}
-	typ, _ := f.attribute("calcext:value-type")
-	return typ == "error"
-}

@@ -144,6 +144,19 @@ var cases = []struct {
 	{name: "function of a macro that nobody knew", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"KASAN"}, stays: []string{`table:formula="of:=#NAME?"`, "#NAME?</text:p>"}, in: func(t testing.TB) []byte {
 		return odsWith("", `<table:table table:name="表"><table:table-row><table:table-cell table:formula="of:=KASAN([.B1])" office:value-type="string" office:string-value="" calcext:value-type="error"><text:p>#NAME?</text:p></table:table-cell></table:table-row></table:table>`).bytes(t)
 	}},
+	{name: "reference to another document that showed an error, as Excel writes it", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"file:"}, stays: []string{`office:value="0" table:formula="of:=#VALUE!"><office:annotation>`, `table:formula="of:=#N/A"`, `table:formula="of:=#DIV/0!"`, `office:value="0"><text:p>0</text:p>`, `office:value="0"><office:annotation><text:p>#WERT!</text:p>`}, in: func(t testing.TB) []byte {
+		cell := `<table:table-cell office:value-type="float" office:value="0" table:formula="of:=['file:///x.xlsx'#Sheet1.$A$1]">`
+		return ods(cell + `<office:annotation><text:p>注</text:p></office:annotation><text:p>#WERT!</text:p></table:table-cell>` + cell + `<text:p>#N/A</text:p></table:table-cell>` +
+			cell + `<text:p>#DIV/0!</text:p></table:table-cell>` + cell + `<text:p>0</text:p></table:table-cell>` +
+			cell + `<office:annotation><text:p>#WERT!</text:p></office:annotation><text:p>0</text:p></table:table-cell>`).bytes(t)
+	}},
+	{name: "matrix of a function nobody knew", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"KASAN", "number-matrix"}, stays: []string{
+		`calcext:value-type="error" table:formula="of:=#NAME?"><text:p>#NAME?</text:p></table:table-cell><table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error"><text:p>#NAME?</text:p></table:table-cell></table:table-row>`,
+		`<table:table-cell/><table:table-cell/><table:table-cell office:value-type="string" office:string-value="" calcext:value-type="error" table:formula="of:=#NAME?">`}, in: func(t testing.TB) []byte {
+		cell := `office:value-type="string" office:string-value="" calcext:value-type="error"><text:p>#NAME?</text:p></table:table-cell>`
+		return odsWith("", `<table:table table:name="表"><table:table-row><table:table-cell table:number-columns-repeated="2"/><table:table-cell table:formula="of:=KASAN([.B1:.B2])" table:number-matrix-columns-spanned="1" table:number-matrix-rows-spanned="2" `+cell+`<table:table-cell `+cell+`</table:table-row>`+
+			`<table:table-row><table:table-cell/><table:table-cell/><table:table-cell `+cell+`</table:table-row></table:table>`).bytes(t)
+	}},
 	{name: "function of a macro that was known", rule: "odf.formula", action: sanitize.Replaced, gone: []string{"KASAN", "table:formula"}, stays: []string{`office:value="5"`}, in: func(t testing.TB) []byte {
 		return odsWith("", `<table:table table:name="表"><table:table-row><table:table-cell table:formula="of:=KASAN([.B1])" office:value-type="float" office:value="5" calcext:value-type="float"><text:p>5</text:p></table:table-cell></table:table-row></table:table>`).bytes(t)
 	}},

@@ -50,6 +50,7 @@ type filter struct {
 	style   string // the style:style that is open
 	rows    int64  // how often the row that is open stands there
 	copies  int64  // how often the cell that is open does, beyond once, until it is charged
+	errors  lostErrors
 	changes changes
 	holding int // deletions and pictures open of which it is not known whether they stay
 }
@@ -165,7 +166,10 @@ func (f *filter) run(where, dir string, kind kindOfRoot, r io.Reader, w io.Write
 		if err != nil {
 			return f.explain(err)
 		}
-		if len(f.out) >= flushAt && f.holding == 0 {
+		if f.errors.at > 0 && len(f.out)-f.errors.at > flushAt {
+			f.errors.at = 0 // its comment is longer than any; it shows what it may
+		}
+		if len(f.out) >= flushAt && f.holding == 0 && f.errors.at == 0 {
 			if err := f.flush(); err != nil {
 				return err
 			}
@@ -368,7 +372,7 @@ func (f *filter) end(name []byte) error {
 		case roleStyle:
 			f.style = ""
 		case roleCell:
-			f.copies = 0
+			f.copies, f.errors.at = 0, 0
 		}
 		if fr.lost != "" && fr.role != roleImage {
 			f.settleFrame(fr)
@@ -458,6 +462,9 @@ func (f *filter) characters() error {
 	}
 	if top := f.frames[len(f.frames)-1].role; len(f.changes.open) > 0 || top == roleList || top == roleDeletion {
 		return nil
+	}
+	if f.errors.at > 0 {
+		f.errorText()
 	}
 	if f.meta >= 0 || f.settings >= 0 {
 		if len(bytes.TrimSpace(s.Text)) > 0 {

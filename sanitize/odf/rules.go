@@ -273,6 +273,7 @@ func (f *filter) apply(fr *frame, e element) error {
 	case byStartBody:
 		return f.startBody(fr, e)
 	case byRow:
+		f.errors.nextRow(f.rows)
 		f.rows = f.repeated("table:number-rows-repeated")
 		return f.write(fr, e, "", nil)
 	case byCell:

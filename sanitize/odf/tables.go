@@ -48,7 +48,10 @@ func (f *filter) cell(fr *frame, e element) error {
 			f.copies = 0
 		}
 	}
-	return f.write(fr, e, "", nil)
+	f.errors.gone, f.errors.at = false, 0
+	err := f.write(fr, e, "", nil)
+	f.errorCell()
+	return err
 }
 
 // inner keeps a document that stands inside a flat one.
@@ -79,5 +82,6 @@ func (f *filter) table(fr *frame, e element) error {
 		f.found("odf.hidden-sheet", sanitize.Reported, name)
 	}
 	f.shown()
+	f.errors = lostErrors{row: -1}
 	return f.write(fr, e, "", nil)
 }

@@ -32,7 +32,7 @@ import (
 func main() {
 	bin := flag.String("bin", "bin", "folder with the three binaries")
 	corpus := flag.String("corpus", "../shared/corpus", "folder with MANIFEST.tsv")
-	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), readers (openpyxl, python-docx), again (a second treatment, which must change nothing)")
+	judges := flag.String("judges", "words,validity", "who compares documents before and after: words (LibreOffice), validity (Open XML SDK), pages (drawn by LibreOffice), poi (Apache POI), readers (openpyxl, python-docx, odfpy), again (a second treatment, which must change nothing)")
 	most := flag.Duration("most", 0, "end flatten after this time, having taken a file of each folder in turn; 0: take all")
 	flag.Parse()
 	c := collection{dir: *corpus}

@@ -13,17 +13,17 @@ import (
 //go:embed readers.py
 var readersSource string
 
-// packages is where `make judges` unpacks Debian's openpyxl and python-docx.
+// packages is where `make judges` unpacks Debian's openpyxl, python-docx and odfpy.
 const packages = ".cache/readers/usr/lib/python3/dist-packages"
 
-// readers has openpyxl and python-docx open every file before and after, and
+// readers has openpyxl, python-docx and odfpy open every file before and after, and
 // compares what they read.
 func readers(folder string, before, after []string) error {
-	if folder != "xlsx" && folder != "docx" {
+	if folder != "xlsx" && folder != "docx" && folder != "odf" {
 		return nil // they read nothing else
 	}
 	if _, err := os.Stat(packages); err != nil {
-		fmt.Printf("%s: not judged by openpyxl and python-docx: %v; `make judges` brings them\n", folder, err)
+		fmt.Printf("%s: not judged by openpyxl, python-docx and odfpy: %v; `make judges` brings them\n", folder, err)
 		return nil
 	}
 	a, err := readersRead(before)
@@ -93,13 +93,14 @@ func sayWhatDiffers(folder, who string, before, a, b []string) {
 }
 
 // valuesEqual reports whether two workbooks keep the same value and number format
-// for every cell. That is what Excel shows; LibreOffice cannot show it where it
-// does not know a function or what a name leads to: it puts an error of its own
-// there, and the value only once the formula is gone.
+// for every cell; of OpenDocument the same value and words. That is what Excel shows;
+// LibreOffice cannot show it where it does not know a function or what a name leads
+// to, and where the value is an empty text, which it takes for none: it puts an error
+// or a number of its own there, and the value only once the formula is gone.
 func valuesEqual(before, after string) bool {
 	ask := readersRead
 	switch strings.ToLower(filepath.Ext(after)) {
-	case ".xlsx", ".xltx":
+	case ".xlsx", ".xltx", ".ods", ".ots":
 	case ".xls", ".xlt":
 		ask = poiRead
 	default:
