@@ -16,7 +16,7 @@ ARG COMMIT=unknown
 RUN make build VERSION="$VERSION" COMMIT="$COMMIT"
 
 FROM debian:bookworm-slim
-ARG TOOLS="libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-draw-nogui libreoffice-math-nogui qpdf poppler-utils poppler-data libheif-examples libopenjp2-tools ghostscript fonts-noto-cjk"
+ARG TOOLS="libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-draw-nogui libreoffice-math-nogui qpdf poppler-utils poppler-data libheif-examples libjxl-tools libopenjp2-tools ghostscript fonts-noto-cjk"
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates $TOOLS \
  && rm -rf /var/lib/apt/lists/* \

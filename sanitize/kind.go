@@ -61,6 +61,10 @@ const (
 	KindGIF   Kind = "gif"
 	KindBMP   Kind = "bmp"
 	KindTIFF  Kind = "tiff"
+	KindPCX   Kind = "pcx"
+	KindTGA   Kind = "tga"
+	KindPNM   Kind = "pnm" // PBM, PGM, PPM and PAM
+	KindJXL   Kind = "jxl"
 	KindWebP  Kind = "webp"
 	KindHEIC  Kind = "heic"
 	KindAVIF  Kind = "avif"
@@ -216,6 +220,10 @@ var kinds = map[Kind]KindFacts{
 	KindGIF:   {ClassImage, ".gif", "image/gif", "GIF 画像", "GIF picture"},
 	KindBMP:   {ClassImage, ".bmp", "image/bmp", "BMP 画像", "BMP picture"},
 	KindTIFF:  {ClassImage, ".tif", "image/tiff", "TIFF 画像", "TIFF picture"},
+	KindPCX:   {ClassImage, ".pcx", "image/vnd.zbrush.pcx", "PCX 画像", "PCX picture"},
+	KindTGA:   {ClassImage, ".tga", "image/x-tga", "TGA 画像", "TGA picture"},
+	KindPNM:   {ClassImage, ".pnm", "image/x-portable-anymap", "PNM 画像", "PNM picture"},
+	KindJXL:   {ClassImage, ".jxl", "image/jxl", "JPEG XL 画像", "JPEG XL picture"},
 	KindWebP:  {ClassImage, ".webp", "image/webp", "WebP 画像", "WebP picture"},
 	KindHEIC:  {ClassImage, ".heic", "image/heic", "HEIC 画像", "HEIC picture"},
 	KindAVIF:  {ClassImage, ".avif", "image/avif", "AVIF 画像", "AVIF picture"},

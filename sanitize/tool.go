@@ -34,11 +34,12 @@ const (
 	EPSPixels // Ghostscript: what an EPS file draws within its box as PNM, by DPI
 	FontNames // fc-list: the names of the fonts here, in lines and between commas; it is given nothing
 	PDFGreys  // pdftocairo: pages First to Last by DPI, each as TIFF in grey behind its length in eight octets
+	JXLPNG    // djxl: a JPEG XL code stream as PNG
 )
 
 var toolNames = [...]string{OfficeToDOCX: "libreoffice docx", OfficeToXLSX: "libreoffice xlsx", OfficeToPPTX: "libreoffice pptx", OfficeToPDF: "libreoffice pdf",
 	QPDFPlain: "qpdf", QPDFCheck: "qpdf check", PDFPixels: "pdftoppm", PDFText: "pdftotext", PDFWords: "pdftotext bbox", HEIFJPEG: "heif-convert", PDFLook: "qpdf and pdftoppm",
-	HookToPDF: "converter", JP2Pixels: "opj_decompress", EPSPixels: "ghostscript", FontNames: "fc-list", PDFGreys: "pdftocairo"}
+	HookToPDF: "converter", JP2Pixels: "opj_decompress", EPSPixels: "ghostscript", FontNames: "fc-list", PDFGreys: "pdftocairo", JXLPNG: "djxl"}
 
 func (t Tool) String() string {
 	if t > 0 && int(t) < len(toolNames) {

@@ -10,10 +10,11 @@ cd "$(dirname "$0")/.."
 # What a gateway runs beside itself, each time in a sandbox: without them
 # office documents are rebuilt all the same; nothing is drawn or converted, and
 # PDF, which two of them judge, waits.
-want=(libheif-examples libopenjp2-tools ghostscript poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-math-nogui fonts-noto-cjk)
+want=(libheif-examples libjxl-tools libopenjp2-tools ghostscript poppler-utils poppler-data qpdf libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui libreoffice-math-nogui fonts-noto-cjk)
 [ "${1-}" = tools ] || want+=(swaks libnet-ssleay-perl openssl python3
 	strace # watches what converters open and call
 	bubblewrap # runs a scanner's command
+	netpbm librsvg2-bin # write and draw pictures beside ours
 	libicu72 libdb5.3 libsasl2-2 libnsl2 # libraries of Postfix
 	libclamav12 libncurses6 libcurl4 # of clamd
 	libhyperscan5 libluajit2-5.1-2 libunwind8 libsodium23 libglib2.0-0 libsqlite3-0 # of rspamd

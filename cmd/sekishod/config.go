@@ -119,6 +119,7 @@ type profileConfig struct {
 	ImageKinds struct {
 		HEIC  string `mapstructure:"heic"`
 		AVIF  string `mapstructure:"avif"`
+		JXL   string `mapstructure:"jxl"`
 		PSD   string `mapstructure:"psd"`
 		JP2   string `mapstructure:"jp2"`
 		EPS   string `mapstructure:"eps"`

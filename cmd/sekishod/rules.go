@@ -198,6 +198,7 @@ func (p *profileConfig) imageKinds(f *configFile, at string) (map[sanitize.Kind]
 	}{
 		{sanitize.KindHEIC, p.ImageKinds.HEIC, "convert"},
 		{sanitize.KindAVIF, p.ImageKinds.AVIF, "convert"},
+		{sanitize.KindJXL, p.ImageKinds.JXL, "convert"},
 		{sanitize.KindPSD, p.ImageKinds.PSD, "convert"},
 		{sanitize.KindEMF, p.ImageKinds.EMF, "convert"},
 		{sanitize.KindWMF, p.ImageKinds.WMF, "convert"},

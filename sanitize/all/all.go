@@ -53,8 +53,12 @@ func Table() map[sanitize.Kind]sanitize.Sanitizer {
 		sanitize.KindBMP:  image.Foreign{},
 		sanitize.KindTIFF: image.Foreign{},
 		sanitize.KindWebP: image.Foreign{},
+		sanitize.KindPCX:  image.Foreign{},
+		sanitize.KindTGA:  image.Foreign{},
+		sanitize.KindPNM:  image.Foreign{},
 		sanitize.KindHEIC: image.HEIF{},
 		sanitize.KindAVIF: image.HEIF{},
+		sanitize.KindJXL:  image.JXL{},
 		sanitize.KindICO:  image.Icon{},
 		sanitize.KindPSD:  image.PSD{},
 

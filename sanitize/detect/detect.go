@@ -163,6 +163,12 @@ func (f *file) content() (found, error) {
 		r.note("detect.prefix", "data before the ZIP archive")
 		return r, nil
 	}
+	if hasPrefix(f.head, "\xff\x0a") && f.Size >= 12 {
+		return found{kind: sanitize.KindJXL}, nil // a bare code stream (ISO/IEC 18181-1, B.1)
+	}
+	if f.targa() {
+		return found{kind: sanitize.KindTGA}, nil
+	}
 	return found{kind: opinion(f)}, nil
 }
 

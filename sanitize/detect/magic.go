@@ -32,6 +32,7 @@ var signatures = [...]signature{
 	{0, "8BPS\x00", sanitize.KindPSD},
 	{0, "\x00\x00\x00\x0cjP  \r\n\x87\n", sanitize.KindJP2},
 	{0, "\xff\x4f\xff\x51", sanitize.KindJP2},
+	{0, "\x00\x00\x00\x0cJXL \r\n\x87\n", sanitize.KindJXL},
 	{0, "\xd7\xcd\xc6\x9a", sanitize.KindWMF},
 	{0, "\x01\x00\x09\x00\x00\x03", sanitize.KindWMF},
 	{0, "\x02\x00\x09\x00\x00\x03", sanitize.KindWMF},
@@ -209,6 +210,10 @@ func magic(f *file) (sanitize.Kind, bool) {
 	case len(h) >= 22 && (hasPrefix(h, "\x00\x00\x01\x00") || hasPrefix(h, "\x00\x00\x02\x00")) &&
 		le16(4) > 0 && le16(4) <= 256 && h[9] == 0 && le16(18) < 1<<15:
 		return sanitize.KindICO, true
+	case paintbrush(h):
+		return sanitize.KindPCX, true
+	case portable(f):
+		return sanitize.KindPNM, true
 	case len(h) >= 44 && hasPrefix(h, "\x01\x00\x00\x00") && at(h, 40, " EMF"):
 		return sanitize.KindEMF, true
 	case len(h) >= 4 && hasPrefix(h, "\x1f\x8b\x08"):

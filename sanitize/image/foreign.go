@@ -30,6 +30,12 @@ func (Foreign) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 		m, more, err = stillGIF(s, in)
 	case sanitize.KindBMP:
 		m, err = readBMP(s, in)
+	case sanitize.KindPCX:
+		m, err = readPCX(s, in)
+	case sanitize.KindTGA:
+		m, err = readTGA(s, in)
+	case sanitize.KindPNM:
+		m, more, err = readPNM(s, in)
 	case sanitize.KindWebP:
 		m, more, err = readWebP(s, in)
 		orientation = webpOrientation(in)

@@ -5,8 +5,8 @@
 // comments, no second picture, nothing after the end.
 //
 // PNG and JPEG leave as what they came, and as attachments GIF with its
-// animation and TIFF with its pages. BMP and WebP, and the other raster formats
-// inside a document, leave as PNG, photographs as JPEG.
+// animation and TIFF with its pages. The other raster formats, and those inside a
+// document, leave as PNG, photographs as JPEG.
 //
 // Before a library sees a byte, the size is read, charged and compared with
 // the memory a decoder would need, and only the segments or chunks that hold
@@ -31,9 +31,9 @@ type PNG struct{}
 // they look and weigh the same.
 type JPEG struct{}
 
-// Foreign writes GIF, BMP, TIFF and WebP pictures anew: those found inside
-// documents as PNG, attachments as what they are where they can be more than one
-// picture.
+// Foreign writes GIF, BMP, TIFF, WebP, PCX, TGA and PNM pictures anew: those found
+// inside documents as PNG, GIF and TIFF attachments as what they are, since they
+// can be more than one picture.
 type Foreign struct{}
 
 // decoderBytes bounds the memory of one decoded picture. The worker may use

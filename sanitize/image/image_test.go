@@ -27,7 +27,7 @@ import (
 func run(t testing.TB, k sanitize.Kind, path string, b []byte) ([]byte, []sanitize.Finding, error) {
 	t.Helper()
 	table := map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindPNG: PNG{}, sanitize.KindJPEG: JPEG{}}
-	for _, f := range []sanitize.Kind{sanitize.KindGIF, sanitize.KindBMP, sanitize.KindTIFF, sanitize.KindWebP} {
+	for _, f := range []sanitize.Kind{sanitize.KindGIF, sanitize.KindBMP, sanitize.KindTIFF, sanitize.KindWebP, sanitize.KindPCX, sanitize.KindTGA, sanitize.KindPNM} {
 		table[f] = Foreign{}
 	}
 	o := sanitize.Options{Rules: map[sanitize.Class]sanitize.Rule{sanitize.ClassImage: {Steps: []sanitize.Mode{sanitize.Rebuild}}}, Limits: sanitize.DefaultLimits()}

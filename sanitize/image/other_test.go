@@ -443,3 +443,89 @@ func FuzzJP2(f *testing.F) {
 	f.Add(append(siz, "P6\n2 2\n255\n"...))
 	fuzzOther(f, sanitize.KindJP2, JP2{})
 }
+
+func TestJPEGXLArrivesNeedsTools(t *testing.T) {
+	open := installed(t, "in.jxl", "out.png", "djxl", "in.jxl", "out.png", "--quiet", "--num_threads=1")
+	tools := func(c sanitize.ToolCall, in []byte) ([]byte, error) {
+		if c.Tool != sanitize.JXLPNG {
+			t.Errorf("asks for %s", c.Tool)
+		}
+		if !bytes.HasPrefix(in, []byte{0xff, 0x0a}) {
+			t.Errorf("the tool is given %x", in[:8])
+		}
+		return open(in)
+	}
+	never := func(sanitize.ToolCall, []byte) ([]byte, error) {
+		t.Error("a tool is asked for a picture that nobody may decode")
+		return nil, errors.New("no")
+	}
+	sheer := scene(64, 48)
+	for i := 3; i < len(sheer.Pix); i += 4 {
+		sheer.Pix[i] = byte(i)
+	}
+	deep := image.NewNRGBA64(image.Rect(0, 0, 301, 7))
+	for i := range deep.Pix {
+		deep.Pix[i] = 0xff // of the cover: djxl gives up where it has fewer bits than the colours
+		if i%8 < 6 {
+			deep.Pix[i] = byte(i)
+		}
+	}
+	for name, c := range map[string]struct {
+		from  []byte
+		flags []string
+		want  image.Image
+		least float64
+	}{
+		"without loss": {encodePNG(scene(64, 48)), []string{"-d", "0"}, scene(64, 48), 99}, "with": {encodePNG(scene(64, 48)), []string{"-d", "1"}, scene(64, 48), 28},
+		"in boxes": {encodePNG(scene(40, 300)), []string{"-d", "0", "--container=1"}, scene(40, 300), 99}, "sixteen bits": {encodePNG(deep), []string{"-d", "0"}, deep, 90},
+		"with a cover": {encodePNG(sheer), []string{"-d", "0"}, sheer, 60},
+	} {
+		b, err := installed(t, "in.png", "out.jxl", append([]string{"cjxl", "in.png", "out.jxl"}, c.flags...)...)(c.from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, kind, _, err := treated(t, sanitize.KindJXL, JXL{}, b, tools)
+		if err != nil || kind != sanitize.KindPNG {
+			t.Errorf("%s: %s, %v", name, kind, err)
+			continue
+		}
+		if p := psnr(t, c.want, m); p < c.least {
+			t.Errorf("%s: %.1f dB", name, p)
+		}
+		for what, made := range map[string][]byte{"larger": encodePNG(scene(65, 48)), "cut short": encodePNG(c.want)[:99], "a script": []byte("<script>"), "nothing": nil} {
+			lie := func(sanitize.ToolCall, []byte) ([]byte, error) { return made, nil }
+			if _, _, _, err := treated(t, sanitize.KindJXL, JXL{}, b, lie); !errors.Is(err, sanitize.ErrTool) {
+				t.Errorf("%s, %s: %v", name, what, err)
+			}
+		}
+	}
+	// A JPEG that was packed anew keeps its pixels, and what stood beside them goes.
+	photo := withSegment(encodeJPEG(scene(64, 48), 95), 0xe1, exif(6))
+	b, err := installed(t, "in.jpg", "out.jxl", "cjxl", "in.jpg", "out.jxl")(photo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, _, found, err := treated(t, sanitize.KindJXL, JXL{}, b, tools)
+	if err != nil || m.Bounds().Dx() != 48 && m.Bounds().Dx() != 64 || len(found) == 0 {
+		t.Errorf("a JPEG within: %v, %v", found, err)
+	}
+	// A million by a million.
+	vast := append([]byte{0xff, 0x0a}, bit(uint64(0)|3<<1|uint64(1<<20-1)<<3|3<<36|uint64(1<<20-1)<<38, uint64(0))...)
+	if _, _, _, err := treated(t, sanitize.KindJXL, JXL{}, vast, never); !errors.Is(err, sanitize.ErrLimit) {
+		t.Errorf("a million by a million: %v", err)
+	}
+	for what, b := range map[string][]byte{
+		"no code stream": append([]byte("\x00\x00\x00\x0cJXL \r\n\x87\n"), "\x00\x00\x00\x09abcdx"...), "pieces out of order": append([]byte("\x00\x00\x00\x0cJXL \r\n\x87\n"), "\x00\x00\x00\x0ejxlp\x80\x00\x00\x01\xff\x0a"...),
+		"a box of too much": append([]byte("\x00\x00\x00\x0cJXL \r\n\x87\n"), "\x00\x00\x00\xffjxlc"...), "two octets": {0xff, 0x0a},
+	} {
+		if _, _, _, err := treated(t, sanitize.KindJXL, JXL{}, b, never); !errors.Is(err, sanitize.ErrMalformed) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func FuzzJXL(f *testing.F) {
+	f.Add([]byte("\xff\x0a\xa8\x34\x90\x50\x5c\x08\x00\x12\x88\x02"))
+	f.Add([]byte("\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x18jxlp\x80\x00\x00\x00\xff\x0a\xa8\x34\x90\x50\x5c\x08\x00\x12\x88\x02"))
+	fuzzOther(f, sanitize.KindJXL, JXL{})
+}

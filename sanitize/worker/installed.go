@@ -36,6 +36,7 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 		{"pdftoppm", []string{"-v"}, tool{name: "pdftoppm", path: "/usr/bin/pdftoppm"}},
 		{"pdftotext", []string{"-v"}, tool{name: "pdftotext", path: "/usr/bin/pdftotext"}},
 		{"heif-convert", []string{"-h"}, tool{name: "heif-convert", path: "/usr/bin/heif-convert", wide: true}},
+		{"djxl", []string{"--version"}, tool{name: "djxl", path: "/usr/bin/djxl", wide: true}},
 		{"opj_decompress", []string{"-h"}, tool{name: "opj_decompress", path: "/usr/bin/opj_decompress"}},
 		{"ghostscript", []string{"--version"}, tool{name: "gs", path: "/usr/bin/gs"}},
 	} {

@@ -122,6 +122,11 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 		return tool{name: "opj_decompress", path: "/usr/bin/opj_decompress", in: "in.j2k", out: "out.pnm",
 			args:  []string{"-quiet", "-upsample", "-p", "8S", "-i", "/job/in.j2k", "-o", "/job/out/out.pnm"},
 			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second}, none && plain && c.Source == 0
+	case sanitize.JXLPNG:
+		// All pictures of an animation come in one file.
+		return tool{name: "djxl", path: "/usr/bin/djxl", in: "in.jxl", out: "out.png",
+			args:  []string{"/job/in.jxl", "/job/out/out.png", "--quiet", "--num_threads=1"},
+			exits: []int{0}, output: maxToolFile, cpu: 30 * time.Second, wide: true}, none && plain && c.Source == 0
 	case sanitize.EPSPixels:
 		// -dSAFER keeps the program in the file from files; the sandbox has none.
 		return tool{name: "gs", path: "/usr/bin/gs", in: "in.eps", out: "out.ppm",

@@ -322,6 +322,46 @@ func TestPictureToolsNeedsTools(t *testing.T) {
 	}
 }
 
+func TestJPEGXLIsConvertedNeedsTools(t *testing.T) {
+	r := Runner{Binary: real, Profile: sandbox.Worker(), Tools: realTools(t, "/usr/bin/djxl", "/usr/bin/cjxl")}
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "a.ppm"), filepath.Join(dir, "a.jxl")
+	if err := os.WriteFile(from, append([]byte("P6\n40 20\n255\n"), bytes.Repeat([]byte{250, 20, 30}, 800)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.Command("cjxl", "-d", "0", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("cjxl: %v: %s", err, said)
+	}
+	b, err := os.ReadFile(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := options(sanitize.TaskFile)
+	o.FileName = "写真.jxl"
+	o.Rules[sanitize.ClassImage] = sanitize.Rule{Steps: []sanitize.Mode{sanitize.Rebuild}}
+	res, err := r.Run(t.Context(), o, message(t, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := res.Report.Parts[0]; p.OutKind != sanitize.KindPNG || p.Mode != sanitize.Convert {
+		t.Fatalf("%+v", p)
+	}
+	defer res.Output.Close()
+	m, err := png.Decode(io.NewSectionReader(res.Output, 0, res.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, g, bl, _ := m.At(20, 10).RGBA(); m.Bounds().Dx() != 40 || r>>8 != 250 || g>>8 != 20 || bl>>8 != 30 {
+		t.Errorf("%v, %v", m.Bounds(), m.At(20, 10))
+	}
+	for _, k := range []string{"no picture at all", ""} {
+		c, _ := ask(t, realTools(t))
+		if out, err := call(t, c, sanitize.ToolCall{Tool: sanitize.JXLPNG}, []byte(k)); !errors.Is(err, sanitize.ErrTool) {
+			t.Errorf("%q: %d octets, %v", k, len(out), err)
+		}
+	}
+}
+
 func TestADrawingOfWindowsIsDrawnNeedsTools(t *testing.T) {
 	r := Runner{Binary: real, Profile: sandbox.Worker(), Tools: realTools(t, soffice, "/usr/bin/pdftoppm")}
 	o := options(sanitize.TaskFile)
