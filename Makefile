@@ -78,9 +78,9 @@ faults-disk: ## ill disks, damaged stores, death at every step, small memory, in
 	SEKISHO_CUTS=50 go test -count=1 -timeout 60m -run 'IllDisk|Damaged|Flipped|Kills|SmallMemory|Locked|Death' -v ./internal/faults/
 
 .PHONY: faults-delivery
-faults-delivery: ## a dead hop with 50,000 queued (QUEUED=n), 45 hops that misbehave for five days
+faults-delivery: ## a dead hop with 50,000 queued (QUEUED=n), 45 hops that misbehave for five days, tarpits beside a healthy domain
 	SEKISHO_QUEUED=$(or $(QUEUED),50000) go test -count=1 -timeout 60m -run 'TestADeadHopWithALongQueue' -v ./delivery/
-	SEKISHO_FAULTS=1 go test -count=1 -timeout 60m -run 'TestIllHops' -v ./delivery/
+	SEKISHO_FAULTS=1 go test -count=1 -timeout 60m -run 'TestIllHops|TestTarpitsDelay' -v ./delivery/
 
 .PHONY: faults-soak
 faults-soak: ## 60,000 messages (SOAK=n) through one daemon: nothing grows

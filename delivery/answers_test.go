@@ -2,10 +2,16 @@ package delivery_test
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 
+	"sekisho/envelope"
+	"sekisho/internal/smtptest"
 	"sekisho/routing"
 	"sekisho/spool"
 )
@@ -92,6 +98,124 @@ func TestAnAnswerBeforeTheDotIsNone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same while the message is being sent, which is what the line between 354
+// and the answer may be late for. It is said in clear and under TLS, where a
+// ticket of the server's is no word of his. RFC 5321, 4.3.1.
+func TestAnAnswerDuringTheMessageIsNone(t *testing.T) {
+	big := simple + strings.Repeat(strings.Repeat("x", 78)+"\r\n", 20_000)
+	ca := newAuthority(t)
+	for _, c := range []struct {
+		name   string
+		server *tls.Config
+		said   string
+		want   string
+	}{
+		{"in clear", nil, "250 2.0.0 taken\r\n", "deferred"},
+		{"under TLS", ca.server(t), "250 2.0.0 taken\r\n", "deferred"},
+		{"half a line", nil, "25", "deferred"},
+		{"a no", nil, "554 5.7.1 seen enough\r\n", "bounced"},
+		{"nothing, in clear", nil, "", "sent"},
+		{"nothing, under TLS", ca.server(t), "", "sent"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := startSink(t, &smtptest.Sink{TLS: c.server, Script: func(call smtptest.Call) smtptest.Act {
+				switch {
+				case call.Stage == smtptest.StageBody && c.said != "":
+					return smtptest.Act{Early: c.said, After: 1000}
+				case call.Stage == smtptest.StageFinal && c.said != "":
+					return smtptest.Act{Reply: "554 5.7.1 no"}
+				}
+				return smtptest.Act{}
+			}})
+			w := newWorld(t, []routing.Hop{{Name: "town-mail", Network: envelope.NetworkLocal, Hosts: []string{s.Addr()}}}, []routing.Route{{Domain: "town.example", Hop: "town-mail"}})
+			// The wire holds less than the message, so that the sink's word is
+			// there before the end of it is on its way.
+			dial := w.d.Dial
+			w.d.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				if t, ok := c.(*net.TCPConn); ok {
+					err = t.SetWriteBuffer(32 << 10)
+				}
+				return c, err
+			}
+			id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}, bytes: big})
+			w.run(id)
+			got := "deferred"
+			if acts, _ := w.acts(id); len(acts) > 0 {
+				got = acts[0]
+			}
+			if got != c.want {
+				t.Errorf("%s, want %s; log:\n%s", got, c.want, w.log)
+			}
+			if c.want == "sent" {
+				return
+			}
+			if s.Count() != 0 || strings.Contains(w.log.String(), "may be delivered twice") {
+				t.Errorf("%d came to their end; log:\n%s", s.Count(), w.log)
+			}
+		})
+	}
+}
+
+// A yes that comes while the end of the message is on its way is one to a
+// message that the server cannot have: its kernel has not said that the dot is
+// there. A no counts all the same.
+func TestAnAnswerThatOvertakesTheDotIsNone(t *testing.T) {
+	big := simple + strings.Repeat(strings.Repeat("x", 78)+"\r\n", 3000)
+	for name, c := range map[string]struct {
+		answer string
+		want   spool.State
+	}{
+		"a yes": {"250 2.0.0 taken\r\n", spool.Queued},
+		"a no":  {"554 5.7.1 seen enough\r\n", spool.Done},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sent, over := make(chan struct{}), make(chan struct{})
+			t.Cleanup(func() { close(over) })
+			w := local(t, speaker(t, "250 x\r\n", "354 go on\r\n", func(conn net.Conn, r *bufio.Reader) {
+				// Nothing is read: what the socket here does not hold stays in the
+				// one over there, and with it the dot.
+				<-sent
+				conn.Write([]byte(c.answer))
+				<-over
+			}))
+			dial := w.d.Dial
+			w.d.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				tcp := conn.(*net.TCPConn)
+				return &dotted{TCPConn: tcp, sent: sync.OnceFunc(func() { close(sent) })}, tcp.SetWriteBuffer(1 << 20)
+			}
+			id := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}, bytes: big})
+			w.run(id)
+			if e := w.entry(id); e.State != c.want {
+				t.Errorf("%s, want %s; log:\n%s", e.State, c.want, w.log)
+			}
+			if warned := strings.Contains(w.log.String(), "may be delivered twice"); warned != (c.want == spool.Queued) {
+				t.Errorf("warned of a copy: %v; log:\n%s", warned, w.log)
+			}
+		})
+	}
+}
+
+// dotted is a connection that tells when the end of a message was handed over.
+type dotted struct {
+	*net.TCPConn
+	sent func()
+}
+
+func (d *dotted) Write(p []byte) (int, error) {
+	n, err := d.TCPConn.Write(p)
+	if bytes.HasSuffix(p, []byte("\r\n.\r\n")) {
+		d.sent()
+	}
+	return n, err
 }
 
 // A server that has seen enough of a message says so and closes. To send the

@@ -9,9 +9,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -126,6 +130,92 @@ func (c *conn) hear(within time.Duration) (reply, error) {
 			return r, nil
 		}
 	}
+}
+
+// silent fails with errInjected when the server has said something that nobody
+// asked for, and with what ended the connection when it is gone. It is for the
+// moment before the final dot: what stands there then would be taken for the
+// answer to it. RFC 5321, 4.3.1. It does not wait for what is not there.
+func (c *conn) silent() error {
+	if c.r.Buffered() > 0 {
+		return errInjected
+	}
+	there := waits(c.Conn)
+	if _, clear := c.Conn.(*tls.Conn); !clear && !there {
+		return nil
+	}
+	// What TLS has read already needs no time at all. What the kernel has may be
+	// TLS's own, like a ticket, behind which nothing comes.
+	within := -time.Second
+	if there {
+		within = ownRecords
+	}
+	if err := c.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return err
+	}
+	_, err := c.r.Peek(1)
+	switch {
+	case err == nil:
+		return errInjected
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	default:
+		return err
+	}
+}
+
+// ownRecords is how long what came under TLS and is no answer may take to be
+// read; it is here already.
+const ownRecords = 10 * time.Millisecond
+
+// tcp gives the socket under c, nil where there is none.
+func tcp(c net.Conn) syscall.RawConn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	s, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	r, err := s.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+// waits reports whether a read of the socket would not wait: something has come,
+// or the end has. Where that cannot be known it says yes.
+func waits(c net.Conn) bool {
+	r := tcp(c)
+	if r == nil {
+		return true
+	}
+	var err error
+	if e := r.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	}); e != nil {
+		err = e
+	}
+	return !errors.Is(err, unix.EAGAIN)
+}
+
+// premature reports whether what was read last came from a server that cannot
+// have had all that was written before: its kernel has not said so, and every
+// packet says how far it has come. An answer to the final dot never comes
+// without the word that the dot is there.
+func (c *conn) premature() bool {
+	r := tcp(c.Conn)
+	if r == nil {
+		return false
+	}
+	left := 0
+	var err error
+	if e := r.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.TIOCOUTQ) }); e != nil {
+		err = e
+	}
+	return err == nil && left > 0
 }
 
 // ask is one command and its answer.

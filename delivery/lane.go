@@ -48,6 +48,8 @@ type lane struct {
 	idle    []*session
 	lastDue time.Time // of the entry parked last
 	ended   time.Time // when a slot was last given back
+	served  bool      // one was
+	hop     *lane     // all destinations of the MX hop together, where it is one of these
 	pace    time.Duration
 	most    int // of a whole MX hop: messages that it may have in the window
 }
@@ -89,23 +91,58 @@ func behind(key string) string {
 }
 
 // crowded returns the lane that is to tell when to come again, nil when there is
-// room. most is what a hop may have in the window; the destinations of an MX hop
+// room. most is what a hop may have in the window. The destinations of an MX hop
 // share that, since anybody makes as many of them as he likes, each of which
-// answers an octet a second, and of it one has a quarter.
+// answers an octet a second. One has a quarter at most, and never more than what
+// it leaves free: of n that take what they get, each has an n-th part, and so
+// much is left for the next. Those that have served nobody lately share three
+// quarters; the rest is for those that do.
 func (ls *lanes) crowded(key string, l *lane, slots, most int) *lane {
-	hop := ls.hops[behind(key)]
-	own := most
-	if behind(key) != "" {
-		own = min(most, max(2*slots, most/4))
-	}
-	switch {
-	case l != nil && l.users >= own:
-		return l
-	case hop != nil && hop.users >= most:
-		return hop
-	default:
+	if behind(key) == "" {
+		if l != nil && l.users >= most {
+			return l
+		}
 		return nil
 	}
+	hop := ls.hops[behind(key)]
+	if hop == nil {
+		return nil
+	}
+	now, users := time.Now(), 0
+	room := most - hop.users
+	if l != nil {
+		users = l.users
+	}
+	if l == nil || !l.serves(now) {
+		room = min(room, most-most/4-ls.silent(hop, now))
+	}
+	switch {
+	case users < min(room, max(2*slots, most/4)):
+		return nil
+	case users > 0:
+		return l
+	default:
+		return hop
+	}
+}
+
+// lately is how long a destination that gave a slot back counts as one that
+// serves.
+const lately = 2 * time.Second
+
+// serves reports whether a destination was done with a message not long ago,
+// whatever it said of it.
+func (l *lane) serves(now time.Time) bool { return l.served && now.Sub(l.ended) < lately }
+
+// silent is the number of messages that the destinations of an MX hop have in
+// the window of which each has served nobody lately.
+func (ls *lanes) silent(hop *lane, now time.Time) (n int) {
+	for _, l := range ls.m {
+		if l.hop == hop && !l.serves(now) {
+			n += l.users
+		}
+	}
+	return n
 }
 
 // slot waits for a connection's worth of room at a destination. Where most
@@ -153,6 +190,7 @@ func (ls *lanes) enter(key string, l *lane, slots, most int) *lane {
 		}
 		hop.users++
 		hop.most = most
+		l.hop = hop
 	}
 	return l
 }
@@ -210,7 +248,7 @@ func (ls *lanes) release(key string, l *lane) {
 		// the destination is.
 		l.pace = (l.pace*9 + min(now.Sub(l.ended), parkMost)) / 10
 	}
-	l.ended = now
+	l.ended, l.served = now, true
 	if hop := ls.hops[behind(key)]; hop != nil {
 		if hop.users >= hop.most {
 			hop.pace = (hop.pace*9 + min(now.Sub(hop.ended), parkMost)) / 10

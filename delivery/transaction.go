@@ -270,16 +270,16 @@ func (t *transaction) reset(ctx context.Context) *trouble {
 func (t *transaction) message(ctx context.Context) *trouble {
 	s := t.s
 	w := newContent(s.conn)
-	var err error
-	if s.conn.r.Buffered() > 0 {
-		// Said before there was a dot, it would be taken for the answer to it.
-		err = errInjected
-	}
+	err := s.conn.silent() // said before there was a dot, it would be taken for the answer to it
 	if err == nil {
 		_, err = w.Write([]byte(t.received))
 	}
 	if err == nil {
 		err = t.m.send(ctx, w)
+	}
+	if err == nil {
+		// Again, for what it said while it was sent the message.
+		err = s.conn.silent()
 	}
 	if err != nil {
 		return t.cut(ctx, err)
@@ -290,6 +290,10 @@ func (t *transaction) message(ctx context.Context) *trouble {
 		return t.cut(ctx, err)
 	case err == nil:
 		r, err = s.conn.hear(s.conn.times.Final)
+		if err == nil && r.code/100 == 2 && s.conn.premature() {
+			// A yes to what it cannot have had. A no counts: it has seen enough.
+			err = errInjected
+		}
 	}
 	if err != nil {
 		// Nobody can know whether the peer took it. RFC 1047.

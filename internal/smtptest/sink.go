@@ -55,7 +55,8 @@ type Act struct {
 	Hang  bool          // never answers
 	Reset bool          // RST instead of the answer
 	Close bool          // FIN after the answer; with Reply "-" instead of it
-	After int           // StageBody: reset, hang or close after this many octets
+	Early string        // StageBody: said in the middle of the message, as it is, without being asked
+	After int           // StageBody: reset, hang, close or Early after this many octets
 	Noise bool          // StageHandshake: octets that are no TLS, then FIN
 }
 
@@ -525,6 +526,12 @@ func (ss *sinkSession) data(line string) error {
 				ss.reset()
 			}
 			return errSinkEnd
+		}
+		if body.Early != "" && len(t.Data) >= body.After {
+			if _, err := ss.c.Write([]byte(body.Early)); err != nil {
+				return err
+			}
+			body.Early = ""
 		}
 		l, err := ss.r.ReadBytes('\n')
 		if err != nil {
