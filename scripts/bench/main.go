@@ -64,7 +64,7 @@ func main() {
 		}
 		return nil
 	})
-	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, memory, postfix, tenants, scanners, queue, held, files, pdf, pages, peers; empty is all")
+	flag.StringVar(&only, "only", "", "comma-separated: text, own, docx, picture, latency, memory, postfix, tenants, scanners, queue, held, files, documents, pdf, pages, peers; empty is all")
 	flag.StringVar(&out, "json", "", "file that gets one line of JSON for each figure")
 	flag.Parse()
 	if err := b.run(only, out); err != nil {
@@ -153,6 +153,11 @@ func (b *bench) run(only, out string) (err error) {
 	if want("files") {
 		if err := b.files(); err != nil {
 			return err
+		}
+	}
+	if want("documents") {
+		if err := b.besideOthers(); err != nil {
+			return fmt.Errorf("documents: %w", err)
 		}
 	}
 	if want("pdf") || want("pages") || want("peers") {
