@@ -3,6 +3,7 @@ package image
 import (
 	"encoding/binary"
 	"image"
+	"sync"
 )
 
 // inks says what colours the inks of a printing press make together, or the
@@ -20,6 +21,9 @@ type inks struct {
 	matrix *[12]float32    // behind these, and then
 	last   [3][]float32    // curves once more
 	black  float64         // the light of the darkest mixture
+
+	once  sync.Once
+	ready *quickInks
 }
 
 const (
@@ -299,18 +303,26 @@ func (p *profile) mixed(ink [4]byte) (uint8, uint8, uint8) {
 	return p.level(n[0]), p.level(n[1]), p.level(n[2])
 }
 
+// quick is the table made ready for many pixels of octets.
+func (t *inks) quick() *quickInks {
+	t.once.Do(func() { t.ready = newQuickInks(t) })
+	return t.ready
+}
+
 // inked turns inks, four octets a pixel, into colours where they lie.
 func (p *profile) inked(pix []byte) {
 	if p == nil || p.inks == nil {
 		inked(pix)
 		return
 	}
+	q := p.inks.quick()
 	var last [4]byte
 	r, g, b := p.mixed(last)
 	for ; len(pix) >= 4; pix = pix[4:] {
 		if ink := [4]byte(pix); ink != last {
 			last = ink
-			r, g, b = p.mixed(ink)
+			n := q.light(ink)
+			r, g, b = p.level(n[0]), p.level(n[1]), p.level(n[2])
 		}
 		pix[0], pix[1], pix[2], pix[3] = r, g, b, 255
 	}
