@@ -1,7 +1,9 @@
 package html
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -16,7 +18,8 @@ import (
 )
 
 // SVG writes a drawing anew from a list of elements and attributes: shapes,
-// text, gradients, clipping, arrows. Nothing in it can run, move, load or lead
+// text, gradients, patterns, clipping, arrows, and pictures that lie in it, decoded
+// and encoded anew. Nothing in it can run, move, load or lead
 // anywhere. The zero value is ready.
 //
 // Source: SVG 1.1 (2nd ed.), as far as drawings in use go. Style sheets inside
@@ -25,18 +28,20 @@ type SVG struct{}
 
 // Bounds of one drawing. A map of a town has some ten thousand elements.
 const (
-	maxSVGNodes = 200_000
-	maxSVGDepth = 128
-	maxSVGDrawn = 200_000 // elements drawn when all that is used is put in its place
+	maxSVGNodes    = 200_000
+	maxSVGDepth    = 128
+	maxSVGDrawn    = 200_000 // elements drawn when all that is used is put in its place
+	maxSVGPictures = 200
 )
 
 // What is kept of a drawing. What stands for something else to a program
-// (script, foreignObject, animate, image, filter, pattern ...) is not here.
+// (script, foreignObject, animate, filter ...) is not here. Pictures stay that lie
+// in the drawing itself.
 var svgElements = sync.OnceValue(func() map[string]bool {
 	return map[string]bool{
 		"svg": true, "g": true, "defs": true, "symbol": true, "use": true, "title": true, "desc": true, "path": true, "rect": true, "circle": true,
 		"ellipse": true, "line": true, "polyline": true, "polygon": true, "text": true, "tspan": true, "linearGradient": true, "radialGradient": true,
-		"stop": true, "clipPath": true, "marker": true,
+		"stop": true, "clipPath": true, "marker": true, "pattern": true, "mask": true, "image": true, "switch": true,
 	}
 })
 
@@ -44,7 +49,7 @@ var svgElements = sync.OnceValue(func() map[string]bool {
 var svgLost = sync.OnceValue(func() map[string]string {
 	return map[string]string{
 		"script": "html.script", "handler": "html.script", "foreignObject": "html.frame", "iframe": "html.frame", "object": "html.frame", "embed": "html.frame",
-		"image": "svg.part", "filter": "svg.part", "pattern": "svg.part", "mask": "svg.part", "switch": "svg.part", "textPath": "svg.part",
+		"filter": "svg.part", "textPath": "svg.part",
 		"animate": "svg.animation", "animateTransform": "svg.animation", "animateMotion": "svg.animation", "animateColor": "svg.animation", "set": "svg.animation",
 	}
 })
@@ -54,7 +59,7 @@ var (
 	svgNumbers = lazy.Compile(`^[-+0-9eE., %\t\r\npxtmcin]*$`)
 	svgPath    = lazy.Compile(`^[-+0-9eE., \t\r\nMmZzLlHhVvCcSsQqTtAa]*$`)
 	svgMove    = lazy.Compile(`^(?:[\s,]*(?:matrix|translate|scale|rotate|skewX|skewY)[\s]*\([-+0-9eE., \t\r\n]*\))*[\s]*$`)
-	svgPaint   = lazy.Compile(`^(?:[a-zA-Z]{1,30}|#[0-9a-fA-F]{3,8}|rgba?\([0-9., %]{1,40}\)|url\(#[A-Za-z_][A-Za-z0-9_.-]{0,99}\)(?: (?:none|[a-zA-Z]{1,30}|#[0-9a-fA-F]{3,8}))?)$`)
+	svgPaint   = lazy.Compile(`^(?:[a-zA-Z]{1,30}|context-fill|context-stroke|#[0-9a-fA-F]{3,8}|(?:rgb|hsl)a?\([0-9., %/-]{1,40}\)|url\(#[A-Za-z_][A-Za-z0-9_.-]{0,99}\)(?: (?:none|[a-zA-Z]{1,30}|#[0-9a-fA-F]{3,8}))?)$`)
 	svgRef     = lazy.Compile(`^(?:none|url\(#[A-Za-z_][A-Za-z0-9_.-]{0,99}\))$`)
 	svgOwn     = lazy.Compile(`^#[A-Za-z_][A-Za-z0-9_.-]{0,99}$`)
 	svgID      = lazy.Compile(`^[A-Za-z_][A-Za-z0-9_.-]{0,99}$`)
@@ -62,6 +67,9 @@ var (
 	svgWords   = lazy.Compile(`^[a-zA-Z -]{1,40}$`)
 	svgSize    = lazy.Compile(`^(?:[-+0-9.]{1,12}(?:px|pt|em|ex|cm|mm|in|pc|%)?|[a-z-]{1,20})$`)
 	svgFont    = lazy.Compile(`^[\p{L}\p{N} ,'_-]{1,200}$`)
+	// Style, weight, size, perhaps the height of a line, family (CSS 2.1, 15.8).
+	svgFontInShort = lazy.Compile(`^((?:(?:normal|italic|oblique|small-caps|bold|bolder|lighter|[1-9]00)\s+)*)([0-9.]{1,12}(?:px|pt|em|ex|cm|mm|in|pc|%)|[a-z]{1,3}-?(?:small|large|er)|medium|small|large)(?:\s*/\s*[0-9a-z.%]+)?\s+([^;]{1,200})$`)
+
 	svgVersion = lazy.Compile(`^[0-9.]{1,5}$`)
 
 	// Adobe Illustrator defines names for namespaces and nothing else. With these
@@ -86,15 +94,17 @@ var svgAttrs = []struct {
 	{"fx", svgNumber, false}, {"fy", svgNumber, false}, {"d", svgPath, false}, {"points", svgNumbers, false}, {"pathLength", svgNumber, false},
 	{"transform", svgMove, false}, {"gradientTransform", svgMove, false}, {"gradientUnits", svgWord, false}, {"spreadMethod", svgWord, false},
 	{"offset", svgNumber, false}, {"clipPathUnits", svgWord, false},
+	{"patternUnits", svgWord, false}, {"patternContentUnits", svgWord, false}, {"patternTransform", svgMove, false},
+	{"maskUnits", svgWord, false}, {"maskContentUnits", svgWord, false},
 	{"markerWidth", svgNumber, false}, {"markerHeight", svgNumber, false}, {"refX", svgNumber, false}, {"refY", svgNumber, false},
 	{"markerUnits", svgWord, false}, {"orient", svgSize, false}, {"textLength", svgNumber, false}, {"lengthAdjust", svgWord, false},
 	{"fill", svgPaint, true}, {"fill-opacity", svgNumber, true}, {"fill-rule", svgWord, true},
 	{"stroke", svgPaint, true}, {"stroke-width", svgNumber, true}, {"stroke-opacity", svgNumber, true}, {"stroke-linecap", svgWord, true},
 	{"stroke-linejoin", svgWord, true}, {"stroke-miterlimit", svgNumber, true}, {"stroke-dasharray", lazy.Compile(`^(?:none|[-+0-9eE., %pxtmcin]*)$`), true},
 	{"stroke-dashoffset", svgNumber, true}, {"opacity", svgNumber, true}, {"color", svgPaint, true}, {"stop-color", svgPaint, true}, {"stop-opacity", svgNumber, true},
-	{"clip-path", svgRef, true}, {"clip-rule", svgWord, true},
+	{"clip-path", svgRef, true}, {"clip-rule", svgWord, true}, {"mask", svgRef, true},
 	{"marker-start", svgRef, true}, {"marker-mid", svgRef, true}, {"marker-end", svgRef, true},
-	{"display", svgWord, true}, {"visibility", svgWord, true}, {"overflow", svgWord, true},
+	{"paint-order", svgWords, true}, {"display", svgWord, true}, {"visibility", svgWord, true}, {"overflow", svgWord, true},
 	{"font-family", svgFont, true}, {"font-size", svgSize, true}, {"font-weight", svgSize, true}, {"font-style", svgWord, true}, {"font-variant", svgWord, true},
 	{"font-stretch", svgWord, true}, {"text-anchor", svgWord, true}, {"text-decoration", svgWords, true}, {"dominant-baseline", svgWord, true},
 	{"alignment-baseline", svgWord, true}, {"baseline-shift", svgSize, true}, {"letter-spacing", svgSize, true}, {"word-spacing", svgSize, true},
@@ -114,26 +124,125 @@ type svgNode struct {
 	name  string // "" for text
 	text  string
 	attrs map[string]string
-	href  string // "#id"
+	href  string // "#id"; of a picture its octets, as data:
 	class string
 	style string
 	kids  []*svgNode
+
+	unless bool // of a switch: only for programs or readers of which nothing is known
 }
 
 type drawing struct {
 	found  map[string]int
 	nodes  int
-	rules  map[string][]svgRule // by selector: "rect", ".class", "#id"
+	rules  map[string][]svgRule // by what the element has: "rect", ".class", "#id", "*"
 	order  int
 	styled int // octets of style worked in
 	sheets int // octets of style sheets
 	ids    map[string]*svgNode
+	images int
 }
 
 // svgRule is a rule of a style sheet.
 type svgRule struct {
-	order int
-	style string
+	order, weight int
+	style         string
+	steps         []svgStep // the last is for the element, the others for those around it
+}
+
+// svgStep is what a selector says of one element.
+type svgStep struct {
+	name, id string
+	classes  []string
+	child    bool // the element is in that of the step before, with none between
+}
+
+// svgSelector is one step: an element or any, with classes and an id.
+var svgSelector = lazy.Compile(`^(\*|[A-Za-z][A-Za-z0-9]*)?((?:[.#][A-Za-z_][A-Za-z0-9_-]{0,99})*)$`)
+
+// readSelector reads a selector of elements, classes and ids, and of what they
+// stand in; others are not understood. The key says which elements it can be for.
+func readSelector(s string) (r svgRule, key string, ok bool) {
+	const most = 6 // elements within one another
+	child := false
+	for _, word := range strings.Fields(strings.ReplaceAll(s, ">", " > ")) {
+		if word == ">" {
+			child = true
+			continue
+		}
+		m := svgSelector.FindStringSubmatch(word)
+		if m == nil || len(r.steps) == most {
+			return r, "", false
+		}
+		step := svgStep{name: m[1], child: child}
+		child = false
+		if key = m[1]; m[1] == "*" {
+			step.name = ""
+		} else if m[1] != "" {
+			r.weight++
+		}
+		rest := m[2]
+		for rest != "" {
+			end := 1 + strings.IndexAny(rest[1:]+".", ".#")
+			if rest[0] == '.' {
+				step.classes = append(step.classes, rest[1:end])
+				r.weight += 1000
+			} else {
+				step.id = rest[1:end]
+				r.weight += 1_000_000
+			}
+			if key == "" || key[0] != '#' {
+				key = rest[:end]
+			}
+			rest = rest[end:]
+		}
+		r.steps = append(r.steps, step)
+	}
+	return r, key, len(r.steps) > 0 && !child
+}
+
+// meant reports whether a rule is for n, which stands in those above it.
+func (d *drawing) meant(r svgRule, n *svgNode, above []*svgNode) bool {
+	i := len(r.steps) - 1
+	if !r.steps[i].fits(n) {
+		return false
+	}
+	child := r.steps[i].child
+	for i--; i >= 0; i-- {
+		for {
+			if len(above) == 0 {
+				return false
+			}
+			if d.styled++; d.styled > maxStyled {
+				return false
+			}
+			n, above = above[len(above)-1], above[:len(above)-1]
+			if r.steps[i].fits(n) {
+				break
+			}
+			if child {
+				return false
+			}
+		}
+		child = r.steps[i].child
+	}
+	return true
+}
+
+func (s *svgStep) fits(n *svgNode) bool {
+	if s.name != "" && s.name != n.name || s.id != "" && s.id != n.attrs["id"] {
+		return false
+	}
+	if len(s.classes) == 0 {
+		return true
+	}
+	has := strings.Fields(n.class)
+	for _, c := range s.classes {
+		if !slices.Contains(has, c) {
+			return false
+		}
+	}
+	return true
 }
 
 // Sanitize writes the drawing in to out.
@@ -145,7 +254,10 @@ func (SVG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 	if err != nil {
 		return sanitize.Result{}, fmt.Errorf("svg: %w", err)
 	}
-	d.dress(root, false)
+	d.dress(root, nil, false)
+	if err := d.pictures(ctx, s, in.Path, root); err != nil {
+		return sanitize.Result{}, err
+	}
 	// Things used inside things used double with each level.
 	if drawn := d.drawn(root, map[*svgNode]int{}, 0); drawn > maxSVGDrawn {
 		d.unuse(root)
@@ -256,9 +368,11 @@ func (d *drawing) read(ctx context.Context, r io.Reader) (*svgNode, error) {
 			}
 			open = append(open, node)
 		case xml.EndElement:
-			if open[len(open)-1] == nil {
+			if n := open[len(open)-1]; n == nil {
 				skipped--
 				inStyle = inStyle && skipped > 0
+			} else if n.name == "switch" {
+				n.decide()
 			}
 			open = open[:len(open)-1]
 		case xml.CharData:
@@ -274,6 +388,19 @@ func (d *drawing) read(ctx context.Context, r io.Reader) (*svgNode, error) {
 			}
 		}
 	}
+}
+
+// decide keeps the first of the branches of a switch that every program shows, and
+// has the switch be a group around it.
+func (n *svgNode) decide() {
+	n.name = "g"
+	for i, k := range n.kids {
+		if !k.unless && k.name != "title" && k.name != "desc" {
+			n.kids = n.kids[i : i+1]
+			return
+		}
+	}
+	n.kids = nil
 }
 
 // element takes what is kept of a start tag; nil when nothing is.
@@ -293,12 +420,16 @@ func (d *drawing) element(t xml.StartElement, skipped bool) *svgNode {
 			switch {
 			case svgOwn.MatchString(v):
 				node.href = v
+			case name == "image" && strings.HasPrefix(v, "data:"):
+				node.href = v
 			case t.Name.Local == "a":
 				d.found["html.link"]++
 			case remote(v):
 				d.found["html.remote"]++
 			}
 		case a.Name.Space != "":
+		case key == "requiredExtensions", key == "systemLanguage" && !strings.HasPrefix(v, "ja"):
+			node.unless = true
 		case key == "class":
 			node.class = v
 		case key == "style":
@@ -358,11 +489,10 @@ func (d *drawing) sheet(s string) {
 		// What stands before a semicolon is an @import and the like.
 		selectors = selectors[strings.LastIndexByte(selectors, ';')+1:]
 		for _, sel := range strings.Split(selectors, ",") {
-			sel = strings.TrimSpace(sel)
-			name := strings.TrimLeft(sel, ".#")
-			if svgID.MatchString(name) && len(sel)-len(name) <= 1 && len(d.rules) < 5000 {
+			if r, key, ok := readSelector(sel); ok && d.order < 10_000 {
 				d.order++
-				d.rules[sel] = append(d.rules[sel], svgRule{d.order, style})
+				r.order, r.style = d.order, style
+				d.rules[key] = append(d.rules[key], r)
 			}
 		}
 	}
@@ -370,28 +500,34 @@ func (d *drawing) sheet(s string) {
 
 // dress works styles into the attributes of an element and all below it, and
 // notes the ids.
-func (d *drawing) dress(n *svgNode, inMarker bool) {
+func (d *drawing) dress(n *svgNode, above []*svgNode, inMarker bool) {
 	if n.name == "" {
 		return
 	}
 	if len(d.rules) > 0 {
-		// By weight: element, classes, id.
-		for _, r := range d.rules[n.name] {
-			d.declare(n, r.style)
+		var rules []svgRule
+		of := func(key string) {
+			for _, r := range d.rules[key] {
+				if len(rules) < 200 && d.meant(r, n, above) {
+					rules = append(rules, r)
+				}
+			}
 		}
-		var classes []svgRule
+		of("*")
+		of(n.name)
 		for i, c := range strings.Fields(n.class) {
 			if i < 20 {
-				classes = append(classes, d.rules["."+c]...)
+				of("." + c)
 			}
 		}
-		slices.SortFunc(classes, func(a, b svgRule) int { return a.order - b.order })
-		for i, r := range classes {
-			if i < 100 {
-				d.declare(n, r.style)
+		of("#" + n.attrs["id"])
+		slices.SortStableFunc(rules, func(a, b svgRule) int {
+			if a.weight != b.weight {
+				return a.weight - b.weight
 			}
-		}
-		for _, r := range d.rules["#"+n.attrs["id"]] {
+			return a.order - b.order
+		})
+		for _, r := range rules {
 			d.declare(n, r.style)
 		}
 	}
@@ -409,8 +545,9 @@ func (d *drawing) dress(n *svgNode, inMarker bool) {
 			delete(n.attrs, k)
 		}
 	}
+	above = append(above, n)
 	for _, k := range n.kids {
-		d.dress(k, inMarker || n.name == "marker")
+		d.dress(k, above, inMarker || n.name == "marker")
 	}
 }
 
@@ -432,6 +569,23 @@ func (d *drawing) declare(n *svgNode, style string) {
 		v = strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(v), "!important"))
 		v = strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(v, `url("#`, "url(#"), `url('#`, "url(#"), `")`, ")")
 		v = strings.ReplaceAll(strings.ReplaceAll(v, `')`, ")"), `"`, "'")
+		if m := svgFontInShort.FindStringSubmatch(v); k == "font" && m != nil {
+			// What it does not say is as usual, whatever stands around it.
+			n.attrs["font-style"], n.attrs["font-weight"], n.attrs["font-variant"] = "normal", "normal", "normal"
+			for _, w := range strings.Fields(m[1]) {
+				switch w {
+				case "italic", "oblique":
+					n.attrs["font-style"] = w
+				case "small-caps":
+					n.attrs["font-variant"] = w
+				case "normal":
+				default:
+					n.attrs["font-weight"] = w
+				}
+			}
+			n.attrs["font-size"] = m[2]
+			k, v = "font-family", m[3]
+		}
 		if i, ok := svgAttr()[k]; ok && svgAttrs[i].style && svgAttrs[i].form.MatchString(v) {
 			n.attrs[k] = v
 		}
@@ -455,8 +609,8 @@ func (d *drawing) drawn(n *svgNode, known map[*svgNode]int, depth int) int {
 	for _, k := range n.kids {
 		sum = min(sum+d.drawn(k, known, depth+1), maxSVGDrawn+1)
 	}
-	if n.name == "use" && n.href != "" {
-		if target := d.ids[n.href[1:]]; target != nil {
+	for _, id := range n.uses() {
+		if target := d.ids[id]; target != nil {
 			sum = min(sum+d.drawn(target, known, depth+1), maxSVGDrawn+1)
 		}
 	}
@@ -464,11 +618,80 @@ func (d *drawing) drawn(n *svgNode, known map[*svgNode]int, depth int) int {
 	return sum
 }
 
+// uses are the ids of what is drawn once more where n is drawn.
+func (n *svgNode) uses() (ids []string) {
+	if (n.name == "use" || n.name == "pattern") && n.href != "" {
+		ids = append(ids, n.href[1:])
+	}
+	for _, k := range [...]string{"fill", "stroke", "mask", "clip-path"} {
+		if v, ok := strings.CutPrefix(n.attrs[k], "url(#"); ok {
+			id, _, _ := strings.Cut(v, ")")
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// unuse takes out what makes many of few.
 func (d *drawing) unuse(n *svgNode) {
-	n.kids = slices.DeleteFunc(n.kids, func(k *svgNode) bool { return k.name == "use" })
+	n.kids = slices.DeleteFunc(n.kids, func(k *svgNode) bool { return k.name == "use" || k.name == "pattern" || k.name == "mask" })
+	delete(n.attrs, "mask")
 	for _, k := range n.kids {
 		d.unuse(k)
 	}
+}
+
+// pictures has every picture treated that lies in the drawing. One that is
+// elsewhere, or that cannot be read, is left out.
+func (d *drawing) pictures(ctx context.Context, s *sanitize.Session, path string, n *svgNode) error {
+	for i := 0; i < len(n.kids); i++ {
+		k := n.kids[i]
+		if k.name != "image" {
+			if err := d.pictures(ctx, s, path, k); err != nil {
+				return err
+			}
+			continue
+		}
+		d.images++
+		data, err := d.picture(ctx, s, path, k.href)
+		if err != nil {
+			return err
+		}
+		if k.href = data; data == "" {
+			d.found["svg.part"]++
+			n.kids = slices.Delete(n.kids, i, i+1)
+			i--
+		}
+	}
+	return nil
+}
+
+// picture is one treated, "" where nothing of it can stay.
+func (d *drawing) picture(ctx context.Context, s *sanitize.Session, path, href string) (string, error) {
+	head, data, ok := strings.Cut(href, ",")
+	if !ok || !strings.HasPrefix(head, "data:") || !strings.HasSuffix(head, ";base64") || d.images > maxSVGPictures {
+		return "", nil
+	}
+	data = strings.Map(func(c rune) rune {
+		if c == ' ' || c == '\n' || c == '\r' || c == '\t' {
+			return -1
+		}
+		return c
+	}, data)
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(data, "="))
+	if err != nil {
+		return "", nil
+	}
+	var out bytes.Buffer
+	o := sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b)), Path: fmt.Sprintf("%s/picture%d", path, d.images)}
+	res, err := s.Nested(ctx, o, &out)
+	if errors.Is(err, sanitize.ErrLimit) || ctx.Err() != nil {
+		return "", fmt.Errorf("picture %d: %w", d.images, err)
+	}
+	if err != nil || res.Kind != sanitize.KindPNG && res.Kind != sanitize.KindJPEG {
+		return "", nil
+	}
+	return "data:" + res.Kind.Facts().Media + ";base64," + base64.StdEncoding.EncodeToString(out.Bytes()), nil
 }
 
 func (d *drawing) write(b []byte, n *svgNode, root bool) []byte {
@@ -484,7 +707,7 @@ func (d *drawing) write(b []byte, n *svgNode, root bool) []byte {
 			b = appendAttr(b, a.name, v)
 		}
 	}
-	if n.href != "" && (n.name == "use" || strings.HasSuffix(n.name, "Gradient")) {
+	if n.href != "" && (n.name == "use" || n.name == "pattern" || n.name == "image" || strings.HasSuffix(n.name, "Gradient")) {
 		b = appendAttr(b, "xlink:href", n.href)
 	}
 	if len(n.kids) == 0 {

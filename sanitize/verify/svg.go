@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/base64"
 	"strings"
 
 	"sekisho/internal/lazy"
@@ -13,17 +14,17 @@ import (
 var (
 	svgTag  = lazy.Compile(`^<(/?)([A-Za-z]+)((?: [A-Za-z0-9:-]+="[^"<>]*")*)(/?)>`)
 	svgPair = lazy.Compile(` ([A-Za-z0-9:-]+)="([^"<>]*)"`)
-	svgSafe = lazy.Compile(`^(?:(?:[^(&:\\]|&#34;)*|url\(#[A-Za-z_][A-Za-z0-9_.-]*\)(?: [#A-Za-z0-9]+)?|rgba?\([0-9., %]+\)|(?:[\s,]*(?:matrix|translate|scale|rotate|skewX|skewY)\s*\([-+0-9eE.,\s]*\))*\s*)$`)
+	svgSafe = lazy.Compile(`^(?:(?:[^(&:\\]|&#34;)*|url\(#[A-Za-z_][A-Za-z0-9_.-]*\)(?: [#A-Za-z0-9]+)?|(?:rgb|hsl)a?\([0-9., %/-]+\)|(?:[\s,]*(?:matrix|translate|scale|rotate|skewX|skewY)\s*\([-+0-9eE.,\s]*\))*\s*)$`)
 )
 
-const svgNames = " svg g defs symbol use title desc path rect circle ellipse line polyline polygon text tspan linearGradient radialGradient stop clipPath marker "
+const svgNames = " svg g defs symbol use title desc path rect circle ellipse line polyline polygon text tspan linearGradient radialGradient stop clipPath marker pattern mask image "
 
 const svgKeys = " id version x y dx dy rotate width height viewBox preserveAspectRatio x1 y1 x2 y2 cx cy r rx ry fx fy d points pathLength transform " +
 	"gradientTransform gradientUnits spreadMethod offset clipPathUnits markerWidth markerHeight refX refY markerUnits orient textLength lengthAdjust " +
 	"fill fill-opacity fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-linejoin stroke-miterlimit stroke-dasharray stroke-dashoffset " +
 	"opacity color stop-color stop-opacity clip-path clip-rule marker-start marker-mid marker-end display visibility overflow font-family font-size " +
 	"font-weight font-style font-variant font-stretch text-anchor text-decoration dominant-baseline alignment-baseline baseline-shift letter-spacing " +
-	"word-spacing writing-mode direction "
+	"word-spacing writing-mode direction patternUnits patternContentUnits patternTransform maskUnits maskContentUnits mask paint-order "
 
 // checkSVG reads a drawing tag by tag.
 func checkSVG(s *sanitize.Session, where string, b []byte) error {
@@ -87,8 +88,12 @@ func checkSVG(s *sanitize.Session, where string, b []byte) error {
 			switch {
 			case seen[a[1]]:
 				return notAllowed(where, "SVG: %s twice", a[1])
+			case a[1] == "xlink:href" && m[2] == "image":
+				if err := checkData(s, where, a[2]); err != nil {
+					return err
+				}
 			case a[1] == "xlink:href":
-				if (m[2] != "use" && !strings.HasSuffix(m[2], "Gradient")) || !strings.HasPrefix(a[2], "#") || strings.ContainsAny(a[2], ":/\\&") {
+				if (m[2] != "use" && m[2] != "pattern" && !strings.HasSuffix(m[2], "Gradient")) || !strings.HasPrefix(a[2], "#") || strings.ContainsAny(a[2], ":/\\&") {
 					return notAllowed(where, "SVG: a reference to %.60q", a[2])
 				}
 			case !strings.Contains(svgKeys, " "+a[1]+" "):
@@ -109,4 +114,18 @@ func checkSVG(s *sanitize.Session, where string, b []byte) error {
 		return notAllowed(where, "SVG: not closed, or a declaration")
 	}
 	return nil
+}
+
+// checkData looks at a picture that lies in a drawing.
+func checkData(s *sanitize.Session, where, v string) error {
+	for head, check := range map[string]func(*sanitize.Session, string, []byte) error{"data:image/png;base64,": checkPNG, "data:image/jpeg;base64,": checkJPEG} {
+		if data, ok := strings.CutPrefix(v, head); ok {
+			b, err := base64.StdEncoding.Strict().DecodeString(data)
+			if err != nil || strings.ContainsAny(data, "\r\n") {
+				return notAllowed(where, "SVG: a picture that is no base64")
+			}
+			return check(s, where+" picture", b)
+		}
+	}
+	return notAllowed(where, "SVG: a picture at %.60q", v)
 }
