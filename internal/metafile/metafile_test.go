@@ -138,6 +138,9 @@ func FuzzMetafile(f *testing.F) {
 			if err != nil || !bytes.Equal(out, again) {
 				t.Fatalf("changes once more: %v", err)
 			}
+			if _, err := k.f(Drawable(out)); err != nil {
+				t.Fatalf("what is drawn of it is none: %v", err)
+			}
 		}
 	})
 }

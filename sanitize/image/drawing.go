@@ -61,7 +61,7 @@ func (Drawing) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Ob
 	if err := s.SpendPixels(width, height); err != nil {
 		return sanitize.Result{}, err
 	}
-	page, err := sheetOf(b, ext, scale*w, scale*h)
+	page, err := sheetOf(metafile.Drawable(b), ext, scale*w, scale*h)
 	if err != nil {
 		return sanitize.Result{}, err
 	}
