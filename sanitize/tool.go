@@ -75,6 +75,9 @@ const (
 	FromText
 	FromCSV
 	FromTSV
+	// FromExcel2003Again is what the first parser for it, a style sheet, could not
+	// read, for the second one, which reads more files and less of each.
+	FromExcel2003Again
 )
 
 // A ToolCall is what a worker asks for. Every field is a number that the parent

@@ -43,6 +43,9 @@ func (o Office) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.O
 		return sanitize.Result{}, sanitize.ErrUnsupported
 	}
 	made, err := s.Converted(ctx, sanitize.ToolCall{Tool: to.tool, Source: src, Size: in.Size}, in.Reader())
+	if src == sanitize.FromExcel2003 && errors.Is(err, sanitize.ErrTool) && !errors.Is(err, sanitize.ErrSlow) {
+		made, err = s.Converted(ctx, sanitize.ToolCall{Tool: to.tool, Source: sanitize.FromExcel2003Again, Size: in.Size}, in.Reader())
+	}
 	if err != nil {
 		return sanitize.Result{}, err
 	}

@@ -107,6 +107,36 @@ func honest() *converter {
 	}}
 }
 
+// LibreOffice has two parsers for the XML of Excel 2003. The second is asked for what
+// the first could not read, and for nothing else.
+func TestASecondParserReadsWhatTheFirstCouldNot(t *testing.T) {
+	book := []byte(`<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>`)
+	for _, c := range []struct {
+		name string
+		err  error
+		want []sanitize.Source
+	}{
+		{"could not read", sanitize.ErrTool, []sanitize.Source{sanitize.FromExcel2003, sanitize.FromExcel2003Again}},
+		{"was too slow", sanitize.ErrSlow, []sanitize.Source{sanitize.FromExcel2003}},
+		{"read", nil, []sanitize.Source{sanitize.FromExcel2003}},
+	} {
+		tool := &converter{answer: func(k sanitize.ToolCall, _ []byte) ([]byte, error) {
+			if k.Source == sanitize.FromExcel2003 && c.err != nil {
+				return nil, c.err
+			}
+			return corpus.Excel("converted", false), nil
+		}}
+		_, p, err := treat(t, steps(sanitize.Convert), tool, book)
+		var asked []sanitize.Source
+		for _, k := range tool.calls {
+			asked = append(asked, k.Source)
+		}
+		if !slices.Equal(asked, c.want) || (err == nil && p.OutKind == sanitize.KindXLSX) != (len(c.want) == 2 || c.err == nil) {
+			t.Errorf("%s: asked %v: %v, %+v", c.name, asked, err, p)
+		}
+	}
+}
+
 func TestWhatIsNotRebuiltIsConvertedAndRebuilt(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -196,6 +196,8 @@ var sources = map[sanitize.Source]struct{ ext, filter string }{
 	sanitize.FromText:      {"txt", "Text (encoded):UTF8,CRLF,,ja-JP"},
 	sanitize.FromCSV:       {"csv", tableFilter(',')},
 	sanitize.FromTSV:       {"csv", tableFilter('\t')},
+
+	sanitize.FromExcel2003Again: {"xml", "MS Excel 2003 XML Orcus"},
 }
 
 // tableFilter reads a table of text: in quotes of ", UTF-8, from the first line

@@ -115,6 +115,7 @@ func TestLibreOfficeConvertsNeedsTools(t *testing.T) {
 	}{
 		{"RTF", sanitize.ToolCall{Tool: sanitize.OfficeToDOCX, Source: sanitize.FromRTF}, []byte(`{\rtf1\ansi hello}`), "word/document.xml"},
 		{"a sheet", sanitize.ToolCall{Tool: sanitize.OfficeToXLSX, Source: sanitize.FromXLSX}, corpus.Excel("申請", false), "xl/workbook.xml"},
+		{"Excel 2003 by the second parser", sanitize.ToolCall{Tool: sanitize.OfficeToXLSX, Source: sanitize.FromExcel2003Again}, []byte(`<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet" xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet"><Worksheet ss:Name="a"><Table><Row><Cell><Data ss:Type="String">申請</Data></Cell></Row></Table></Worksheet></Workbook>`), "xl/worksheets/sheet1.xml"},
 		{"a document as pages", sanitize.ToolCall{Tool: sanitize.OfficeToPDF, Source: sanitize.FromDOCX}, corpus.Word("本文", false), ""},
 	} {
 		out, err := call(t, c, k.call, k.in)
