@@ -252,6 +252,9 @@ func (p *parser) dict(depth int) (Object, error) {
 		case err != nil:
 			return nil, err
 		}
+		if was, ok := d[key]; ok {
+			p.f.twice(key, was)
+		}
 		if o != nil {
 			d[key] = o // 7.3.7: null is the same as no entry
 		} else {

@@ -93,6 +93,10 @@ type File struct {
 	Lead, Trail int
 	// Updates is the number of sections that were appended to the first.
 	Updates int
+	// Twice are values that another one of the same key in the same dictionary
+	// takes the place of: some readers see them. Only of objects that were read,
+	// and not all where there are many.
+	Twice []Entry
 
 	b       []byte
 	spend   func(int64) error
@@ -345,4 +349,18 @@ func (f *File) unpack(st *Stream) *objStm {
 		s.numbers, s.offsets = append(s.numbers, int(a.Int)), append(s.offsets, int(first+b.Int))
 	}
 	return s
+}
+
+// Entry is one of a dictionary.
+type Entry struct {
+	Key   Name
+	Value Object
+}
+
+// twice keeps what another value takes the place of.
+func (f *File) twice(key Name, was Object) {
+	const most = 1000
+	if len(f.Twice) < most {
+		f.Twice = append(f.Twice, Entry{key, was})
+	}
 }

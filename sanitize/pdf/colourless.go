@@ -45,14 +45,23 @@ const (
 	tonePlain
 )
 
-func foresee(ctx context.Context, in sanitize.Object) (of foreseen) {
-	if in.Size > mostRead {
-		return of
+// foresee reads a document before anything draws it. It fails where its pages
+// would be drawn for hours.
+func foresee(ctx context.Context, in sanitize.Object) (foreseen, error) {
+	if in.Size > sanitize.MaxToolInput {
+		return foreseen{}, nil // which is more than is drawn
 	}
 	b := make([]byte, in.Size)
 	if n, err := in.ReadAt(b, 0); n < len(b) && err != nil {
-		return foreseen{}
+		return foreseen{}, nil
 	}
+	if err := drawnTooOften(ctx, b); err != nil || in.Size > mostRead {
+		return foreseen{}, err
+	}
+	return tonesOf(ctx, b), nil
+}
+
+func tonesOf(ctx context.Context, b []byte) (of foreseen) {
 	left := int64(mostRead)
 	f, err := pdf.Open(b, func(n int64) error {
 		if left -= n; left < 0 {

@@ -83,7 +83,7 @@ func TestOnlyWhatHasNoColoursIsDrawnWithout(t *testing.T) {
 		programs, want = append(programs, c.program), append(want, c.grey)
 	}
 	b := sheetsOf(resources, objects, programs...)
-	got := foresee(t.Context(), sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}).tones
+	got := foreseenOf(t, sanitize.Object{ReaderAt: bytes.NewReader(b), Size: int64(len(b))}).tones
 	if len(got) != len(want) {
 		t.Fatalf("%d pages, want %d", len(got), len(want))
 	}
@@ -92,7 +92,7 @@ func TestOnlyWhatHasNoColoursIsDrawnWithout(t *testing.T) {
 			t.Errorf("%q is without colours: %v, want %v", c.program, got[i], c.grey)
 		}
 	}
-	if got := foresee(t.Context(), sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got.tones != nil {
+	if got := foreseenOf(t, sanitize.Object{ReaderAt: strings.NewReader("no document"), Size: 11}); got.tones != nil {
 		t.Errorf("what is no document has pages: %v", got)
 	}
 }
@@ -176,4 +176,13 @@ func TestFewGreysArePackedAsBefore(t *testing.T) {
 			t.Errorf("width %d: another packing, or %d in the middle of %d", width, n, middle)
 		}
 	}
+}
+
+func foreseenOf(t *testing.T, in sanitize.Object) foreseen {
+	t.Helper()
+	of, err := foresee(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return of
 }

@@ -97,6 +97,7 @@ func (c *cleaner) document() error {
 	c.w.object(r, catalog)
 	info := c.info()
 	c.unused()
+	c.twice()
 	c.fail(c.f.Err())
 	if c.err != nil {
 		return c.err
@@ -554,6 +555,20 @@ func (c *cleaner) unused() {
 				c.report.found("pdf.action", "unused", sanitize.Removed, string(s))
 			}
 		}
+	}
+}
+
+// twice reports what acts among the values of which another one of the same key
+// took the place: there are readers that take the first.
+func (c *cleaner) twice() {
+	for _, e := range c.f.Twice {
+		if e.Key == "OpenAction" {
+			if _, ok := c.f.Resolve(e.Value).(pdf.Dict); ok {
+				c.action(e.Value, "OpenAction")
+			}
+			continue
+		}
+		c.left(e.Key, pdf.Dict{e.Key: e.Value})
 	}
 }
 

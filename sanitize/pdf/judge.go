@@ -27,6 +27,9 @@ const (
 // ladder. Where there is nobody to ask for programs, as in a test, nobody is
 // asked; where the programs are not installed the document does not count.
 func (c *cleaner) judged(b []byte) error {
+	if err := drawnTooOften(c.ctx, b); err != nil {
+		return err
+	}
 	if c.s.Tools == nil {
 		return nil
 	}

@@ -44,6 +44,10 @@ const (
 
 // Sanitize writes the pages of the PDF in to out.
 func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.Writer) (sanitize.Result, error) {
+	known, err := foresee(ctx, in)
+	if err != nil {
+		return sanitize.Result{}, err
+	}
 	sheets, err := readWords(ctx, s, in)
 	if err != nil {
 		return sanitize.Result{}, err
@@ -58,7 +62,6 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	}
 	w := newWriter(out, s.Options.Limits.OutputBytes)
 	p := &pictures{s: s, w: w, dpi: dpi, sheets: sheets, parent: w.number()}
-	known := foresee(ctx, in)
 	if err := s.TellFonts(ctx, known.fonts); err != nil {
 		return sanitize.Result{}, err
 	}
@@ -106,7 +109,9 @@ func (p *pictures) draw(ctx context.Context, in sanitize.Object, part stretch) e
 		switch {
 		case d.failed != nil:
 			return d.failed // nobody's fault but ours, or too many pixels
-		case err == nil, ctx.Err() != nil, len(d.sheets) == 0, errors.Is(err, sanitize.ErrLimit), errors.Is(err, sanitize.ErrSlow):
+		case err == nil, ctx.Err() != nil, len(d.sheets) == 0, errors.Is(err, sanitize.ErrLimit):
+			// One that was ended for its time is followed by the other, too: whoever
+			// starts it takes what the first one used from what the message has.
 			return err
 		}
 		p.disliked = true

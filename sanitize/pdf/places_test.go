@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"sekisho/sanitize"
 )
 
 // Where readers look for something to do and lists of such places often end. No
@@ -76,5 +78,29 @@ func TestTreesOfPagesThatNeverEndEnd(t *testing.T) {
 		if r := must(t, in); !strings.Contains(unpack(t, r.out), "(The words stay) Tj") {
 			t.Errorf("%s: the words are lost", name)
 		}
+	}
+}
+
+// What acts and stands behind a key that is said twice is told, whichever of the
+// two a reader takes.
+func TestAKeySaidTwiceIsTold(t *testing.T) {
+	const js = "<< /S /JavaScript /JS (MARK) >>"
+	for name, in := range map[string][]byte{
+		"first":      page("/OpenAction "+js+" /OpenAction [3 0 R /Fit]", ""),
+		"middle":     page("/OpenAction [3 0 R /Fit] /OpenAction 6 0 R /OpenAction [3 0 R /Fit]", "", js),
+		"last":       page("/OpenAction [3 0 R /Fit] /OpenAction "+js, ""),
+		"taken back": page("/OpenAction "+js+" /OpenAction null", ""),
+		"of a page":  page("", "/AA << /O "+js+" >> /AA << >>"),
+	} {
+		r := must(t, in)
+		if !r.has("pdf.javascript") || r.res.Outcome != sanitize.Disarmed {
+			t.Errorf("%s: %s, %v", name, r.res.Outcome, r.findings)
+		}
+		if text := unpack(t, r.out); strings.Contains(text, "MARK") {
+			t.Errorf("%s came out: %s", name, text)
+		}
+	}
+	if r := must(t, page("/OpenAction [3 0 R /Fit] /OpenAction [3 0 R /Fit] /PageMode /UseNone /PageMode /UseNone", "")); r.res.Outcome != sanitize.Clean {
+		t.Errorf("nothing that acts: %s, %v", r.res.Outcome, r.findings)
 	}
 }

@@ -34,6 +34,7 @@ func (t *Tools) Look(ctx context.Context) []Installed {
 		{"libreoffice", []string{"-env:UserInstallation=file:///job/profile", "--headless", "--version"}, office(sanitize.ToolCall{Source: sanitize.FromDOCX}, "docx", "")},
 		{"qpdf", []string{"--version"}, qpdf()},
 		{"pdftoppm", []string{"-v"}, tool{name: "pdftoppm", path: "/usr/bin/pdftoppm"}},
+		{"pdftocairo", []string{"-v"}, tool{name: "pdftocairo", path: "/usr/bin/pdftocairo"}},
 		{"pdftotext", []string{"-v"}, tool{name: "pdftotext", path: "/usr/bin/pdftotext"}},
 		{"heif-convert", []string{"-h"}, tool{name: "heif-convert", path: "/usr/bin/heif-convert", wide: true}},
 		{"djxl", []string{"--version"}, tool{name: "djxl", path: "/usr/bin/djxl", wide: true}},

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -264,6 +265,9 @@ func TestToolsSayWhatTheyAre(t *testing.T) {
 		case i.Name == "libreoffice" && i.Err == nil && !strings.HasPrefix(i.Version, "LibreOffice "):
 			t.Errorf("%+v", i)
 		}
+	}
+	if !slices.ContainsFunc(missing, func(i Installed) bool { return i.Name == "pdftocairo" }) {
+		t.Errorf("nothing of pdftocairo: %+v", missing)
 	}
 	dir := t.TempDir()
 	if _, err := indexAge(dir, time.Now()); !errors.Is(err, os.ErrNotExist) {
