@@ -263,6 +263,11 @@ func (SVG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Object
 		d.unuse(root)
 		d.found["svg.part"]++
 	}
+	if s.Looks() {
+		if m := d.sketched(root); m != nil {
+			s.Look(m)
+		}
+	}
 	b := append([]byte(nil), svgHead...)
 	b = d.write(b, root, true)
 	b = append(b, "\r\n"...)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"image"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,10 +17,11 @@ import (
 )
 
 func draw(in []byte) (string, []sanitize.Finding, error) {
-	o := &sanitize.Options{Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{sanitize.ClassImage: {Steps: []sanitize.Mode{sanitize.Rebuild}}}}
+	o := &sanitize.Options{Task: sanitize.TaskFile, Codes: true, Limits: sanitize.DefaultLimits(), Rules: map[sanitize.Class]sanitize.Rule{sanitize.ClassImage: {Steps: []sanitize.Mode{sanitize.Rebuild}}}}
 	s := sanitize.NewSession(o, int64(len(in)), func(sanitize.Object) (sanitize.Detection, error) {
 		return sanitize.Detection{Kind: sanitize.KindSVG}, nil
 	}, map[sanitize.Kind]sanitize.Sanitizer{sanitize.KindSVG: SVG{}})
+	s.Codes = func(image.Image) []string { return nil } // so that it is sketched
 	var out bytes.Buffer
 	_, err := s.Nested(context.Background(), sanitize.Object{ReaderAt: bytes.NewReader(in), Size: int64(len(in)), Name: "a.svg"}, &out)
 	return out.String(), s.Parts()[0].Findings, err

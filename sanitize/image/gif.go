@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"image"
+	"image/draw"
 	"image/gif"
 	"io"
 
@@ -30,9 +32,7 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
-	for _, m := range g.Image {
-		s.Look(m)
-	}
+	shown(s, g)
 	if w.other > 0 {
 		s.Found(sanitize.Finding{Rule: "image.metadata", Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d comments and extensions", w.other)})
 	}
@@ -153,4 +153,30 @@ func (o *offsetReader) skip(n int) bool {
 	m, err := o.r.Discard(n)
 	o.n += int64(m)
 	return err == nil
+}
+
+// shown looks at the pictures of an animation as they are shown: each over those
+// before it, as they say. One may be half a code and the next the other.
+func shown(s *sanitize.Session, g *gif.GIF) {
+	full := image.Rect(0, 0, g.Config.Width, g.Config.Height)
+	if affordable(int64(full.Dx())*int64(full.Dy()), 8) != nil {
+		for _, m := range g.Image {
+			s.Look(m)
+		}
+		return
+	}
+	canvas := image.NewNRGBA(full)
+	for i, m := range g.Image {
+		if !s.Looks() {
+			return
+		}
+		draw.Draw(canvas, m.Bounds(), m, m.Bounds().Min, draw.Over)
+		s.Look(canvas)
+		switch g.Disposal[i] {
+		case gif.DisposalBackground:
+			draw.Draw(canvas, m.Bounds(), image.Transparent, image.Point{}, draw.Src)
+		case gif.DisposalPrevious:
+			// What it covered would have to be kept; that it stays hides no code.
+		}
+	}
 }

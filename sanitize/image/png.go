@@ -82,6 +82,8 @@ type chunks struct {
 	orientation   int
 	dropped       []string
 	animated      bool
+	dark          *image.Gray // the picture on black paper, for the look
+	through       bool        // whether something shines through
 	end           int64
 }
 

@@ -47,7 +47,13 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 		r.lines = [2][]byte{make([]byte, r.length), make([]byte, r.length)}
 		if look {
 			shown = image.NewGray(image.Rect(0, 0, p.width, p.height))
-			r.paint = p.painter(shown, palette, cover)
+			r.paint = p.painter(shown, 255, palette, cover)
+			if p.colour >= 4 || cover != nil {
+				// What is light on nothing shows where the paper is dark.
+				p.dark = image.NewGray(shown.Rect)
+				light, dark := r.paint, p.painter(p.dark, 0, palette, cover)
+				r.paint = func(y int, row []byte) { light(y, row); dark(y, row) }
+			}
 		}
 		if few {
 			r.colours, r.depth, r.width = len(palette)/3, int(p.depth), p.width
@@ -250,9 +256,12 @@ func unfilter(filter byte, row, above []byte, step int) {
 }
 
 // painter draws rows in grey, on paper where something shines through.
-func (p *chunks) painter(m *image.Gray, palette, cover []byte) func(y int, row []byte) {
+func (p *chunks) painter(m *image.Gray, paper int, palette, cover []byte) func(y int, row []byte) {
 	luma := func(r, g, b byte) int { return (int(r)*77 + int(g)*150 + int(b)*29) >> 8 }
-	over := func(v, alpha int) byte { return byte((v*alpha + 255*(255-alpha)) / 255) }
+	over := func(v, alpha int) byte {
+		p.through = p.through || alpha < 128
+		return byte((v*alpha + paper*(255-alpha)) / 255)
+	}
 	size, deep := 1, 0 // octets of a sample, and how far the next is
 	if p.depth == 16 {
 		size = 2
@@ -316,6 +325,9 @@ func (p *chunks) byRows(s *sanitize.Session, in sanitize.Object, out io.Writer) 
 	}
 	if shown != nil {
 		s.Look(shown)
+	}
+	if p.dark != nil && p.through {
+		s.Look(p.dark)
 	}
 	p.told(s, in)
 	_, err = out.Write(file)
