@@ -54,8 +54,8 @@ type Guard struct {
 	verb       string // of the command that the library has in hand
 	helo       string
 	esmtp      bool
-	tls        *tls.ConnectionState
-	mail       bool // a transaction is open
+	tls        string // version and cipher; "" in clear
+	mail       bool   // a transaction is open
 	from       envelope.Address
 	params     MailParams
 	rcpt       envelope.Address
@@ -139,8 +139,8 @@ func (g *Guard) Peer() envelope.Peer {
 		// RFC 6531, 4.3.
 		p.Protocol, p.UTF8Names = "UTF8SMTP", true
 	}
-	if g.tls != nil {
-		p.TLS = tls.VersionName(g.tls.Version) + " " + tls.CipherSuiteName(g.tls.CipherSuite)
+	if g.tls != "" {
+		p.TLS = g.tls
 		if p.Protocol == "SMTP" {
 			p.Protocol = "ESMTP"
 		}
@@ -311,6 +311,11 @@ func (g *Guard) receive() error {
 		g.w = copy(g.in, g.in[g.r:g.w])
 		g.r = 0
 	}
+	if g.w == len(g.in) && g.big == nil && len(g.in) < g.longest() {
+		g.small = make([]byte, g.longest())
+		copy(g.small, g.in)
+		g.in = g.small
+	}
 	n, err := g.conn.Read(g.in[g.w:])
 	g.w += n
 	if n > 0 {
@@ -322,14 +327,18 @@ func (g *Guard) receive() error {
 	return err
 }
 
-// ownBuffer sees to it that there is a buffer to read into. It holds the longest
-// command line and the longest PROXY header that are accepted.
+// ownBuffer sees to it that there is a buffer to read into: one for an ordinary
+// command line, until there is need for more. Most of those who wait never need
+// that.
 func (g *Guard) ownBuffer() {
 	if g.in == nil {
-		g.small = make([]byte, max(g.cfg.limits.CommandLine, maxProxy2))
+		g.small = make([]byte, min(1<<10, g.longest()))
 		g.in = g.small
 	}
 }
+
+// longest is the longest command line or PROXY header that is accepted.
+func (g *Guard) longest() int { return max(g.cfg.limits.CommandLine, maxProxy2) }
 
 // bigBuffers holds buffers for messages: a session borrows one from 354 to the
 // end, so that the many that wait for a command cost little.

@@ -98,7 +98,7 @@ func (g *Guard) notReceiving() {
 // alone: one inside, who is told when it cannot, and only under TLS himself. RFC
 // 8689, 2. To the internet it is not offered: hardly a server inside knows of
 // it, and whoever was promised it here would lose his mail there.
-func (g *Guard) offersRequireTLS() bool { return g.cfg.dsn && g.tls != nil }
+func (g *Guard) offersRequireTLS() bool { return g.cfg.dsn && g.tls != "" }
 
 // extensions makes our answer to EHLO out of the library's: what is on this
 // list stays, the rest goes, CHUNKING and BINARYMIME with it.
@@ -122,7 +122,7 @@ func (g *Guard) extensions(answer []byte) []byte {
 	if g.offersRequireTLS() {
 		lines = append(lines, "REQUIRETLS")
 	}
-	if g.cfg.tls != nil && g.tls == nil {
+	if g.cfg.tls != nil && g.tls == "" {
 		lines = append(lines, "STARTTLS")
 	}
 	var b []byte

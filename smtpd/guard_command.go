@@ -249,7 +249,7 @@ func (g *Guard) startTLS(arg string) {
 	case arg != "":
 		g.refuse(&refuseArguments)
 		return
-	case g.tls != nil:
+	case g.tls != "":
 		g.refuse(&refuseTLSTwice)
 		return
 	case g.cfg.tls == nil:
@@ -275,7 +275,11 @@ func (g *Guard) startTLS(arg string) {
 	until := time.Now().Add(g.patience(waitHandshake, g.stressed()))
 	g.raw.SetWriteDeadline(until)
 	g.await(waitHandshake, until)
-	err := conn.Handshake()
+	// On a stack of its own, which goes with it: it needs tens of KiB, and the
+	// session has none of that left to carry for hours.
+	shaken := make(chan error, 1)
+	go func() { shaken <- conn.Handshake() }()
+	err := <-shaken
 	g.busy()
 	if err != nil {
 		g.hangUp("smtp.tls_handshake")
@@ -284,7 +288,7 @@ func (g *Guard) startTLS(arg string) {
 	g.raw.SetDeadline(time.Time{})
 	g.conn = conn
 	st := conn.ConnectionState()
-	g.tls = &st
+	g.tls = tls.VersionName(st.Version) + " " + tls.CipherSuiteName(st.CipherSuite)
 	// RFC 3207, 4.2: both sides forget what they knew. The library forgets at
 	// the EHLO that must come next.
 	g.helo, g.esmtp = "", false

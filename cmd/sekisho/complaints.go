@@ -186,6 +186,7 @@ var complaints = []sentence{
 	{"tenant %s accepts any recipient: import a list or name a recipients file, or mail to people who do not exist is accepted and fails later", "団体 $1 はどの宛先も受け付けます。宛先一覧を取り込むか、ファイルを指定してください。存在しない人宛てのメールを受け取ってから失敗することになります"},
 	{"tenant %s accepts no recipient but postmaster: no list of its recipients is as the gateway wrote it; import it anew", "団体 $1 は postmaster 以外の宛先を受け付けません。どの宛先一覧もゲートウェイの書いたものと異なります。取り込み直してください"},
 	{"limits.connections is %s, but only %s files may be open (LimitNOFILE, ulimit -n): %s connections are taken", "limits.connections は $1 ですが、開けるファイルは $2 個です（LimitNOFILE、ulimit -n）。接続は $3 本まで受け付けます"},
+	{"limits.connections is %s, but the daemon's half of the memory is %s MiB (MemoryMax, memory.max): %s connections are taken", "limits.connections は $1 ですが、デーモンの分のメモリは $2 MiB（MemoryMax、memory.max の半分）です。接続は $3 本まで受け付けます"},
 	{"quarantine.retention is under a day: what is held ends before somebody can look at it", "quarantine.retention が 1 日より短いため、保留したものを誰も見ないうちに期限が切れます"},
 	{"metrics.listen is reached from other machines, without TLS or login", "metrics.listen に、ほかの機械から TLS もログインもなしで接続できます"},
 	{"lgwan.domains is empty: no name of LGWAN is kept from the internet", "lgwan.domains が空です。LGWAN の名前がインターネットへ出るのを防げません"},

@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -109,11 +108,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if os.Getuid() == 0 {
 		log.Warn("configuration", "err", "sekishod runs as root: give it a user of its own; workers run as nobody in any case")
 	}
-	if os.Getenv("GOGC") == "" {
-		// The heap is small beside what a mail allocates: half as many
-		// collections save a tenth of the CPU time and cost 5 MiB.
-		debug.SetGCPercent(200)
-	}
+	mem := newMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	// Before the start, which takes seconds: until it is asked for, the signal
@@ -121,7 +116,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	g, err := start(ctx, s, logs)
+	g, err := start(ctx, s, logs, mem)
 	if err != nil {
 		say("%v", err)
 		if errors.Is(err, spool.ErrFull) {
@@ -130,9 +125,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return exitFailed
 	}
 	code := exitDone
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
 wait:
 	for {
 		select {
+		case <-second.C:
+			mem.adapt()
 		case <-ctx.Done():
 			break wait
 		case <-hup:

@@ -153,7 +153,7 @@ func (g *gateway) reload(name string) {
 	}
 	var doors *smtpd.Reload
 	if err == nil {
-		doors, err = g.server.Prepare(s.listeners, g.openFiles(c.limits()))
+		doors, err = g.server.Prepare(s.listeners, g.openFiles(g.within(c.limits())))
 	}
 	var face *metricsFace
 	if err == nil {

@@ -75,6 +75,7 @@ type gateway struct {
 	spool   *spool.Spool
 	server  *smtpd.Server
 	metrics *metrics
+	memory  *memory
 	broken  chan error
 	shown   *metricsFace
 	keyFile string
@@ -93,9 +94,9 @@ type gateway struct {
 // grace is how long an SMTP session may go on after SIGTERM.
 const grace = 20 * time.Second
 
-func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
+func start(ctx context.Context, s *settings, logs *logs, mem *memory) (*gateway, error) {
 	c, log := s.config, slog.New(logs)
-	g := &gateway{log: log, logs: logs, broken: make(chan error, 8), metrics: newMetrics()}
+	g := &gateway{log: log, logs: logs, broken: make(chan error, 8), metrics: newMetrics(), memory: mem}
 	g.adopt(s)
 	if err := os.MkdirAll(c.DataDir, 0o710); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
@@ -199,7 +200,7 @@ func start(ctx context.Context, s *settings, logs *logs) (*gateway, error) {
 	// The way in.
 	g.dns = senderauth.NewDNS(c.Resolver)
 	g.server = &smtpd.Server{
-		Hostname: c.Hostname, Listeners: s.listeners, Limits: g.openFiles(c.limits()), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
+		Hostname: c.Hostname, Listeners: s.listeners, Limits: g.openFiles(g.within(c.limits())), Spool: g.spool, Tenants: tenants, Table: table, Log: log,
 		Disk:     g.disk,
 		Accepted: func(*envelope.Envelope) { g.metrics.received.Inc() },
 		Refused:  func(rule string) { g.metrics.refused.WithLabelValues(rule).Inc() },
@@ -522,6 +523,22 @@ func (g *gateway) openFiles(l smtpd.Limits) smtpd.Limits {
 	}
 	n := max((int(r.Cur)-fdReserve)/(smtpd.ShareReceiving+1)*smtpd.ShareReceiving, int(r.Cur)/2, 10)
 	g.log.Warn("configuration", "err", fmt.Sprintf("limits.connections is %d, but only %d files may be open (LimitNOFILE, ulimit -n): %d connections are taken", l.Connections, r.Cur, n))
+	return lowered(l, n)
+}
+
+// within lowers them to what fits into the memory of the control group: near
+// the cap the idle and the slowest are cut, where the kernel would end us all.
+func (g *gateway) within(l smtpd.Limits) smtpd.Limits {
+	n := g.memory.connections()
+	if l.Connections <= n {
+		return l
+	}
+	g.log.Warn("configuration", "err", fmt.Sprintf("limits.connections is %d, but the daemon's half of the memory is %d MiB (MemoryMax, memory.max): %d connections are taken", l.Connections, g.memory.limit>>20, n))
+	return lowered(l, n)
+}
+
+// lowered is l with n connections, and what is reckoned by their number.
+func lowered(l smtpd.Limits, n int) smtpd.Limits {
 	l.NearCap, l.StressAt, l.ConnectionsPerNetwork = max(l.NearCap*n/l.Connections, 1), max(l.StressAt*n/l.Connections, 1), max(l.ConnectionsPerNetwork*n/l.Connections, 1)
 	l.Connections = n
 	return l
