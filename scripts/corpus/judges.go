@@ -163,7 +163,6 @@ func layOut(files []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	const together = 16
 	for from := 0; from < len(files); from += together {
 		args := []string{"300", "soffice", "--headless", profile(), "--convert-to", "pdf", "--outdir", dir}
 		for n := from; n < min(from+together, len(files)); n++ {
