@@ -122,7 +122,7 @@ func (e *encoder) encode(r raster) error {
 // without it counts.
 func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	tables := standardHuffman
-	if int64(r.width)*int64(r.height) <= bestBelow {
+	if int64(r.width)*int64(r.height) <= codesBelow {
 		// Pictures of few colours come with tables made for them, and would
 		// leave half as large again with the standard's. So the picture is
 		// gone through twice; that costs time but no memory.
