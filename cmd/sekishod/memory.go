@@ -19,8 +19,9 @@ const (
 	// leastPercent is for thousands of connections, of which most are buffers
 	// that the collector need not read.
 	leastPercent = 25
-	// garbage is how much of it there may be beside more than that.
-	garbage = 16 << 20
+	// garbage is how much of it there may be beside more than that. Less
+	// would count under the load of texts, too, and cost a tenth of what passes.
+	garbage = 24 << 20
 )
 
 // memory keeps what the daemon uses near what it needs. The two variables of

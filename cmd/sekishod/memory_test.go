@@ -46,7 +46,7 @@ func TestGarbageIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		want int
-	}{{0, 200}, {8 << 20, 200}, {16 << 20, 100}, {32 << 20, 50}, {64 << 20, 25}, {400 << 20, 25}} {
+	}{{0, 200}, {12 << 20, 200}, {24 << 20, 100}, {48 << 20, 50}, {96 << 20, 25}, {400 << 20, 25}} {
 		if got := percentFor(c.live); got != c.want {
 			t.Errorf("%d MiB: %d, want %d", c.live>>20, got, c.want)
 		}
