@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"sekisho/envelope"
 	"sekisho/internal/blob"
 	"sekisho/internal/seal"
 	"sekisho/spool"
@@ -203,9 +202,4 @@ func (j *job) store(ctx context.Context) (blob.Ref, error) {
 func unseal(e *spool.Entry) {
 	e.Seal, e.Networks, e.Kind, e.HeaderLen = nil, nil, "", 0
 	e.Sanitized = blob.Ref{}
-}
-
-// newCalling begins the delivery to one destination.
-func newCalling(d *Delivery, e *spool.Entry, m *message, s stop) *calling {
-	return &calling{d: d, e: e, m: m, to: s.to, key: s.to.key(), waiting: s.as, said: map[envelope.Address]result{}}
 }

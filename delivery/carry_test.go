@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +76,16 @@ func (w *world) running() (stop func()) {
 	return stop
 }
 
+// refusing is the script of a server that says no to one recipient.
+func refusing(to, reply string) func(smtptest.Call) smtptest.Act {
+	return func(c smtptest.Call) smtptest.Act {
+		if c.Stage == smtptest.StageRcpt && c.Address == to {
+			return smtptest.Act{Reply: reply}
+		}
+		return smtptest.Act{}
+	}
+}
+
 var large = simple + strings.Repeat("a line of some length, to make a message that is not read into memory\r\n", 2000)
 
 func TestWhatIsCarriedIsSettledOnce(t *testing.T) {
@@ -108,12 +119,12 @@ func TestWhatIsCarriedIsSettledOnce(t *testing.T) {
 // are those that go out later.
 func TestWhatIsCarriedAndNotTakenIsQueued(t *testing.T) {
 	for _, text := range []string{simple, large} {
-		refuse := true
+		var calm atomic.Bool
 		s := startSink(t, &smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
-			if refuse && c.Stage == smtptest.StageRcpt && c.Address == "b@town.example" {
-				return smtptest.Act{Reply: "450 4.2.1 not now"}
+			if calm.Load() {
+				return smtptest.Act{}
 			}
-			return smtptest.Act{}
+			return refusing("b@town.example", "450 4.2.1 not now")(c)
 		}})
 		w := local(t, s.Addr())
 		stop := w.running()
@@ -130,7 +141,7 @@ func TestWhatIsCarriedAndNotTakenIsQueued(t *testing.T) {
 			t.Errorf("the audit says %v", acts)
 		}
 		stop()
-		refuse = false
+		calm.Store(true)
 		w.later(time.Hour)
 		w.run(c.id)
 		if e := w.entry(c.id); e.State != spool.Done {
@@ -144,12 +155,7 @@ func TestWhatIsCarriedAndNotTakenIsQueued(t *testing.T) {
 }
 
 func TestWhatIsCarriedAndRefusedIsTold(t *testing.T) {
-	s := startSink(t, &smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
-		if c.Stage == smtptest.StageRcpt && c.Address == "a@town.example" {
-			return smtptest.Act{Reply: "550 5.1.1 nobody"}
-		}
-		return smtptest.Act{}
-	}})
+	s := startSink(t, &smtptest.Sink{Script: refusing("a@town.example", "550 5.1.1 nobody")})
 	w := local(t, s.Addr())
 	defer w.running()()
 	c := w.treated(mail{zone: envelope.LGWAN, from: addr("x@town.example"), to: []string{"a@town.example"}})
@@ -330,12 +336,7 @@ func (full) Create(context.Context) (blob.Writer, error) { return nil, errors.Ne
 // TestWhatIsCarriedAndCannotBeStoredIsTreatedAgain: who has it keeps it, and
 // for the others the message is what was accepted.
 func TestWhatIsCarriedAndCannotBeStoredIsTreatedAgain(t *testing.T) {
-	s := startSink(t, &smtptest.Sink{Script: func(c smtptest.Call) smtptest.Act {
-		if c.Stage == smtptest.StageRcpt && c.Address == "b@town.example" {
-			return smtptest.Act{Reply: "450 4.2.1 not now"}
-		}
-		return smtptest.Act{}
-	}})
+	s := startSink(t, &smtptest.Sink{Script: refusing("b@town.example", "450 4.2.1 not now")})
 	w := local(t, s.Addr())
 	defer w.running()()
 	c := w.treated(mail{from: addr("x@b.example"), to: []string{"a@town.example", "b@town.example"}})

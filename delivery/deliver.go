@@ -300,6 +300,11 @@ type calling struct {
 	last    *trouble // why the last host was not reached
 }
 
+// newCalling begins the delivery to one destination.
+func newCalling(d *Delivery, e *spool.Entry, m *message, s stop) *calling {
+	return &calling{d: d, e: e, m: m, to: s.to, key: s.to.key(), waiting: s.as, said: map[envelope.Address]result{}}
+}
+
 func (v *calling) down() *trouble { return v.d.downTrouble(v.key) }
 
 // end gives everybody a result that has none yet: what a server said to it, or

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -278,7 +279,15 @@ func (g *Guard) startTLS(arg string) {
 	// On a stack of its own, which goes with it: it needs tens of KiB, and the
 	// session has none of that left to carry for hours.
 	shaken := make(chan error, 1)
-	go func() { shaken <- conn.Handshake() }()
+	go func() {
+		// As the library does for a session: one peer must not end the daemon.
+		defer func() {
+			if r := recover(); r != nil {
+				shaken <- fmt.Errorf("panic: %v", r)
+			}
+		}()
+		shaken <- conn.Handshake()
+	}()
 	err := <-shaken
 	g.busy()
 	if err != nil {

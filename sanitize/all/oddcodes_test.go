@@ -125,14 +125,7 @@ func TestCodesInOddPlacesAreTold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var told []string
-			for _, p := range r.Parts {
-				for _, f := range p.Findings {
-					if f.Rule == sanitize.CodeRule {
-						told = append(told, f.Detail)
-					}
-				}
-			}
+			told := codesTold(t, r)
 			if !slices.Contains(told, address) {
 				t.Errorf("told %v of %s", told, r.Parts[0].Kind)
 			}

@@ -61,22 +61,27 @@ func foresee(ctx context.Context, in sanitize.Object) (foreseen, error) {
 	return tonesOf(ctx, b), nil
 }
 
-func tonesOf(ctx context.Context, b []byte) (of foreseen) {
-	left := int64(mostRead)
-	f, err := pdf.Open(b, func(n int64) error {
-		if left -= n; left < 0 {
+// openSheets opens a document to look at its pages, unpacking at most so much. The tree
+// of pages is walked as it is for a document that is rebuilt.
+func openSheets(ctx context.Context, b []byte, most int64) (f *pdf.File, root pdf.Dict, _ []sheet, err error) {
+	f, err = pdf.Open(b, func(n int64) error {
+		if most -= n; most < 0 {
 			return errEnough
 		}
 		return ctx.Err()
 	})
 	if err != nil {
-		return foreseen{}
+		return nil, nil, nil, err
 	}
-	// The tree of pages is walked as it is for a document that is rebuilt.
 	c := &cleaner{ctx: ctx, f: f, report: &report{}, seen: map[int]bool{}}
-	root, _ := f.Resolve(f.Trailer["Root"]).(pdf.Dict)
+	root, _ = f.Resolve(f.Trailer["Root"]).(pdf.Dict)
 	sheets := c.sheets(root["Pages"])
-	if c.err != nil || f.Err() != nil {
+	return f, root, sheets, c.err
+}
+
+func tonesOf(ctx context.Context, b []byte) (of foreseen) {
+	f, root, sheets, err := openSheets(ctx, b, mostRead)
+	if err != nil || f.Err() != nil {
 		return foreseen{}
 	}
 	h := &hues{f: f, known: map[int]bool{}, more: map[int]bool{}}

@@ -31,20 +31,8 @@ const (
 // drawn, before anything draws it: sanitize.ErrLimit where that is too often. What
 // cannot be read here is left to the limits of whoever draws it.
 func drawnTooOften(ctx context.Context, b []byte) error {
-	left := int64(mostCounted)
-	f, err := pdf.Open(b, func(n int64) error {
-		if left -= n; left < 0 {
-			return errEnough
-		}
-		return ctx.Err()
-	})
+	f, _, sheets, err := openSheets(ctx, b, mostCounted)
 	if err != nil {
-		return nil
-	}
-	c := &cleaner{ctx: ctx, f: f, report: &report{}, seen: map[int]bool{}}
-	root, _ := f.Resolve(f.Trailer["Root"]).(pdf.Dict)
-	sheets := c.sheets(root["Pages"])
-	if c.err != nil {
 		return nil
 	}
 	return countDrawn(ctx, f, sheets)
