@@ -311,3 +311,24 @@ func TestCutInsideTLSIsSaidInsideTLS(t *testing.T) {
 		}
 	})
 }
+
+// TestAHandshakeThatPanicsEndsItsConnectionAlone: it runs beside the session, which
+// the library guards, and the daemon must outlive it all the same.
+func TestAHandshakeThatPanicsEndsItsConnectionAlone(t *testing.T) {
+	cert := testCertificate(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, roomy(), &cert)
+		defer r.close()
+		r.listener.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { panic("what nobody foresaw") }
+		k := r.talk(t, "192.0.2.1")
+		k.hear("220")
+		k.say("EHLO c.example\r\n")
+		k.hear("250")
+		k.say("STARTTLS\r\n")
+		k.hear("220")
+		if err := tls.Client(k.c, &tls.Config{InsecureSkipVerify: true}).Handshake(); err == nil {
+			t.Error("the handshake succeeded")
+		}
+		r.talk(t, "192.0.2.2").hear("220")
+	})
+}
