@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"sync"
 
@@ -61,8 +60,8 @@ func (c *carrying) seat(f func(work context.Context)) bool {
 }
 
 // Carry takes a message that has just been treated to its next hop in the hand
-// that holds it: queued is the change that would queue it, b the octets that its
-// seal is over. What would be two changes and a second copy in the journal is
+// that holds it: queued is the change that would queue it, message the octets that
+// its seal is over. What would be two changes and a second copy in the journal is
 // one: when the hop has answered, a commit says that the message was queued and
 // what became of it. Until then its row is Received and the lease goes on; a
 // daemon that dies meanwhile leaves it as it was accepted, and a note if the hop
@@ -71,9 +70,9 @@ func (c *carrying) seat(f func(work context.Context)) bool {
 // Carry returns false, having done nothing, where that is not simple: for more
 // than one destination, one that is found by DNS, is down or has no slot free
 // at once, a sender who asked for reports, and a large message. When it returns
-// true, the entry and b are no longer the caller's.
-func (d *Delivery) Carry(e spool.Entry, queued spool.Change, b *os.File, size int64) bool {
-	if size > maxCarried || e.Tampered != "" || e.Deaths > 0 || e.Envelope.DSN != nil || e.Envelope.RequireTLS || !e.Sanitized.IsZero() ||
+// true, the entry and message are no longer the caller's.
+func (d *Delivery) Carry(e spool.Entry, queued spool.Change, message blob.Reader) bool {
+	if message.Size() > maxCarried || e.Tampered != "" || e.Deaths > 0 || e.Envelope.DSN != nil || e.Envelope.RequireTLS || !e.Sanitized.IsZero() ||
 		queued.To != spool.Queued || len(queued.Spawn) > 0 {
 		return false
 	}
@@ -94,7 +93,7 @@ func (d *Delivery) Carry(e spool.Entry, queued spool.Change, b *os.File, size in
 	release := sync.OnceFunc(func() { d.lanes.release(key, l) })
 	ok := d.carrying.seat(func(work context.Context) {
 		defer release()
-		d.carry(work, e, &queued, b, size, s, l, release)
+		d.carry(work, e, &queued, message, s, l, release)
 	})
 	if !ok {
 		release()
@@ -103,14 +102,14 @@ func (d *Delivery) Carry(e spool.Entry, queued spool.Change, b *os.File, size in
 }
 
 // carry is deliver for a message that is carried. It has a slot already.
-func (d *Delivery) carry(work context.Context, e spool.Entry, queued *spool.Change, b *os.File, size int64, s stop, l *lane, release func()) {
+func (d *Delivery) carry(work context.Context, e spool.Entry, queued *spool.Change, b blob.Reader, s stop, l *lane, release func()) {
 	ctx, cancel := context.WithCancelCause(work)
 	defer cancel(nil)
 	j := &job{d: d, e: e, work: work, cancel: cancel, queued: queued}
 	j.keep()
 	defer j.letGo()
 	defer d.survive(&e)
-	m := &message{r: b, closer: b, size: size, headerLen: e.HeaderLen}
+	m := &message{r: b, closer: b, size: b.Size(), headerLen: e.HeaderLen}
 	j.m = m
 	defer m.close()
 	if err := d.prove(ctx, &e, m); err != nil {

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -27,9 +24,24 @@ import (
 type carried struct {
 	e      spool.Entry
 	queued spool.Change
-	b      *os.File
-	size   int64
+	b      inMemory
 	id     envelope.ID
+}
+
+// inMemory is the octets of a message as the pipeline has them.
+type inMemory struct {
+	*bytes.Reader
+	closed *atomic.Bool
+}
+
+func octets(b []byte) inMemory { return inMemory{bytes.NewReader(b), new(atomic.Bool)} }
+
+func (m inMemory) Close() error { m.closed.Store(true); return nil }
+
+func (c *carried) octets() []byte {
+	b := make([]byte, c.b.Size())
+	c.b.ReadAt(b, 0) // it lies in memory
+	return b
 }
 
 func (w *world) treated(m mail) carried {
@@ -42,17 +54,12 @@ func (w *world) treated(m mail) carried {
 		full = *e
 		e.State, e.Sanitized, e.Seal, e.Networks, e.Kind, e.HeaderLen = spool.Received, blob.Ref{}, nil, nil, "", 0
 	}
-	c := carried{id: w.queue(m), size: int64(len(m.bytes))}
+	c := carried{id: w.queue(m)}
 	var err error
 	if c.e, err = w.spool.Take(w.t.Context(), town, c.id, spool.Received); err != nil {
 		w.t.Fatal(err)
 	}
-	if c.b, err = os.Create(filepath.Join(w.t.TempDir(), "treated")); err != nil {
-		w.t.Fatal(err)
-	}
-	if _, err := io.WriteString(c.b, m.bytes); err != nil {
-		w.t.Fatal(err)
-	}
+	c.b = octets([]byte(m.bytes))
 	now := w.now()
 	c.queued = spool.Change{
 		To: spool.Queued,
@@ -64,7 +71,7 @@ func (w *world) treated(m mail) carried {
 	return c
 }
 
-func (w *world) carry(c carried) bool { return w.d.Carry(c.e, c.queued, c.b, c.size) }
+func (w *world) carry(c carried) bool { return w.d.Carry(c.e, c.queued, c.b) }
 
 // running starts the delivery and waits until it takes what is carried.
 func (w *world) running() (stop func()) {
@@ -111,7 +118,7 @@ func TestWhatIsCarriedIsSettledOnce(t *testing.T) {
 			t.Errorf("the audit says %v", acts)
 		}
 		w.until("no note is left", func() bool { return len(w.spool.Notes.Of(&c.e)) == 0 })
-		w.until("the file is closed", func() bool { _, err := c.b.Stat(); return errors.Is(err, os.ErrClosed) })
+		w.until("its memory is given back", c.b.closed.Load)
 	}
 }
 
@@ -175,8 +182,8 @@ func TestWhatIsCarriedAndRefusedIsTold(t *testing.T) {
 // envelope are looked at as those from the journal are.
 func TestWhatIsCarriedUnderNoSealIsHeld(t *testing.T) {
 	for name, spoil := range map[string]func(*carried){
-		"an octet": func(c *carried) { _, _ = c.b.WriteAt([]byte("!"), c.size-3) },
-		"shorter":  func(c *carried) { c.size -= 2 },
+		"an octet": func(c *carried) { b := c.octets(); b[len(b)-3] = '!'; c.b = octets(b) },
+		"shorter":  func(c *carried) { b := c.octets(); c.b = octets(b[:len(b)-2]) },
 		"the header block": func(c *carried) {
 			was := c.queued.Update
 			c.queued.Update = func(e *spool.Entry) { was(e); e.HeaderLen -= 2 }
@@ -242,8 +249,8 @@ func TestWhatIsNotSimpleIsNotCarried(t *testing.T) {
 		if e := w.entry(c.id); e.State != spool.Received {
 			t.Errorf("%s: it is %s", name, e.State)
 		}
-		if _, err := c.b.Stat(); err != nil {
-			t.Errorf("%s: the file: %v", name, err)
+		if c.b.closed.Load() {
+			t.Errorf("%s: it was closed", name)
 		}
 	}
 	c := w.treated(mail{from: addr("x@b.example"), to: one})

@@ -390,7 +390,7 @@ func TestPanicOfTheExaminerKeepsTheMessage(t *testing.T) {
 
 type examinerFunc func() (*worker.Result, error)
 
-func (f examinerFunc) Run(context.Context, sanitize.Options, *os.File) (*worker.Result, error) {
+func (f examinerFunc) Run(context.Context, sanitize.Options, *worker.Message) (*worker.Result, error) {
 	return f()
 }
 

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +31,7 @@ import (
 // Examiner runs a worker over a sealed memory file. *worker.Runner is the one
 // the gateway uses; another stands in tests of workers that lie.
 type Examiner interface {
-	Run(ctx context.Context, o sanitize.Options, in *os.File) (*worker.Result, error)
+	Run(ctx context.Context, o sanitize.Options, in *worker.Message) (*worker.Result, error)
 }
 
 // A Carrier takes a message that has just been treated to its next hop without
@@ -41,7 +40,7 @@ type Examiner interface {
 type Carrier interface {
 	// Carry reports whether it has taken the entry, with its lease, and the
 	// message; queued is the change that would queue it, but for the bytes.
-	Carry(e spool.Entry, queued spool.Change, message *os.File, size int64) bool
+	Carry(e spool.Entry, queued spool.Change, message blob.Reader) bool
 	// Noted settles an entry that was carried before the daemon was killed, and
 	// reports whether it was one.
 	Noted(ctx context.Context, e spool.Entry) bool
@@ -428,13 +427,13 @@ func (p *Pipeline) queue(ctx context.Context, e *spool.Entry, t *treated, v poli
 	if t.message == nil {
 		return c, false, nil
 	}
-	if p.Carrier != nil && e.Release == nil && len(e.Part) == 0 && p.Carrier.Carry(*e, c, t.message, t.size) {
+	if p.Carrier != nil && e.Release == nil && len(e.Part) == 0 && p.Carrier.Carry(*e, c, t.message) {
 		t.message = nil
 		return c, true, nil
 	}
 	sanitized, _, err = p.Spool.WriteBlob(ctx, e.Envelope.Tenant, func(w io.Writer) error {
 		// Copy takes a buffer no larger than what is there.
-		_, err := io.Copy(w, io.LimitReader(io.NewSectionReader(t.message, 0, t.size), t.size))
+		_, err := io.Copy(w, io.NewSectionReader(t.message, 0, t.message.Size()))
 		return err
 	})
 	if err != nil {

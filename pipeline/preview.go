@@ -23,7 +23,7 @@ func (p *Pipeline) Preview(ctx context.Context, e spool.Entry) (string, error) {
 	if e.Envelope.Treatment != envelope.Rebuild {
 		return "", errors.New("this mail passes as scanned and is not treated")
 	}
-	in, err := worker.Memory("preview")
+	in, err := worker.NewMessage("preview", e.Envelope.Size)
 	if err != nil {
 		return "", err
 	}
@@ -31,7 +31,7 @@ func (p *Pipeline) Preview(ctx context.Context, e spool.Entry) (string, error) {
 	if err := p.Spool.CopyChecked(ctx, e, in); err != nil {
 		return "", err
 	}
-	if err := worker.Seal(in); err != nil {
+	if err := in.Seal(); err != nil {
 		return "", err
 	}
 	o := p.Rules().Options(e.Envelope.Profile)

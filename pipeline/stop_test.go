@@ -2,7 +2,6 @@ package pipeline_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ type signalling struct {
 	began chan struct{}
 }
 
-func (s signalling) Run(ctx context.Context, o sanitize.Options, in *os.File) (*worker.Result, error) {
+func (s signalling) Run(ctx context.Context, o sanitize.Options, in *worker.Message) (*worker.Result, error) {
 	select {
 	case s.began <- struct{}{}:
 	default:

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +27,7 @@ import (
 type treated struct {
 	report    *sanitize.Report
 	kind      seal.Kind
-	message   *os.File // header block and body, sealed memory; nil when the original's bytes go on
+	message   *worker.Message // header block and body, sealed; nil when the original's bytes go on
 	size      int64
 	headerLen int64
 	header    [32]byte
@@ -166,7 +165,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 		}
 		defer p.large.leave()
 	}
-	in, err := worker.Memory("message")
+	in, err := worker.NewMessage("message", e.Envelope.Size)
 	if err != nil {
 		return treated{}, err
 	}
@@ -180,7 +179,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 	if err != nil {
 		return treated{}, err
 	}
-	if err := worker.Seal(in); err != nil {
+	if err := in.Seal(); err != nil {
 		return treated{}, err
 	}
 	// The scanners look at the same bytes at the same time.
@@ -212,7 +211,7 @@ func (p *Pipeline) treat(ctx context.Context, e *spool.Entry, rules *policy.Rule
 
 // rebuild has the message in memory treated, by two runs if need be. scanned
 // waits for the scanners.
-func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Rules, in *os.File, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
+func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Rules, in *worker.Message, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
 	now := p.Now()
 	o := rules.Options(e.Envelope.Profile)
 	o.Task = sanitize.TaskMail
@@ -278,7 +277,7 @@ func (p *Pipeline) most(e *spool.Entry) (most int64) {
 
 // run is one look and a second: treat, compose, verify. What the scanners say
 // stands in the header that is composed.
-func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, in *os.File, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
+func (p *Pipeline) run(ctx context.Context, e *spool.Entry, o sanitize.Options, in *worker.Message, scanned func() ([]envelope.ScanResult, error)) (treated, error) {
 	res, err := p.Examiner.Run(ctx, o, in)
 	if err != nil {
 		return treated{}, err
@@ -363,13 +362,12 @@ func (p *Pipeline) compose(e *spool.Entry, t *treated, res *worker.Result) error
 	if res.InLane && !bytes.Contains(entity, []byte("Content-Type: text/plain")) {
 		return errors.New("the lane wrote more than plain text")
 	}
-	m, err := worker.Memory("treated")
-	if err != nil {
-		return err
-	}
 	var head bytes.Buffer
 	if err := p.writeHeader(&head, e, t, entity); err != nil {
-		m.Close()
+		return err
+	}
+	m, err := worker.NewMessage("treated", int64(head.Len())+res.Size)
+	if err != nil {
 		return err
 	}
 	s := newSplitter(m)
@@ -381,7 +379,7 @@ func (p *Pipeline) compose(e *spool.Entry, t *treated, res *worker.Result) error
 		m.Close()
 		return fmt.Errorf("copy the body: %w", err)
 	}
-	if err := worker.Seal(m); err != nil {
+	if err := m.Seal(); err != nil {
 		m.Close()
 		return err
 	}

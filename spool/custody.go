@@ -84,8 +84,9 @@ type Spool struct {
 	// MaxMessage and 200 MiB.
 	MinFree int64
 
-	held  heldBytes
-	fresh fresh
+	held   heldBytes
+	fresh  fresh
+	recent recent
 }
 
 // A Notifier is a journal that can say when there is something to claim.
@@ -239,6 +240,9 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 		}
 		return fmt.Errorf("accept: %w", err)
 	}
+	if _, ok := s.Journal.(Inliner); ok {
+		s.recent.put(es[0].Original.ID, es[0].Original.Inline, now)
+	}
 	return nil
 }
 
@@ -289,6 +293,9 @@ func (s *Spool) Open(ctx context.Context, t envelope.TenantID, ref blob.Ref) (bl
 // read finds a blob where it is.
 func (s *Spool) read(ctx context.Context, ref blob.Ref, key blob.Key) (blob.Reader, error) {
 	small := ref.Inline
+	if small == nil {
+		small = s.recent.take(ref.ID)
+	}
 	if in, ok := s.Journal.(Inliner); ok && small == nil && ref.Size <= MaxInline {
 		var err error
 		small, err = in.SmallBlob(ctx, ref.ID)

@@ -200,9 +200,9 @@ func (t *fileTreater) publish(r *fileResult) {
 	}
 }
 
-// load copies a file into sealed memory: what is judged is what is treated,
+// load copies a file into a sealed message: what is judged is what is treated,
 // whatever happens to the file meanwhile.
-func (t *fileTreater) load(name string) (*os.File, fs.FileMode, error) {
+func (t *fileTreater) load(name string) (*worker.Message, fs.FileMode, error) {
 	u := t.u
 	// Without O_NONBLOCK a named pipe would be waited for.
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -224,7 +224,7 @@ func (t *fileTreater) load(name string) (*os.File, fs.FileMode, error) {
 	case st.Size() > maxFile:
 		return nil, 0, u.tooLarge(name, st.Size())
 	}
-	m, err := worker.Memory("file")
+	m, err := worker.NewMessage("file", st.Size())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -233,7 +233,7 @@ func (t *fileTreater) load(name string) (*os.File, fs.FileMode, error) {
 		err = u.tooLarge(name, n)
 	}
 	if err == nil {
-		err = worker.Seal(m)
+		err = m.Seal()
 	}
 	if err != nil {
 		m.Close()

@@ -174,14 +174,14 @@ func (g *gateway) tryConverter(ctx context.Context, c sanitize.Converter) error 
 	return nil
 }
 
-// sample copies a file into sealed memory.
-func sample(name string) (*os.File, error) {
+// sample copies a file into a sealed message.
+func sample(name string) (*worker.Message, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("its sample: %w", err)
 	}
 	defer f.Close()
-	m, err := worker.Memory("sample")
+	m, err := worker.NewMessage("sample", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func sample(name string) (*os.File, error) {
 		err = fmt.Errorf("more than %d octets", int64(sanitize.MaxToolInput))
 	}
 	if err == nil {
-		err = worker.Seal(m)
+		err = m.Seal()
 	}
 	if err != nil {
 		m.Close()

@@ -409,7 +409,7 @@ func (g *gateway) stop() {
 // treats nothing.
 type refuser struct{ why error }
 
-func (r refuser) Run(context.Context, sanitizeOptions, *os.File) (*worker.Result, error) {
+func (r refuser) Run(context.Context, sanitizeOptions, *worker.Message) (*worker.Result, error) {
 	return nil, fmt.Errorf("no worker can be confined on this machine: %w", r.why)
 }
 

@@ -33,7 +33,7 @@ const poison = "dies of this"
 // deadly is an examiner that kills its own process at the poisonous message.
 type deadly struct{ worker.Runner }
 
-func (d *deadly) Run(ctx context.Context, o sanitize.Options, in *os.File) (*worker.Result, error) {
+func (d *deadly) Run(ctx context.Context, o sanitize.Options, in *worker.Message) (*worker.Result, error) {
 	b, err := io.ReadAll(io.NewSectionReader(in, 0, 1<<20))
 	if err != nil {
 		return nil, err

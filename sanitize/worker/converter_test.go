@@ -57,7 +57,7 @@ func converting(t *testing.T, dir, script string, words ...string) (*Result, []b
 	var out []byte
 	if res.Output != nil {
 		defer res.Output.Close()
-		if out, err = io.ReadAll(res.Output); err != nil {
+		if out, err = io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -54,11 +54,11 @@ func (r *Runner) hire(in *os.File) (_ *hired, err error) {
 			}
 		}
 	}()
-	if h.output, err = Memory("output"); err != nil {
+	if h.output, err = memoryFile("output"); err != nil {
 		return nil, err
 	}
 	if in == nil {
-		if in, err = Memory("message"); err != nil {
+		if in, err = memoryFile("message"); err != nil {
 			return nil, err
 		}
 		h.input = in
@@ -141,12 +141,11 @@ func socketpair() (their, our *os.File, err error) {
 
 // take gives in to a spare, if there is one, and has another one started in
 // its place. Nil means that a worker must be started for it.
-func (r *Runner) take(in *os.File) *hired {
+func (r *Runner) take(in *Message) *hired {
 	if r.Spares == 0 {
 		return nil
 	}
-	st, err := in.Stat()
-	if err != nil || st.Size() > maxSpare {
+	if in.Size() > maxSpare {
 		return nil
 	}
 	r.mu.Lock()
@@ -171,9 +170,9 @@ func (r *Runner) take(in *os.File) *hired {
 	if h == nil {
 		return nil
 	}
-	_, err = io.Copy(h.input, io.NewSectionReader(in, 0, st.Size()))
+	_, err := io.Copy(h.input, io.NewSectionReader(in, 0, in.Size()))
 	if err == nil {
-		err = Seal(h.input)
+		err = sealFile(h.input)
 	}
 	if err != nil {
 		// A start for this message will meet the same trouble and report it.

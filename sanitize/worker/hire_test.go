@@ -251,17 +251,17 @@ func BenchmarkOwnProcess(b *testing.B) {
 			b.Fatal(err, res)
 		}
 		treat += res.State.User + res.State.System
-		out, err := io.ReadAll(res.Output)
+		out, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 		res.Output.Close()
 		if err != nil {
 			b.Fatal(err)
 		}
-		composed, err := Memory("message")
+		composed, err := NewMessage("message", 0)
 		if err == nil {
 			_, err = composed.Write(append(head[:len(head):len(head)], out...))
 		}
 		if err == nil {
-			err = Seal(composed)
+			err = composed.Seal()
 		}
 		if err != nil {
 			b.Fatal(err)

@@ -92,7 +92,7 @@ func (t *Tools) answerOf(ctx context.Context, p tool) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	in, err := Memory("nothing")
+	in, err := memoryFile("nothing")
 	if err != nil {
 		return "", err
 	}

@@ -66,7 +66,7 @@ func output(t testing.TB, r *Runner, o sanitize.Options, in []byte) string {
 		t.Fatalf("no output: %+v", res)
 	}
 	defer res.Output.Close()
-	b, err := io.ReadAll(res.Output)
+	b, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestACapturedWorkerOfTheLaneHasOneTenantsMailOnly(t *testing.T) {
 					return
 				}
 				defer res.Output.Close()
-				out, err := io.ReadAll(res.Output)
+				out, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 				if err != nil {
 					t.Error(err)
 				}
@@ -247,7 +247,7 @@ func TestEveryLieInTheLaneEndsInAProcessOfItsOwn(t *testing.T) {
 			t.Errorf("%s: %+v, %v", lie, res, err)
 			continue
 		}
-		b, err := io.ReadAll(res.Output)
+		b, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 		res.Output.Close()
 		if err != nil || string(b) != "a process of its own" {
 			t.Errorf("%s: the output is %q, %v", lie, b, err)

@@ -81,7 +81,7 @@ func BenchmarkOldOffice(b *testing.B) {
 				}
 				waited += time.Since(at)
 				treat += res.State.User + res.State.System
-				out, err := io.ReadAll(res.Output)
+				out, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 				res.Output.Close()
 				if err != nil {
 					b.Fatal(err)

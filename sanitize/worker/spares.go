@@ -100,10 +100,10 @@ func (t *Tools) spare() (_ *spare, err error) {
 			}
 		}
 	}()
-	if s.input, err = Memory("tool input"); err != nil {
+	if s.input, err = memoryFile("tool input"); err != nil {
 		return nil, err
 	}
-	if s.output, err = Memory("tool output"); err != nil {
+	if s.output, err = memoryFile("tool output"); err != nil {
 		return nil, err
 	}
 	// Of its own, so that the program can do nothing to ours.
@@ -188,7 +188,7 @@ func (t *Tools) fromSpare(ctx context.Context, prog tool, cpu time.Duration, in 
 	if _, err := io.Copy(s.input, io.NewSectionReader(in, 0, st.Size())); err != nil {
 		return 0, nil, false
 	}
-	if err := Seal(s.input); err != nil {
+	if err := sealFile(s.input); err != nil {
 		return 0, nil, false
 	}
 	if err := s.Give(sandbox.Turn{In: prog.in, Out: prog.out, Args: prog.turn, CPU: max(cpu.Truncate(time.Second), time.Second)}); err != nil {

@@ -293,7 +293,7 @@ func TestManyPagesAreDrawnByTwoAtATimeNeedsTools(t *testing.T) {
 	}
 	// A worker that is gone costs both runs at once.
 	tools := realTools(t, "/usr/bin/pdftoppm")
-	in, err := Memory("in")
+	in, err := memoryFile("in")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func (t *Tools) answer(ctx context.Context, socket *os.File, c sanitize.ToolCall
 		return fmt.Errorf("%w: %+v", ErrOutOfTurn, c)
 	}
 	// The input is taken in any case: what follows it is the next call.
-	in, err := Memory("tool input")
+	in, err := memoryFile("tool input")
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (t *Tools) answer(ctx context.Context, socket *os.File, c sanitize.ToolCall
 		}
 		return fmt.Errorf("%w: %d of %d octets: %w", ErrOutOfTurn, n, c.Size, err)
 	}
-	if err := Seal(in); err != nil {
+	if err := sealFile(in); err != nil {
 		return err
 	}
 	w := &pieces{w: socket, most: prog.output}
@@ -298,7 +298,7 @@ func (t *Tools) start(ctx context.Context, prog tool, cpu time.Duration, in *os.
 		defer stream.Close()
 		// Fewer turns of the two; where it is not allowed it is as it was.
 		_, _ = unix.FcntlInt(output.Fd(), unix.F_SETPIPE_SZ, streamPiece)
-	} else if output, err = Memory("tool output"); err != nil {
+	} else if output, err = memoryFile("tool output"); err != nil {
 		return 0, "", err
 	}
 	defer output.Close()

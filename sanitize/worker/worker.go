@@ -18,8 +18,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sekisho/internal/sandbox"
 	"sekisho/sanitize"
 )
@@ -76,11 +74,10 @@ type Runner struct {
 	treating, verifying lane
 }
 
-// Result is the outcome of one run. Output is sealed and positioned at its
-// beginning; the caller closes it.
+// Result is the outcome of one run. Output is sealed; the caller closes it.
 type Result struct {
 	Report *sanitize.Report
-	Output *os.File // nil when the task writes nothing or there is no output
+	Output *Message // nil when the task writes nothing or there is no output
 	Size   int64
 	Digest sanitize.Digest
 	State  sandbox.State
@@ -91,28 +88,9 @@ type Result struct {
 	InLane bool
 }
 
-// Memory makes an anonymous file in memory, for messages on their way. Nothing
-// of a message is ever in clear on the disk.
-func Memory(name string) (*os.File, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	if err != nil {
-		return nil, fmt.Errorf("memory file: %w", err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
-// Seal makes a memory file unchangeable for everybody, for good.
-func Seal(f *os.File) error {
-	_, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_GROW|unix.F_SEAL_SHRINK|unix.F_SEAL_SEAL)
-	if err != nil {
-		return fmt.Errorf("seal memory file: %w", err)
-	}
-	return nil
-}
-
-// Run treats or verifies in, a sealed memory file. An error means that the
+// Run treats or verifies in, a sealed message. An error means that the
 // run failed: nothing is known about the message, and nothing may pass.
-func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Result, error) {
+func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *Message) (*Result, error) {
 	limit := r.Time
 	if limit == 0 {
 		limit = RunTime
@@ -144,7 +122,11 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *os.File) (*Res
 		// It died while it waited and has read nothing; that says nothing
 		// about the message.
 	}
-	h, err := r.hire(in)
+	f, err := in.shared()
+	if err != nil {
+		return nil, err
+	}
+	h, err := r.hire(f)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +224,7 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options, clock
 	if err := sanitize.ReadFrame(&untrusted, &untrustedReply, sanitize.MaxReply); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
-	if err := Seal(h.output); err != nil {
+	if err := sealFile(h.output); err != nil {
 		return nil, err
 	}
 	sum := sha256.New()
@@ -262,7 +244,7 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options, clock
 	case sanitize.TaskMail, sanitize.TaskFile:
 		if res.Refusal == "" && len(res.Report.Holds) == 0 && res.Report.Outcome != sanitize.Refused {
 			keep = true
-			res.Output = h.output
+			res.Output = filed(h.output, size)
 		}
 	default:
 		if size != 0 {

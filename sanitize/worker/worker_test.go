@@ -57,10 +57,10 @@ func options(task sanitize.Task) sanitize.Options {
 	}
 }
 
-// message makes a sealed memory file, as the pipeline hands it over.
-func message(t testing.TB, b []byte) *os.File {
+// message makes a sealed message, as the pipeline hands it over.
+func message(t testing.TB, b []byte) *Message {
 	t.Helper()
-	f, err := Memory("message")
+	f, err := NewMessage("message", int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func message(t testing.TB, b []byte) *os.File {
 	if _, err := f.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	if err := Seal(f); err != nil {
+	if err := f.Seal(); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -90,7 +90,7 @@ func TestResultIsOneSealedCopyWithItsDigest(t *testing.T) {
 		t.Fatalf("result %+v, report %+v", res, res.Report)
 	}
 	defer res.Output.Close()
-	b, err := io.ReadAll(res.Output)
+	b, err := io.ReadAll(io.NewSectionReader(res.Output, 0, res.Size))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,13 +100,21 @@ func TestResultIsOneSealedCopyWithItsDigest(t *testing.T) {
 	if strings.Contains(string(b), corpus.Macro) {
 		t.Error("the macro is in the output")
 	}
-	if _, err := res.Output.WriteAt([]byte("X"), 0); err == nil {
+	if _, err := res.Output.Write([]byte("X")); err == nil {
 		t.Error("the output can be written to")
 	}
-	if err := res.Output.Truncate(0); err == nil {
-		t.Error("the output can be cut")
+	unchangeable(t, res.Output.file)
+}
+
+func unchangeable(t *testing.T, f *os.File) {
+	t.Helper()
+	if _, err := f.WriteAt([]byte("X"), 0); err == nil {
+		t.Error("the file can be written to")
 	}
-	seals, err := unix.FcntlInt(res.Output.Fd(), unix.F_GET_SEALS, 0)
+	if err := f.Truncate(1); err == nil {
+		t.Error("the file can be cut or grows")
+	}
+	seals, err := unix.FcntlInt(f.Fd(), unix.F_GET_SEALS, 0)
 	if err != nil || seals&unix.F_SEAL_SEAL == 0 {
 		t.Errorf("seals %x, %v", seals, err)
 	}
@@ -281,7 +289,7 @@ func TestDescriptorsAreGivenBack(t *testing.T) {
 		return len(es)
 	}
 	run := func(subject string) {
-		f, err := Memory("message")
+		f, err := NewMessage("message", 0)
 		if err != nil {
 			t.Error(err)
 			return
@@ -290,7 +298,7 @@ func TestDescriptorsAreGivenBack(t *testing.T) {
 		if _, err := f.Write(mail(subject)); err != nil {
 			t.Error(err)
 		}
-		if err := Seal(f); err != nil {
+		if err := f.Seal(); err != nil {
 			t.Error(err)
 		}
 		res, err := (&Runner{Binary: liar, Profile: sandbox.Worker()}).Run(context.Background(), options(sanitize.TaskMail), f)
