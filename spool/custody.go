@@ -231,7 +231,10 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 			Detail: fmt.Sprintf("zone %s, %d recipients, %d bytes, sha256 %s", env.Zone, len(env.To), env.Size, env.Digest),
 		}
 	}
+	// Before the commit, since a claim may be quicker than who waits for it.
+	s.recent.put(es[0].Original.ID, es[0].Original.Inline, now)
 	if err := s.Insert(ctx, es, events); err != nil {
+		s.recent.take(es[0].Original.ID)
 		// Whether a commit that failed on the disk comes back at the next start
 		// is not known: such a row must find its bytes. The sweep takes them if
 		// there is none.
@@ -239,9 +242,6 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 			d.discard()
 		}
 		return fmt.Errorf("accept: %w", err)
-	}
-	if _, ok := s.Journal.(Inliner); ok {
-		s.recent.put(es[0].Original.ID, es[0].Original.Inline, now)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ const (
 	// maxRecent bounds the octets that are kept of small blobs just accepted: some
 	// hundred texts. What comes while so many wait is read from the journal.
 	maxRecent = 2 << 20
-	// recentFor is how long one waits for its reader before it makes room: an entry
-	// that waits longer is behind a queue, or nobody's.
+	// recentFor is how long one waits for its reader: an entry that waits longer is
+	// behind a queue, or nobody's.
 	recentFor = 30 * time.Second
 )
 
@@ -36,8 +36,7 @@ func (r *recent) put(id blob.ID, b []byte, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.order) > 0 {
-		k, there := r.small[r.order[0]]
-		if there && (r.size+len(b) <= maxRecent || now.Sub(k.since) < recentFor) {
+		if k, there := r.small[r.order[0]]; there && now.Sub(k.since) < recentFor {
 			break
 		}
 		r.drop(r.order[0])

@@ -33,7 +33,7 @@ func TestRecentKeepsWhatWillBeReadNext(t *testing.T) {
 	if r.take(id(20)) == nil {
 		t.Error("there was no room in the place of one that was read")
 	}
-	// What nobody has read in its time makes room.
+	// What nobody has read in its time is dropped.
 	for i := range 8 {
 		r.put(id(100+i), b, now.Add(recentFor))
 	}
