@@ -132,6 +132,7 @@ wait:
 		select {
 		case <-second.C:
 			mem.adapt()
+			mem.rest()
 		case <-ctx.Done():
 			break wait
 		case <-hup:

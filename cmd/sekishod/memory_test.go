@@ -3,6 +3,8 @@ package main
 import (
 	"log/slog"
 	"math"
+	"runtime/debug"
+	measured "runtime/metrics"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -73,4 +75,58 @@ func TestTooManyConnectionsForTheMemoryAreSaid(t *testing.T) {
 	if got := g.within(l); got != l {
 		t.Error("without a limit something was lowered")
 	}
+}
+
+// TestAQuietSecondGivesMemoryBack: not the seconds of work, and not again while
+// nothing was done since.
+func TestAQuietSecondGivesMemoryBack(t *testing.T) {
+	held := func() uint64 {
+		s := []measured.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+		measured.Read(s)
+		return s[0].Value.Uint64() + s[1].Value.Uint64() + s[2].Value.Uint64()
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // nobody else collects
+	m := memory{percent: usualPercent}
+	m.rest()
+	const n = 64 << 20
+	before := held()
+	for range n >> 10 {
+		garbage1K = make([]byte, 1<<10)
+	}
+	m.rest()
+	if got := held(); got < before+n/2 {
+		t.Errorf("a second of work gave %d MiB back", (before+n-got)>>20)
+	}
+	m.rest()
+	rested := held()
+	if rested > before+n/4 {
+		t.Errorf("a quiet second left %d MiB", (rested-before)>>20)
+	}
+	for range 1 << 10 {
+		garbage1K = make([]byte, 1<<10)
+	}
+	collections := cycles()
+	m.rest()
+	m.rest()
+	if cycles() != collections {
+		t.Error("it collects when nothing was done")
+	}
+	m = memory{} // somebody else says when
+	m.rest()
+	for range n >> 10 {
+		garbage1K = make([]byte, 1<<10)
+	}
+	m.rest()
+	m.rest()
+	if cycles() != collections {
+		t.Error("it collects where GOGC says how")
+	}
+}
+
+var garbage1K []byte
+
+func cycles() uint64 {
+	s := []measured.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+	measured.Read(s)
+	return s[0].Value.Uint64()
 }

@@ -45,12 +45,12 @@ func (g *gateway) usage() usage {
 	return u
 }
 
-// atRest is the least memory of the daemon in the time in which a Go program at
-// rest collects once and gives back what it does not use; right after work it
-// is some 40 MiB or some 70, by where the collector stands.
+// atRest is the least memory of the daemon in the time in which one at rest
+// collects and gives back what it does not use; right after work it is some 40
+// MiB or some 70, by where the collector stands.
 func (g *gateway) atRest() int64 {
 	least := g.usage().rss
-	for range 150 {
+	for range 15 {
 		time.Sleep(time.Second)
 		least = min(least, g.usage().rss)
 	}
