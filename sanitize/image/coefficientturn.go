@@ -1,5 +1,7 @@
 package image
 
+import "sekisho/internal/coefficients"
+
 // A picture is turned as the camera was held without being drawn: its blocks
 // change places, and in each the coefficients do and their signs. That mirrors a
 // side only where it ends with a whole group of blocks; the photos of most
@@ -48,41 +50,41 @@ func (j *segments) turnsWhole() bool {
 }
 
 // turn lays the picture as the camera was held, and the quantisation with it.
-func (e *encoder) turn(c *coefficients, orientation int) *coefficients {
+func (e *encoder) turn(c *coefficients.Picture, orientation int) *coefficients.Picture {
 	t := turningOf(orientation)
-	to := &coefficients{width: c.width, height: c.height, h: c.h, v: c.v, wide: c.wide, high: c.high}
+	to := &coefficients.Picture{Width: c.Width, Height: c.Height, H: c.H, V: c.V, Wide: c.Wide, High: c.High}
 	if t.swap {
-		to.width, to.height, to.h, to.v, to.wide, to.high = c.height, c.width, c.v, c.h, c.high, c.wide
+		to.Width, to.Height, to.H, to.V, to.Wide, to.High = c.Height, c.Width, c.V, c.H, c.High, c.Wide
 		e.luma, e.chroma = swapped(e.luma), swapped(e.chroma)
 	}
 	from, sign := t.block()
-	for i := range c.comps {
-		src := &c.comps[i]
-		p := component{h: src.h, v: src.v}
+	for i := range c.Planes {
+		src := &c.Planes[i]
+		p := coefficients.Plane{H: src.H, V: src.V}
 		if t.swap {
-			p.h, p.v = src.v, src.h
+			p.H, p.V = src.V, src.H
 		}
-		to.room(&p)
-		for y := range p.down {
-			for x := range p.across {
+		to.Room(&p)
+		for y := range p.Down {
+			for x := range p.Across {
 				sx, sy := x, y
 				if t.swap {
 					sx, sy = y, x
 				}
 				if t.mirrorX {
-					sx = src.across - 1 - sx
+					sx = src.Across - 1 - sx
 				}
 				if t.mirrorY {
-					sy = src.down - 1 - sy
+					sy = src.Down - 1 - sy
 				}
-				out := p.data[64*(y*p.across+x):][:64]
-				in := src.data[64*(sy*src.across+sx):][:64]
+				out := p.Data[64*(y*p.Across+x):][:64]
+				in := src.Data[64*(sy*src.Across+sx):][:64]
 				for k := range out {
 					out[k] = in[from[k]] * sign[k]
 				}
 			}
 		}
-		to.comps = append(to.comps, p)
+		to.Planes = append(to.Planes, p)
 	}
 	return to
 }

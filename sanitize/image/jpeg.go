@@ -13,6 +13,7 @@ import (
 	"io"
 	"strings"
 
+	"sekisho/internal/coefficients"
 	"sekisho/sanitize"
 )
 
@@ -26,11 +27,11 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 		return sanitize.Result{}, err
 	}
 	j.profile = j.profile.fits(j.components)
-	if j.keepsCoefficients() && j.turnsWhole() && affordable(int64(j.width)*int64(j.height), 2*j.samples()+1) == nil {
+	if j.keepsCoefficients() && j.turnsWhole() && affordable(int64(j.width)*int64(j.height), 2.2*j.samples()+1) == nil {
 		switch c, err := j.coefficients(); {
 		case err == nil:
 			return j.rewrite(ctx, s, in, c, out)
-		case !errors.Is(err, errPixels):
+		case !errors.Is(err, coefficients.ErrOther):
 			return sanitize.Result{}, err
 		}
 		// What this reader makes nothing of another may be able to draw.
@@ -70,12 +71,12 @@ func (JPEG) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Objec
 }
 
 // rewrite writes the picture from its coefficients.
-func (j *segments) rewrite(ctx context.Context, s *sanitize.Session, in sanitize.Object, c *coefficients, out io.Writer) (sanitize.Result, error) {
+func (j *segments) rewrite(ctx context.Context, s *sanitize.Session, in sanitize.Object, c *coefficients.Picture, out io.Writer) (sanitize.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return sanitize.Result{}, err
 	}
 	if s.Looks() {
-		s.Look(c.grey(j.table(0)))
+		s.Look(c.Light(j.table(0), nil))
 	}
 	dropped(s, j.dropped)
 	trailing(s, in, j.end)

@@ -6,7 +6,6 @@ import (
 	"image"
 	"image/draw"
 	"image/jpeg"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -102,7 +101,7 @@ func TestAPictureForTheLookIsThePicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, want := c.grey(j.table(0)), decodeAs(t, in).(*image.YCbCr)
+	got, want := c.Light(j.table(0), nil), decodeAs(t, in).(*image.YCbCr)
 	for y := range 149 {
 		for x := range 203 {
 			if g, w := int(got.GrayAt(x, y).Y), int(want.Y[want.YOffset(x, y)]); g < w-2 || g > w+2 {
@@ -122,31 +121,6 @@ func TestScansWithoutEndAreRefused(t *testing.T) {
 	}
 	if _, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(append(append(head, bytes.Repeat(scan, 5)...), 0xff, 0xd9)), Size: int64(len(head) + 5*len(scan) + 2)}); err != nil {
 		t.Errorf("five scans: %v", err)
-	}
-}
-
-// TestCoefficientsStayInTheirRange: numbers that no baseline picture can hold
-// are cut to what it can.
-func TestCoefficientsStayInTheirRange(t *testing.T) {
-	c := &coefficients{width: 8, height: 8, h: 1, v: 1, wide: 1, high: 1, progressive: true, ids: [4]byte{1}}
-	c.comps = []component{{h: 1, v: 1, cols: 1, rows: 1, across: 1, down: 1, data: make([]int16, 64)}}
-	one := &lookup{}
-	for i := range one.short {
-		one.short[i] = 1<<8 | 0x01 // every code: one bit, value 1
-	}
-	c.dc[0], c.ac[0] = one, one
-	for _, head := range [][]byte{{1, 1, 0, 0, 0, 0x0d}, {1, 1, 0, 1, 63, 0x0d}} {
-		c.in = bitReader{b: bytes.Repeat([]byte{0x7f}, 200)}
-		if err := c.scan(head); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if v := c.comps[0].data; v[0] > maxDC || v[0] < -maxDC-1 || v[1] != maxAC && v[1] != -maxAC {
-		t.Errorf("coefficients %v", v[:4])
-	}
-	e := encoder{out: &writer{w: io.Discard}, luma: &standardLuma, chroma: &standardChroma}
-	if err := e.rewrite(c); err != nil {
-		t.Error(err)
 	}
 }
 

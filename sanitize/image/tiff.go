@@ -9,6 +9,7 @@ import (
 	"image"
 	"io"
 
+	"sekisho/internal/coefficients"
 	"sekisho/sanitize"
 )
 
@@ -260,9 +261,9 @@ func (p *tiffPage) photograph(m image.Image) ([]byte, error) {
 
 // joined are the coefficients of the whole page, and what the first piece says
 // of them; nil where the pieces do not fit together block by block.
-func (p *tiffPage) joined() (*segments, *coefficients) {
+func (p *tiffPage) joined() (*segments, *coefficients.Picture) {
 	var first *segments
-	var whole *coefficients
+	var whole *coefficients.Picture
 	for i := range p.down() {
 		for j := range p.across() {
 			b, err := p.jpeg(int(i*p.across() + j))
@@ -284,15 +285,15 @@ func (p *tiffPage) joined() (*segments, *coefficients) {
 					}
 					return s, c
 				}
-				if p.pieceHeight%(8*c.high) != 0 && p.down() > 1 || p.pieceWidth%(8*c.wide) != 0 && p.across() > 1 {
+				if p.pieceHeight%(8*c.High) != 0 && p.down() > 1 || p.pieceWidth%(8*c.Wide) != 0 && p.across() > 1 {
 					return nil, nil
 				}
-				first, whole = s, s.empty(p.width, p.height)
+				first, whole = s, coefficients.New(s.framed(p.width, p.height))
 			}
 			if s.components != first.components || s.sampling != first.sampling || *s.table(0) != *first.table(0) || *s.table(1) != *first.table(1) {
 				return nil, nil
 			}
-			whole.put(c, int(j)*p.pieceWidth/(8*c.wide), int(i)*p.pieceHeight/(8*c.high))
+			put(whole, c, int(j)*p.pieceWidth/(8*c.Wide), int(i)*p.pieceHeight/(8*c.High))
 		}
 	}
 	return first, whole

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sekisho/internal/coefficients"
 	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
@@ -33,10 +34,12 @@ type cleaner struct {
 	files           map[int]bool    // embedded files that were taken out
 	signed          bool            // a signature was reported
 	copied          int
-	steps           int         // entries looked at, whether they stay or not
-	fax             *fax.Tables // made when the first picture needs them
-	maps            int         // character maps on each other
-	longest         float64     // side of a page, in points
+	steps           int                   // entries looked at, whether they stay or not
+	fax             *fax.Tables           // made when the first picture needs them
+	coefficients    *coefficients.Picture // room for those of a photograph
+	light           []byte                // room for what is looked at of it
+	maps            int                   // character maps on each other
+	longest         float64               // side of a page, in points
 	err             error
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/jpeg"
 
+	"sekisho/internal/coefficients"
 	"sekisho/internal/fax"
 	"sekisho/internal/pdf"
 	"sekisho/sanitize"
@@ -227,11 +228,13 @@ func (c *cleaner) dct(data []byte, parms pdf.Dict) (coded, bool) {
 		c.fail(fmt.Errorf("picture of %d x %d: %w", j.width, j.height, sanitize.ErrLimit))
 		return coded{}, false
 	}
-	m, err := jpeg.Decode(bytes.NewReader(out))
-	if err != nil {
+	if float64(j.scans)*float64(j.width)*float64(j.height) > maxScanned {
+		c.fail(fmt.Errorf("picture of %d scans over %d x %d: %w", j.scans, j.width, j.height, sanitize.ErrLimit))
 		return coded{}, false
 	}
-	c.s.Look(m)
+	if !c.decodes(out, j) {
+		return coded{}, false
+	}
 	im := coded{data: out, filter: "DCTDecode", bits: 8}
 	if n, ok := parms["ColorTransform"].(int64); ok && (n == 0 || n == 1) {
 		im.parms = pdf.Dict{"ColorTransform": n}
@@ -239,9 +242,70 @@ func (c *cleaner) dct(data []byte, parms pdf.Dict) (coded, bool) {
 	return im, true
 }
 
+// maxScanned bounds the pixels of all scans of a picture together: a scan may say
+// in a few octets that nothing changes in millions of blocks. Progressive
+// pictures have some ten scans.
+const maxScanned = 100 * 100e6
+
+// decodes tries whether a picture can be decoded, and has it looked at. Most can
+// be read as far as their coefficients, of which the light alone is drawn, and
+// that only where somebody looks; the others are decoded as pictures.
+func (c *cleaner) decodes(b []byte, j jpegFrame) bool {
+	if j.plain() {
+		f := coefficients.Frame{Width: j.width, Height: j.height, Progressive: j.progressive, Components: j.components, IDs: j.ids, Sampling: j.sampling}
+		if c.coefficients == nil {
+			c.coefficients = &coefficients.Picture{}
+		}
+		c.coefficients.Renew(f)
+		if c.coefficients.Read(b) == nil {
+			if c.s.Looks() {
+				m := c.coefficients.Light(j.quant[j.tables[0]], c.light)
+				c.s.Look(m)
+				c.light = m.Pix[:0]
+			}
+			if j.width*j.height > largePage {
+				c.coefficients, c.light = nil, nil
+			}
+			return true
+		}
+		c.coefficients, c.light = nil, nil
+	}
+	m, err := jpeg.Decode(bytes.NewReader(b))
+	if err != nil {
+		return false
+	}
+	c.s.Look(m)
+	return true
+}
+
 type jpegFrame struct {
 	width, height, components int
 	progressive               bool
+	ids, sampling, tables     [4]byte // of each component
+	quant                     [4]*[64]byte
+	scans                     int
+	jfif, inks                bool // inks: its colours are not brightness and two others
+	odd                       bool // a quantisation that changes or is larger than usual
+}
+
+// plain reports whether the first component is the light of the picture, and all
+// of it can be read as coefficients.
+func (j *jpegFrame) plain() bool {
+	f := coefficients.Frame{Width: j.width, Height: j.height, Components: j.components, Sampling: j.sampling}
+	rgb := !j.jfif && (j.inks || j.ids == [4]byte{'R', 'G', 'B'})
+	return f.Readable() && !j.odd && j.quant[j.tables[0]] != nil && (j.components == 1 || !rgb)
+}
+
+// quantisation reads the tables of a DQT segment. T.81 B.2.4.1.
+func (j *jpegFrame) quantisation(b []byte) {
+	for len(b) > 0 {
+		if len(b) < 65 || b[0] > 3 || j.scans > 0 {
+			j.odd = true
+			return
+		}
+		j.quant[b[0]] = (*[64]byte)(b[1:65])
+		b = b[65:]
+	}
 }
 
 var errJPEG = errors.New("no JPEG picture")
@@ -294,6 +358,9 @@ func rewriteJPEG(b []byte) ([]byte, jpegFrame, error) {
 			}
 			j.height, j.width = int(binary.BigEndian.Uint16(seg[1:])), int(binary.BigEndian.Uint16(seg[3:]))
 			j.components, j.progressive = int(seg[5]), m == 0xc2
+			for i := range min(j.components, len(j.ids)) {
+				j.ids[i], j.sampling[i], j.tables[i] = seg[6+3*i], seg[7+3*i], seg[8+3*i]&3
+			}
 			if j.width == 0 || j.height == 0 {
 				return nil, j, errJPEG
 			}
@@ -304,9 +371,17 @@ func rewriteJPEG(b []byte) ([]byte, jpegFrame, error) {
 			return nil, j, errJPEG // lossless, hierarchical, arithmetic
 		case m == 0xee && len(seg) >= 12 && bytes.HasPrefix(seg, []byte("Adobe")):
 			// Says how the colours are coded; the rest of it are flags.
+			j.inks = seg[11] == 0
 			out = append(out, 0xff, 0xee, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, seg[11])
 		case m == 0xe0 && len(seg) >= 14 && bytes.HasPrefix(seg, []byte("JFIF\x00")):
+			j.jfif = true
 			out = append(out, 0xff, 0xe0, 0, 16, 'J', 'F', 'I', 'F', 0, 1, 1, 0, 0, 1, 0, 1, 0, 0)
+		}
+		switch m {
+		case 0xdb:
+			j.quantisation(seg)
+		case 0xda:
+			j.scans++
 		}
 		if keep {
 			out = append(out, 0xff, m)

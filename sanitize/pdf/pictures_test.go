@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"bytes"
+	"errors"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -125,4 +126,37 @@ func TestPicturesInFaxOpen(t *testing.T) {
 func TestAPictureMayBeCalledContents(t *testing.T) {
 	must(t, page("", "/Resources << /XObject << /Contents 6 0 R /CharProcs 6 0 R >> >>",
 		packed("/Subtype /Image /Width 4 /Height 4 /BitsPerComponent 8 /ColorSpace /DeviceGray", "what no program")))
+}
+
+// What most photographs are is tried by their coefficients, and what is none of
+// these, or damaged, by the other decoder: neither passes for whole.
+func TestPhotographsAreTriedByTheirCoefficients(t *testing.T) {
+	whole := []byte(jpegOf(t))
+	out, j, err := rewriteJPEG(whole)
+	if err != nil || !j.plain() {
+		t.Fatalf("%v, plain %v", err, j.plain())
+	}
+	c := &cleaner{s: session(1<<20, nil)}
+	if !c.decodes(out, j) || c.coefficients == nil {
+		t.Error("a photograph is not read as coefficients")
+	}
+	if c.decodes(append(bytes.Clone(out[:len(out)*2/3]), 0xff, 0xd9), j) || c.coefficients != nil {
+		t.Error("two thirds of a photograph pass")
+	}
+	// Of red, green and blue the first is not the light.
+	inks := bytes.Replace(whole, []byte{0xff, 0xdb}, []byte("\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00\xff\xdb"), 1)
+	if _, j, err := rewriteJPEG(inks); err != nil || j.plain() {
+		t.Errorf("%v, red, green and blue: plain %v", err, j.plain())
+	}
+}
+
+// A scan may say in a few octets that nothing changes in millions of blocks.
+func TestScansWithoutEndAreRefused(t *testing.T) {
+	b := []byte{0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0x27, 0x10, 0x27, 0x10, 1, 1, 0x11, 0} // 10,000 by 10,000
+	b = append(b, bytes.Repeat([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 0, 0, 0, 0}, 101)...)
+	s := session(1<<20, nil)
+	c := &cleaner{s: s}
+	if _, ok := c.dct(append(b, 0xff, 0xd9), nil); ok || !errors.Is(c.err, sanitize.ErrLimit) {
+		t.Errorf("%v, %v", ok, c.err)
+	}
 }

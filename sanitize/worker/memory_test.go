@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -139,4 +140,21 @@ func proportional(dir string) int64 {
 		}
 	}
 	return 0
+}
+
+// Programs of one document keep what they free, but for those that live for more
+// or have many threads.
+func TestProgramsKeepTheirMemory(t *testing.T) {
+	tools := &Tools{}
+	for name, c := range map[string]sanitize.ToolCall{
+		"qpdf": {Tool: sanitize.QPDFCheck}, "pdftocairo": {Tool: sanitize.PDFGreys, First: 1, Last: 1, DPI: 150},
+	} {
+		p, ok := programOf(c)
+		if x := tools.sandboxed(p, time.Second); !ok || !slices.Contains(x.Env, hoard) {
+			t.Errorf("%s: %q", name, x.Env)
+		}
+	}
+	if x := tools.sandboxed(officeWaiting(), time.Second); slices.Contains(x.Env, hoard) {
+		t.Errorf("LibreOffice: %q", x.Env)
+	}
 }

@@ -283,6 +283,12 @@ func officeBuild() string {
 	return ""
 }
 
+// hoard tells the allocator of the C library to keep what is freed: pages and
+// photographs are taken and given back by megabytes, and each time the kernel
+// clears them anew. A run lives for one document; what it may have at all is
+// bounded by its address space.
+const hoard = "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456:glibc.malloc.top_pad=16777216"
+
 // toolProfile is what a run may use up, limits.md "Worker and tools".
 func toolProfile(t tool, cpu time.Duration) sandbox.ToolProfile {
 	p := sandbox.ToolProfile{

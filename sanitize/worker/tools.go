@@ -342,8 +342,12 @@ func (t *Tools) sandboxed(prog tool, cpu time.Duration) sandbox.Tool {
 	if p, ok := t.Programs[prog.name]; ok {
 		path = p
 	}
+	env := prog.env
+	if !prog.wide {
+		env = append(slices.Clone(env), hoard)
+	}
 	return sandbox.Tool{
-		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: prog.env, In: prog.in, Out: prog.out, Outs: prog.outs,
+		Starter: t.Starter, Launcher: t.Launcher, Path: path, Args: prog.args, Env: env, In: prog.in, Out: prog.out, Outs: prog.outs,
 		Files: prog.files, Binds: binds, Profile: toolProfile(prog, cpu),
 	}
 }

@@ -1,4 +1,6 @@
-package image
+package coefficients
+
+import "encoding/binary"
 
 // lookup decodes the codes of one table.
 type lookup struct {
@@ -12,7 +14,7 @@ type lookup struct {
 const shortBits = 9
 
 // tables reads a DHT segment. T.81 B.2.4.2.
-func (c *coefficients) tables(b []byte) bool {
+func (c *Picture) tables(b []byte) bool {
 	for len(b) > 0 {
 		if len(b) < 17 || b[0]&15 > 3 || b[0]>>4 > 1 {
 			return false
@@ -59,12 +61,23 @@ func (c *coefficients) tables(b []byte) bool {
 type bitReader struct {
 	b      []byte
 	at     int
-	acc    uint64 // from the top
+	acc    uint64 // from the top; behind the first n bits, what follows or nothing
 	n      int
 	padded int // of the bits in acc, and of those taken, none of the file
 }
 
 func (r *bitReader) fill() {
+	if r.at+8 <= len(r.b) {
+		// Eight octets at once where none of them is 0xff.
+		v := binary.BigEndian.Uint64(r.b[r.at:])
+		if (^v-0x0101010101010101)&v&0x8080808080808080 == 0 {
+			r.acc |= v >> r.n
+			k := (63 - r.n) >> 3
+			r.at += k
+			r.n += 8 * k
+			return
+		}
+	}
 	for r.n <= 56 {
 		var v byte
 		switch {
@@ -141,6 +154,10 @@ func (r *bitReader) symbol(t *lookup) int {
 		r.n -= int(s >> 8)
 		return int(s & 0xff)
 	}
+	return r.long(t)
+}
+
+func (r *bitReader) long(t *lookup) int {
 	for l := shortBits + 1; l <= 16; l++ {
 		if code := int32(r.acc >> (64 - l)); code < t.behind[l] && code >= t.first[l] {
 			r.acc <<= uint(l)
