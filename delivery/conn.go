@@ -270,7 +270,11 @@ type content struct {
 	line bool // a line has begun
 }
 
-func newContent(c *conn) *content { return &content{c: c, buf: make([]byte, 0, block)} }
+// newContent is for some size octets: of a short message the largest block would
+// be the most that is allocated for it.
+func newContent(c *conn, size int64) *content {
+	return &content{c: c, buf: make([]byte, 0, min(block, size+size/32+64))}
+}
 
 func (w *content) Write(p []byte) (int, error) {
 	n := len(p)

@@ -269,7 +269,7 @@ func (t *transaction) reset(ctx context.Context) *trouble {
 // connection is broken off, so that a half message never gets its final dot.
 func (t *transaction) message(ctx context.Context) *trouble {
 	s := t.s
-	w := newContent(s.conn)
+	w := newContent(s.conn, int64(len(t.received))+t.m.size)
 	err := s.conn.silent() // said before there was a dot, it would be taken for the answer to it
 	if err == nil {
 		_, err = w.Write([]byte(t.received))

@@ -26,7 +26,7 @@ var entityFields = []string{"MIME-Version", "Content-Type", "Content-Transfer-En
 func readEntityHeader(r *io.SectionReader) ([]byte, error) {
 	// Longer than any boundary and charset we write.
 	const most = 8 << 10
-	br := bufio.NewReader(io.LimitReader(r, most))
+	br := bufio.NewReaderSize(io.LimitReader(r, most), 1<<10)
 	var block []byte
 	seen := map[string]bool{}
 	for {
@@ -141,7 +141,7 @@ func (p *Pipeline) writeHeader(w *bytes.Buffer, e *spool.Entry, t *treated, enti
 // a message, in lower case. It reads the top header block only, bounded, with
 // the reader that senderauth judges senders by.
 func authors(message io.ReaderAt, size int64, l sanitize.Limits) (map[string]bool, error) {
-	b, err := header.ReadBlock(bufio.NewReader(io.NewSectionReader(message, 0, min(size, int64(l.HeaderBytes)+4))), header.Limits{Bytes: l.HeaderBytes, Fields: l.HeaderFields})
+	b, err := header.ReadBlock(bufio.NewReaderSize(io.NewSectionReader(message, 0, min(size, int64(l.HeaderBytes)+4)), 1<<10), header.Limits{Bytes: l.HeaderBytes, Fields: l.HeaderFields})
 	if err != nil {
 		return nil, fmt.Errorf("read the header: %w", err)
 	}
@@ -160,7 +160,7 @@ func authors(message io.ReaderAt, size int64, l sanitize.Limits) (map[string]boo
 // all other mail the way through the lane: whoever is told no goes to a process
 // of its own, which may treat anything.
 func mayBePlain(message io.ReaderAt, size int64) bool {
-	b, err := header.ReadBlock(bufio.NewReader(io.NewSectionReader(message, 0, min(size, header.DefaultBytes))), header.Limits{})
+	b, err := header.ReadBlock(bufio.NewReaderSize(io.NewSectionReader(message, 0, min(size, header.DefaultBytes)), 1<<10), header.Limits{})
 	if err != nil {
 		return true
 	}

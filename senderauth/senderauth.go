@@ -143,7 +143,7 @@ func (c *Check) hold(p []byte) {
 func (c *Check) start() {
 	// A block over the bounds is read as far as it goes.
 	var err error
-	if c.fields, err = header.ReadBlock(bufio.NewReader(bytes.NewReader(c.head)), header.Limits{}); err != nil {
+	if c.fields, err = header.ReadBlock(bufio.NewReaderSize(bytes.NewReader(c.head), 1<<10), header.Limits{}); err != nil {
 		c.tooLarge = true
 	}
 	if n := c.fields.Count("DKIM-Signature"); n > 0 {

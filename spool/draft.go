@@ -121,6 +121,7 @@ func (d *Draft) commit() error {
 	}
 	d.id, d.key = blob.NewID(d.spool.now()), blob.NewKey()
 	var b bytes.Buffer
+	b.Grow(len(d.small) + len(d.small)/64 + 256) // its form adds a head and a tag for each chunk
 	enc, err := blob.NewEncoder(&b, d.id, d.key)
 	if err != nil {
 		return err

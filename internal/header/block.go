@@ -111,8 +111,9 @@ func ReadBlock(r *bufio.Reader, lim Limits) (Block, error) {
 		lim.Fields = DefaultFields
 	}
 	var b Block
-	var raw []byte     // the whole block; the fields point into it
-	var starts []start // where the fields begin
+	// Most blocks fit, so that they do not grow line by line.
+	raw := make([]byte, 0, min(lim.Bytes, 2<<10)) // the whole block; the fields point into it
+	starts := make([]start, 0, 16)                // where the fields begin
 	err := func() error {
 		for {
 			from := len(raw)

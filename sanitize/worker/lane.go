@@ -311,6 +311,7 @@ func (w *laneWorker) start(r *Runner) error {
 // serve has the worker serve one message and copies what it answers.
 func (w *laneWorker) serve(o *sanitize.Options, in *Message) (_ *Result, err error) {
 	var request bytes.Buffer
+	request.Grow(int(in.Size()) + 4<<10) // of options there are some 2 KiB
 	if err := sanitize.WriteOptions(&request, o); err != nil {
 		return nil, err
 	}
