@@ -90,7 +90,7 @@ type ToolCall struct {
 	DPI     int    `json:"dpi,omitempty"`
 	Longest int    `json:"longest,omitempty"` // pixels of a page's longer side, in place of DPI
 	Grey    int    `json:"grey,omitempty"`    // 1: one byte a pixel
-	Of      int    `json:"of,omitempty"`      // pages of the document, told to whoever watches
+	Of      int    `json:"of,omitempty"`      // pages of the document, told to whoever watches; of PDFWords: how many may be expected
 	Hook    int    `json:"hook,omitempty"`    // which converter of the administrator's, from 1
 	Part    int    `json:"part"`              // which attachment it is for; set by the Session
 	Size    int64  `json:"size"`              // of the input, which follows

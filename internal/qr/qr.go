@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -87,22 +88,24 @@ type corner struct {
 // line through the middle of such a square.
 func (b *bitmap) corners() []corner {
 	var cs []corner
-	alikes := [2]uint64{0, 0x0101010101010101}
+	changes := make([]uint64, (b.width+63)/64)
 	for y := 1; y < b.height; y += 2 {
-		row := b.bits[y*b.width : (y+1)*b.width]
+		b.changes(y, changes)
 		var runs [5]int
-		n, from := 0, 0
-		for x := 1; x <= len(row); x++ {
-			// Eight that are as the one before end no run.
-			for x+8 <= len(row) && binary.LittleEndian.Uint64(row[x:]) == alikes[row[x-1]] {
-				x += 8
+		n, from, word := 0, 0, 0
+		for x := 0; x < b.width; {
+			for word < len(changes) && changes[word] == 0 {
+				word++
 			}
-			if x < len(row) && row[x] == row[x-1] {
-				continue
+			if word == len(changes) {
+				x = b.width // which ends the last run
+			} else {
+				x = 64*word + bits.TrailingZeros64(changes[word])
+				changes[word] &= changes[word] - 1
 			}
 			runs[0], runs[1], runs[2], runs[3], runs[4] = runs[1], runs[2], runs[3], runs[4], x-from
 			from = x
-			if n++; n < 5 || !proportioned(&runs) {
+			if n++; n < 5 || runs[2] < runs[1] || runs[2] < runs[3] || !proportioned(&runs) {
 				continue
 			}
 			middle := x - runs[4] - runs[3] - runs[2]/2 - 1
@@ -128,6 +131,29 @@ func (b *bitmap) corners() []corner {
 	}
 	slices.SortStableFunc(cs, func(a, b corner) int { return cmp.Compare(b.hits, a.hits) })
 	return cs[:min(len(cs), maxCorners)]
+}
+
+// changes marks where the colour of a row changes, a bit a pixel.
+func (b *bitmap) changes(y int, out []uint64) {
+	row := b.bits[y*b.width : (y+1)*b.width]
+	before := uint64(row[0])
+	for i := range out {
+		part := row[64*i : min(64*i+64, len(row))]
+		w, at := uint64(0), 0
+		for ; len(part) >= 8; at += 8 {
+			// Each octet is 0 or 1 and moves to a bit of its own in the last one.
+			w |= binary.LittleEndian.Uint64(part) * 0x0102040810204080 >> 56 << at
+			part = part[8:]
+		}
+		for k, v := range part {
+			w |= uint64(v) << (at + k)
+		}
+		out[i] = w ^ (w<<1 | before)
+		before = w >> 63
+	}
+	if n := len(row) % 64; n > 0 {
+		out[len(out)-1] &= 1<<n - 1 // nothing changes behind the end
+	}
 }
 
 // proportioned reports whether five runs are as 1:1:3:1:1, each within half a
@@ -172,19 +198,37 @@ func (b *bitmap) confirm(x, y int) (corner, bool) {
 // through measures the five runs of a line through x, y. It returns their sum
 // and how far from there the middle is.
 func (b *bitmap) through(x, y, dx, dy int) (total, middle float64, ok bool) {
-	var r [5]int
+	if x < 0 || y < 0 || x >= b.width || y >= b.height {
+		return 0, 0, false
+	}
 	colour := b.at(x, y)
+	step, most := dy*b.width+dx, b.width/3+b.height/3
 	reach := func(sign int) (n [3]int, ok bool) {
-		px, py, c := x, y, colour
+		// How far it is to the edge.
+		left := max(b.width, b.height)
+		if d := sign * dx; d > 0 {
+			left = min(left, b.width-x)
+		} else if d < 0 {
+			left = min(left, x+1)
+		}
+		if d := sign * dy; d > 0 {
+			left = min(left, b.height-y)
+		} else if d < 0 {
+			left = min(left, y+1)
+		}
+		at, c := y*b.width+x, colour
 		for i := range n {
-			for px >= 0 && py >= 0 && px < b.width && py < b.height && b.bits[py*b.width+px] == c {
-				n[i]++
-				px, py = px+sign*dx, py+sign*dy
-				if n[i] > b.width/3+b.height/3 {
+			k := 0
+			for ; k < left && b.bits[at] == c; at += sign * step {
+				if k++; k > most {
 					return n, false
 				}
 			}
-			if n[i] == 0 {
+			if k == 0 {
+				return n, false
+			}
+			n[i], left = k, left-k
+			if left == 0 && i < len(n)-1 {
 				return n, false
 			}
 			c ^= 1
@@ -199,7 +243,7 @@ func (b *bitmap) through(x, y, dx, dy int) (total, middle float64, ok bool) {
 	if !ok {
 		return 0, 0, false
 	}
-	r = [5]int{g[2], g[1], g[0] + f[0] - 1, f[1], f[2]}
+	r := [5]int{g[2], g[1], g[0] + f[0] - 1, f[1], f[2]}
 	if !proportioned(&r) {
 		return 0, 0, false
 	}

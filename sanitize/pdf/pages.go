@@ -48,7 +48,7 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	sheets, err := readWords(ctx, s, in)
+	sheets, err := readWords(ctx, s, in, len(known.tones))
 	if err != nil {
 		return sanitize.Result{}, err
 	}
@@ -136,8 +136,18 @@ type word struct {
 }
 
 // readWords has the words read, and tells the pages and their sizes by the way.
-func readWords(ctx context.Context, s *sanitize.Session, in sanitize.Object) ([]drawn, error) {
-	b, err := s.Converted(ctx, sanitize.ToolCall{Tool: sanitize.PDFWords, First: 1, Last: maxSheets, Size: in.Size}, in.Reader())
+// Expected is how many there may be, by which the work is shared.
+func readWords(ctx context.Context, s *sanitize.Session, in sanitize.Object, expected int) ([]drawn, error) {
+	call := sanitize.ToolCall{Tool: sanitize.PDFWords, First: 1, Last: maxSheets, Size: in.Size}
+	if expected <= maxSheets {
+		call.Of = expected
+	}
+	b, err := s.Converted(ctx, call, in.Reader())
+	if errors.Is(err, sanitize.ErrTool) && !errors.Is(err, sanitize.ErrSlow) && call.Of > 0 && ctx.Err() == nil {
+		// Maybe the program sees fewer.
+		call.Of = 0
+		b, err = s.Converted(ctx, call, in.Reader())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -395,3 +395,28 @@ func TestManyEmptyPagesAreNoBomb(t *testing.T) {
 	}
 	must(t, out)
 }
+
+// Where another program sees fewer pages than are expected, or other ones, it is
+// asked once more without saying how many.
+func TestWordsAreReadOfAnyNumberOfPages(t *testing.T) {
+	s := session(1<<20, nil)
+	var asked []int
+	s.Tools = func(_ context.Context, c sanitize.ToolCall, _ io.Reader, out io.Writer) error {
+		if asked = append(asked, c.Of); c.Of > 0 {
+			return sanitize.ErrTool
+		}
+		_, err := io.WriteString(out, "<page width=\"595\" height=\"842\">\n<word xMin=\"1\" yMin=\"1\" xMax=\"9\" yMax=\"9\">a</word>\n</page>\n")
+		return err
+	}
+	got, err := readWords(t.Context(), s, sanitize.Object{ReaderAt: strings.NewReader(""), Size: 0}, 20)
+	if err != nil || len(got) != 1 || !slices.Equal(asked, []int{20, 0}) {
+		t.Errorf("%v, %v, asked %d", got, err, asked)
+	}
+	s.Tools = func(context.Context, sanitize.ToolCall, io.Reader, io.Writer) error {
+		asked = append(asked, -1)
+		return sanitize.ErrSlow
+	}
+	if _, err := readWords(t.Context(), s, sanitize.Object{ReaderAt: strings.NewReader(""), Size: 0}, 20); !errors.Is(err, sanitize.ErrSlow) || len(asked) != 3 {
+		t.Errorf("%v, asked %d", err, asked)
+	}
+}

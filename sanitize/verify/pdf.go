@@ -5,8 +5,12 @@ import (
 	"compress/zlib"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 
 	"sekisho/sanitize"
 )
@@ -31,7 +35,7 @@ func checkPDF(s *sanitize.Session, where string, b []byte) error {
 			}
 		}
 	}
-	return nil
+	return p.unpackPictures()
 }
 
 // What the values of a document are here; numbers are float64, strings
@@ -60,6 +64,8 @@ type pdfFile struct {
 	where   string
 	objects map[int]*pdfObject
 	places  map[int]int
+
+	pictures []int // those whose samples are packed, to be unpacked together
 }
 
 func (p *pdfFile) bad(format string, args ...any) error { return notAllowed(p.where, format, args...) }
@@ -240,6 +246,81 @@ func (p *pdfFile) inflate(b []byte) ([]byte, error) {
 		return nil, errors.New("octets behind packed data")
 	}
 	return out, nil
+}
+
+// unpackPictures looks whether the samples of pictures can be unpacked, of which
+// nothing else is asked and nothing kept: as many at a time as there are
+// processors, since pages that were made pictures are little else.
+func (p *pdfFile) unpackPictures() error {
+	var mu sync.Mutex
+	var failed error
+	next := 0
+	more := func(err error) (int, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failed == nil {
+			failed = err
+		}
+		if failed != nil || next == len(p.pictures) {
+			return 0, false
+		}
+		next++
+		return p.pictures[next-1], true
+	}
+	spend := func(n int64) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return p.s.Spend(n)
+	}
+	var all sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(p.pictures)) {
+		all.Go(func() {
+			u := unpacker{spend: spend, most: p.s.Options.Limits.OutputBytes, buf: make([]byte, 64<<10)}
+			for n, ok := more(nil); ok; {
+				err := u.unpack(p.objects[n].stream)
+				if err != nil {
+					err = fmt.Errorf("object %d: %w", n, err)
+				}
+				n, ok = more(err)
+			}
+		})
+	}
+	all.Wait()
+	return failed
+}
+
+// unpacker unpacks to nowhere, with the checksum looked at, and nothing behind it.
+type unpacker struct {
+	spend func(int64) error
+	most  int64 // octets of one
+	buf   []byte
+	z     io.ReadCloser
+}
+
+func (u *unpacker) unpack(b []byte) (err error) {
+	src := bytes.NewReader(b)
+	if again, ok := u.z.(zlib.Resetter); ok {
+		err = again.Reset(src, nil)
+	} else {
+		u.z, err = zlib.NewReader(src)
+	}
+	for left := u.most; err == nil; {
+		var n int
+		n, err = u.z.Read(u.buf)
+		if left -= int64(n); left < 0 {
+			return fmt.Errorf("more than %d octets: %w", u.most, sanitize.ErrLimit)
+		}
+		if e := u.spend(int64(n)); e != nil {
+			return e
+		}
+	}
+	switch {
+	case !errors.Is(err, io.EOF):
+		return err
+	case src.Len() > 0:
+		return errors.New("octets behind packed data")
+	}
+	return nil
 }
 
 // relations marks what leads to what.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -196,5 +197,64 @@ func TestStatesThatAreNoneAreRefused(t *testing.T) {
 	streams[7] = [2]string{"", "q Q"}
 	if checkFile(sanitize.KindPDF, pdfOf(t, objects, streams)) == nil {
 		t.Error("a script passed as the states of a field")
+	}
+}
+
+// Pictures are unpacked several at a time, and each of them counts.
+func TestEveryPictureIsUnpacked(t *testing.T) {
+	const many, side = 9, 64
+	objects, streams := goodPDF()
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range many {
+		samples := make([]byte, side*side)
+		for k := range samples {
+			samples[k] = byte(r.IntN(256))
+		}
+		streams[6+i] = [2]string{fmt.Sprintf("/BitsPerComponent 8/ColorSpace /DeviceGray/Height %d/Subtype /Image/Type /XObject/Width %d", side, side), string(samples)}
+	}
+	sound := pdfOf(t, objects, streams)
+	if err := checkFile(sanitize.KindPDF, sound); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for i := range many {
+		at += bytes.Index(sound[at:], []byte("/Subtype /Image"))
+		at += bytes.Index(sound[at:], []byte("\nendstream"))
+		bad := bytes.Clone(sound)
+		bad[at-1] ^= 1 // the checksum
+		if err := checkFile(sanitize.KindPDF, bad); err == nil {
+			t.Errorf("picture %d of %d with another checksum is allowed", i+1, many)
+		}
+	}
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	spent := int64(0)
+	u := unpacker{most: 100, buf: make([]byte, 64), spend: func(n int64) error { spent += n; return nil }}
+	for name, c := range map[string]struct {
+		b  []byte
+		ok bool
+	}{
+		"as it is":     {packed.Bytes(), true},
+		"cut short":    {packed.Bytes()[:packed.Len()-5], false},
+		"with a tail":  {append(bytes.Clone(packed.Bytes()), 0), false},
+		"nothing":      {nil, false},
+		"no packed":    {[]byte("no packed data at all"), false},
+		"as it is too": {packed.Bytes(), true},
+	} {
+		if err := u.unpack(c.b); (err == nil) != c.ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if spent < 200 {
+		t.Errorf("%d octets were charged", spent)
+	}
+	if u.most = 99; !errors.Is(u.unpack(packed.Bytes()), sanitize.ErrLimit) {
+		t.Error("more than a document may have")
 	}
 }

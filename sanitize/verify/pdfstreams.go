@@ -46,15 +46,17 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 		return nil
 	default:
 		if packedFax(d["Filter"]) && d["Subtype"] == pdfName("Image") {
-			if _, err := p.inflate(o.stream); err != nil {
-				return fmt.Errorf("object %d: %w", n, err)
-			}
+			p.pictures = append(p.pictures, n)
 			return nil
 		}
 		return p.bad("object %d is not packed", n)
 	}
 	if d["Type"] == pdfName("XRef") || d["Type"] == pdfName("ObjStm") {
 		return nil // unpacked before
+	}
+	if d["Subtype"] == pdfName("Image") && !o.paints && d["FunctionType"] != 4.0 {
+		p.pictures = append(p.pictures, n)
+		return nil
 	}
 	b, err := p.inflate(o.stream)
 	if err != nil {
@@ -68,9 +70,7 @@ func (p *pdfFile) stream(n int, o *pdfObject) error {
 			return p.bad("object %d calculates with more than numbers", n)
 		}
 	case bytes.HasPrefix(b, []byte("MZ")), bytes.HasPrefix(b, []byte("PK\x03\x04")), bytes.HasPrefix(b, []byte("\x7fELF")):
-		if d["Subtype"] != pdfName("Image") {
-			return p.bad("object %d is a program or an archive", n)
-		}
+		return p.bad("object %d is a program or an archive", n)
 	}
 	return nil
 }

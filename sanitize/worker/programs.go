@@ -106,6 +106,9 @@ func programOf(c sanitize.ToolCall, hooks ...sanitize.Converter) (tool, bool) {
 		return tool{name: "pdftoppm", path: "/usr/bin/pdftoppm", in: "in.pdf", args: append(args, "in.pdf"), exits: []int{0},
 			output: maxPixels, stream: true, cpu: 20 * time.Second}, pages && c.Grey == 0 && c.Source == 0 && c.Of == 0
 	case sanitize.PDFText, sanitize.PDFWords:
+		if c.Tool == sanitize.PDFWords && c.Of >= 0 && c.Of <= 500 {
+			plain = c.DPI == 0 && c.Longest == 0 && c.Grey == 0
+		}
 		args := []string{"-q", "-cropbox", "-enc", "UTF-8", "-f", from, "-l", to}
 		if c.Tool == sanitize.PDFWords {
 			args = append(args, "-bbox")

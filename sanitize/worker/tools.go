@@ -243,6 +243,8 @@ func (t *Tools) run(ctx context.Context, prog tool, c sanitize.ToolCall, in *os.
 		spent, err = t.look(ctx, prog, cpu, in, w)
 	case c.Tool == sanitize.PDFPixels && c.Last-c.First >= sheaf, c.Tool == sanitize.PDFGreys && c.Last > c.First:
 		spent, err = t.draw(ctx, c, cpu, in, w, p)
+	case c.Tool == sanitize.PDFWords && c.Of >= 2*fewWords:
+		spent, err = t.words(ctx, c, cpu, in, w)
 	case c.Tool == sanitize.PDFPixels, c.Tool == sanitize.PDFGreys:
 		p.drew(c, c.First-1)
 		if spent, _, err = t.start(ctx, prog, min(cpu, prog.cpu), in, w); err == nil {
