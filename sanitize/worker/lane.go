@@ -76,6 +76,7 @@ type laneWorker struct {
 	served  int
 	// Our ends of the pipes.
 	requests, replies *os.File
+	request           bytes.Buffer // of the last short message, for the next
 	idle              *time.Timer
 }
 
@@ -310,12 +311,12 @@ func (w *laneWorker) start(r *Runner) error {
 
 // serve has the worker serve one message and copies what it answers.
 func (w *laneWorker) serve(o *sanitize.Options, in *Message) (_ *Result, err error) {
-	var request bytes.Buffer
-	request.Grow(int(in.Size()) + 4<<10) // of options there are some 2 KiB
-	if err := sanitize.WriteOptions(&request, o); err != nil {
+	request := &w.request
+	request.Reset()
+	if err := sanitize.WriteOptions(request, o); err != nil {
 		return nil, err
 	}
-	if err := sanitize.AppendFrom(&request, in, in.Size()); err != nil {
+	if err := sanitize.AppendFrom(request, in, in.Size()); err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
 	// What it said unasked belongs to no message.
@@ -324,6 +325,9 @@ func (w *laneWorker) serve(o *sanitize.Options, in *Message) (_ *Result, err err
 	}
 	if _, err := w.requests.Write(request.Bytes()); err != nil {
 		return nil, fmt.Errorf("worker of the lane: %w", err)
+	}
+	if request.Cap() > maxShort {
+		w.request = bytes.Buffer{}
 	}
 	var untrusted sanitize.Reply
 	if err := sanitize.ReadNext(w.replies, &untrusted, sanitize.MaxLaneReply); err != nil {
