@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/unicode/norm"
 
 	"sekisho/envelope"
 )
@@ -359,6 +360,10 @@ func checkLocal(s string) pathFault {
 			}
 		case !unicode.IsPrint(c):
 			return pathBad
+		case strings.ContainsAny(norm.NFKC.String(string(c)), "%!@"):
+			// ＠, ﹪ and their like: a reader behind us that normalises (RFC 8265,
+			// 3.3.2) would see another mailbox, perhaps in another domain.
+			return pathRouted
 		}
 	}
 	return pathOK
