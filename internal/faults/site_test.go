@@ -120,13 +120,19 @@ func (s *site) accept(content []byte) error {
 		d.Abort()
 		return err
 	}
-	env := spooltest.Entry("town", time.Now()).Envelope
-	env.Size, env.Digest = 0, envelope.Digest{}
-	if err := s.Accept(context.Background(), d, []envelope.Envelope{env}); err != nil {
+	envs := aMail()
+	if err := s.Accept(context.Background(), d, envs); err != nil {
 		return err
 	}
-	s.acked[env.ID] = sha256.Sum256(content)
+	s.acked[envs[0].ID] = sha256.Sum256(content)
 	return nil
+}
+
+// aMail is the envelope of one that is being accepted.
+func aMail() []envelope.Envelope {
+	env := spooltest.Entry("town", time.Now()).Envelope
+	env.Size, env.Digest = 0, envelope.Digest{}
+	return []envelope.Envelope{env}
 }
 
 func (s *site) mustAccept(content []byte) {
