@@ -318,6 +318,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	drain()
 	after := held()
 	lost, twice, most := 0, 0, 0
+	var before []string // of each copy: how long the one before lay with the hop when the daemon died
 	perKill := map[int]int{}
 	for token := range acknowledged {
 		at := got.at[token]
@@ -334,6 +335,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				t.Errorf("%s arrived twice without a death between: %v", token, at)
 				continue
 			}
+			before = append(before, fmt.Sprintf("%.1f", float64(deaths[k].Sub(at[i-1].ended).Microseconds())/1000))
 			perKill[k]++
 			most = max(most, perKill[k])
 			twice++
@@ -344,8 +346,8 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	}
 	share := float64(twice) / float64(max(1, len(acknowledged)))
 	p50, p95 := window(logs, got)
-	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"victims":"%s","seconds":%.0f,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"failed":%d,"held and delivered":%d,"copies":%d,"share of copies":%.4f,"most copies of a kill":%d,"answer to commit p50 ms":%.2f,"p95 ms":%.2f,"lost":%d}`,
-		seed, kills, fmt.Sprint(victims), took.Seconds(), len(acknowledged), len(got.at), len(after), classes["poison"], classes["failed"], both, twice, share, most, p50, p95, lost)
+	t.Logf(`{"test":"kill","seed":%d,"kills":%d,"victims":"%s","seconds":%.0f,"acknowledged":%d,"delivered":%d,"held":%d,"poison":%d,"failed":%d,"held and delivered":%d,"copies":%d,"share of copies":%.4f,"copies of a kill":%.3f,"most copies of a kill":%d,"from hop to kill ms":"%s","answer to commit p50 ms":%.2f,"p95 ms":%.2f,"lost":%d}`,
+		seed, kills, fmt.Sprint(victims), took.Seconds(), len(acknowledged), len(got.at), len(after), classes["poison"], classes["failed"], both, twice, share, float64(twice)/float64(max(1, len(deaths))), most, strings.Join(before, " "), p50, p95, lost)
 	// At most as many as a hop has slots.
 	if most > 20 {
 		t.Errorf("a kill left %d copies, more than there were deliveries in flight", most)
