@@ -111,9 +111,16 @@ func (p *pdfFile) operators(n int, b []byte) error {
 			if k < 0 {
 				return p.bad("object %d: a string without end", n)
 			}
+			if !pdfDigits(b[i+1:i+k]) || k%2 == 0 {
+				return p.bad("object %d: a string of other digits", n)
+			}
 			i += k + 1
 		case c == '/':
+			from := i
 			for i++; i < len(b) && pdfRegular(b[i]); i++ {
+			}
+			if !pdfEscaped(b[from:i]) {
+				return p.bad("object %d: a name that is not escaped as it must be", n)
 			}
 		case pdfRegular(c):
 			from := i
@@ -149,6 +156,29 @@ func (p *pdfFile) operators(n int, b []byte) error {
 		return p.bad("object %d: an array or a dictionary without end", n)
 	}
 	return nil
+}
+
+// pdfEscaped reports whether a name has two digits behind each #.
+func pdfEscaped(b []byte) bool {
+	for {
+		_, rest, more := bytes.Cut(b, []byte("#"))
+		if !more {
+			return true
+		}
+		if len(rest) < 2 || !pdfDigits(rest[:2]) || string(rest[:2]) == "00" {
+			return false
+		}
+		b = rest[2:]
+	}
+}
+
+func pdfDigits(b []byte) bool {
+	for _, c := range b {
+		if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
+		}
+	}
+	return true
 }
 
 // pdfStringEnd is where the string that begins at i ends; -1: it does not.
