@@ -206,7 +206,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		}
 		return g
 	}
-	var deaths []time.Time // of the daemon
+	var deaths, struck []time.Time // of the daemon, when it was gone and when it was killed
 	victims := map[string]int{}
 	began := time.Now()
 	g := boot()
@@ -240,6 +240,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				_ = syscall.Kill(p.pid, syscall.SIGKILL)
 			}
 		}
+		struck = append(struck, time.Now())
 		_ = g.Process.Kill()
 		_ = g.Wait()
 		deaths = append(deaths, time.Now())
@@ -247,6 +248,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			// Once in ten times while it is starting.
 			g = start()
 			time.Sleep(time.Duration(5+random.IntN(396)) * time.Millisecond)
+			struck = append(struck, time.Now())
 			_ = g.Process.Kill()
 			_ = g.Wait()
 			deaths = append(deaths, time.Now())
@@ -308,7 +310,13 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 		classes[e.Class]++
 		if len(got.at[token]) > 0 {
 			both++
-			t.Errorf("%s was delivered and is held as a whole, class %s", token, e.Class)
+			last := got.at[token][len(got.at[token])-1]
+			k, _ := slices.BinarySearchFunc(deaths, last.began, time.Time.Compare)
+			when := "after the last kill"
+			if k < len(deaths) {
+				when = fmt.Sprintf("%.1f ms before a kill", float64(struck[k].Sub(last.ended).Microseconds())/1000)
+			}
+			t.Errorf("%s was delivered, %s, and is held as a whole, class %s", token, when, e.Class)
 			continue
 		}
 		if e.Class == "poison" || e.Class == "failed" {
@@ -318,7 +326,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	drain()
 	after := held()
 	lost, twice, most := 0, 0, 0
-	var before []string // of each copy: how long the one before lay with the hop when the daemon died
+	var before []string // of each copy: how long the hop had the one before when the daemon was killed
 	perKill := map[int]int{}
 	for token := range acknowledged {
 		at := got.at[token]
@@ -335,7 +343,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 				t.Errorf("%s arrived twice without a death between: %v", token, at)
 				continue
 			}
-			before = append(before, fmt.Sprintf("%.1f", float64(deaths[k].Sub(at[i-1].ended).Microseconds())/1000))
+			before = append(before, fmt.Sprintf("%.1f", float64(struck[k].Sub(at[i-1].ended).Microseconds())/1000))
 			perKill[k]++
 			most = max(most, perKill[k])
 			twice++
