@@ -49,7 +49,27 @@ func (j *segments) coefficients() (*coefficients.Picture, error) {
 	if err := c.Read(b); err != nil {
 		return nil, err
 	}
+	fillUp(c)
 	return c, nil
+}
+
+// fillUp gives the blocks that fill up the last groups, of which nothing is ever
+// seen, the light of their neighbours.
+func fillUp(c *coefficients.Picture) {
+	for i := range c.Planes {
+		p := &c.Planes[i]
+		for y := range p.Down {
+			x := p.Cols
+			if y >= p.Rows {
+				x = 0
+			}
+			for ; x < p.Across; x++ {
+				b := p.Data[64*(y*p.Across+x):][:64]
+				clear(b)
+				b[0] = p.Data[64*(min(y, p.Rows-1)*p.Across+min(x, p.Cols-1))]
+			}
+		}
+	}
 }
 
 // put lays the blocks of a smaller picture of the same kind into c, so
@@ -93,7 +113,7 @@ func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 				}
 			}
 		}
-		if e.out.write(); e.out.err != nil {
+		if e.out.write(); e.out.err != nil || e.enough() {
 			return
 		}
 	}
@@ -102,12 +122,16 @@ func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 // levels writes one block of coefficients in zig-zag order, as block does.
 func (e *encoder) levels(b *[64]int16, last, t int, codes *[4]*[256]code) int {
 	e.number(t, codes, 0, int(b[0])-last)
+	if b[0] != 0 {
+		e.used[t/2] |= 1
+	}
 	run := 0
-	for _, c := range b[1:] {
+	for k, c := range b[1:] {
 		if c == 0 {
 			run++
 			continue
 		}
+		e.used[t/2] |= 2 << k
 		for run > 15 {
 			e.symbol(t+1, codes, 0xf0)
 			run -= 16

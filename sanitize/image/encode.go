@@ -19,6 +19,8 @@ type encoder struct {
 	bits   uint32 // not yet written, from the top
 	nbits  uint
 	counts *[4][256]int // set while symbols are only counted
+	used   [2]uint64    // the places in a block where the tables divide something
+	asked  bool         // only for the places, and not for the counts
 }
 
 // zigzag gives the place in a block of the i-th coefficient (T.81 figure 5).
@@ -122,17 +124,22 @@ func (e *encoder) encode(r raster) error {
 // without it counts.
 func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	tables := standardHuffman
-	if int64(r.width)*int64(r.height) <= codesBelow {
-		// Pictures of few colours come with tables made for them, and would
-		// leave half as large again with the standard's. So the picture is
-		// gone through twice; that costs time but no memory.
-		e.counts = new([4][256]int)
-		scan(nil)
+	// Pictures of few colours come with code tables made for them, and would
+	// leave half as large again with the standard's. So the picture is gone
+	// through twice; that costs time but no memory. Of a large one only so far
+	// as it takes to know which numbers of its quantisation mean anything.
+	e.counts, e.used = new([4][256]int), [2]uint64{}
+	if len(r.planes) == 1 {
+		e.used[1] = math.MaxUint64
+	}
+	e.asked = int64(r.width)*int64(r.height) > codesBelow
+	scan(nil)
+	if !e.asked {
 		for i := range tables {
 			tables[i] = optimal(&e.counts[i])
 		}
-		e.counts = nil
 	}
+	e.counts, e.asked = nil, false
 	e.header(r, &tables)
 	var codes [4]*[256]code
 	for i := range tables {
@@ -145,6 +152,24 @@ func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	return e.out.err
 }
 
+// enough reports that nothing more has to be counted.
+func (e *encoder) enough() bool {
+	return e.asked && e.used[0]&e.used[1] == math.MaxUint64
+}
+
+// meant is a quantisation without the numbers that no coefficient is multiplied
+// with: they could be anything, words too. They become the one before them.
+func meant(q *[64]byte, used uint64) *[64]byte {
+	t, last := *q, standardLuma[0]
+	for k := range t {
+		if used&(1<<k) == 0 {
+			t[k] = last
+		}
+		last = t[k]
+	}
+	return &t
+}
+
 // scan goes through the picture in the order of the file, and writes with the
 // codes or, without, counts.
 func (e *encoder) scan(r raster, codes *[4]*[256]code) {
@@ -155,6 +180,7 @@ func (e *encoder) scan(r raster, codes *[4]*[256]code) {
 		cols, rows = (r.width+7)/8, (r.height+7)/8
 	}
 	var b [64]float32
+	var levels [4][4]int // of the blocks of one plane in a group
 	for my := range rows {
 		for mx := range cols {
 			for i := range r.planes {
@@ -167,14 +193,23 @@ func (e *encoder) scan(r raster, codes *[4]*[256]code) {
 				}
 				for by := range v {
 					for bx := range h {
+						x, y := min(bx, (r.planes[i].width-1)/8-mx*h), min(by, (r.planes[i].height-1)/8-my*v)
+						if x < bx || y < by { // fills the group up, as fillUp does
+							level := levels[y][x]
+							e.number(t, codes, 0, level-last[i])
+							e.symbol(t+1, codes, 0)
+							last[i] = level
+							continue
+						}
 						r.planes[i].block(&b, 8*(mx*h+bx), 8*(my*v+by))
 						transform(&b)
 						last[i] = e.block(&b, q, last[i], t, codes)
+						levels[by][bx] = last[i]
 					}
 				}
 			}
 		}
-		if e.out.write(); e.out.err != nil {
+		if e.out.write(); e.out.err != nil || e.enough() {
 			return
 		}
 	}
@@ -267,7 +302,7 @@ func (e *encoder) header(r raster, tables *[4]huffman) {
 	w.write(d[:]...)
 	w.write(0, 0)
 	n := len(r.planes)
-	quant := [...]*[64]byte{e.luma, e.chroma}
+	quant := [...]*[64]byte{meant(e.luma, e.used[0]), meant(e.chroma, e.used[1])}
 	for i := range min(n, 2) {
 		w.write(0xff, 0xdb, 0, 67, byte(i))
 		w.write(quant[i][:]...)
@@ -372,6 +407,9 @@ func divisors(t *[64]byte) *[64]float32 {
 func (e *encoder) block(b *[64]float32, q *[64]float32, last, t int, codes *[4]*[256]code) int {
 	level := round(b[0]*q[0], 1023)
 	e.number(t, codes, 0, level-last)
+	if level != 0 {
+		e.used[t/2] |= 1
+	}
 	run := 0
 	for k := 1; k < 64; k++ {
 		v := round(b[zigzag[k]]*q[k], 1023)
@@ -379,6 +417,7 @@ func (e *encoder) block(b *[64]float32, q *[64]float32, last, t int, codes *[4]*
 			run++
 			continue
 		}
+		e.used[t/2] |= 1 << k
 		for run > 15 {
 			e.symbol(t+1, codes, 0xf0)
 			run -= 16

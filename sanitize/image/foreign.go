@@ -155,7 +155,7 @@ func firstPage(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	_, m, err := sheetPixels(s, in, order, sheets[0], 8)
+	_, m, err := sheetPixels(s, metered(in), order, sheets[0], 8)
 	if err != nil {
 		return sanitize.Result{}, err
 	}

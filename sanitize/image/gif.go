@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
 	"image/gif"
 	"io"
@@ -22,7 +23,9 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	if err != nil {
 		return sanitize.Result{}, err
 	}
-	if err := affordable(w.total, 1); err != nil { // a byte a pixel, all pictures at once
+	// All pictures are held at once, a byte a pixel, and each with a palette of its
+	// own: one pixel may come with four thousand octets of memory.
+	if err := affordable(w.total+gifFrame*w.frames, 1); err != nil {
 		return sanitize.Result{}, err
 	}
 	g, err := gif.DecodeAll(bufio.NewReader(io.MultiReader(bytes.NewReader(w.head[:]), io.NewSectionReader(in, int64(len(w.head)), w.end-int64(len(w.head))))))
@@ -37,6 +40,7 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 		s.Found(sanitize.Finding{Rule: "image.metadata", Action: sanitize.Rewritten, Detail: fmt.Sprintf("%d comments and extensions", w.other)})
 	}
 	trailing(s, in, w.end)
+	onlyUsedOf(g)
 	b := bufio.NewWriter(out)
 	if err := gif.EncodeAll(b, g); err != nil {
 		return sanitize.Result{}, fmt.Errorf("encode GIF: %w", err)
@@ -47,11 +51,58 @@ func animation(ctx context.Context, s *sanitize.Session, in sanitize.Object, out
 	return clean(sanitize.KindGIF), nil
 }
 
+// gifFrame is the memory that a picture of an animation takes beside its pixels:
+// a palette of 256 colours, sixteen octets each and four behind them.
+const gifFrame = 256*(16+4) + 200
+
+// onlyUsedOf takes the colours that no pixel has out of the palettes. Pictures
+// that share one keep sharing it.
+func onlyUsedOf(g *gif.GIF) {
+	global, _ := g.Config.ColorModel.(color.Palette)
+	shared := new([256]bool)
+	used := make([][256]bool, len(g.Image))
+	shares := make([]bool, len(g.Image))
+	for i, m := range g.Image {
+		usedOf(m, &used[i])
+		if shares[i] = alike(m.Palette, global); !shares[i] {
+			continue
+		}
+		for n, c := range m.Palette {
+			_, _, _, a := c.RGBA()
+			shared[n] = shared[n] || used[i][n] && a != 0
+		}
+	}
+	for i, m := range g.Image {
+		switch {
+		case !shares[i]:
+			onlyUsed(m.Palette, &used[i])
+		case &m.Palette[0] != &global[0]:
+			onlyUsed(m.Palette, shared)
+		}
+	}
+	onlyUsed(global, shared)
+}
+
+// alike reports whether a picture has the palette of the whole, but for the
+// colour of nothing.
+func alike(p, global color.Palette) bool {
+	if len(p) != len(global) || len(p) == 0 {
+		return false
+	}
+	for i, c := range p {
+		if _, _, _, a := c.RGBA(); a != 0 && c != global[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // gifWalk is what the walk over a GIF found: how many pixels there are in all,
 // where the file ends, how many blocks hold neither a picture nor its time, and
 // the head with a screen on which every picture has room.
 type gifWalk struct {
 	total, end int64
+	frames     int64
 	other      int
 	head       [13]byte
 }
@@ -103,7 +154,8 @@ func walkGIF(s *sanitize.Session, in sanitize.Object) (*gifWalk, error) {
 			if !r.full(c) {
 				return bad("extension cut short")
 			}
-			if c[0] != 0xf9 && c[0] != 0xff {
+			b, err := r.r.Peek(12)
+			if repeats := err == nil && string(b) == "\x0bNETSCAPE2.0"; c[0] != 0xf9 && !(c[0] == 0xff && repeats) {
 				found.other++
 			}
 		case 0x2c:
@@ -116,6 +168,7 @@ func walkGIF(s *sanitize.Session, in sanitize.Object) (*gifWalk, error) {
 				return nil, err
 			}
 			found.total += int64(w) * int64(h)
+			found.frames++
 			right, below = max(right, int(le.Uint16(d))+w), max(below, int(le.Uint16(d[2:]))+h)
 			if d[8]&0x80 != 0 && !r.skip(3<<(d[8]&7+1)) || !r.skip(1) {
 				return bad("palette cut short")

@@ -258,6 +258,13 @@ func (p *chunks) shallow(m image.Image) image.Image {
 // writePNG encodes m and puts its density, if there is one, behind the header. It
 // is then written by its rows, so that treating it again changes no octet.
 func writePNG(out io.Writer, m image.Image, density []byte) error {
+	if few, ok := m.(*image.Paletted); ok {
+		used := new([256]bool)
+		usedOf(few, used)
+		palette := slices.Clone(few.Palette)
+		onlyUsed(palette, used)
+		m = &image.Paletted{Pix: few.Pix, Stride: few.Stride, Rect: few.Rect, Palette: palette}
+	}
 	var b spilling
 	b.out = out
 	if err := encodedPNG(&b, m, density); err != nil || b.spilt {
@@ -272,6 +279,27 @@ func writePNG(out io.Writer, m image.Image, density []byte) error {
 	}
 	_, err := out.Write(file)
 	return err
+}
+
+// usedOf notes the colours that some pixel has.
+func usedOf(m *image.Paletted, used *[256]bool) {
+	for y := range m.Rect.Dy() {
+		for _, v := range m.Pix[y*m.Stride:][:m.Rect.Dx()] {
+			used[v] = true
+		}
+	}
+}
+
+// onlyUsed blackens the colours of a palette that no pixel has: they could be
+// anything, words too. What covers nothing stays so.
+func onlyUsed(p color.Palette, used *[256]bool) {
+	for i, c := range p {
+		if _, _, _, a := c.RGBA(); a == 0 {
+			p[i] = color.RGBA{}
+		} else if i > 255 || !used[i] {
+			p[i] = color.RGBA{A: 255}
+		}
+	}
 }
 
 // spilling holds what is written to it, and passes it on once it is more than is

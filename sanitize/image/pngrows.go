@@ -43,7 +43,8 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 	if size > 4<<10 && int64(len(packed)) > size/10*9 && int64(p.width)*int64(p.height) <= bestBelow {
 		return nil, nil, errRows // hardly packed: that can be done better
 	}
-	if few := p.colour == 3 && len(palette)/3 < 1<<p.depth; look || few {
+	r.spare = byte(1<<(7-(p.width*bits+7)%8) - 1)
+	if look || p.colour == 3 || r.spare != 0 {
 		r.lines = [2][]byte{make([]byte, r.length), make([]byte, r.length)}
 		if look {
 			shown = image.NewGray(image.Rect(0, 0, p.width, p.height))
@@ -55,8 +56,8 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 				r.paint = func(y int, row []byte) { light(y, row); dark(y, row) }
 			}
 		}
-		if few {
-			r.colours, r.depth, r.width = len(palette)/3, int(p.depth), p.width
+		if p.colour == 3 {
+			r.colours, r.depth, r.width, r.used = len(palette)/3, int(p.depth), p.width, new([256]bool)
 		}
 	}
 	file = make([]byte, 0, len(packed)+len(packed)/50+1<<12)
@@ -66,6 +67,7 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 	if p.density != nil {
 		file = append(file, chunk("pHYs", p.density)...)
 	}
+	colours := len(file)
 	if p.colour == 3 {
 		file = append(file, chunk("PLTE", palette)...)
 	}
@@ -76,6 +78,22 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 	file = append(file, "size"+"IDAT"...)
 	if file, err = redeflate.Recode(file, packed, size, r.take); err != nil {
 		return nil, nil, errRows
+	}
+	if p.colour == 3 {
+		// Colours of no pixel could be anything, words too.
+		for i := range len(palette) / 3 {
+			if r.used[i] {
+				continue
+			}
+			clear(palette[3*i:][:3])
+			if i < len(cover) {
+				cover[i] = 255
+			}
+		}
+		again := append(file[:colours], chunk("PLTE", palette)...)
+		if len(cover) > 0 {
+			_ = append(again, chunk("tRNS", cover)...)
+		}
 	}
 	binary.BigEndian.PutUint32(file[at:], uint32(len(file)-at-8))
 	file = binary.BigEndian.AppendUint32(file, crc32.ChecksumIEEE(file[at+4:]))
@@ -109,6 +127,12 @@ func (p *chunks) colours(in io.ReaderAt) (palette, cover []byte, err error) {
 	most := map[byte]int{0: 2, 2: 6, 3: len(palette) / 3}[p.colour]
 	if cover, err = content(in, p.trns, "tRNS", int64(most)); err != nil || len(cover) == 0 || p.colour != 3 && len(cover) != most {
 		return nil, nil, errRows
+	}
+	if p.colour != 3 && p.depth < 16 {
+		// Two octets for each sample, of which so many bits count (PNG 11.3.2.1).
+		for i := 0; i < len(cover); i += 2 {
+			cover[i], cover[i+1] = 0, cover[i+1]&byte(1<<p.depth-1)
+		}
 	}
 	return palette, cover, nil
 }
@@ -157,8 +181,10 @@ type rowReader struct {
 	lines [2][]byte
 	y     int
 	paint func(y int, row []byte)
-	// Where a palette has fewer colours than there could be indexes.
+	// Of a palette how many colours there are, and those that some pixel has.
 	colours, depth, width int
+	used                  *[256]bool
+	spare                 byte // the bits of the last octet that belong to no pixel
 }
 
 func (r *rowReader) take(b []byte) error {
@@ -180,7 +206,7 @@ func (r *rowReader) take(b []byte) error {
 		}
 		row := r.lines[0]
 		unfilter(row[0], row[1:], r.lines[1][1:], r.step)
-		if r.colours > 0 && !r.indexed(row[1:]) {
+		if row[len(row)-1]&r.spare != 0 || r.colours > 0 && !r.indexed(row[1:]) {
 			return errRows
 		}
 		if r.paint != nil {
@@ -192,20 +218,23 @@ func (r *rowReader) take(b []byte) error {
 	return nil
 }
 
-// indexed reports whether every index is one of a colour.
+// indexed reports whether every index is one of a colour, and notes which are.
 func (r *rowReader) indexed(row []byte) bool {
 	if r.depth == 8 {
 		for _, v := range row {
 			if int(v) >= r.colours {
 				return false
 			}
+			r.used[v] = true
 		}
 		return true
 	}
 	for x := range r.width {
-		if sample(row, x, r.depth) >= r.colours {
+		v := sample(row, x, r.depth)
+		if v >= r.colours {
 			return false
 		}
+		r.used[v] = true
 	}
 	return true
 }

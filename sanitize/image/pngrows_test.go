@@ -56,12 +56,16 @@ func TestEveryKindOfRowIsWrittenAsItIs(t *testing.T) {
 			for range (w*c.bits + 7) / 8 {
 				rows = append(rows, byte(r.IntN(40)))
 			}
+			if c.bits < 8 { // unfiltered, so that the bits of no pixel are none
+				rows[len(rows)-1-(w*c.bits+7)/8] = 0
+				rows[len(rows)-1] &= 0xff << (8 - w*c.bits%8)
+			}
 		}
 		switch c.colour {
 		case 3:
 			extra = append(chunk("PLTE", bytes.Repeat([]byte{10, 200, 30, 40, 50, 60}, 1<<c.depth/2)), chunk("tRNS", []byte{0, 100})...)
 		case 0:
-			extra = chunk("tRNS", []byte{0, 3})
+			extra = chunk("tRNS", []byte{0, 3 & (1<<c.depth - 1)})
 		case 2:
 			extra = chunk("tRNS", make([]byte, 6))
 		}

@@ -50,6 +50,7 @@ func pages(ctx context.Context, s *sanitize.Session, in sanitize.Object, out io.
 	if err != nil {
 		return sanitize.Result{}, err
 	}
+	in = metered(in)
 	w := &tiffWriter{w: out}
 	w.put([]byte("II*\x00\x08\x00\x00\x00"))
 	for i, sh := range sheets {
@@ -229,13 +230,48 @@ func (sh *sheet) take(in sanitize.Object, order tiffOrder, e tiffEntry) {
 				return
 			}
 		}
-		v := [2]uint32{order.Uint32(r), order.Uint32(r[4:])}
+		v := resolution(order.Uint32(r), order.Uint32(r[4:]))
 		if e.tag == tagXResolution {
 			sh.xRes = v
 		} else {
 			sh.yRes = v
 		}
 	}
+}
+
+// resolution is a number of dots in thousandths, or whole where it is; what no
+// device has is none, for eight octets could be anything.
+func resolution(dots, by uint32) [2]uint32 {
+	if by == 0 {
+		return [2]uint32{}
+	}
+	n := (uint64(dots)*1000 + uint64(by)/2) / uint64(by)
+	switch {
+	case n == 0 || n > 100_000*1000:
+		return [2]uint32{}
+	case n%1000 == 0:
+		return [2]uint32{uint32(n / 1000), 1}
+	}
+	return [2]uint32{uint32(n), 1000}
+}
+
+// meter bounds how much of a file is read: pieces may lie in one another, and
+// each of hundreds of thousands may be all of it.
+type meter struct {
+	io.ReaderAt
+	left int64
+}
+
+func metered(in sanitize.Object) sanitize.Object {
+	in.ReaderAt = &meter{in.ReaderAt, 16*in.Size + 256<<20}
+	return in
+}
+
+func (m *meter) ReadAt(b []byte, at int64) (int, error) {
+	if m.left -= int64(len(b)); m.left < 0 {
+		return 0, fmt.Errorf("TIFF whose pieces lie in one another: %w", sanitize.ErrLimit)
+	}
+	return m.ReaderAt.ReadAt(b, at)
 }
 
 // photograph is the JPEG that a page goes on as, if it came as one: without loss

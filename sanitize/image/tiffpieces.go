@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/image/tiff/lzw"
 
 	"sekisho/internal/fax"
+	"sekisho/sanitize"
 )
 
 // raw is a piece as it lies in the file.
@@ -23,7 +25,10 @@ func (p *tiffPage) raw(n int) ([]byte, error) {
 		return nil, p.bad("piece %d of %d octets at %d", n, size, at)
 	}
 	b := make([]byte, size)
-	if m, _ := p.in.ReadAt(b, at); int64(m) < size {
+	switch m, err := p.in.ReadAt(b, at); {
+	case errors.Is(err, sanitize.ErrLimit):
+		return nil, err
+	case int64(m) < size:
 		return nil, p.bad("piece %d cut short", n)
 	}
 	return b, nil
@@ -152,6 +157,17 @@ func (p *tiffPage) drawn(n int, full *image.NRGBA, grey *image.Gray, x0, y0, w, 
 	}
 	if c.Width < w || c.Height < h || c.Width > p.pieceWidth+16 || c.Height > p.pieceHeight+16 {
 		return p.bad("piece %d of %d x %d pixels", n, c.Width, c.Height)
+	}
+	// What a decoder needs for it, and how often it is gone through.
+	j, err := walkJPEG(sanitize.Object{ReaderAt: bytes.NewReader(whole), Size: int64(len(whole))})
+	if err != nil {
+		return fmt.Errorf("piece %d: %w", n, err)
+	}
+	if p.scanned += int64(j.scans) * int64(j.width) * int64(j.height); p.scanned > maxScanned {
+		return fmt.Errorf("TIFF of JPEG with more than %d pixels in their scans: %w", int64(maxScanned), sanitize.ErrLimit)
+	}
+	if err := affordable(int64(j.width)*int64(j.height), j.bytesPerPixel()+4*float64(p.width)*float64(p.height)/(float64(j.width)*float64(j.height))); err != nil {
+		return err
 	}
 	m, err := jpeg.Decode(bytes.NewReader(whole))
 	var unsupported jpeg.UnsupportedError

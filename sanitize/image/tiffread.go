@@ -48,6 +48,7 @@ type tiffPage struct {
 	offsets, counts              []int64
 	cover                        bool // the sample behind the colours is how it covers
 	shallow                      bool // there is no room for sixteen bits
+	scanned                      int64
 	profile                      *profile
 }
 

@@ -250,6 +250,9 @@ func (p *strip) indexed(m *image.Paletted, row func([]byte)) {
 	p.photometric = tiffPalette
 	const n = 256
 	p.palette = make([]uint32, 3*n)
+	used := new([256]bool)
+	usedOf(m, used)
+	onlyUsed(m.Palette, used)
 	for i, c := range m.Palette[:min(len(m.Palette), n)] {
 		r, g, b, _ := c.RGBA()
 		p.palette[i], p.palette[n+i], p.palette[2*n+i] = r, g, b
