@@ -163,6 +163,20 @@ func TestPowerEveryCallThatReturnedIsOnDisk(t *testing.T) {
 		// do acts, cuts and looks. What comes before the call is durable.
 		do func(t *testing.T)
 	}{
+		{"Settle of what a hop took", func(t *testing.T) {
+			s.mustAccept([]byte("content"))
+			e := s.claim(spool.Received)
+			err := s.Settle(ctx, e, spool.Change{To: spool.Queued, Events: []audit.Event{event("taken")},
+				Update: func(e *spool.Entry) { e.Pending = e.Pending[1:] }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.cut(lossyfs.Drop, 1)
+			if got, err := s.Get(ctx, "town", e.Envelope.ID); err != nil || got.State != spool.Queued || len(got.Pending) != len(e.Pending)-1 {
+				t.Errorf("%s with %v pending, %v: it will be sent again", got.State, got.Pending, err)
+			}
+			audited(t, "taken")
+		}},
 		{"Settle", func(t *testing.T) {
 			s.mustAccept([]byte("content"))
 			e := s.claim(spool.Received)
