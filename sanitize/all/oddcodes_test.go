@@ -3,6 +3,7 @@ package all_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
@@ -75,13 +76,9 @@ func TestCodesInOddPlacesAreTold(t *testing.T) {
 	}
 	empty := image.NewPaletted(image.Rect(0, 0, w, h), palette)
 	left, right := image.Rect(0, 0, w/2, h), image.Rect(w/2, 0, w, h)
-	// A TIFF whose second page is the code.
-	second := func() []byte {
-		var f bytes.Buffer
-		if err := tiff.Encode(&f, plain, nil); err != nil {
-			t.Fatal(err)
-		}
-		return f.Bytes()
+	var whole bytes.Buffer
+	if err := tiff.Encode(&whole, plain, nil); err != nil {
+		t.Fatal(err)
 	}
 	var svg strings.Builder
 	module := func(format string) string {
@@ -111,7 +108,8 @@ func TestCodesInOddPlacesAreTold(t *testing.T) {
 		"red on green":          pngOf(paint(w, h, one(color.NRGBA{130, 0, 0, 255}, color.NRGBA{120, 255, 120, 255}))),
 		"the second of a GIF":   gifOf(empty, paletted(plain.Rect, plain)),
 		"in two parts of a GIF": gifOf(paletted(left, plain), paletted(right, plain)),
-		"TIFF":                  second(),
+		"TIFF":                  whole.Bytes(),
+		"the third of a TIFF":   tiffOf(w, h, bytes.Repeat([]byte{0xff}, w*h), bytes.Repeat([]byte{0x80}, w*h), grey(plain)),
 		"PPM":                   append([]byte(fmt.Sprintf("P5 %d %d 255\n", w, h)), grey(plain)...),
 		"a picture in an SVG":   []byte(`<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><image width="90" height="90" xlink:href="data:image/png;base64,` + base64.StdEncoding.EncodeToString(pngOf(plain)) + `"/></svg>`),
 		"squares of an SVG":     []byte(module(`<rect x="%d" y="%d" width="%d" height="%d"/>`)),
@@ -131,6 +129,30 @@ func TestCodesInOddPlacesAreTold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tiffOf has a page for each picture of grey levels. TIFF 6.0, 2 and 4.
+func tiffOf(w, h int, pages ...[]byte) []byte {
+	le := binary.LittleEndian
+	f := []byte("II*\x00\x00\x00\x00\x00")
+	link := 4 // where the place of the next directory stands
+	for _, levels := range pages {
+		strip := len(f)
+		f = append(f, levels...)
+		f = append(f, make([]byte, len(f)%2)...)
+		le.PutUint32(f[link:], uint32(len(f)))
+		fields := [][2]int{{256, w}, {257, h}, {258, 8}, {259, 1}, {262, 1}, {273, strip}, {277, 1}, {278, h}, {279, len(levels)}}
+		f = le.AppendUint16(f, uint16(len(fields)))
+		for _, d := range fields {
+			f = le.AppendUint16(f, uint16(d[0]))
+			f = le.AppendUint16(f, 4) // LONG
+			f = le.AppendUint32(f, 1)
+			f = le.AppendUint32(f, uint32(d[1]))
+		}
+		link = len(f)
+		f = append(f, 0, 0, 0, 0)
+	}
+	return f
 }
 
 // grey are the levels of a picture.
