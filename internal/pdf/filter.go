@@ -161,7 +161,7 @@ func (f *File) run(data []byte, chain []Filter, most int, keep bool) ([]byte, Di
 				if last && keep {
 					return data, step.Parms, nil, nil
 				}
-				if data, err = unpredict(data, step.Parms); err != nil {
+				if data, err = Unpredict(data, step.Parms); err != nil {
 					return nil, nil, nil, err
 				}
 			}
@@ -423,8 +423,8 @@ func samples(p Dict) (predictor, colors, bits, columns int, err error) {
 	return predictor, colors, bits, columns, err
 }
 
-// unpredict undoes a predictor (ISO 32000-1, 7.4.4.4) in place.
-func unpredict(data []byte, p Dict) ([]byte, error) {
+// Unpredict undoes a predictor (ISO 32000-1, 7.4.4.4) in place.
+func Unpredict(data []byte, p Dict) ([]byte, error) {
 	predictor, colors, bits, columns, err := samples(p)
 	if err != nil {
 		return nil, err

@@ -81,11 +81,16 @@ func (c *cleaner) picture(out pdf.Ref, st *pdf.Stream, keys map[pdf.Name]*shape)
 	if ok || d["ColorSpace"] != nil {
 		d["BitsPerComponent"] = bits
 	}
+	levels := c.components(st.Dict["ColorSpace"])
+	if d["ImageMask"] == true {
+		levels = 1
+	}
+	c.look(data, predictor, st.Dict["ColorSpace"], levels, int(bits), int(w), int(h))
 	if p := c.predictor(predictor); p != nil {
 		d["DecodeParms"] = p
-	} else if n := c.components(st.Dict["ColorSpace"]); n > 0 || d["ImageMask"] == true {
+	} else if levels > 0 {
 		// What stands behind the last sample is none.
-		size := (w*int64(max(n, 1))*bits + 7) / 8 * h
+		size := (w*int64(levels)*bits + 7) / 8 * h
 		data = data[:min(int64(len(data)), size)]
 	}
 	c.w.deflated(out, d, data)
@@ -198,6 +203,7 @@ func (c *cleaner) ccitt(data []byte, parms pdf.Dict, w, h int) (coded, bool) {
 	if rows == 0 {
 		return coded{}, false
 	}
+	c.look(pixels, nil, nil, 1, 1, f.Columns, rows)
 	p := pdf.Dict{"K": int64(-1), "Columns": int64(f.Columns), "Rows": int64(rows)}
 	if black {
 		p["BlackIs1"] = true

@@ -356,6 +356,7 @@ func (c *cleaner) jbig2(data []byte, parms pdf.Dict, w, h int) (coded, bool) {
 			}
 		}
 	}
+	c.look(rows, nil, nil, 1, 1, w, h)
 	if c.fax == nil {
 		c.fax = fax.NewTables()
 	}
