@@ -73,12 +73,10 @@ func (m *memory) rest() {
 	if m.percent == 0 {
 		return
 	}
-	s := []measured.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	measured.Read(s)
-	if s[0].Value.Kind() != measured.KindUint64 {
+	total, ok := octets("/gc/heap/allocs:bytes")
+	if !ok {
 		return
 	}
-	total := s[0].Value.Uint64()
 	calm := total-m.allocated < quiet
 	m.allocated = total
 	if calm && total-m.rested >= worth {
@@ -94,16 +92,25 @@ func (m *memory) adapt() {
 	if m.percent == 0 {
 		return
 	}
-	s := []measured.Sample{{Name: "/gc/heap/live:bytes"}}
-	measured.Read(s)
-	if s[0].Value.Kind() != measured.KindUint64 {
+	live, ok := octets("/gc/heap/live:bytes")
+	if !ok {
 		return
 	}
 	// It stops the world for a moment, so not for every connection.
-	if p := percentFor(s[0].Value.Uint64()); p < m.percent*9/10 || p > m.percent*11/10 {
+	if p := percentFor(live); p < m.percent*9/10 || p > m.percent*11/10 {
 		m.percent = p
 		debug.SetGCPercent(p)
 	}
+}
+
+// octets is a figure of the runtime; false where this runtime has none of that name.
+func octets(name string) (uint64, bool) {
+	s := []measured.Sample{{Name: name}}
+	measured.Read(s)
+	if s[0].Value.Kind() != measured.KindUint64 {
+		return 0, false
+	}
+	return s[0].Value.Uint64(), true
 }
 
 func percentFor(live uint64) int {

@@ -90,9 +90,10 @@ func (p *chunks) rows(in io.ReaderAt, look bool) (file []byte, shown *image.Gray
 				cover[i] = 255
 			}
 		}
-		again := append(file[:colours], chunk("PLTE", palette)...)
+		// In the place of those that were not known yet.
+		n := copy(file[colours:], chunk("PLTE", palette))
 		if len(cover) > 0 {
-			_ = append(again, chunk("tRNS", cover)...)
+			copy(file[colours+n:], chunk("tRNS", cover))
 		}
 	}
 	binary.BigEndian.PutUint32(file[at:], uint32(len(file)-at-8))

@@ -8,12 +8,12 @@ import (
 )
 
 const (
-	// lookedAt bounds the samples that are made ready to be looked at for codes: a
+	// mostSamples bounds what is made ready to be looked at for codes, in octets: a
 	// page in colours at 400 dpi has 47 MB.
-	lookedAt = 64 << 20
-	// readable is how many pixels a code is looked for in. Of more than that every
+	mostSamples = 64 << 20
+	// mostLooked is how many pixels a code is looked for in. Of more than that every
 	// second is taken, or every third.
-	readable = 16e6
+	mostLooked = 16e6
 )
 
 // look has a picture looked at for codes, whose samples are plain but for a
@@ -21,7 +21,7 @@ const (
 // is all that a code needs, and either may be its ground, so that nothing here
 // asks for Decode. Space is nil where the samples are levels.
 func (c *cleaner) look(data []byte, predictor pdf.Dict, space pdf.Object, components, bits, w, h int) {
-	if !c.s.Looks() || components < 1 || components > 4 || w < 24 || h < 24 || len(data) > lookedAt {
+	if !c.s.Looks() || components < 1 || components > 4 || len(data) > mostSamples {
 		return
 	}
 	if predictor != nil {
@@ -32,7 +32,7 @@ func (c *cleaner) look(data []byte, predictor pdf.Dict, space pdf.Object, compon
 		}
 	}
 	step := 1
-	for float64(w/step)*float64(h/step) > readable {
+	for float64(w/step)*float64(h/step) > mostLooked {
 		step++
 	}
 	lights := c.indexedLights(space)

@@ -46,23 +46,32 @@ func shortMessage(name string, b []byte) *Message {
 	return &Message{name: name, size: int64(len(b)), short: b, sealed: true}
 }
 
-// filed makes one of a sealed file.
-func filed(f *os.File, size int64) *Message {
+// fileMessage makes one of a sealed file.
+func fileMessage(f *os.File, size int64) *Message {
 	return &Message{name: f.Name(), size: size, file: f, sealed: true}
 }
 
 // spill moves it into a file.
 func (m *Message) spill() error {
-	f, err := memoryFile(m.name)
+	f, err := m.copied()
 	if err != nil {
 		return err
 	}
-	if _, err := f.Write(m.short); err != nil {
-		f.Close()
-		return fmt.Errorf("memory file: %w", err)
-	}
 	m.file, m.short = f, nil
 	return nil
+}
+
+// copied is a file with the octets of a short one.
+func (m *Message) copied() (*os.File, error) {
+	f, err := memoryFile(m.name)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(m.short); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("memory file: %w", err)
+	}
+	return f, nil
 }
 
 var errSealed = errors.New("the message is sealed")
@@ -131,16 +140,13 @@ func (m *Message) shared() (*os.File, error) {
 	if m.given != nil {
 		return m.given, nil
 	}
-	f, err := memoryFile(m.name)
+	f, err := m.copied()
 	if err != nil {
 		return nil, err
 	}
-	if _, err = f.Write(m.short); err == nil {
-		err = sealFile(f)
-	}
-	if err != nil {
+	if err := sealFile(f); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("memory file: %w", err)
+		return nil, err
 	}
 	m.given = f
 	return f, nil

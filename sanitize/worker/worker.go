@@ -244,7 +244,7 @@ func (r *Runner) serve(ctx context.Context, h *hired, o *sanitize.Options, clock
 	case sanitize.TaskMail, sanitize.TaskFile:
 		if res.Refusal == "" && len(res.Report.Holds) == 0 && res.Report.Outcome != sanitize.Refused {
 			keep = true
-			res.Output = filed(h.output, size)
+			res.Output = fileMessage(h.output, size)
 		}
 	default:
 		if size != 0 {
