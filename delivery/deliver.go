@@ -39,7 +39,7 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 	defer j.letGo()
 	defer d.survive(&e)
 	noted := d.noted(&e)
-	poison := e.Deaths >= spool.PoisonDeaths
+	poison := d.isPoison(&e)
 	if poison && len(noted) == 0 {
 		j.poison()
 		return
@@ -106,11 +106,30 @@ func (j *job) strayEnd() bool {
 // noted gives the results that an earlier try came to and did not settle.
 func (d *Delivery) noted(e *spool.Entry) (rs []result) {
 	for _, n := range d.Spool.Notes.Of(e) {
+		if n.Asked {
+			continue
+		}
 		for _, a := range n.To {
 			rs = append(rs, result{to: a, hop: routing.Hop{Name: n.Hop}, outcome: sent, answer: n.Answer, status: n.Status, host: n.Host, relayed: n.Relayed})
 		}
 	}
 	return rs
+}
+
+// isPoison reports whether e was in hand at too many deaths. A hop that has the
+// whole message may have taken it at the last of them, and a person would find
+// in quarantine what is in the mailbox, too: such a message is tried as often
+// again, so that an answer is heard.
+func (d *Delivery) isPoison(e *spool.Entry) bool {
+	if d.asked(e) {
+		return e.Deaths >= 2*spool.PoisonDeaths
+	}
+	return e.Deaths >= spool.PoisonDeaths
+}
+
+// asked reports whether a hop had all of e, and its answer was not heard.
+func (d *Delivery) asked(e *spool.Entry) bool {
+	return slices.ContainsFunc(d.Spool.Notes.Of(e), func(n spool.Note) bool { return n.Asked })
 }
 
 // away gives the results of a message that can be served at none of its stops

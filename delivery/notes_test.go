@@ -86,19 +86,7 @@ func TestWhatWasSentIsNotHeldAsPoison(t *testing.T) {
 	w := local(t, s.Addr())
 	all := w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
 	some := w.queue(mail{from: addr("x@b.example"), to: []string{"b@town.example", "c@town.example"}})
-	for range spool.PoisonDeaths {
-		for _, id := range []envelope.ID{all, some} {
-			if _, err := w.spool.Take(t.Context(), town, id, spool.Queued); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if _, err := w.spool.Journal.(interface {
-			Recover(context.Context) (int, error)
-		}).Recover(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		w.later(time.Minute)
-	}
+	w.died(spool.PoisonDeaths, all, some)
 	w.noted(all, "a@town.example")
 	w.noted(some, "b@town.example")
 	w.run(all, some)
@@ -110,6 +98,87 @@ func TestWhatWasSentIsNotHeldAsPoison(t *testing.T) {
 	}
 	if n := len(s.Delivered()); n != 0 {
 		t.Errorf("%d were sent", n)
+	}
+}
+
+// died has the daemon die with these in its hand, so often.
+func (w *world) died(times int, ids ...envelope.ID) {
+	w.t.Helper()
+	for range times {
+		for _, id := range ids {
+			if _, err := w.spool.Take(w.t.Context(), town, id, spool.Queued); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+		if _, err := w.spool.Journal.(interface {
+			Recover(context.Context) (int, error)
+		}).Recover(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		w.later(time.Minute)
+	}
+}
+
+// TestAMessageWhoseAnswerWasNotHeardIsTriedLonger: of one that a daemon died of
+// already it is noted, before the final dot, that the hop has all of it. A person
+// would find it in quarantine, and the recipient in his mailbox.
+func TestAMessageWhoseAnswerWasNotHeardIsTriedLonger(t *testing.T) {
+	var w *world
+	var id envelope.ID
+	asked, sent := 0, 0
+	s := startSink(t, &smtptest.Sink{Deliver: func(smtptest.Taken) {
+		sent++
+		e := w.entry(id)
+		for _, n := range w.spool.Notes.Of(&e) {
+			if n.Asked && slices.Equal(n.To, e.Pending) {
+				asked++
+			}
+		}
+	}})
+	w = local(t, s.Addr())
+	for _, c := range []struct{ deaths, asked int }{{0, 0}, {1, 1}} {
+		id, asked = w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}}), 0
+		w.died(c.deaths, id)
+		w.run(id)
+		if e := w.entry(id); e.State != spool.Done || asked != c.asked {
+			t.Errorf("after %d deaths: %s, noted %d times before the dot, want %d", c.deaths, e.State, asked, c.asked)
+		}
+		e := w.entry(id)
+		e.Pending = e.Envelope.To
+		if n := w.spool.Notes.Of(&e); len(n) != 0 {
+			t.Errorf("after %d deaths: still noted: %v", c.deaths, n)
+		}
+	}
+
+	sent = 0
+	for _, c := range []struct {
+		deaths int
+		asked  bool
+		want   spool.State
+		why    string
+	}{
+		{spool.PoisonDeaths, true, spool.Done, ""},
+		{spool.PoisonDeaths, false, spool.Held, "the gateway stopped several times while it had this message in hand"},
+		{2 * spool.PoisonDeaths, true, spool.Held, "the gateway stopped several times while it had this message in hand; it may have been delivered"},
+	} {
+		id = w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}})
+		w.died(c.deaths, id)
+		if c.asked {
+			e := w.entry(id)
+			n := spool.NoteOf(&e)
+			n.To, n.Hop, n.Host, n.Asked = e.Pending, "town-mail", "inner.example", true
+			if err := w.spool.Notes.Write(n); err != nil {
+				t.Fatal(err)
+			}
+			w.restarted()
+		}
+		w.run(id)
+		if e := w.entry(id); e.State != c.want || c.want == spool.Held && e.Err != c.why {
+			t.Errorf("%d deaths, asked %v: %s, %q", c.deaths, c.asked, e.State, e.Err)
+		}
+	}
+	if sent != 1 {
+		t.Errorf("%d were sent, want 1", sent)
 	}
 }
 

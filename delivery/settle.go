@@ -109,7 +109,11 @@ func (j *job) hold(class sanitize.Class, rule string, why error) {
 
 // poison holds a message that was in hand at too many deaths of the daemon.
 func (j *job) poison() {
-	j.hold(sanitize.ClassPoison, "poison", errors.New("the gateway stopped several times while it had this message in hand"))
+	why := "the gateway stopped several times while it had this message in hand"
+	if j.d.asked(&j.e) {
+		why += "; it may have been delivered"
+	}
+	j.hold(sanitize.ClassPoison, "poison", errors.New(why))
 }
 
 // reexamine gives the message back to be treated for where it goes now.

@@ -284,6 +284,9 @@ func (t *transaction) message(ctx context.Context) *trouble {
 	if err != nil {
 		return t.cut(ctx, err)
 	}
+	if t.e.Deaths > 0 {
+		t.note(spool.Note{Asked: true})
+	}
 	var r reply
 	switch err = w.end(); {
 	case errors.Is(err, errStray):
@@ -315,11 +318,7 @@ func (t *transaction) message(ctx context.Context) *trouble {
 	s.sent++
 	relayed := !s.offer("DSN")
 	// Before anything else: should the daemon end now, the next one knows.
-	note := spool.NoteOf(t.e)
-	note.To, note.Hop, note.Host, note.Answer, note.Status, note.Relayed = t.taken, t.hop.Name, s.host.name, bound(r.text()), r.status(), relayed
-	if err := s.note(note); err != nil {
-		s.log.Error("note", "id", string(t.e.Envelope.ID), "err", err)
-	}
+	t.note(spool.Note{Answer: bound(r.text()), Status: r.status(), Relayed: relayed})
 	for _, a := range t.taken {
 		// Where the server knows nothing of reports, we are the last who do.
 		// RFC 3461, 5.2.2.
@@ -327,6 +326,16 @@ func (t *transaction) message(ctx context.Context) *trouble {
 	}
 	t.taken = nil
 	return nil
+}
+
+// note writes down what is said of those that were taken.
+func (t *transaction) note(said spool.Note) {
+	n := spool.NoteOf(t.e)
+	said.ID, said.Sent = n.ID, n.Sent
+	said.To, said.Hop, said.Host = t.taken, t.hop.Name, t.s.host.name
+	if err := t.s.note(said); err != nil {
+		t.s.log.Error("note", "id", string(t.e.Envelope.ID), "err", err)
+	}
 }
 
 // lastWords is how long a server that broke off in the middle of a message is

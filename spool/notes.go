@@ -18,6 +18,11 @@ import (
 
 // A Note is what a next hop answered to recipients that it took an entry for,
 // written down the moment it was heard.
+//
+// An Asked one is written before that, and tells no answer: the hop has the whole
+// message and may have taken it. It is worth its write only for an entry that a
+// daemon died of already, which is not held for such a death without a word of
+// what it may mean.
 type Note struct {
 	ID      envelope.ID        `json:"id"`
 	To      []envelope.Address `json:"to"`
@@ -26,6 +31,7 @@ type Note struct {
 	Answer  string             `json:"answer"`
 	Status  string             `json:"status,omitempty"`
 	Relayed bool               `json:"relayed,omitempty"` // to a server that reports nothing by itself
+	Asked   bool               `json:"asked,omitempty"`   // the final dot was sent, and nothing heard
 	Sent    []byte             `json:"sent"`              // what was taken: see sent
 }
 
