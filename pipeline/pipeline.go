@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"sekisho/envelope"
@@ -85,6 +84,7 @@ type Pipeline struct {
 	Scanners func() *scan.Set
 
 	large *largeTurns // made by Run
+	hand  hand
 }
 
 // Run is what the metrics count.
@@ -128,17 +128,18 @@ const usualGrace = 30 * time.Second
 // as no failure and no death.
 func (p *Pipeline) Run(ctx context.Context) {
 	workers := max(p.Workers, 1)
-	slots := make(chan struct{}, workers)
 	p.large = newLargeTurns()
 	work, cut := context.WithCancelCause(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
+	p.hand.open(work, workers)
+	slots := p.hand.slots
 	defer func() {
+		p.hand.close()
 		grace := p.Grace
 		if grace == 0 {
 			grace = usualGrace
 		}
 		t := time.AfterFunc(grace, func() { cut(errStopping) })
-		wg.Wait()
+		p.hand.inHand.Wait()
 		t.Stop()
 		cut(nil)
 	}()
@@ -168,13 +169,12 @@ func (p *Pipeline) Run(ctx context.Context) {
 		}
 		for _, e := range entries {
 			slots <- struct{}{}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
+			p.hand.inHand.Go(func() {
 				defer func() { <-slots }()
 				p.step(work, e)
-			}()
+			})
 		}
+		p.hand.rest(len(entries) == 0 && err == nil)
 		if len(entries) > 0 {
 			continue
 		}
@@ -182,6 +182,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.Spool.Changed(spool.Received):
+			p.hand.rest(false)
 		case <-time.After(poll):
 		}
 	}

@@ -77,6 +77,10 @@ type Spool struct {
 	// (Inliner): their commit is then the row's, one fsync instead of three.
 	// Zero keeps everything in Blobs; more than MaxInline counts as that.
 	Inline int64
+	// Hand gives a place among those who work on what was received, nil where none
+	// is free at once. take is called once, with the entry that was accepted, or
+	// with nil to give the place back. A nil Hand leaves all to be claimed.
+	Hand func(t envelope.TenantID) (take func(*Entry))
 	// Notes keep what next hops answered until it is settled; nil: nothing is
 	// noted, and a kill in between has it sent again.
 	Notes *Notes
@@ -120,6 +124,13 @@ func (s *Spool) ClaimInTurns(ctx context.Context, st State, now time.Time, n int
 		return t.ClaimInTurns(ctx, st, now, n, turns)
 	}
 	return s.Claim(ctx, st, now, n)
+}
+
+// An Adopter is a journal whose new entries can be in somebody's hand at once.
+type Adopter interface {
+	// InsertInHand is Insert of one entry and a Claim of it, in one change, which
+	// is durable when it returns.
+	InsertInHand(ctx context.Context, e Entry, events []audit.Event) (Entry, error)
 }
 
 // An Inliner is a journal that stores the bytes of small blobs (Ref.Inline)
@@ -231,10 +242,7 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 			Detail: fmt.Sprintf("zone %s, %d recipients, %d bytes, sha256 %s", env.Zone, len(env.To), env.Size, env.Digest),
 		}
 	}
-	// Before the commit, since a claim may be quicker than who waits for it.
-	s.recent.put(es[0].Original.ID, es[0].Original.Inline, now)
-	if err := s.Insert(ctx, es, events); err != nil {
-		s.recent.take(es[0].Original.ID)
+	if err := s.insert(ctx, es, events); err != nil {
 		// Whether a commit that failed on the disk comes back at the next start
 		// is not known: such a row must find its bytes. The sweep takes them if
 		// there is none.
@@ -244,6 +252,34 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 		return fmt.Errorf("accept: %w", err)
 	}
 	return nil
+}
+
+// insert makes accepted entries durable. One that somebody is free for goes into
+// his hand with the same commit: it needs no claim, and is not read back.
+func (s *Spool) insert(ctx context.Context, es []Entry, events []audit.Event) error {
+	// Before the commit, since a claim may be quicker than who waits for it.
+	first := es[0].Original
+	s.recent.put(first.ID, first.Inline, s.now())
+	var take func(*Entry)
+	a, ok := s.Journal.(Adopter)
+	if ok && s.Hand != nil && len(es) == 1 {
+		take = s.Hand(es[0].Envelope.Tenant)
+	}
+	var err error
+	if take == nil {
+		err = s.Insert(ctx, es, events)
+	} else {
+		var e Entry
+		if e, err = a.InsertInHand(ctx, es[0], events); err == nil {
+			take(&e)
+			return nil
+		}
+		take(nil)
+	}
+	if err != nil {
+		s.recent.take(first.ID)
+	}
+	return err
 }
 
 // WriteBlob makes a blob of this tenant from what write writes. It is durable

@@ -473,3 +473,69 @@ func TestAShortTextDoesNotWaitBehindDocuments(t *testing.T) {
 		t.Errorf("handed out %v, want %v", got, want)
 	}
 }
+
+// TestWhatSomebodyIsFreeForIsInHisHand: no claim is needed then, and whoever
+// works on it works on what the journal has.
+func TestWhatSomebodyIsFreeForIsInHisHand(t *testing.T) {
+	bothWays(t, func(t *testing.T, s *site) {
+		var took []*spool.Entry
+		free := true
+		asked := 0
+		s.Hand = func(tenant envelope.TenantID) func(*spool.Entry) {
+			asked++
+			if tenant != "town" || !free {
+				return nil
+			}
+			return func(e *spool.Entry) { took = append(took, e) }
+		}
+		content := []byte("Subject: x\r\n\r\ntext\r\n")
+		id := mustAccept(t, s, content, "town")[0].Envelope.ID
+		if len(took) != 1 || took[0] == nil || took[0].Envelope.ID != id {
+			t.Fatalf("in hand: %v", took)
+		}
+		e := *took[0]
+		if err := s.CheckIntake(e); err != nil {
+			t.Error(err)
+		}
+		var b bytes.Buffer
+		if err := s.CopyChecked(t.Context(), e, &b); err != nil || !bytes.Equal(b.Bytes(), content) {
+			t.Errorf("its bytes: %q, %v", b.Bytes(), err)
+		}
+		if es, err := s.Claim(t.Context(), spool.Received, time.Now(), 9); err != nil || len(es) != 0 {
+			t.Errorf("claimed as well: %d, %v", len(es), err)
+		}
+		if err := s.Settle(t.Context(), e, spool.Change{To: spool.Queued}); err != nil {
+			t.Error(err)
+		}
+
+		// Nobody free, another's tenant, and what goes to two tenants: all of
+		// these are claimed.
+		free = false
+		mustAccept(t, s, content, "town")
+		free = true
+		mustAccept(t, s, content, "village")
+		mustAccept(t, s, content, "town", "village")
+		if es, err := s.Claim(t.Context(), spool.Received, time.Now(), 9); err != nil || len(es) != 4 || len(took) != 1 {
+			t.Errorf("claimed %d of 4, %d in hand, %v", len(es), len(took), err)
+		}
+
+		// What is not accepted gives the place back.
+		d, err := s.NewDraft(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Write(content); err != nil {
+			t.Fatal(err)
+		}
+		again := e.Envelope
+		if err := s.Accept(t.Context(), d, []envelope.Envelope{again}); !errors.Is(err, spool.ErrExists) {
+			t.Errorf("a second one of its name: %v", err)
+		}
+		if len(took) != 2 || took[1] != nil {
+			t.Errorf("the place was not given back: %v", took)
+		}
+		if asked != 4 {
+			t.Errorf("asked %d times, want 4", asked)
+		}
+	})
+}

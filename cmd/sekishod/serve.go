@@ -265,6 +265,7 @@ func start(ctx context.Context, s *settings, logs *logs, mem *memory) (*gateway,
 	}
 
 	pipe.Takes, pipe.Carrier = out.Takes, out
+	g.spool.Hand = pipe.Hand
 
 	// The people.
 	began := time.Now()

@@ -26,7 +26,7 @@ type decoded struct {
 func (f *file) decode() (decoded, error) {
 	r := charset.NewReader(f.Charset, f.Reader())
 	var head bytes.Buffer
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, min(f.Size+1, 32<<10))
 	var runes, controls int64
 	binary := false
 	for {
@@ -59,9 +59,33 @@ func (f *file) decode() (decoded, error) {
 	bad := int64(r.Result().Replaced)
 	// The head as it will stand when it is written anew: a mark must not come
 	// together only there.
-	d := decoded{head: strings.TrimLeft(strings.Map(written, head.String()), " \t\r\n\f\u200b\u3000")}
+	h := head.String()
+	if drops(h) {
+		h = strings.Map(written, h)
+	}
+	d := decoded{head: strings.TrimLeft(h, " \t\r\n\f\u200b\u3000")}
 	d.text = !binary && controls <= runes/50 && bad <= runes/100
 	return d, nil
+}
+
+// drops reports whether written may change a text. Most texts have no octet that
+// begins one of its characters: these are controls, and of two, three or four
+// octets.
+func drops(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= ' ' && c < 0x7f, c == '\t', c == '\n', c == '\r', c == '\f':
+		case c == 0xe2, c == 0xef:
+			if r, _ := utf8.DecodeRuneInString(s[i:]); written(r) != r {
+				return true
+			}
+		case c >= 0xe1 && c < 0xef: // another character of three octets
+		case c >= 0x80 && c < 0xc0: // the rest of one
+		default:
+			return true
+		}
+	}
+	return false
 }
 
 // written drops the characters that no text keeps: controls, and those that

@@ -3,6 +3,7 @@ package detect
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"sekisho/sanitize"
 )
@@ -30,6 +31,23 @@ func TestHonestTextIsNoScript(t *testing.T) {
 	} {
 		if d := see(t, object([]byte(s), "a.txt")); d.Kind != sanitize.KindText {
 			t.Errorf("%q is %s", s, d.Kind)
+		}
+	}
+}
+
+// TestWhatIsDroppedIsSeenByItsOctets: of every character, alone and in a text.
+func TestWhatIsDroppedIsSeenByItsOctets(t *testing.T) {
+	for r := range rune(utf8.MaxRune + 1) {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		if s := "本" + string(r) + "x"; !drops(s) && strings.Map(written, s) != s {
+			t.Fatalf("%U is dropped, and nothing tells it", r)
+		}
+	}
+	for _, s := range []string{"お世話になっております。\r\n", "plain text\tof 7 bits\f\r\n", "（全角）と・記号…"} {
+		if drops(s) {
+			t.Errorf("%q is taken for one that loses something", s)
 		}
 	}
 }

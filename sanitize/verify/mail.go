@@ -62,7 +62,7 @@ func Text(ctx context.Context, s *sanitize.Session, r io.ReaderAt, size int64) e
 
 // head looks at the lines and the header of a whole treated message.
 func head(r io.ReaderAt, size int64) (*mail.Message, error) {
-	if err := lines(io.NewSectionReader(r, 0, size)); err != nil {
+	if err := lines(io.NewSectionReader(r, 0, size), size); err != nil {
 		return nil, err
 	}
 	m, err := mail.ReadMessage(bufio.NewReader(io.NewSectionReader(r, 0, size)))
@@ -88,8 +88,8 @@ func head(r io.ReaderAt, size int64) (*mail.Message, error) {
 
 // lines allows only CRLF line ends, 998 octets a line and seven bits: what
 // every reader takes apart alike (RFC 5322, 2.1.1).
-func lines(r io.Reader) error {
-	br := bufio.NewReaderSize(r, 64<<10)
+func lines(r io.Reader, size int64) error {
+	br := bufio.NewReaderSize(r, int(min(size, 64<<10)))
 	n, cr := 0, false
 	for at := int64(0); ; at++ {
 		c, err := br.ReadByte()

@@ -109,7 +109,7 @@ func content(ctx context.Context, s *sanitize.Session, where string, k sanitize.
 		return look(ctx, s, where, inMemory(b))
 	}
 	if k == sanitize.KindMessage {
-		if err := lines(bytes.NewReader(b)); err != nil {
+		if err := lines(bytes.NewReader(b), int64(len(b))); err != nil {
 			return err
 		}
 		return checkForwarded(ctx, s, where, b, 0)
@@ -163,7 +163,7 @@ func plain(_ *sanitize.Session, where string, b []byte) error {
 
 // plainText is plain for a text too long to keep: it is looked at as it is read.
 func plainText(where string, r io.Reader) error {
-	br := bufio.NewReaderSize(r, 64<<10)
+	br := bufio.NewReaderSize(r, 4<<10)
 	at := 0
 	if mark, err := br.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
 		if _, err := br.Discard(3); err != nil {

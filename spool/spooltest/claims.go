@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sekisho/envelope"
+	"sekisho/internal/audit"
 	"sekisho/policy"
 	"sekisho/spool"
 )
@@ -184,6 +185,67 @@ func inHand(t *testing.T, j spool.Journal) {
 	}
 	if got, err := j.Get(t.Context(), "town", e.Envelope.ID); err != nil || got.Lease != "" {
 		t.Errorf("get shows the lease of somebody else (%q), %v", got.Lease, err)
+	}
+}
+
+func insertInHand(t *testing.T, j spool.Journal, a spool.Adopter) {
+	e := Entry("town", start)
+	e.Original = smallRef("bytes")
+	got, err := a.InsertInHand(t.Context(), e, []audit.Event{event("received", e.Envelope.ID)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Lease == "" || got.Original.Inline != nil {
+		t.Errorf("lease %q, bytes %q", got.Lease, got.Original.Inline)
+	}
+	if in, ok := j.(spool.Inliner); ok {
+		wantSmall(t, in, "inserted in hand", e.Original, "bytes")
+	}
+	now := time.Now()
+	if es := claim(t, j, spool.Received, now, 9); len(es) != 0 {
+		t.Error("claimed from the hand it is in")
+	}
+	if _, err := j.Take(t.Context(), "town", e.Envelope.ID, spool.Received); !errors.Is(err, spool.ErrState) {
+		t.Errorf("take: got %v, want ErrState", err)
+	}
+	if err := j.Renew(t.Context(), got); err != nil {
+		t.Errorf("renew: %v", err)
+	}
+	if err := j.Settle(t.Context(), got, spool.Change{To: spool.Queued, Events: []audit.Event{event("queued", e.Envelope.ID)}}); err != nil {
+		t.Fatalf("settle: %v", err)
+	}
+	want := e
+	want.State, want.Original.Inline = spool.Queued, nil
+	if es := claim(t, j, spool.Queued, now, 9); len(es) != 1 || !cmp.Equal(es[0], want, same) {
+		t.Errorf("it came back as another: %s", cmp.Diff(es, []spool.Entry{want}, same))
+	}
+	if acts := CheckAudit(t, j); !slices.Equal(acts, []string{"received", "queued"}) {
+		t.Errorf("audit %v", acts)
+	}
+
+	// One of whom nothing is heard any more is everybody's.
+	dead := Entry("town", start)
+	first, err := a.InsertInHand(t.Context(), dead, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	es := claim(t, j, spool.Received, time.Now().Add(spool.LeaseTime), 9)
+	if len(es) != 1 || es[0].Deaths != 1 {
+		t.Fatalf("after its lease: %+v", es)
+	}
+	if err := j.Settle(t.Context(), first, spool.Change{To: spool.Queued}); !errors.Is(err, spool.ErrLost) {
+		t.Errorf("settle by the first hand: got %v, want ErrLost", err)
+	}
+
+	// What was there is not touched by one of its name.
+	if _, err := a.InsertInHand(t.Context(), dead, []audit.Event{event("received", dead.Envelope.ID)}); !errors.Is(err, spool.ErrExists) {
+		t.Errorf("a second one of the name: got %v, want ErrExists", err)
+	}
+	if err := j.Settle(t.Context(), es[0], spool.Change{To: spool.Held}); err != nil {
+		t.Errorf("settle by the one who claimed it: %v", err)
+	}
+	if acts := CheckAudit(t, j); len(acts) != 2 {
+		t.Errorf("the failure left a record: %v", acts)
 	}
 }
 

@@ -183,6 +183,14 @@ func Run(t *testing.T, newJournal func(t *testing.T) spool.Journal) {
 	} {
 		t.Run(c.name, func(t *testing.T) { c.f(t, newJournal(t)) })
 	}
+	t.Run("WhatIsInsertedInHandIsInHand", func(t *testing.T) {
+		j := newJournal(t)
+		a, ok := j.(spool.Adopter)
+		if !ok {
+			t.Skip("this journal has its entries claimed")
+		}
+		insertInHand(t, j, a)
+	})
 	// For journals that keep small blobs.
 	for _, c := range []struct {
 		name string

@@ -1,0 +1,119 @@
+package pipeline_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"sekisho/envelope"
+	"sekisho/sanitize/worker"
+	"sekisho/spool"
+)
+
+// open runs the room until the test ends or close is called.
+func (r *room) open(t *testing.T) (closeRoom func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.Run(ctx)
+	}()
+	closeRoom = func() {
+		cancel()
+		<-done
+	}
+	t.Cleanup(closeRoom)
+	return closeRoom
+}
+
+// place waits until there is one, for the room opens at its own pace.
+func (r *room) place(t *testing.T, tenant envelope.TenantID) func(*spool.Entry) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if take := r.Hand(tenant); take != nil {
+			return take
+		}
+	}
+	t.Fatal("no place becomes free")
+	return nil
+}
+
+// TestAPlaceIsForWhatComesWhileNothingWaits: as many as there are, none before
+// the room opens and none once it closes.
+func TestAPlaceIsForWhatComesWhileNothingWaits(t *testing.T) {
+	r := newRoom(t)
+	if r.Hand("town") != nil {
+		t.Error("a place before anybody works")
+	}
+	closeRoom := r.open(t)
+	one, two := r.place(t, "town"), r.place(t, "town")
+	if r.Hand("town") != nil {
+		t.Error("a third place of two")
+	}
+	one(nil)
+	three := r.place(t, "town")
+	two(nil)
+	three(nil)
+	closeRoom()
+	if r.Hand("town") != nil {
+		t.Error("a place after the end")
+	}
+}
+
+// TestPlacesAreForFewTenants: more than the examiner serves beside one another
+// take turns, which the journal gives.
+func TestPlacesAreForFewTenants(t *testing.T) {
+	r := newRoom(t)
+	r.Tenants, r.Workers = 3, 9
+	r.open(t)
+	for i := range 3 {
+		r.place(t, envelope.TenantID(fmt.Sprint("town", i)))(nil)
+	}
+	if r.Hand("town3") != nil || r.Hand("town0") != nil {
+		t.Error("a place beside more tenants than can be served")
+	}
+	// Those that have no mail any more do not count.
+	r.place(t, "town0")(nil)
+}
+
+// TestWhatIsAcceptedIsExaminedInTheHandItIsIn: nobody claims it, and it goes the
+// way of all others; one that finds no place waits in the journal.
+func TestWhatIsAcceptedIsExaminedInTheHandItIsIn(t *testing.T) {
+	r := newRoom(t)
+	handed, refused := 0, 0
+	r.spool.Hand = func(t envelope.TenantID) func(*spool.Entry) {
+		take := r.Hand(t)
+		if take == nil {
+			refused++
+			return nil
+		}
+		handed++
+		return take
+	}
+	slow := signalling{&worker.Runner{Binary: liar, Profile: r.Examiner.(*worker.Runner).Profile, Time: 2 * time.Second}, make(chan struct{}, 9)}
+	r.Examiner = slow
+	r.open(t)
+	r.place(t, "town")(nil)
+	ids := []envelope.ID{r.accept(t, lie("honest"), nil)}
+	<-slow.began
+	for range 5 {
+		ids = append(ids, r.accept(t, lie("honest"), nil))
+	}
+	for _, id := range ids {
+		for deadline := time.Now().Add(time.Minute); r.entry(t, id).State != spool.Queued; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is %s", id, r.entry(t, id).State)
+			}
+		}
+	}
+	if handed == 0 || refused == 0 || handed+refused != len(ids) {
+		t.Errorf("%d in hand, %d in the journal, want some of %d in each", handed, refused, len(ids))
+	}
+	// None twice.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.runs) != len(ids) {
+		t.Errorf("%d examined, want %d", len(r.runs), len(ids))
+	}
+}
