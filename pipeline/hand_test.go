@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sekisho/envelope"
-	"sekisho/sanitize/worker"
 	"sekisho/spool"
 )
 
@@ -67,11 +66,16 @@ func TestPlacesAreForFewTenants(t *testing.T) {
 	r := newRoom(t)
 	r.Tenants, r.Workers = 3, 9
 	r.open(t)
-	for i := range 3 {
-		r.place(t, envelope.TenantID(fmt.Sprint("town", i)))(nil)
-	}
-	if r.Hand("town3") != nil || r.Hand("town0") != nil {
-		t.Error("a place beside more tenants than can be served")
+	for quick := false; !quick; {
+		began := time.Now()
+		for i := range 3 {
+			r.place(t, envelope.TenantID(fmt.Sprint("town", i)))(nil)
+		}
+		none := r.Hand("town3") == nil && r.Hand("town0") == nil
+		// On a busy machine the first may have no mail any more by then.
+		if quick = time.Since(began) < time.Second; quick && !none {
+			t.Error("a place beside more tenants than can be served")
+		}
 	}
 	// Those that have no mail any more do not count.
 	r.place(t, "town0")(nil)
@@ -91,29 +95,34 @@ func TestWhatIsAcceptedIsExaminedInTheHandItIsIn(t *testing.T) {
 		handed++
 		return take
 	}
-	slow := signalling{&worker.Runner{Binary: liar, Profile: r.Examiner.(*worker.Runner).Profile, Time: 2 * time.Second}, make(chan struct{}, 9)}
-	r.Examiner = slow
-	r.open(t)
+	closeRoom := r.open(t)
 	r.place(t, "town")(nil)
-	ids := []envelope.ID{r.accept(t, lie("honest"), nil)}
-	<-slow.began
-	for range 5 {
-		ids = append(ids, r.accept(t, lie("honest"), nil))
-	}
-	for _, id := range ids {
+	first := r.accept(t, lie("honest"), nil)
+	queued := func(id envelope.ID) {
+		t.Helper()
 		for deadline := time.Now().Add(time.Minute); r.entry(t, id).State != spool.Queued; time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s is %s", id, r.entry(t, id).State)
 			}
 		}
 	}
-	if handed == 0 || refused == 0 || handed+refused != len(ids) {
-		t.Errorf("%d in hand, %d in the journal, want some of %d in each", handed, refused, len(ids))
+	queued(first)
+	// While both places are taken, all else waits in the journal.
+	one, two := r.place(t, "town"), r.place(t, "town")
+	var ids []envelope.ID
+	for range 3 {
+		ids = append(ids, r.accept(t, lie("honest"), nil))
 	}
-	// None twice.
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.runs) != len(ids) {
-		t.Errorf("%d examined, want %d", len(r.runs), len(ids))
+	if handed != 1 || refused != 3 {
+		t.Errorf("%d in hand and %d in the journal, want 1 and 3", handed, refused)
+	}
+	one(nil)
+	two(nil)
+	for _, id := range ids {
+		queued(id)
+	}
+	closeRoom() // every run is told by then
+	if len(r.runs) != 4 {
+		t.Errorf("%d examined, want each of 4 once", len(r.runs))
 	}
 }
