@@ -254,32 +254,36 @@ func (s *Spool) Accept(ctx context.Context, d *Draft, envs []envelope.Envelope) 
 	return nil
 }
 
-// insert makes accepted entries durable. One that somebody is free for goes into
-// his hand with the same commit: it needs no claim, and is not read back.
+// insert makes accepted entries durable, with the bytes of small ones at hand.
 func (s *Spool) insert(ctx context.Context, es []Entry, events []audit.Event) error {
 	// Before the commit, since a claim may be quicker than who waits for it.
 	first := es[0].Original
 	s.recent.put(first.ID, first.Inline, s.now())
-	var take func(*Entry)
-	a, ok := s.Journal.(Adopter)
-	if ok && s.Hand != nil && len(es) == 1 {
-		take = s.Hand(es[0].Envelope.Tenant)
-	}
-	var err error
-	if take == nil {
-		err = s.Insert(ctx, es, events)
-	} else {
-		var e Entry
-		if e, err = a.InsertInHand(ctx, es[0], events); err == nil {
-			take(&e)
-			return nil
-		}
-		take(nil)
-	}
+	err := s.insertHanded(ctx, es, events)
 	if err != nil {
 		s.recent.take(first.ID)
 	}
 	return err
+}
+
+// insertHanded gives an entry that somebody is free for into his hand with the
+// commit that makes it durable: it needs no claim, and is not read back.
+func (s *Spool) insertHanded(ctx context.Context, es []Entry, events []audit.Event) error {
+	a, ok := s.Journal.(Adopter)
+	if !ok || s.Hand == nil || len(es) > 1 {
+		return s.Insert(ctx, es, events)
+	}
+	take := s.Hand(es[0].Envelope.Tenant)
+	if take == nil {
+		return s.Insert(ctx, es, events)
+	}
+	e, err := a.InsertInHand(ctx, es[0], events)
+	if err != nil {
+		take(nil)
+		return err
+	}
+	take(&e)
+	return nil
 }
 
 // WriteBlob makes a blob of this tenant from what write writes. It is durable

@@ -199,10 +199,9 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		begin := time.Now()
-		// The child has it from the thread that forks, which goes back to its own
-		// after that. No part of the bargain, either.
+		// The child has it from the thread that forks. No part of the bargain,
+		// either.
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0, 0, 0)
-		defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }()
 		process, err := os.StartProcess(path, argv, attr)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
 			// A cgroup namespace is an extra: a unit's RestrictNamespaces
@@ -210,6 +209,7 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			attr.Sys.Cloneflags &^= unix.CLONE_NEWCGROUP
 			process, err = os.StartProcess(path, argv, attr)
 		}
+		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // back to what it was
 		if err != nil {
 			held.Close()
 			started <- explain(err)

@@ -423,3 +423,35 @@ for i in range(20):
 		})
 	}
 }
+
+// TestSleepsOfAChildMayEndLateNeedsNamespaces: those of who started it may not.
+func TestSleepsOfAChildMayEndLateNeedsNamespaces(t *testing.T) {
+	slackOf := func(pid int) string {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", pid))
+		if errors.Is(err, os.ErrPermission) {
+			t.Skipf("only root may look: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	own := slackOf(os.Getpid())
+	p, _, _ := startBy(t, nil, "echo")
+	if got, want := slackOf(p.pid), fmt.Sprint(timerSlack.Nanoseconds()); got != want {
+		t.Errorf("of the child %s ns, want %s", got, want)
+	}
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		var pid int
+		if _, err := fmt.Sscan(thread.Name(), &pid); err != nil {
+			t.Fatal(err)
+		}
+		if got := slackOf(pid); got != own {
+			t.Errorf("of our thread %d %s ns, before it was %s", pid, got, own)
+		}
+	}
+}
