@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,11 +25,10 @@ var errClosed = errors.New("the database is closed")
 
 // An op is one caller's change: all of it or nothing.
 type op struct {
-	f      func(*tx) error
-	hasty  bool // need not survive a power cut
-	urgent bool // must soon survive the end of the daemon
-	err    error
-	done   chan struct{}
+	f     func(*tx) error
+	hasty bool // need not survive a power cut
+	err   error
+	done  chan struct{}
 }
 
 // A tx is the transaction that several ops share. What an op reports outside
@@ -56,11 +54,6 @@ func (s *Store) do(ctx context.Context, f func(*tx) error) error {
 // the log waits for the sync of it, so that nothing is committed meanwhile.)
 func (s *Store) barrier(ctx context.Context) error {
 	return s.send(ctx, &op{f: func(*tx) error { return nil }, done: make(chan struct{})})
-}
-
-// doSoon is do for what must not wait behind a sync that is under way.
-func (s *Store) doSoon(ctx context.Context, f func(*tx) error) error {
-	return s.send(ctx, &op{f: f, urgent: true, done: make(chan struct{})})
 }
 
 // hurry is do for leases. What is in whose hand means nothing after a power
@@ -103,14 +96,11 @@ func (s *Store) write() {
 
 // gather adds to waiting what has come. While the disk is at work on the
 // commits before, it waits for more, since fifty that share a commit cost less
-// than fifty; but not with what is urgent.
+// than fifty. What a next hop has taken waits with the rest: should the daemon
+// end meanwhile, there is a note of it (spool.Notes).
 func (s *Store) gather(waiting []*op) []*op {
-	urgent := slices.ContainsFunc(waiting, func(o *op) bool { return o.urgent })
 	for len(waiting) < maxBatch {
-		var idle <-chan struct{}
-		if !urgent {
-			idle = s.syncing()
-		}
+		idle := s.syncing()
 		if idle == nil {
 			select {
 			case o := <-s.ops:
@@ -122,7 +112,7 @@ func (s *Store) gather(waiting []*op) []*op {
 		}
 		select {
 		case o := <-s.ops:
-			waiting, urgent = append(waiting, o), o.urgent
+			waiting = append(waiting, o)
 		case <-idle:
 		}
 	}

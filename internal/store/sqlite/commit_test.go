@@ -5,9 +5,7 @@ import (
 	"errors"
 	"syscall"
 	"testing"
-	"time"
 
-	"sekisho/internal/audit"
 	"sekisho/internal/blob"
 	"sekisho/spool"
 	"sekisho/spool/spooltest"
@@ -53,59 +51,6 @@ func TestOnlyLeasesDoNotWaitForTheDisk(t *testing.T) {
 	}
 	d.answer <- nil
 	if err := <-done; err != nil {
-		t.Error(err)
-	}
-}
-
-// TestWhatWasSentIsWrittenDownWhileTheDiskIsBusy: a daemon that is killed while
-// the disk is at work must not leave a message to be sent again.
-func TestWhatWasSentIsWrittenDownWhileTheDiskIsBusy(t *testing.T) {
-	f := fresh(t)
-	e := spooltest.Entry("town", start)
-	e.State, e.Due = spool.Queued, start
-	if err := f.Insert(t.Context(), []spool.Entry{e}, nil); err != nil {
-		t.Fatal(err)
-	}
-	es, err := f.Claim(t.Context(), spool.Queued, start, 1)
-	if err != nil || len(es) != 1 {
-		t.Fatal(es, err)
-	}
-	d := slow(f)
-	other, sent := make(chan error, 1), make(chan error, 1)
-	go func() { other <- f.Record(context.Background(), []audit.Event{{Act: "something"}}) }()
-	<-d.began
-	go func() {
-		sent <- f.Settle(context.Background(), es[0], spool.Change{To: spool.Done, Update: func(e *spool.Entry) { e.Pending = nil }})
-	}()
-	// The first sync has not ended: what the next daemon would read is there.
-	for {
-		got, err := f.Get(t.Context(), "town", e.Envelope.ID)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got.State == spool.Done {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	select {
-	case err := <-sent:
-		t.Fatalf("it returned before it was durable: %v", err)
-	default:
-	}
-	d.answer <- nil
-	if err := <-other; err != nil {
-		t.Error(err)
-	}
-	// The sync that had begun before covers nothing of it.
-	<-d.began
-	select {
-	case err := <-sent:
-		t.Fatalf("it returned before it was durable: %v", err)
-	default:
-	}
-	d.answer <- nil
-	if err := <-sent; err != nil {
 		t.Error(err)
 	}
 }

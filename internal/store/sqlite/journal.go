@@ -133,13 +133,7 @@ func (s *Store) Settle(ctx context.Context, e spool.Entry, c spool.Change) error
 		}
 	}
 	now := s.now().UnixMicro()
-	do := s.do
-	if len(next.Pending) < len(e.Pending) {
-		// What a next hop has taken and nobody has written down is sent again by
-		// the daemon that comes after one that was killed.
-		do = s.doSoon
-	}
-	err = do(ctx, func(t *tx) error {
+	err = s.do(ctx, func(t *tx) error {
 		n, err := t.exec("UPDATE entries SET parent = ?, state = ?, due = ?, expires = ?, original = ?, sanitized = ?, facts = ?, seal = ?, "+
 			"lease = '', lease_until = 0, deaths = 0 WHERE id = ? AND tenant = ? AND lease = ? AND lease <> ''",
 			r.parent, r.state, r.due, r.expires, r.original, r.sanitized, r.facts, r.seal, r.id, r.tenant, e.Lease)
