@@ -121,6 +121,20 @@ const niceness = 5
 // eighth of the time of the lane's workers.
 const timerSlack = time.Millisecond
 
+// patient has what the calling thread forks take no processor from whoever is at
+// work on it just then: sched(7), SCHED_BATCH. Workers have tenths of
+// milliseconds to do at a time, the daemon and a peer's next command hundredths.
+// It returns what undoes it for the thread.
+func patient() (undo func()) {
+	was, err := unix.SchedGetAttr(0, 0)
+	if err != nil || was.Policy != unix.SCHED_NORMAL {
+		return func() {}
+	}
+	to := func(policy uint32) { _ = unix.SchedSetAttr(0, &unix.SchedAttr{Policy: policy, Nice: was.Nice}, 0) }
+	to(unix.SCHED_BATCH)
+	return func() { to(unix.SCHED_NORMAL) }
+}
+
 // launch forks the binary in namespaces of its own. The first argument tells
 // Enter what to do there.
 func (c *Command) launch(first string, args []string, cpu time.Duration) (*Process, error) {
@@ -199,8 +213,9 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		begin := time.Now()
-		// The child has it from the thread that forks. No part of the bargain,
+		// The child has both from the thread that forks. No part of the bargain,
 		// either.
+		undo := patient()
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0, 0, 0)
 		process, err := os.StartProcess(path, argv, attr)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
@@ -210,6 +225,7 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			process, err = os.StartProcess(path, argv, attr)
 		}
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // back to what it was
+		undo()
 		if err != nil {
 			held.Close()
 			started <- explain(err)

@@ -424,8 +424,9 @@ for i in range(20):
 	}
 }
 
-// TestSleepsOfAChildMayEndLateNeedsNamespaces: those of who started it may not.
-func TestSleepsOfAChildMayEndLateNeedsNamespaces(t *testing.T) {
+// TestAChildIsPatientNeedsNamespaces: its sleeps may end late and it pushes
+// nobody from a processor, but not so the threads of who started it.
+func TestAChildIsPatientNeedsNamespaces(t *testing.T) {
 	slackOf := func(pid int) string {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/timerslack_ns", pid))
 		if errors.Is(err, os.ErrPermission) {
@@ -436,22 +437,43 @@ func TestSleepsOfAChildMayEndLateNeedsNamespaces(t *testing.T) {
 		}
 		return strings.TrimSpace(string(b))
 	}
-	own := slackOf(os.Getpid())
+	policyOf := func(pid int) uint32 {
+		a, err := unix.SchedGetAttr(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Policy
+	}
+	ownSlack, ownPolicy := slackOf(os.Getpid()), policyOf(os.Getpid())
 	p, _, _ := startBy(t, nil, "echo")
 	if got, want := slackOf(p.pid), fmt.Sprint(timerSlack.Nanoseconds()); got != want {
 		t.Errorf("of the child %s ns, want %s", got, want)
 	}
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, thread := range threads {
-		var pid int
-		if _, err := fmt.Sscan(thread.Name(), &pid); err != nil {
+	threads := func(pid int) (ids []int) {
+		es, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got := slackOf(pid); got != own {
-			t.Errorf("of our thread %d %s ns, before it was %s", pid, got, own)
+		for _, e := range es {
+			var id int
+			if _, err := fmt.Sscan(e.Name(), &id); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		return ids
+	}
+	for _, id := range threads(p.pid) {
+		if got := policyOf(id); got != unix.SCHED_BATCH {
+			t.Errorf("thread %d of the child has policy %d, want %d (SCHED_BATCH)", id, got, unix.SCHED_BATCH)
+		}
+	}
+	for _, id := range threads(os.Getpid()) {
+		if got := slackOf(id); got != ownSlack {
+			t.Errorf("of our thread %d %s ns, before it was %s", id, got, ownSlack)
+		}
+		if got := policyOf(id); got != ownPolicy {
+			t.Errorf("our thread %d has policy %d, before it was %d", id, got, ownPolicy)
 		}
 	}
 }
