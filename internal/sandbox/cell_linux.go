@@ -40,7 +40,7 @@ type cell struct {
 // cellFor takes a cell for a command, or nil if it gets namespaces of its own.
 func (s *Starter) cellFor(c *Command) *cell {
 	// A process of another user's cannot be put into a group of root's.
-	if !c.Brief || c.Path != s.Path || c.Profile.withoutRoot || c.group != nil && os.Geteuid() == 0 {
+	if !c.Brief || c.Path != s.Path || c.Profile.withoutRoot || c.Profile.Landlock != 0 || c.group != nil && os.Geteuid() == 0 {
 		return nil
 	}
 	s.mu.Lock()
@@ -136,13 +136,18 @@ const (
 )
 
 // emptyCell moves a cell into an empty root, and sees to it that its children
-// begin without a capability.
+// begin without a capability and in a domain that denies them everything.
 func emptyCell() error {
 	proc, err := unix.Open("/proc", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open /proc: %w", err)
 	}
 	defer unix.Close(proc)
+	binary, err := unix.Openat(proc, cellExe, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open the binary: %w", err)
+	}
+	defer unix.Close(binary)
 	if err := emptyRoot(); err != nil {
 		return err
 	}
@@ -153,5 +158,8 @@ func emptyCell() error {
 	if err := allThreads("no new privileges", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return err
 	}
-	return allThreads("keep the capability", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
+	if err := allThreads("keep the capability", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0); err != nil {
+		return err
+	}
+	return landlockCell(binary)
 }

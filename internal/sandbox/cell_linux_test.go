@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -86,14 +87,42 @@ func TestACellIsAsTightAsNamespacesOfOnesOwnNeedsNamespaces(t *testing.T) {
 	}
 	defer free()
 	for _, pr := range probes {
-		found, _, err := runOne(t.Context(), Command{Path: program(t), Profile: small(), Starter: s, Brief: true}, pr, targets)
+		found, r, err := runOne(t.Context(), Command{Path: program(t), Profile: small(), Starter: s, Brief: true}, pr, targets)
 		if err != nil || !found.Pass {
 			t.Errorf("%s: %v, %s", pr.says, err, found.Detail)
+		}
+		if !r.EmptyRoot || r.Landlock != min(LandlockVersion(), knownLandlock) {
+			t.Errorf("%s: %+v", pr.says, r)
 		}
 		rested(t, s, 1)
 	}
 	if n := s.count(); n != 1 {
 		t.Errorf("%d cells for one after the other", n)
+	}
+}
+
+// A domain is there before the first instruction of the program, while its
+// working directory is still the way it was executed by.
+func TestACellHandsItsDomainDownNeedsNamespaces(t *testing.T) {
+	if LandlockVersion() == 0 {
+		t.Skip("this kernel has no Landlock")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := (&Command{Path: program(t), Args: []string{"before"}, Files: []*os.File{nil, w}, Profile: small(), Starter: celled(t), Brief: true}).Start(t.Context())
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := io.ReadAll(r)
+	if err != nil || string(said) != "true true true\n" {
+		t.Errorf("to read, list and write were denied before Enter: %q, %v", said, err)
+	}
+	if st, err := p.Wait(); err != nil || st.Exit != 0 {
+		t.Error(st, err)
 	}
 }
 

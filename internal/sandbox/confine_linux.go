@@ -65,20 +65,29 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := limit(o.Profile, &r); err != nil {
 		return r, err
 	}
-	if o.inCell {
+	switch {
+	case o.inCell:
 		if err := intoRoot(); err != nil {
 			return r, err
 		}
 		r.EmptyRoot = true
-	} else if o.withoutRoot {
+	case o.withoutRoot:
 		r.RootError = "left out"
-	} else if err := emptyRoot(); err != nil {
-		r.RootError = err.Error()
-	} else {
-		r.EmptyRoot = true
+	default:
+		if err := emptyRoot(); err != nil {
+			r.RootError = err.Error()
+		} else {
+			r.EmptyRoot = true
+		}
 	}
-	if err := landlock(o.Landlock, &r); err != nil {
-		return r, err
+	if !o.inCell {
+		if err := landlock(o.Landlock, &r); err != nil {
+			return r, err
+		}
+	} else if abi := r.version(o.Landlock); abi > 0 {
+		if err := r.inDomain(abi); err != nil {
+			return r, err
+		}
 	}
 	if err := r.required(); err != nil {
 		return r, err
@@ -354,12 +363,21 @@ func emptyRoot() error {
 }
 
 // intoRoot is emptyRoot for a process whose root is empty already: only its
-// working directory is not in it. All threads share both.
+// working directory is not in it. All threads share both. It may not list the
+// root; but a file system in memory with room for one inode, which is taken, has
+// nothing but its root.
 func intoRoot() error {
 	if err := unix.Chdir("/"); err != nil {
 		return fmt.Errorf("enter the root: %w", err)
 	}
-	return checkEmpty()
+	var fs unix.Statfs_t
+	if err := unix.Statfs(".", &fs); err != nil {
+		return fmt.Errorf("look at the root: %w", err)
+	}
+	if fs.Type != unix.TMPFS_MAGIC || fs.Files != 1 || fs.Ffree != 0 {
+		return fmt.Errorf("the root is not the empty one of a cell: type %#x, %d inodes, %d of them free", fs.Type, fs.Files, fs.Ffree)
+	}
+	return nil
 }
 
 // mountAnywhere mounts a file system in memory. Any directory will do as a

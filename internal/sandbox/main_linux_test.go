@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,6 +54,11 @@ func TestMain(m *testing.M) {
 // confined is the main of the program under test: what it does is named by
 // its first argument.
 func confined() {
+	if slices.Contains(os.Args, "before") {
+		_, early.read = os.ReadFile("self/status")
+		_, early.list = os.ReadDir(".")
+		early.write = os.WriteFile("self/comm", []byte("x"), 0)
+	}
 	args, r, err := Enter(os.Args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -74,9 +80,16 @@ func confined() {
 
 var keep [][]byte
 
+// early is what came of looking at files before Enter.
+var early struct{ read, list, write error }
+
 var acts = map[string]func(Report, []string) error{
 	"report": func(r Report, args []string) error {
 		fmt.Println(encodeReport(r))
+		return nil
+	},
+	"before": func(Report, []string) error {
+		fmt.Println(errors.Is(early.read, syscall.EACCES), errors.Is(early.list, syscall.EACCES), errors.Is(early.write, syscall.EACCES))
 		return nil
 	},
 	"environ": func(_ Report, args []string) error {
