@@ -19,7 +19,7 @@ var ErrDamaged = errors.New("blob is damaged")
 // ErrNotFound says that there is no such blob.
 var ErrNotFound = errors.New("blob not found")
 
-// ID names a blob: 32 hexadecimal characters, random.
+// ID names a blob: 32 hexadecimal characters (NewID).
 type ID string
 
 // Valid reports whether id has the form of one. Ids come from rows, and a row

@@ -44,13 +44,17 @@ func giveBack(b *[sealed]byte) {
 // NewID makes the id of a blob made at t. Its first byte goes with the time: a
 // store of files takes it as the directory, so that blobs written at the same
 // moment share a directory and the sync of it, while all directories fill
-// evenly. The other fifteen bytes are random.
+// evenly. The next seven are the microseconds since 1970, until the year 4253: an
+// index of ids grows at one place, however many it holds, where random ones
+// would have each commit change a page for each of them. The last eight are
+// random.
 func NewID(t time.Time) ID {
 	var b [16]byte
-	if _, err := rand.Read(b[:]); err != nil {
+	binary.BigEndian.PutUint64(b[:], uint64(t.UnixMicro()))
+	b[0] = byte(t.Unix() / 4)
+	if _, err := rand.Read(b[8:]); err != nil {
 		panic(err) // crypto/rand.Read does not fail on Linux
 	}
-	b[0] = byte(t.Unix() / 4)
 	return ID(hex.EncodeToString(b[:]))
 }
 

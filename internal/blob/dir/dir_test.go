@@ -259,6 +259,10 @@ func TestBlobsOfOneMomentShareADirectory(t *testing.T) {
 	if later[:2] == a[:2] {
 		t.Errorf("%s and, four seconds later, %s", a, later)
 	}
+	// Within a directory they sort by time, so that indexes grow at their end.
+	if next := blob.NewID(now.Add(time.Microsecond)); next <= a || next <= b || !next.Valid() {
+		t.Errorf("%s and %s and, a microsecond later, %s", a, b, next)
+	}
 }
 
 func TestDirectorySyncIsSharedAndNeverTooEarly(t *testing.T) {
