@@ -39,9 +39,9 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 	defer j.letGo()
 	defer d.survive(&e)
 	noted := d.noted(&e)
-	poison := d.isPoison(&e)
-	if poison && len(noted) == 0 {
-		j.poison()
+	poison := d.Spool.Poison(&e)
+	if poison != "" && len(noted) == 0 {
+		j.poison(poison)
 		return
 	}
 	rest := e
@@ -76,8 +76,8 @@ func (d *Delivery) deliver(run, work context.Context, e spool.Entry) {
 	case err != nil:
 		j.refuse(ctx, err)
 		return
-	case poison:
-		j.poison()
+	case poison != "":
+		j.poison(poison)
 		return
 	}
 	if j.strayEnd() {
@@ -114,22 +114,6 @@ func (d *Delivery) noted(e *spool.Entry) (rs []result) {
 		}
 	}
 	return rs
-}
-
-// isPoison reports whether e was in hand at too many deaths. A hop that has the
-// whole message may have taken it at the last of them, and a person would find
-// in quarantine what is in the mailbox, too: such a message is tried as often
-// again, so that an answer is heard.
-func (d *Delivery) isPoison(e *spool.Entry) bool {
-	if d.asked(e) {
-		return e.Deaths >= 2*spool.PoisonDeaths
-	}
-	return e.Deaths >= spool.PoisonDeaths
-}
-
-// asked reports whether a hop had all of e, and its answer was not heard.
-func (d *Delivery) asked(e *spool.Entry) bool {
-	return slices.ContainsFunc(d.Spool.Notes.Of(e), func(n spool.Note) bool { return n.Asked })
 }
 
 // away gives the results of a message that can be served at none of its stops

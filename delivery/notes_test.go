@@ -119,9 +119,9 @@ func (w *world) died(times int, ids ...envelope.ID) {
 	}
 }
 
-// TestAMessageWhoseAnswerWasNotHeardIsTriedLonger: of one that a daemon died of
-// already it is noted, before the final dot, that the hop has all of it. A person
-// would find it in quarantine, and the recipient in his mailbox.
+// TestAMessageWhoseAnswerWasNotHeardIsTriedLonger: it is noted, before the final
+// dot, that the hop has all of it. A person would find it in quarantine, and the
+// recipient in his mailbox.
 func TestAMessageWhoseAnswerWasNotHeardIsTriedLonger(t *testing.T) {
 	var w *world
 	var id envelope.ID
@@ -136,7 +136,7 @@ func TestAMessageWhoseAnswerWasNotHeardIsTriedLonger(t *testing.T) {
 		}
 	}})
 	w = local(t, s.Addr())
-	for _, c := range []struct{ deaths, asked int }{{0, 0}, {1, 1}} {
+	for _, c := range []struct{ deaths, asked int }{{0, 1}, {1, 1}} {
 		id, asked = w.queue(mail{from: addr("x@b.example"), to: []string{"a@town.example"}}), 0
 		w.died(c.deaths, id)
 		w.run(id)

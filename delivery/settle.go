@@ -108,13 +108,7 @@ func (j *job) hold(class sanitize.Class, rule string, why error) {
 }
 
 // poison holds a message that was in hand at too many deaths of the daemon.
-func (j *job) poison() {
-	why := "the gateway stopped several times while it had this message in hand"
-	if j.d.asked(&j.e) {
-		why += "; it may have been delivered"
-	}
-	j.hold(sanitize.ClassPoison, "poison", errors.New(why))
-}
+func (j *job) poison(why string) { j.hold(sanitize.ClassPoison, "poison", errors.New(why)) }
 
 // reexamine gives the message back to be treated for where it goes now.
 func (j *job) reexamine(rule string, why error) {

@@ -284,9 +284,7 @@ func (t *transaction) message(ctx context.Context) *trouble {
 	if err != nil {
 		return t.cut(ctx, err)
 	}
-	if t.e.Deaths > 0 {
-		t.note(spool.Note{Asked: true})
-	}
+	t.note(spool.Note{Asked: true})
 	var r reply
 	switch err = w.end(); {
 	case errors.Is(err, errStray):

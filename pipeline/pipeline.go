@@ -245,7 +245,7 @@ func (p *Pipeline) callLarge(ctx context.Context, e *spool.Entry, turned bool) {
 // examine decides what becomes of e and returns the change that makes it so.
 func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, Run) {
 	rules := p.Rules()
-	facts := policy.Facts{Envelope: &e.Envelope, Release: e.Release, Before: e.Verdict.Class, Poison: e.Deaths >= spool.PoisonDeaths}
+	facts := policy.Facts{Envelope: &e.Envelope, Release: e.Release, Before: e.Verdict.Class, Poison: p.Spool.Poison(e)}
 	var set *scan.Set
 	if p.Scanners != nil {
 		set = p.Scanners()
@@ -259,7 +259,7 @@ func (p *Pipeline) examine(ctx context.Context, e *spool.Entry) (spool.Change, R
 			facts.Tampered = "intake seal: " + err.Error()
 		}
 	}
-	if facts.Tampered == "" && !facts.Poison {
+	if facts.Tampered == "" && facts.Poison == "" {
 		var err error
 		t, err = p.treat(ctx, e, rules, set)
 		defer t.close()

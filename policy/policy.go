@@ -45,7 +45,7 @@ type Facts struct {
 	Report   *sanitize.Report // nil when no run gave one
 	Failure  error            // why the last run gave none, or why verify refused
 	Tampered string           // which seal did not match, "" when all did
-	Poison   bool             // the daemon died with it in hand too often
+	Poison   string           // why it counts as what the daemon dies of, "" when it does not
 	Release  *Release
 	// Scans are the answers of the scanners that were asked.
 	Scans []envelope.ScanResult
@@ -151,9 +151,8 @@ func (r *Rules) Decide(f Facts) Verdict {
 	if f.Tampered != "" {
 		return Verdict{Action: Hold, Class: sanitize.ClassTampered, Rule: "seal", Reasons: []string{f.Tampered}}
 	}
-	if f.Poison {
-		return Verdict{Action: Hold, Class: sanitize.ClassPoison, Rule: "poison",
-			Reasons: []string{"the gateway stopped several times while it had this message in hand"}}
+	if f.Poison != "" {
+		return Verdict{Action: Hold, Class: sanitize.ClassPoison, Rule: "poison", Reasons: []string{f.Poison}}
 	}
 	if f.Envelope == nil {
 		return Verdict{Action: Hold, Class: sanitize.ClassFailed, Rule: "no-envelope"}

@@ -46,7 +46,7 @@ func TestDecide(t *testing.T) {
 		{"an unknown treatment", Facts{Envelope: env("default", 7), Report: report()}, Hold, sanitize.ClassFailed},
 		{"a seal that does not match", Facts{Envelope: env("default", envelope.Pass), Tampered: "x"}, Hold, sanitize.ClassTampered},
 		{"tampered, though released", Facts{Envelope: env("default", 0), Report: report(), Tampered: "x", Release: release}, Hold, sanitize.ClassTampered},
-		{"poison", Facts{Envelope: env("default", 0), Report: report(), Poison: true}, Hold, sanitize.ClassPoison},
+		{"poison", Facts{Envelope: env("default", 0), Report: report(), Poison: "it stopped too often"}, Hold, sanitize.ClassPoison},
 		{"what passes, but could not be read", Facts{Envelope: env("default", envelope.Pass), Failure: errors.New("disk")}, Hold, sanitize.ClassFailed},
 		{"ours, but could not be read", Facts{Envelope: env("default", envelope.Ours), Failure: errors.New("disk")}, Hold, sanitize.ClassFailed},
 		{"what passes as scanned", Facts{Envelope: env("gone", envelope.Pass)}, Deliver, ""},

@@ -23,7 +23,7 @@ func TestScannersOnlyMakeItWorse(t *testing.T) {
 		"ambiguous": {Envelope: env(envelope.Rebuild), Report: &sanitize.Report{Outcome: sanitize.Clean, Holds: []sanitize.Hold{{Class: sanitize.ClassAmbiguous}}}},
 		"script":    {Envelope: env(envelope.Rebuild), Report: &sanitize.Report{Outcome: sanitize.Clean, Parts: []sanitize.Part{{Path: "2", Kind: sanitize.KindScript}}}},
 		"tampered":  {Envelope: env(envelope.Rebuild), Report: clean, Tampered: "x"},
-		"poison":    {Envelope: env(envelope.Rebuild), Report: clean, Poison: true},
+		"poison":    {Envelope: env(envelope.Rebuild), Report: clean, Poison: "it stopped too often"},
 	}
 	for name, base := range bases {
 		for v := range 256 {

@@ -20,9 +20,8 @@ import (
 // written down the moment it was heard.
 //
 // An Asked one is written before that, and tells no answer: the hop has the whole
-// message and may have taken it. It is worth its write only for an entry that a
-// daemon died of already, which is not held for such a death without a word of
-// what it may mean.
+// message and may have taken it. The answer takes its place. An entry is not held
+// for a death in between as for one of which nothing can have come.
 type Note struct {
 	ID      envelope.ID        `json:"id"`
 	To      []envelope.Address `json:"to"`
@@ -124,23 +123,29 @@ func (n *Notes) Write(note Note) error {
 		note.To, more.To = note.To[:half], note.To[half:]
 		return errors.Join(n.Write(note), n.Write(more))
 	}
-	at := n.place(note)
+	at := n.place(&note)
 	if _, err := n.f.WriteAt(b, at*noteSize); err != nil {
 		return fmt.Errorf("note %s: %w", note.ID, err)
 	}
 	return nil
 }
 
-func (n *Notes) place(note Note) (at int64) {
+func (n *Notes) place(note *Note) (at int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for i, p := range n.now[note.ID] {
+		if p.note.Asked && p.note.Host == note.Host && slices.Equal(p.note.To, note.To) {
+			n.now[note.ID][i].note = *note
+			return p.at
+		}
+	}
 	if k := len(n.free); k > 0 {
 		at, n.free = n.free[k-1], n.free[:k-1]
 	} else {
 		at = n.size
 		n.size++
 	}
-	n.now[note.ID] = append(n.now[note.ID], placed{at, note})
+	n.now[note.ID] = append(n.now[note.ID], placed{at, *note})
 	return at
 }
 
@@ -167,6 +172,32 @@ func (n *Notes) Of(e *Entry) []Note {
 		}
 	}
 	return notes
+}
+
+// asked reports whether a hop had all of a message and was not heard to answer.
+func (n *Notes) asked(id envelope.ID) bool {
+	if n == nil {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.ContainsFunc(n.now[id], func(p placed) bool { return p.note.Asked })
+}
+
+// Poison says why e is to be held as poison, if it was in hand at too many deaths
+// of the daemon. A hop that had all of it may have taken it at one of them, and a
+// person would find in quarantine what is in the mailbox, too: such a message is
+// tried as often again, so that an answer is heard.
+func (s *Spool) Poison(e *Entry) string {
+	const why = "the gateway stopped several times while it had this message in hand"
+	switch asked := s.Notes.asked(e.Envelope.ID); {
+	case e.Deaths < PoisonDeaths || asked && e.Deaths < 2*PoisonDeaths:
+		return ""
+	case asked:
+		return why + "; it may have been delivered"
+	default:
+		return why
+	}
 }
 
 // Forget gives the places of an entry's notes to others: the journal has what

@@ -173,3 +173,35 @@ func TestWithoutNotesNothingIsNoted(t *testing.T) {
 	}
 	n.Forget(e.Envelope.ID)
 }
+
+// TestAnAnswerTakesThePlaceOfTheQuestion: each message is noted twice, and the
+// file is not twice as long for it.
+func TestAnAnswerTakesThePlaceOfTheQuestion(t *testing.T) {
+	n := newNotes(t)
+	e, other := noted("a", "b"), noted("c")
+	write := func(e *Entry, asked bool, host string) {
+		t.Helper()
+		note := NoteOf(e)
+		note.To, note.Host, note.Asked = e.Pending, host, asked
+		if !asked {
+			note.Answer = "250 taken"
+		}
+		if err := n.Write(note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(e, true, "mx1")
+	write(other, true, "mx1")
+	write(e, false, "mx1")
+	write(other, false, "mx2") // of another: the question stays
+	n.again(t)
+	if n.asked(e.Envelope.ID) || !n.asked(other.Envelope.ID) {
+		t.Errorf("not answered: %t, %t, want false, true", n.asked(e.Envelope.ID), n.asked(other.Envelope.ID))
+	}
+	if got := n.Of(e); len(got) != 1 || got[0].Asked || got[0].Answer != "250 taken" {
+		t.Errorf("noted %+v", got)
+	}
+	if st, err := os.Stat(n.path); err != nil || st.Size() != 3*noteSize {
+		t.Errorf("%v, %v, want three places", st, err)
+	}
+}
