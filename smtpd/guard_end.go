@@ -145,7 +145,9 @@ func (g *Guard) stressed() bool { return g.cfg.stress != nil && g.cfg.stress.Loa
 
 // hangUp sends what is to be sent and ends the session. The socket is closed
 // behind the peer's last words: closed at once, with bytes unread, the reset
-// would overtake the answer.
+// would overtake the answer. A peer that ended the session itself, for which
+// there is no rule, has no more to say, and the answer to QUIT is nothing to wait
+// for.
 func (g *Guard) hangUp(rule string) {
 	if g.state == stateDead {
 		return
@@ -160,7 +162,7 @@ func (g *Guard) hangUp(rule string) {
 		g.cfg.log.LogAttrs(context.Background(), slog.LevelInfo, "closed",
 			slog.String("peer", g.peer.String()), slog.String("rule", rule))
 	}
-	if err == nil && !g.closed.Load() {
+	if err == nil && !g.closed.Load() && (rule != "" || g.conn != g.raw) {
 		g.linger()
 	}
 	g.Close()

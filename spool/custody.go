@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -437,41 +438,46 @@ func (c *cancelled) ReadAt(p []byte, off int64) (int, error) {
 
 // KeepLease renews the entry's lease until stop is called. The context it
 // returns ends when the lease is lost: from then on somebody else may have the
-// entry, and the work on it must stop. stop waits for the goroutine.
+// entry, and the work on it must stop. stop waits for a renewal under way.
 func (s *Spool) KeepLease(ctx context.Context, e Entry) (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t := time.NewTicker(RenewEvery)
-		defer t.Stop()
-		failures := 0
-		for {
-			select {
-			case <-ctx.Done():
+	ended := make(chan struct{})
+	// Most work is done long before the first renewal: no goroutine waits for it.
+	first := time.AfterFunc(RenewEvery, func() {
+		defer close(ended)
+		s.keepRenewing(ctx, cancel, e)
+	})
+	return ctx, sync.OnceFunc(func() {
+		cancel(context.Canceled)
+		if !first.Stop() {
+			<-ended
+		}
+	})
+}
+
+func (s *Spool) keepRenewing(ctx context.Context, cancel context.CancelCauseFunc, e Entry) {
+	t := time.NewTicker(RenewEvery)
+	defer t.Stop()
+	for failures := 0; ; {
+		switch err := s.Renew(ctx, e); {
+		case err == nil:
+			failures = 0
+		case ctx.Err() != nil:
+			return
+		default:
+			// A disk that stumbles once must not cost the work done so far,
+			// but two misses leave no time.
+			failures++
+			if errors.Is(err, ErrLost) || failures > 1 {
+				cancel(fmt.Errorf("renew %s: %w", e.Envelope.ID, err))
 				return
-			case <-t.C:
-			}
-			err := s.Renew(ctx, e)
-			switch {
-			case err == nil:
-				failures = 0
-			case ctx.Err() != nil:
-				return
-			default:
-				// A disk that stumbles once must not cost the work done so far,
-				// but two misses leave no time.
-				failures++
-				if errors.Is(err, ErrLost) || failures > 1 {
-					cancel(fmt.Errorf("renew %s: %w", e.Envelope.ID, err))
-					return
-				}
 			}
 		}
-	}()
-	return ctx, func() {
-		cancel(context.Canceled)
-		<-done
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 	}
 }
 
