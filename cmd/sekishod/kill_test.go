@@ -137,7 +137,7 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 
 	var mu sync.Mutex
 	acknowledged := map[string]bool{}
-	whole := int64(0) // of these, the ones that will be held as a whole
+	whole := int64(0)               // of these, the ones that will be held as a whole
 	var sent, poisoned atomic.Int64 // the latter held as a whole, too, and never to come
 	ctx, cancel := context.WithCancel(context.Background())
 	var senders sync.WaitGroup
