@@ -123,19 +123,19 @@ func (n *Notes) Write(note Note) error {
 		note.To, more.To = note.To[:half], note.To[half:]
 		return errors.Join(n.Write(note), n.Write(more))
 	}
-	at := n.place(&note)
+	at := n.place(note)
 	if _, err := n.f.WriteAt(b, at*noteSize); err != nil {
 		return fmt.Errorf("note %s: %w", note.ID, err)
 	}
 	return nil
 }
 
-func (n *Notes) place(note *Note) (at int64) {
+func (n *Notes) place(note Note) (at int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for i, p := range n.now[note.ID] {
 		if p.note.Asked && p.note.Host == note.Host && slices.Equal(p.note.To, note.To) {
-			n.now[note.ID][i].note = *note
+			n.now[note.ID][i].note = note
 			return p.at
 		}
 	}
@@ -145,7 +145,7 @@ func (n *Notes) place(note *Note) (at int64) {
 		at = n.size
 		n.size++
 	}
-	n.now[note.ID] = append(n.now[note.ID], placed{at, *note})
+	n.now[note.ID] = append(n.now[note.ID], placed{at, note})
 	return at
 }
 

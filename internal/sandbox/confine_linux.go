@@ -80,14 +80,8 @@ func confine(o order, before func(Report)) (Report, error) {
 			r.EmptyRoot = true
 		}
 	}
-	if !o.inCell {
-		if err := landlock(o.Landlock, &r); err != nil {
-			return r, err
-		}
-	} else if abi := r.version(o.Landlock); abi > 0 {
-		if err := r.inDomain(abi); err != nil {
-			return r, err
-		}
+	if err := landlock(o.Landlock, o.inCell, &r); err != nil {
+		return r, err
 	}
 	if err := r.required(); err != nil {
 		return r, err

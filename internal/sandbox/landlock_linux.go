@@ -94,30 +94,39 @@ func denied(abi int) (a unix.LandlockRulesetAttr, signals bool) {
 func enterDomain(attr unix.LandlockRulesetAttr, allowed *unix.LandlockPathBeneathAttr) error {
 	fd, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if errno != 0 {
-		return fmt.Errorf("landlock: %w", errno)
+		return fmt.Errorf("make a ruleset: %w", errno)
 	}
 	defer unix.Close(int(fd))
 	if allowed != nil {
 		_, _, errno := unix.Syscall6(unix.SYS_LANDLOCK_ADD_RULE, fd, unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(allowed)), 0, 0, 0)
 		if errno != 0 {
-			return fmt.Errorf("landlock: allow one file: %w", errno)
+			return fmt.Errorf("allow one file: %w", errno)
 		}
 	}
-	return allThreads("landlock", unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0)
+	return allThreads("enter the domain", unix.SYS_LANDLOCK_RESTRICT_SELF, fd, 0, 0)
 }
 
-// landlock denies everything the kernel's version can deny, up to limit.
-func landlock(limit LandlockCap, r *Report) error {
+// landlock denies everything the kernel's version can deny, up to limit. In a
+// cell that is done already.
+func landlock(limit LandlockCap, inCell bool, r *Report) error {
 	abi := r.version(limit)
 	if abi == 0 {
 		return nil
 	}
-	attr, signals := denied(abi)
-	if err := enterDomain(attr, nil); err != nil {
-		return err
+	if !inCell {
+		attr, signals := denied(abi)
+		if err := enterDomain(attr, nil); err != nil {
+			return fmt.Errorf("landlock version %d: %w", abi, err)
+		}
+		r.SignalScope = signals
 	}
-	r.SignalScope = signals
-	return r.inDomain(abi)
+	// There is no way to ask for the domain; but the root, empty or not, could be
+	// opened without.
+	if _, err := listRoot(); !errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("landlock version %d was installed but does not deny (%v)", abi, err)
+	}
+	r.Landlock = abi
+	return nil
 }
 
 // landlockCell does so for a cell and all that it starts. A domain is handed
@@ -136,18 +145,11 @@ func landlockCell(binary int) error {
 	}
 	attr, _ := denied(abi)
 	attr.Scoped &^= unix.LANDLOCK_SCOPE_SIGNAL
-	return enterDomain(attr, &unix.LandlockPathBeneathAttr{
+	if err := enterDomain(attr, &unix.LandlockPathBeneathAttr{
 		Allowed_access: unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE,
 		Parent_fd:      int32(binary),
-	})
-}
-
-// inDomain makes sure that everything is denied already. There is no way to ask
-// for the domain; but the root, empty or not, could be opened without.
-func (r *Report) inDomain(abi int) error {
-	if _, err := listRoot(); !errors.Is(err, unix.EACCES) {
-		return fmt.Errorf("landlock version %d was installed but does not deny (%v)", abi, err)
+	}); err != nil {
+		return fmt.Errorf("landlock version %d: %w", abi, err)
 	}
-	r.Landlock = abi
 	return nil
 }
