@@ -50,7 +50,7 @@ func changedKeys(was, is *config) string {
 // watchAudit walks the chain of the audit and raises an alarm when it is cut,
 // changed or reordered, once for each place: who does it hopes that nobody asks.
 func (g *gateway) watchAudit(ctx context.Context, known int64) int64 {
-	_, bad, err := g.store.VerifyAudit(ctx)
+	_, bad, err := g.store.WatchAudit(ctx)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {

@@ -287,6 +287,7 @@ func start(ctx context.Context, s *settings, logs *logs, mem *memory) (*gateway,
 	g.run(&g.work, func() { pipe.Run(workCtx) })
 	g.run(&g.work, func() { out.Run(workCtx) })
 	g.run(&g.work, func() { g.maintain(workCtx, quar) })
+	g.run(&g.work, func() { g.patrol(workCtx) })
 	g.run(&g.work, func() {
 		if err := g.spool.CountHeld(workCtx, g.server.WasHeld); err != nil && workCtx.Err() == nil {
 			log.Error("count held", "err", err)
@@ -462,27 +463,37 @@ func (g *gateway) firstAccount(ctx context.Context) error {
 		audit.Event{Time: now, Actor: "gateway", Act: "account-added", Detail: fmt.Sprintf("%s, uid %d, at first start", name, os.Getuid())})
 }
 
-// scrubEvery is how often every row that waits for nobody is looked at. A
-// million of them take a minute.
-const scrubEvery = time.Hour
+// scrubEvery is how often every row that waits for nobody is looked at, from
+// one end to the next beginning, and scrubFirst how long after the start for
+// the first time: who has just been started has other things to do.
+const (
+	scrubEvery = time.Hour
+	scrubFirst = 2 * time.Second
+)
 
-// maintain expires what was held long enough, sweeps what nobody names, and
-// looks for rows that somebody changed.
-func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
-	var scrubbed time.Time
+// patrol looks for rows and records that somebody changed.
+func (g *gateway) patrol(ctx context.Context) {
 	var broken int64 // where the audit is, as far as it was said
+	for next := time.After(scrubFirst); ; next = time.After(scrubEvery) {
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return
+		}
+		if _, err := g.store.Scrub(ctx); err != nil && ctx.Err() == nil {
+			g.log.Error("scrub", "err", err)
+		}
+		broken = g.watchAudit(ctx, broken)
+	}
+}
+
+// maintain expires what was held long enough and sweeps what nobody names.
+func (g *gateway) maintain(ctx context.Context, q *quarantine.Quarantine) {
 	t := time.NewTicker(time.Minute)
 	defer t.Stop()
 	certs := time.NewTicker(10 * time.Second) // a new file is in use within a minute
 	defer certs.Stop()
 	for {
-		if time.Since(scrubbed) >= scrubEvery {
-			scrubbed = time.Now()
-			if _, err := g.store.Scrub(ctx); err != nil && ctx.Err() == nil {
-				g.log.Error("scrub", "err", err)
-			}
-			broken = g.watchAudit(ctx, broken)
-		}
 		if _, err := q.Expire(ctx); err != nil && ctx.Err() == nil {
 			g.log.Error("expire", "err", err)
 		}

@@ -184,10 +184,23 @@ func (s *Store) records(ctx context.Context, query string, args ...any) ([]audit
 	return rs, err
 }
 
+// auditPortion is how many records are read at a time.
+const auditPortion = 1000
+
 // VerifyAudit walks the whole chain and returns the number of records in it and
 // the number of the first that is not as it was written; 0 when all are. A
 // record that is missing is named by the number it should have.
 func (s *Store) VerifyAudit(ctx context.Context) (records, bad int64, err error) {
+	return s.verifyAudit(ctx, func(time.Time) error { return nil })
+}
+
+// WatchAudit does so for nobody in particular, and takes its time.
+func (s *Store) WatchAudit(ctx context.Context) (records, bad int64, err error) {
+	return s.verifyAudit(ctx, func(began time.Time) error { return rest(ctx, began) })
+}
+
+// verifyAudit calls between after each portion, with the time it began.
+func (s *Store) verifyAudit(ctx context.Context, between func(time.Time) error) (records, bad int64, err error) {
 	// The end is read first: what is recorded meanwhile comes after it.
 	var value []byte
 	err = s.readers.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", headMeta).Scan(&value)
@@ -200,7 +213,8 @@ func (s *Store) VerifyAudit(ctx context.Context) (records, bad int64, err error)
 	}
 	var at head
 	for {
-		rs, err := s.Audit(ctx, "", at.seq, 1000)
+		began := time.Now()
+		rs, err := s.Audit(ctx, "", at.seq, auditPortion)
 		if err != nil {
 			return 0, 0, fmt.Errorf("verify audit: %w", err)
 		}
@@ -214,8 +228,11 @@ func (s *Store) VerifyAudit(ctx context.Context) (records, bad int64, err error)
 			at = head{r.Seq, r.Hash}
 			records++
 		}
-		if len(rs) == 0 {
+		if len(rs) < auditPortion {
 			break
+		}
+		if err := between(began); err != nil {
+			return records, 0, fmt.Errorf("verify audit: %w", err)
 		}
 	}
 	if !ok || at.seq < end.seq {
