@@ -60,6 +60,36 @@ func TestAPlaceIsForWhatComesWhileNothingWaits(t *testing.T) {
 	}
 }
 
+// TestATenantDoesNotWaitBehindTheMailOfAnother: while one fills all places and
+// has more in the journal, a place beside them is for the first message of
+// another, and for no more than one; who has something waiting waits behind it.
+func TestATenantDoesNotWaitBehindTheMailOfAnother(t *testing.T) {
+	r := newRoom(t)
+	r.open(t)
+	one, two := r.place(t, "town"), r.place(t, "town")
+	// It looks into the journal once a second, and not while nobody is free.
+	time.Sleep(1200 * time.Millisecond)
+	if r.Hand("town") != nil {
+		t.Error("a place beside the others for who has them all")
+	}
+	first := r.Hand("village")
+	if first == nil {
+		t.Fatal("no place for the first message of another tenant")
+	}
+	if r.Hand("village") != nil {
+		t.Error("a second place beside the others")
+	}
+	first(nil)
+	// The second went into the journal, as far as anybody knows.
+	if r.Hand("village") != nil {
+		t.Error("a place before what came earlier")
+	}
+	r.Hand("hamlet")(nil)
+	one(nil)
+	two(nil)
+	r.place(t, "village")(nil)
+}
+
 // TestPlacesAreForFewTenants: more than the examiner serves beside one another
 // take turns, which the journal gives.
 func TestPlacesAreForFewTenants(t *testing.T) {

@@ -169,10 +169,7 @@ func (p *Pipeline) Run(ctx context.Context) {
 		}
 		for _, e := range entries {
 			slots <- struct{}{}
-			p.hand.inHand.Go(func() {
-				defer func() { <-slots }()
-				p.step(work, e)
-			})
+			p.hand.start(e.Envelope.Tenant, slots, func() { p.step(work, e) })
 		}
 		p.hand.rest(len(entries) == 0 && err == nil)
 		if len(entries) > 0 {

@@ -35,7 +35,7 @@ func (p *Pipeline) Preview(ctx context.Context, e spool.Entry) (string, error) {
 		return "", err
 	}
 	o := p.Rules().Options(e.Envelope.Profile)
-	o.Task, o.Preview = sanitize.TaskMail, true
+	o.Task, o.Preview, o.Tenant = sanitize.TaskMail, true, string(e.Envelope.Tenant)
 	o.ID, o.PartID = string(e.Envelope.ID), string(e.Envelope.ID)
 	o.Now, o.Expires, o.Hostname = p.Now(), e.Expires, p.Hostname
 	res, err := p.Examiner.Run(ctx, o, in)

@@ -219,7 +219,7 @@ func (p *Pipeline) rebuild(ctx context.Context, e *spool.Entry, rules *policy.Ru
 	o.PartID = string(envelope.NewID(now))
 	o.Now, o.Expires = now, now.Add(p.Retention())
 	o.Hostname = p.Hostname
-	o.Only = e.Part
+	o.Only, o.Tenant = e.Part, string(e.Envelope.Tenant)
 	if e.Envelope.Size <= sanitize.MaxLaneMessage && mayBePlain(in, e.Envelope.Size) {
 		o.Lane = string(e.Envelope.Tenant)
 	} else {

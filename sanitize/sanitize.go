@@ -318,6 +318,10 @@ type Options struct {
 	// plain text; empty: in a process of its own. The worker is not told.
 	Lane string `json:"-"`
 
+	// Tenant is whose message it is: of several that wait for a process, that of
+	// the tenant served longest ago comes first. The worker is not told.
+	Tenant string `json:"-"`
+
 	// Converters are what the numbers of Hooks stand for. The parent runs them;
 	// the worker is not told.
 	Converters []Converter `json:"-"`

@@ -52,6 +52,7 @@ type lane struct {
 	workers []*laneWorker // the least recently used first
 	queue   []*passenger  // who waits for one, in order
 	serving int           // messages that have one
+	rota    rota
 	closed  bool
 }
 
@@ -178,13 +179,15 @@ func (r *Runner) admit(l *lane) {
 		if s.err == nil {
 			s.w.busy = true
 			l.serving++
+			l.rota.serve(p.tenant)
 		}
 		p.seat <- s
 	}
 }
 
 // next picks who is served next: first the one who has waited long, then those
-// whose worker is there, then the others. It returns -1 when all have to wait.
+// whose worker is there, by the rota, then the others. It returns -1 when all
+// have to wait.
 func (r *Runner) next(l *lane) (int, seat) {
 	if l.closed {
 		return 0, seat{err: os.ErrClosed}
@@ -194,11 +197,19 @@ func (r *Runner) next(l *lane) (int, seat) {
 			return 0, s
 		}
 	}
+	first := -1
+	var its *laneWorker
 	for i, p := range l.queue {
-		if w := l.idle(p.tenant); w != nil {
-			w.idle.Stop()
-			return i, seat{w: w}
+		if first >= 0 && l.rota.last(p.tenant) >= l.rota.last(l.queue[first].tenant) {
+			continue
 		}
+		if w := l.idle(p.tenant); w != nil {
+			first, its = i, w
+		}
+	}
+	if first >= 0 {
+		its.idle.Stop()
+		return first, seat{w: its}
 	}
 	for i, p := range l.queue {
 		if s, ok := r.seat(l, p.tenant); ok {

@@ -69,7 +69,7 @@ type Runner struct {
 	waiting             []*hired
 	starting            int
 	closed              bool
-	slots               chan struct{}
+	processes           turnstile     // of those of their own
 	patience            time.Duration // with a worker of the lane; zero: laneTime
 	treating, verifying lane
 }
@@ -106,11 +106,12 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *Message) (*Res
 			r.LaneFailed(o.Lane, err)
 		}
 	}
-	free, err := r.slot(ctx, &r.slots)
-	if err != nil {
-		return nil, err
+	if r.Processes > 0 {
+		if err := r.processes.enter(ctx, o.Tenant, r.Processes); err != nil {
+			return nil, err
+		}
+		defer r.processes.leave(r.Processes)
 	}
-	defer free()
 	// Its time begins when it is its turn.
 	ctx, clock, cancel := withPatience(ctx, limit)
 	defer cancel()
@@ -131,25 +132,6 @@ func (r *Runner) Run(ctx context.Context, o sanitize.Options, in *Message) (*Res
 		return nil, err
 	}
 	return r.serve(ctx, h, &o, clock)
-}
-
-// slot waits until one more may run.
-func (r *Runner) slot(ctx context.Context, of *chan struct{}) (free func(), err error) {
-	if r.Processes == 0 {
-		return func() {}, nil
-	}
-	r.mu.Lock()
-	if *of == nil {
-		*of = make(chan struct{}, r.Processes)
-	}
-	slots := *of
-	r.mu.Unlock()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("worker: %w", context.Cause(ctx))
-	}
 }
 
 // serve has one worker serve one message, and ends it in any case.
