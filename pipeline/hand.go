@@ -26,6 +26,7 @@ type hand struct {
 	side   chan struct{}
 	has    map[envelope.TenantID]int  // messages in hand
 	behind map[envelope.TenantID]bool // has something in the journal, as far as is known
+	known  bool                       // nothing waited at some time since the start, when anybody may have had something
 }
 
 // sidePlaces is how many tenants at a time need not wait behind the mail of
@@ -37,7 +38,7 @@ func (h *hand) open(work context.Context, workers int) {
 	defer h.mu.Unlock()
 	h.work, h.slots, h.seen = work, make(chan struct{}, workers), map[envelope.TenantID]time.Time{}
 	h.side = make(chan struct{}, sidePlaces)
-	h.has, h.behind = map[envelope.TenantID]int{}, map[envelope.TenantID]bool{}
+	h.has, h.behind, h.known = map[envelope.TenantID]int{}, map[envelope.TenantID]bool{}, false
 }
 
 // close lets nothing more in.
@@ -54,6 +55,7 @@ func (h *hand) rest(idle bool) {
 	defer h.mu.Unlock()
 	h.idle = idle
 	if idle {
+		h.known = true
 		clear(h.behind)
 	}
 }
@@ -146,7 +148,7 @@ func (h *hand) place(t envelope.TenantID, seats int) chan struct{} {
 		default:
 		}
 	}
-	if h.has[t] > 0 || h.behind[t] {
+	if !h.known || h.has[t] > 0 || h.behind[t] {
 		return nil
 	}
 	select {
