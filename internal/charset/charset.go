@@ -130,6 +130,10 @@ func control(r rune) bool {
 // dropControls takes the controls out of b in place, from offset from on. It
 // keeps every other byte as it is, legal UTF-8 or not.
 func dropControls(b []byte, from int) ([]byte, int) {
+	// Most texts have none.
+	for from < len(b) && b[from] != 0xc2 && (b[from] >= utf8.RuneSelf || !control(rune(b[from]))) {
+		from++
+	}
 	w, dropped := from, 0
 	for i := from; i < len(b); {
 		c := b[i]

@@ -37,6 +37,7 @@ func (f *file) decode() (decoded, error) {
 		}
 		for i, c := range b {
 			switch {
+			case c >= ' ' && c < 0x7f:
 			case c == 0:
 				binary = true
 			case c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' || c == 0x7f:

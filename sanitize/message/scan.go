@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"unicode/utf8"
+
 	"sekisho/internal/encoded"
 )
 
@@ -219,10 +221,16 @@ var signatures = [][]byte{
 // fileSignature reports whether b opens like a file. Two letters alone say
 // nothing: what follows must not be prose.
 func fileSignature(b []byte) bool {
+	if len(b) == 0 {
+		return false
+	}
 	for _, s := range signatures {
-		if bytes.HasPrefix(b, s) && (len(s) > 3 || binary(b)) {
+		if s[0] == b[0] && bytes.HasPrefix(b, s) && (len(s) > 3 || binary(b)) {
 			return true
 		}
+	}
+	if b[0] > '<' && b[0] < utf8.RuneSelf {
+		return false // as most lines begin
 	}
 	b = bytes.TrimLeft(b, " \t\r\n\xef\xbb\xbf")
 	return len(b) > 5 && b[0] == '<' && (hasFold(b, "<html") || hasFold(b, "<script") || hasFold(b, "<!doctype html") || hasFold(b, "<job"))

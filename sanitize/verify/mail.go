@@ -89,30 +89,46 @@ func head(r io.ReaderAt, size int64) (*mail.Message, error) {
 // lines allows only CRLF line ends, 998 octets a line and seven bits: what
 // every reader takes apart alike (RFC 5322, 2.1.1).
 func lines(r io.Reader, size int64) error {
-	br := bufio.NewReaderSize(r, int(min(size, 64<<10)))
-	n, cr := 0, false
-	for at := int64(0); ; at++ {
-		c, err := br.ReadByte()
-		if errors.Is(err, io.EOF) {
-			if cr || n != 0 {
-				return notAllowed("message", "does not end with a line end")
-			}
-			return nil
-		}
-		if err != nil {
+	// Longer than any line that is allowed.
+	br := bufio.NewReaderSize(r, int(min(max(size, 1024), 64<<10)))
+	for at := int64(0); ; {
+		line, err := br.ReadSlice('\n')
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
 			return fmt.Errorf("read: %w", err)
 		}
-		switch {
-		case c == '\n':
-			if !cr {
-				return notAllowed("message", "bare LF at octet %d", at)
-			}
-			n, cr = 0, false
+		if text, ok := bytes.CutSuffix(line, []byte("\r\n")); ok && len(text) <= 998 && sevenBits(text) {
+			at += int64(len(line))
 			continue
-		case cr:
+		}
+		if len(line) == 0 {
+			return nil
+		}
+		return badLine(line, at)
+	}
+}
+
+// sevenBits reports whether b holds octets of seven bits alone, and neither NUL
+// nor CR.
+func sevenBits(b []byte) bool {
+	for _, c := range b {
+		if c == 0 || c == '\r' || c >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// badLine says what is wrong with a line that begins at an octet.
+func badLine(line []byte, at int64) error {
+	n := 0
+	for i, c := range line {
+		at := at + int64(i)
+		switch cr := i > 0 && line[i-1] == '\r'; {
+		case c == '\n' && !cr:
+			return notAllowed("message", "bare LF at octet %d", at)
+		case cr && c != '\n':
 			return notAllowed("message", "bare CR before octet %d", at)
-		case c == '\r':
-			cr = true
+		case c == '\r', c == '\n':
 			continue
 		case c == 0 || c >= 0x80:
 			return notAllowed("message", "octet 0x%02x at %d", c, at)
@@ -121,6 +137,7 @@ func lines(r io.Reader, size int64) error {
 			return notAllowed("message", "line of more than 998 octets before octet %d", at)
 		}
 	}
+	return notAllowed("message", "does not end with a line end")
 }
 
 func entity(ctx context.Context, s *sanitize.Session, path string, h textproto.MIMEHeader, body io.Reader, depth int, within string) error {

@@ -179,23 +179,49 @@ func plainText(where string, r io.Reader) error {
 		return err
 	}
 	for {
-		r, n, err := br.ReadRune()
-		if errors.Is(err, io.EOF) {
+		// So many that a character is never cut but at the end.
+		_, err := br.Peek(utf8.UTFMax)
+		b, _ := br.Peek(br.Buffered())
+		if len(b) == 0 && errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return fmt.Errorf("read: %w", err)
 		}
-		switch {
-		case r == utf8.RuneError && n <= 1:
-			return notAllowed(where, "octet %d is no UTF-8", at)
-		case r < 0x20 && r != '\t' && r != '\n' && r != '\r' && r != '\f', r == 0x7f, r >= 0x80 && r < 0xa0:
-			return notAllowed(where, "control character U+%04X at octet %d", r, at)
-		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			return notAllowed(where, "bidirectional control U+%04X at octet %d", r, at)
+		n, err := characters(where, b, at)
+		if err != nil {
+			return err
+		}
+		if _, err := br.Discard(n); err != nil {
+			return fmt.Errorf("read: %w", err)
 		}
 		at += n
 	}
+}
+
+// characters looks at a piece of a text that begins at an octet, and returns how
+// many octets it looked at: all but a character that may go on behind them.
+func characters(where string, b []byte, at int) (n int, err error) {
+	for n < len(b) {
+		if c := b[n]; c >= ' ' && c < 0x7f {
+			n++
+			continue
+		}
+		if len(b)-n < utf8.UTFMax && n > 0 && !utf8.FullRune(b[n:]) {
+			return n, nil
+		}
+		r, size := utf8.DecodeRune(b[n:])
+		switch {
+		case r == utf8.RuneError && size <= 1:
+			return n, notAllowed(where, "octet %d is no UTF-8", at+n)
+		case r < 0x20 && r != '\t' && r != '\n' && r != '\r' && r != '\f', r == 0x7f, r >= 0x80 && r < 0xa0:
+			return n, notAllowed(where, "control character U+%04X at octet %d", r, at+n)
+		case r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
+			return n, notAllowed(where, "bidirectional control U+%04X at octet %d", r, at+n)
+		}
+		n += size
+	}
+	return n, nil
 }
 
 // opens refuses signatures that are text themselves, at the very beginning.
