@@ -77,6 +77,7 @@ type Guard struct {
 	stopping bool
 	cut      *refusal // why the session must end now
 	closed   atomic.Bool
+	hurried  atomic.Bool // the stress came during the message, and may be over
 }
 
 // guardConfig is what a listener knows about the connections it accepts.

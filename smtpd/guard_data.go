@@ -32,6 +32,7 @@ var (
 )
 
 func (g *Guard) beginData() {
+	g.hurried.Store(false)
 	window := g.patience(waitData, g.stressed())
 	now := time.Now()
 	g.state = stateData
@@ -276,8 +277,7 @@ var errDataAborted = errors.New("message ended before its end")
 func (g *Guard) receiveData() error {
 	d := &g.data
 	now := time.Now()
-	if stress := g.cfg.limits.DataWindowStress; g.stressed() && d.window > stress {
-		// The stress began during the message.
+	if stress := g.cfg.limits.DataWindowStress; (g.stressed() || g.hurried.Load()) && d.window > stress {
 		d.window, d.pace = stress, newPace(stress, g.cfg.limits.DataRate)
 	}
 	until := now.Add(d.pace.patience())
@@ -296,7 +296,7 @@ func (g *Guard) receiveData() error {
 		return nil
 	}
 	var timeout net.Error
-	hurried := g.stressed() && time.Now().Before(d.until)
+	hurried := (g.stressed() || g.hurried.Load()) && time.Now().Before(d.until)
 	switch r := g.cutFor(); {
 	case r != nil:
 		g.die(r)

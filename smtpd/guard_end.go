@@ -62,6 +62,7 @@ func (g *Guard) Cut(why *refusal) {
 // Hurry shortens what the session waits for to what it may last under stress.
 // It may be called from any goroutine.
 func (g *Guard) Hurry() {
+	g.hurried.Store(true)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()

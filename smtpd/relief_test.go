@@ -265,6 +265,46 @@ func TestStressReachesWhatIsUnderWay(t *testing.T) {
 	}
 }
 
+// TestStressThatIsOverSparesNoMessageOfIt: the stress comes and goes between two
+// octets of a message that comes a byte a second, which is cut like all that
+// waited.
+func TestStressThatIsOverSparesNoMessageOfIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := roomy()
+		limits.NearCap, limits.StressAt = 1000, 2
+		r := newRig(t, limits, nil)
+		defer r.close()
+		k := r.talk(t, "192.0.2.1")
+		k.data()
+		ends := k.ends()
+		dripped := make(chan bool)
+		go func() {
+			defer close(dripped)
+			for {
+				if _, err := io.WriteString(k.c, "x"); err != nil {
+					return
+				}
+				time.Sleep(time.Second)
+			}
+		}()
+		time.Sleep(5200 * time.Millisecond)
+		start := time.Now()
+		short := r.talk(t, "192.0.2.2")
+		short.hear("220")
+		short.say("QUIT\r\n")
+		short.hear("221")
+		e := <-ends
+		if took := e.at.Sub(start); took < 9*time.Second || took > 15*time.Second {
+			t.Errorf("cut %v after the stress began, wanted 10 s", took)
+		}
+		if !strings.HasPrefix(e.text, "421 4.4.2 Too slow") {
+			t.Errorf("told %q, wanted that it was too slow", e.text)
+		}
+		k.c.Close()
+		<-dripped
+	})
+}
+
 // TestPeerThatDoesNotReadIsCut fills the way to a peer: nothing it is told
 // leaves any more.
 func TestPeerThatDoesNotReadIsCut(t *testing.T) {
