@@ -56,7 +56,7 @@ func (s *Starter) cellFor(c *Command) *cell {
 	if s.closed || !s.celled || len(s.cells.all) >= maxCells {
 		return nil
 	}
-	l := &cell{Starter: Starter{Path: s.Path, cell: true}}
+	l := &cell{Starter: Starter{Path: s.Path, image: s.image, cell: true}}
 	l.rest = time.AfterFunc(cellIdle, func() { s.endCell(l) })
 	l.rest.Stop()
 	s.cells.all = append(s.cells.all, l)
@@ -110,21 +110,16 @@ func (s *Starter) closeCells() {
 	}
 }
 
-// beginCell prepares the start of a cell. Its user is nobody, who often cannot
-// walk to the binary, as in Command.launch.
-func beginCell(attr *os.ProcAttr, binary string) (file *os.File, path string, err error) {
-	file, path, err = openBinary(binary, attr.Files)
-	if err != nil {
-		return nil, "", err
-	}
-	attr.Sys = &syscall.SysProcAttr{
+// cellAttr is how a cell begins.
+func cellAttr() *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
 		Setsid:      true,
 		Pdeathsig:   syscall.SIGKILL,
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}, // for its root, and for the namespaces of its children
 	}
-	mapIDs(attr.Sys)
-	return file, path, nil
+	mapIDs(a)
+	return a
 }
 
 // What a cell is, its children are: they are executed by the one way out of its

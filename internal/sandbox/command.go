@@ -35,6 +35,7 @@ type Command struct {
 	probe         string   // set by SelfTest
 	sharesNetwork bool     // set by a Starter that is in an empty one
 	inCell        bool     // set by a cell
+	self          bool     // set by a Starter: Path is what it was executed by itself
 	group         *os.File // made by Start from Cgroups
 	end           func()   // called when the process was reaped, before Wait returns
 }

@@ -165,7 +165,11 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 
 	dir, path := cellDir, cellExe
 	if !c.inCell {
-		binary, name, err := openBinary(c.Path, files)
+		from := c.Path
+		if _, err := os.Stat(ownBinary); c.self && err == nil {
+			from = ownBinary
+		}
+		binary, name, err := openBinary(from, files)
 		if err != nil {
 			held.Close()
 			return nil, err
@@ -296,6 +300,9 @@ func (p *Process) Wait() (State, error) {
 	<-p.done
 	return p.state, p.err
 }
+
+// ownBinary is what this process is. The file of that name may have been replaced.
+const ownBinary = "/proc/self/exe"
 
 // openBinary opens the binary and returns the path to execute it by. The
 // child is another user and may not be able to walk to the binary, so it goes

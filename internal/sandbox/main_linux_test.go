@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		confined()
 	case len(os.Args) > 1 && os.Args[1] == middleFlag:
 		middle(os.Args[2], len(os.Args) > 3)
+	case len(os.Args) > 1 && os.Args[1] == inMemoryFlag:
+		nothingInMemory(os.Args[2])
 	default:
 		code := m.Run()
 		if built != "" {

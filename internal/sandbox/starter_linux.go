@@ -28,9 +28,10 @@ import (
 type Starter struct {
 	Path string // the binary, as in Command
 
-	shared bool // its children share its network, see OpenStarter
-	celled bool // it has cells
-	cell   bool // it is one
+	image  *os.File // of the binary in memory, see resident; nil: it is read from Path
+	shared bool     // its children share its network, see OpenStarter
+	celled bool     // it has cells
+	cell   bool     // it is one
 
 	mu     sync.Mutex
 	cells  cells
@@ -51,9 +52,10 @@ const (
 	maxOrder = 120 << 10
 )
 
-// OpenStarter returns a Starter whose children share its empty network, and that
-// has cells for brief ones, if the self-test of the binary passes there. If not,
-// the error says why, and each child of the Starter gets what it does not share.
+// OpenStarter returns a Starter that executes the binary as it is now, from memory,
+// whose children share its empty network, and that has cells for brief ones, if the
+// self-test of the binary passes there. If not, the error says why, and each child
+// of the Starter gets what it does not share.
 func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error) {
 	t, free, err := layTargets(binary)
 	if err != nil {
@@ -67,20 +69,39 @@ func OpenStarter(ctx context.Context, binary string, p Profile) (*Starter, error
 		}
 		return err
 	}
+	network := func(s *Starter) error {
+		return try(Command{Path: binary, Profile: p, Starter: s})
+	}
+	cell := func(s *Starter) error {
+		err := try(Command{Path: binary, Profile: p, Starter: s, Brief: true})
+		if err == nil && !s.celled {
+			err = errors.New("it refused to start anything")
+		}
+		return err
+	}
+	// Some systems execute nothing that lies in memory.
+	image, memErr := resident(binary)
+	if memErr == nil {
+		s := &Starter{Path: binary, image: image, shared: true, celled: true}
+		if memErr = network(s); memErr == nil {
+			memErr = cell(s)
+		}
+		if memErr == nil {
+			return s, nil
+		}
+		memErr = errors.Join(memErr, s.Close())
+	}
+	memErr = fmt.Errorf("try the binary in memory: %w", memErr)
 	s := &Starter{Path: binary, shared: true, celled: true}
-	if err := try(Command{Path: binary, Profile: p, Starter: s}); err != nil {
-		return &Starter{Path: binary}, errors.Join(fmt.Errorf("try a common network: %w", err), s.Close())
+	if err := network(s); err != nil {
+		return &Starter{Path: binary}, errors.Join(memErr, fmt.Errorf("try a common network: %w", err), s.Close())
 	}
-	err = try(Command{Path: binary, Profile: p, Starter: s, Brief: true})
-	if err == nil && !s.celled {
-		err = errors.New("it refused to start anything")
-	}
-	if err != nil {
+	if err := cell(s); err != nil {
 		s.closeCells()
 		s.celled = false
-		return s, fmt.Errorf("try a cell: %w", err)
+		return s, errors.Join(memErr, fmt.Errorf("try a cell: %w", err))
 	}
-	return s, nil
+	return s, memErr
 }
 
 // start has the Starter start a command.
@@ -259,15 +280,22 @@ func (s *Starter) begin() error {
 	switch {
 	case s.cell:
 		argv = append(argv, asCell)
+		attr.Sys = cellAttr()
+	case s.shared:
+		argv = append(argv, emptyNetwork)
+		intoEmptyNetwork(attr.Sys)
+	}
+	if s.image != nil {
+		path = fmt.Sprintf("/proc/self/fd/%d", s.image.Fd())
+	}
+	if s.image != nil || s.cell {
+		// The user of a cell is nobody, who often cannot walk to the binary.
 		var file *os.File
-		if file, path, err = beginCell(attr, s.Path); err != nil {
+		if file, path, err = openBinary(path, attr.Files); err != nil {
 			ours.Close()
 			return err
 		}
 		defer file.Close()
-	case s.shared:
-		argv = append(argv, emptyNetwork)
-		intoEmptyNetwork(attr.Sys)
 	}
 	started := make(chan error)
 	ended := make(chan struct{})
@@ -311,12 +339,16 @@ func (s *Starter) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	if s.orders == nil {
-		return nil
+	var err error
+	if s.orders != nil {
+		err = s.orders.Close()
+		s.orders = nil
+		<-s.ended
 	}
-	err := s.orders.Close()
-	s.orders = nil
-	<-s.ended
+	if s.image != nil && !s.cell { // a cell has that of its Starter
+		err = errors.Join(err, s.image.Close())
+		s.image = nil
+	}
 	return err
 }
 
@@ -406,7 +438,7 @@ func obey(packet string, control *os.File, files []*os.File, where string) {
 	if len(parts) < 3 || parts[0] == withGroup && len(files) == 0 {
 		giveUp(errors.New("starter: short order"))
 	}
-	c := &Command{Path: parts[1], Args: parts[3:], Files: files}
+	c := &Command{Path: parts[1], Args: parts[3:], Files: files, self: parts[1] == os.Args[0]}
 	if parts[0] == withGroup {
 		c.group, c.Files = files[0], files[1:]
 	}

@@ -1,0 +1,185 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// copied is the program under a name of its own.
+func copied(tb testing.TB) (path string, content []byte) {
+	tb.Helper()
+	content, err := os.ReadFile(program(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir := tb.TempDir()
+	// The user of a worker walks through it.
+	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	path = filepath.Join(dir, "program")
+	if err := os.WriteFile(path, content, 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	return path, content
+}
+
+func TestTheBinaryInMemoryIsTheWholeOneAndCannotBeChanged(t *testing.T) {
+	path, want := copied(t)
+	f, err := resident(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got, err := io.ReadAll(f)
+	if err != nil || !bytes.HasPrefix(got, want) || len(bytes.Trim(got[len(want):], "\x00")) > 0 || len(got)-len(want) >= hugePage {
+		t.Errorf("%d octets became %d (%v)", len(want), len(got), err)
+	}
+	w, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := w.WriteAt([]byte("x"), 0); err == nil {
+		t.Error("it was written to")
+	}
+	if err := w.Truncate(0); err == nil {
+		t.Error("it was cut off")
+	}
+}
+
+// What a worker is mapped from is on large pages, or this is for nothing.
+func TestTheBinaryInMemoryIsOnLargePages(t *testing.T) {
+	path, content := copied(t)
+	f, err := resident(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	size := (len(content) + hugePage - 1) / hugePage * hugePage
+	if err := collapse(f, uintptr(size)); err != nil {
+		t.Skipf("this kernel puts no file in memory on large pages: %v", err)
+	}
+	all, err := unix.MmapPtr(-1, 0, nil, uintptr(size+hugePage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.MunmapPtr(all, uintptr(size+hugePage))
+	at := unsafe.Add(all, -uintptr(all)&(hugePage-1))
+	if _, err := unix.MmapPtr(int(f.Fd()), 0, at, uintptr(size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
+		t.Fatal(err)
+	}
+	var sum byte
+	for i := 0; i < size; i += 4096 {
+		sum += *(*byte)(unsafe.Add(at, i))
+	}
+	maps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, mine, _ := strings.Cut(string(maps), fmt.Sprintf("%x-", uintptr(at)))
+	_, mine, _ = strings.Cut(mine, "ShmemPmdMapped:")
+	var kib int
+	if _, err := fmt.Sscan(mine, &kib); err != nil || kib<<10 != size {
+		t.Errorf("%d KiB of %d are on large pages (%v, %d)", kib, size>>10, err, sum)
+	}
+}
+
+// An upgrade puts another binary in the place of the one the daemon was started
+// with, or takes it away. Until the daemon is started again its workers are what
+// it knows.
+func TestWhatIsPutInThePlaceOfTheBinaryIsNotStartedNeedsNamespaces(t *testing.T) {
+	path, _ := copied(t)
+	s, err := OpenStarter(t.Context(), path, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	started := func(what string) {
+		t.Helper()
+		for _, brief := range []bool{false, true} {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			p, err := (&Command{Path: path, Args: []string{"environ", what}, Files: []*os.File{nil, w}, Profile: small(), Starter: s, Brief: brief}).Start(t.Context())
+			w.Close()
+			if err != nil {
+				t.Errorf("%s: %v", what, err)
+				continue
+			}
+			if got, err := io.ReadAll(r); string(got) != fmt.Sprintf("[] [%q]\n", what) || err != nil {
+				t.Errorf("%s: it said %q (%v)", what, got, err)
+			}
+			if st, err := p.Wait(); err != nil || st.Err() != nil {
+				t.Errorf("%s: %v, %v", what, err, st.Err())
+			}
+		}
+	}
+	started("as it was")
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	started("taken away")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho another\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	started("another one")
+	// The processes that fork are lost and begun anew.
+	rested(t, s, 1)
+	s.closeCells()
+	s.mu.Lock()
+	s.orders.Close()
+	<-s.ended
+	s.mu.Unlock()
+	started("begun anew")
+}
+
+// inMemoryFlag has the test binary start something where nothing in memory may be
+// executed.
+const inMemoryFlag = "--nothing-in-memory"
+
+func TestWhereNothingInMemoryIsExecutedTheFileIsNeedsNamespaces(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to forbid it in a process namespace")
+	}
+	if _, err := os.Stat("/proc/sys/vm/memfd_noexec"); err != nil {
+		t.Skip("needs Linux 6.3, which can forbid it")
+	}
+	path, _ := copied(t)
+	cmd := exec.Command(program(t), inMemoryFlag, path)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "file true, network true, cells true") || !strings.Contains(string(out), "in memory") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func nothingInMemory(path string) {
+	must := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	must(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	must(unix.Mount("proc", "/proc", "proc", 0, ""))
+	must(os.WriteFile("/proc/sys/vm/memfd_noexec", []byte("2"), 0))
+	s, err := OpenStarter(context.Background(), path, small())
+	fmt.Printf("file %v, network %v, cells %v: %v\n", s.image == nil, s.shared, s.celled, err)
+	must(s.Close())
+}
