@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -147,6 +148,40 @@ func TestWhatIsPutInThePlaceOfTheBinaryIsNotStartedNeedsNamespaces(t *testing.T)
 	<-s.ended
 	s.mu.Unlock()
 	started("begun anew")
+}
+
+// Whoever looks at the machine sees what runs, and not the number of a descriptor.
+func TestProcessesHaveTheNameOfTheBinaryNeedsNamespaces(t *testing.T) {
+	s := celled(t)
+	want := filepath.Base(program(t))
+	want = want[:min(len(want), 15)] + "\n"
+	p, end := brief(t, s)
+	defer end()
+	for pid := p.Pid(); ; {
+		// The worker, its cell.
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; string(b) != want && i < 500; i++ { // it may not be so far
+			time.Sleep(10 * time.Millisecond)
+			b, _ = os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		}
+		if string(b) != want {
+			t.Errorf("process %d is called %q, not %q", pid, b, want)
+		}
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, after, _ := strings.Cut(string(stat), ") ")
+		if _, err := fmt.Sscanf(after, "%1s %d", new(string), &pid); err != nil {
+			t.Fatal(err)
+		}
+		if pid == os.Getpid() {
+			return
+		}
+	}
 }
 
 // inMemoryFlag has the test binary start something where nothing in memory may be
