@@ -115,7 +115,7 @@ as sekisho doctor >"$try/doctor" || { cat "$try/doctor" >&2; die "doctor fails";
 ! grep -q FAIL "$try/doctor" || { cat "$try/doctor" >&2; die "doctor fails"; }
 grep -qE 'pass  isolation in the service +landlock ([1-9][0-9]*) of \1, empty root, signals scoped, threads limited' "$try/doctor" || { grep 'in the service' "$try/doctor" >&2; die "a layer of the isolation is missing under the unit"; }
 say "doctor: $(grep -c '^pass' "$try/doctor") pass, 0 FAIL; $(sed -n 's/^pass  //; s/isolation in the service  */in the service /p' "$try/doctor" | grep '^in the service')"
-! log | grep 'try a common network\|try a cell' >&2 || die "workers cannot start in cells under the unit"
+! log | grep 'try the binary in memory\|try a common network\|try a cell' >&2 || die "workers cannot start from memory and in cells under the unit"
 say "control groups: $(log | grep -o 'no delegated cgroup v2[^"]*' | head -1 || true)"
 
 for _ in $(seq 300); do

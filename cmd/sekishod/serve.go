@@ -227,7 +227,7 @@ func start(ctx context.Context, s *settings, logs *logs, mem *memory) (*gateway,
 		}
 		starter, err := sandbox.OpenStarter(ctx, bin, sandbox.Worker())
 		if err != nil {
-			log.Info("isolation", "kind", "network", "err", err) // costs time and no more
+			log.Info("isolation", "kind", "start", "err", err) // costs time and no more
 		}
 		g.runner = &worker.Runner{Cgroups: g.cgroups, Binary: bin, Profile: sandbox.Worker(), Starter: starter,
 			Tools:  &worker.Tools{Starter: starter, Launcher: bin, Spares: converterSpares()},
