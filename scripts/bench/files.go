@@ -47,7 +47,7 @@ func (b *bench) memory(g *target) error {
 		fmt.Printf("\nmemory: not measured, only root may look at a worker\n")
 		return nil
 	}
-	fmt.Printf("\npeak memory (PSS)\n")
+	fmt.Printf("\npeak memory (PSS), converters apart\n")
 	for _, m := range []struct {
 		name string
 		data []byte

@@ -154,7 +154,14 @@ func isWorker(pid int) bool {
 	return err == nil && bytes.Contains(b, []byte("--confine="))
 }
 
-// peaks watches the memory of a process tree until stop is called.
+// isTool tells what runs in the sandbox of a converter from the rest: its first
+// process, before and after it has become that program.
+func isTool(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	return err == nil && (bytes.Contains(b, []byte("--tool=")) || bytes.Contains(b, []byte("soffice")))
+}
+
+// peaks watches the memory of a process tree, converters apart, until stop is called.
 func peaks(root int) (stop func() (daemon, worker, all int64)) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	var daemon, worker, all int64
@@ -166,7 +173,9 @@ func peaks(root int) (stop func() (daemon, worker, all int64)) {
 				var sum int64
 				for _, pid := range pids {
 					n := pss(pid)
-					sum += n
+					if !isTool(pid) {
+						sum += n
+					}
 					switch {
 					case pid == root:
 						daemon = max(daemon, n)

@@ -30,6 +30,7 @@ type bench struct {
 	runs    int
 	tenants int
 	conns   []int // instead of each kind's own; nil: those
+	cold    bool  // measure at once, see settle
 	json    io.Writer
 
 	profiles string // of the configuration; "": the default one
@@ -54,6 +55,7 @@ func main() {
 	flag.DurationVar(&b.seconds, "time", 3*time.Second, "about how long one figure of mail is measured")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each figure of mail; the median is printed")
 	flag.IntVar(&b.tenants, "tenants", 1, "tenants that the mail goes to, in random order (more than one: without smtp-source)")
+	flag.BoolVar(&b.cold, "cold", false, "measure at once: do not wait for the converters, which a gateway starts half a minute after itself")
 	flag.Func("connections", "numbers of connections, with commas, instead of each kind's own", func(v string) error {
 		for w := range strings.SplitSeq(v, ",") {
 			n, err := strconv.Atoi(w)

@@ -105,7 +105,7 @@ func (b *bench) fill(g *target) error {
 		now += pss(pid)
 	}
 	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
-	fmt.Printf("\nmemory (PSS) with %d queued to a hop that is down: daemon %.1f MiB at its peak, all processes %.1f MiB at their peak, %.1f MiB when the last one is queued\n",
+	fmt.Printf("\nmemory (PSS), converters apart, with %d queued to a hop that is down: daemon %.1f MiB at its peak, all processes %.1f MiB at their peak, %.1f MiB when the last one is queued\n",
 		queued, mib(daemon), mib(all), mib(now))
 	return b.record(figure{Name: "memory.queued", Values: map[string]float64{"queued": queued, "daemon_mib": mib(daemon), "all_peak_mib": mib(all), "all_mib": mib(now)}})
 }

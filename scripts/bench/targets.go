@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +25,7 @@ type target struct {
 	reference  bool // others are compared with it
 	stop       func() error
 	log        string // file
+	since      time.Time
 }
 
 // complaints are the lines of the gateway's log that are no routine, for a
@@ -84,7 +86,7 @@ func (b *bench) startGatewayTo(addr string) (*target, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	g := &target{name: "sekisho", log: logName, pid: cmd.Process.Pid, note: fmt.Sprintf("greeting pause off (the load comes from a named peer), %d tenant(s)", b.tenants)}
+	g := &target{name: "sekisho", since: time.Now(), log: logName, pid: cmd.Process.Pid, note: fmt.Sprintf("greeting pause off (the load comes from a named peer), %d tenant(s)", b.tenants)}
 	g.stop = func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			return err
@@ -94,7 +96,43 @@ func (b *bench) startGatewayTo(addr string) (*target, error) {
 	if g.addr, err = listening(logName); err != nil {
 		return nil, errors.Join(err, g.stop())
 	}
+	if err := b.settle(g); err != nil {
+		return nil, errors.Join(err, g.stop())
+	}
 	return g, nil
+}
+
+// settle waits until the gateway has its converters. It starts them half a minute
+// after itself, and their CPU-seconds belong to no mail that is measured.
+func (b *bench) settle(g *target) error {
+	if b.cold {
+		return nil
+	}
+	if _, err := exec.LookPath("soffice"); err != nil {
+		return nil // it has none to start
+	}
+	var before time.Duration
+	for still := 0; still < 3; {
+		now, err := cpuTime(g.pid)
+		if err != nil {
+			return err
+		}
+		pids, err := tree(g.pid)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(pids, isTool) && now-before < 50*time.Millisecond {
+			still++
+		} else {
+			still = 0
+		}
+		if time.Since(g.since) > 2*time.Minute {
+			return errors.New("the converters of the gateway do not come to rest in two minutes (--cold does not wait for them)")
+		}
+		before = now
+		time.Sleep(time.Second)
+	}
+	return nil
 }
 
 // listening waits for the address of the listener in the gateway's log.
