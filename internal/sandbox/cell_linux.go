@@ -114,7 +114,7 @@ func (s *Starter) closeCells() {
 func cellAttr() *syscall.SysProcAttr {
 	a := &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
-		Setsid:      true,
+		Setpgid:     true,
 		Pdeathsig:   syscall.SIGKILL,
 		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN}, // for its root, and for the namespaces of its children
 	}

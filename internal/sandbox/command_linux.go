@@ -184,13 +184,20 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		Files: files,
 		Sys: &syscall.SysProcAttr{
 			Cloneflags: namespaces | unix.CLONE_NEWCGROUP,
-			Setsid:     true, // no terminal, and a process group of its own
+			Setpgid:    true, // what is typed at the daemon's terminal is for the daemon
 			Pdeathsig:  syscall.SIGKILL,
 			// The mount and pivot_root of the child need this one, within
 			// its own user namespace; an exec as an ordinary user keeps only
 			// ambient ones. Enter gives it up.
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN},
 		},
+	}
+	// A session is scheduled as one (sched(7), autogroup), of the same weight as the
+	// daemon's whatever the niceness of its processes, so workers have none of
+	// their own: there is no terminal they could reach. A program from elsewhere
+	// gets one, and says how nice it is itself (runTool).
+	if strings.HasPrefix(first, toolFlag) {
+		attr.Sys.Setsid, attr.Sys.Setpgid = true, false
 	}
 	switch {
 	case c.inCell:

@@ -274,7 +274,7 @@ func (s *Starter) begin() error {
 	attr := &os.ProcAttr{
 		Dir: "/", Env: []string{},
 		Files: []*os.File{null, null, os.Stderr, theirs},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}, // as in Command.launch
 	}
 	path, argv := s.Path, []string{s.Path, starterFlag}
 	switch {

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,6 +118,10 @@ func (o *toolOrder) confine() error {
 	// Where memory runs out, a converter is what the machine can do without.
 	// It may not be to be had here, and is no part of the bargain.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+	// Nor is this: a session of its own has a weight of its own, too.
+	if f, err := os.OpenFile("/proc/self/autogroup", os.O_WRONLY, 0); err == nil {
+		go weigh(f)
+	}
 	var st unix.Stat_t
 	if err := unix.Fstat(toolInput, &st); err != nil {
 		return fmt.Errorf("input: %w", err)
@@ -369,7 +375,7 @@ func (o *toolOrder) program() (pid, code int) {
 	}
 	env := append([]string{"PATH=/usr/bin:/bin", "HOME=" + jobDir + "/home", "TMPDIR=" + tempDir, "LANG=C.UTF-8"}, o.Env...)
 	pid, err = syscall.ForkExec(o.Path, append([]string{o.Path}, o.Args...), &syscall.ProcAttr{
-		Dir: jobDir, Env: env, Files: []uintptr{null.Fd(), stdout, toolComplaint}, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: jobDir, Env: env, Files: []uintptr{null.Fd(), stdout, toolComplaint}, Sys: &syscall.SysProcAttr{Setpgid: true},
 	})
 	switch {
 	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.EACCES):
@@ -379,6 +385,18 @@ func (o *toolOrder) program() (pid, code int) {
 		return 0, exitTrouble
 	}
 	return pid, 0
+}
+
+// weigh gives a session the niceness of what is in it, which the kernel lets
+// ordinary users do ten times a second.
+func weigh(autogroup *os.File) {
+	defer autogroup.Close()
+	for range 100 {
+		if _, err := autogroup.WriteString(strconv.Itoa(niceness)); !errors.Is(err, unix.EAGAIN) {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // ended takes the output of a program that ended, and says what the parent is
