@@ -4,12 +4,14 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 
 	"sekisho/internal/corpus"
 )
@@ -88,7 +90,7 @@ func attached(name, mime string, data []byte, size int) []byte {
 	m.WriteString("\r\n--" + b + "\r\nContent-Type: " + mime + "; name=\"" + name + "\"\r\n" +
 		"Content-Disposition: attachment; filename=\"" + name + "\"\r\nContent-Transfer-Encoding: base64\r\n\r\n")
 	for len(encoded) > 0 {
-		n := min(76, len(encoded))
+		n := min(lineOctets/3*4, len(encoded))
 		m.WriteString(encoded[:n] + "\r\n")
 		encoded = encoded[n:]
 	}
@@ -168,8 +170,28 @@ func document(n int, picture []byte) []byte {
 	if err := w.Close(); err != nil {
 		panic(err) // writing to memory
 	}
-	return b.Bytes()
+	return withToken(b.Bytes())
 }
+
+// token is the end of a document, as the comment of its archive, in whose place
+// the client puts another one for each mail: a scanner remembers what it has seen.
+const token = "TOKENTOKENTOKENTOKENTOKENTOKENTOKENX"
+
+// tokenLine is what it is within a mail, on a line of its own.
+var tokenLine = []byte(base64.StdEncoding.EncodeToString([]byte(token)))
+
+// withToken puts the token behind an archive without a comment.
+func withToken(archive []byte) []byte {
+	pad := (lineOctets - len(archive)%lineOctets) % lineOctets
+	binary.LittleEndian.PutUint16(archive[len(archive)-2:], uint16(pad+len(token)))
+	return append(append(archive, bytes.Repeat([]byte(" "), pad)...), token...)
+}
+
+// lineOctets are in a line of base64.
+const lineOctets = 57
+
+// sent counts the documents.
+var sent atomic.Uint64
 
 func read(f *zip.File) []byte {
 	rc, err := f.Open()
@@ -186,10 +208,14 @@ func read(f *zip.File) []byte {
 
 const drawing = `<w:p><w:r><w:drawing><wp:inline xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"><wp:extent cx="5486400" cy="3657600"/><wp:docPr id="1" name="p"/><a:graphic xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:graphicData uri="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:pic xmlns:pic="http://schemas.openxmlformats.org/drawingml/2006/picture"><pic:nvPicPr><pic:cNvPr id="1" name="p"/><pic:cNvPicPr/></pic:nvPicPr><pic:blipFill><a:blip r:embed="rId9"/><a:stretch><a:fillRect/></a:stretch></pic:blipFill><pic:spPr><a:xfrm><a:off x="0" y="0"/><a:ext cx="5486400" cy="3657600"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></pic:spPr></pic:pic></a:graphicData></a:graphic></wp:inline></w:drawing></w:r></w:p>`
 
-// numbered is the mail with a number of its own and, with several tenants, the
-// recipient of one of them.
+// numbered is the mail with a number of its own, a document that differs from all
+// others and, with several tenants, the recipient of one of them.
 func numbered(data []byte, n, tenant int) []byte {
 	out := bytes.ReplaceAll(data, []byte(mark), fmt.Appendf(nil, "bench-%08d", n))
+	if bytes.Contains(out, tokenLine) {
+		another := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%0*X", len(token), sent.Add(1)))
+		out = bytes.Replace(out, tokenLine, []byte(another), 1)
+	}
 	if tenant != 0 {
 		out = bytes.ReplaceAll(out, []byte(recipient), []byte(to(tenant)))
 	}
