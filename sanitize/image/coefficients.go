@@ -3,6 +3,7 @@ package image
 import (
 	"fmt"
 	"io"
+	"math/bits"
 
 	"sekisho/internal/coefficients"
 )
@@ -125,21 +126,24 @@ func (e *encoder) levels(b *[64]int16, last, t int, codes *[4]*[256]code) int {
 	if b[0] != 0 {
 		e.used[t/2] |= 1
 	}
-	run := 0
-	for k, c := range b[1:] {
-		if c == 0 {
-			run++
-			continue
+	var some uint64
+	for k := 1; k < 64; k++ {
+		if b[k] != 0 {
+			some |= 1 << k
 		}
-		e.used[t/2] |= 2 << k
-		for run > 15 {
-			e.symbol(t+1, codes, 0xf0)
-			run -= 16
-		}
-		e.number(t+1, codes, run, int(c))
-		run = 0
 	}
-	if run > 0 {
+	e.used[t/2] |= some
+	at := 0
+	for ; some != 0; some &= some - 1 {
+		k := bits.TrailingZeros64(some)
+		run := k - at - 1
+		for ; run > 15; run -= 16 {
+			e.symbol(t+1, codes, 0xf0)
+		}
+		e.number(t+1, codes, run, int(b[k]))
+		at = k
+	}
+	if at < 63 {
 		e.symbol(t+1, codes, 0)
 	}
 	return int(b[0])

@@ -16,7 +16,7 @@ type encoder struct {
 	luma, chroma *[64]byte // in zig-zag order
 	density      [5]byte
 
-	bits   uint32 // not yet written, from the top
+	bits   uint64 // of which the lowest nbits are not yet written
 	nbits  uint
 	counts *[4][256]int // set while symbols are only counted
 	used   [2]uint64    // the places in a block where the tables divide something
@@ -146,7 +146,7 @@ func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 		codes[i] = tables[i].codes()
 	}
 	scan(&codes)
-	e.emit(0x7f, 7) // T.81 F.1.2.3: filled up with ones
+	e.end()
 	e.out.write(0xff, 0xd9)
 	e.out.flush()
 	return e.out.err
@@ -451,10 +451,13 @@ func (e *encoder) number(t int, codes *[4]*[256]code, run, v int) {
 		a, v = -v, v-1
 	}
 	n := uint(bits.Len(uint(a)))
-	e.symbol(t, codes, run<<4|int(n))
-	if n > 0 && e.counts == nil {
-		e.emit(uint32(v)&(1<<n-1), n)
+	s := run<<4 | int(n)
+	if e.counts != nil {
+		e.counts[t][s]++
+		return
 	}
+	c := codes[t][s]
+	e.emit(uint32(c.bits)<<n|uint32(v)&(1<<n-1), uint(c.n)+n)
 }
 
 func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) {
@@ -466,18 +469,38 @@ func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) {
 	e.emit(uint32(c.bits), uint(c.n))
 }
 
-// emit writes n bits. A byte of ones is followed by a zero byte, so that no
-// data looks like a marker (T.81 F.1.2.3).
+// emit writes n bits, of which b has no more: a code and a value are 27 at most.
 func (e *encoder) emit(b uint32, n uint) {
+	e.bits = e.bits<<n | uint64(b)
 	e.nbits += n
-	e.bits |= b << (32 - e.nbits)
-	for e.nbits >= 8 {
-		c := byte(e.bits >> 24)
-		e.out.buf = append(e.out.buf, c)
-		if c == 0xff {
-			e.out.buf = append(e.out.buf, 0)
-		}
-		e.bits <<= 8
-		e.nbits -= 8
+	if e.nbits < 32 {
+		return
+	}
+	e.nbits -= 32
+	w := uint32(e.bits >> e.nbits)
+	// Rarely is one of four octets all ones.
+	if z := ^w; (z-0x01010101)&^z&0x80808080 == 0 {
+		e.out.buf = binary.BigEndian.AppendUint32(e.out.buf, w)
+		return
+	}
+	for i := 24; i >= 0; i -= 8 {
+		e.octet(byte(w >> i))
+	}
+}
+
+// octet writes eight bits. Ones alone are followed by a zero octet, so that no data
+// looks like a marker (T.81 F.1.2.3).
+func (e *encoder) octet(c byte) {
+	e.out.buf = append(e.out.buf, c)
+	if c == 0xff {
+		e.out.buf = append(e.out.buf, 0)
+	}
+}
+
+// end writes the bits that are left, filled up with ones (T.81 F.1.2.3).
+func (e *encoder) end() {
+	e.emit(0x7f, 7)
+	for ; e.nbits >= 8; e.nbits -= 8 {
+		e.octet(byte(e.bits >> (e.nbits - 8)))
 	}
 }
