@@ -166,8 +166,10 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 	dir, path := cellDir, cellExe
 	if !c.inCell {
 		from := c.Path
-		if _, err := os.Stat(ownBinary); c.self && err == nil {
-			from = ownBinary
+		if c.self {
+			if _, err := os.Stat(ownBinary); err == nil { // there is a /proc
+				from = ownBinary
+			}
 		}
 		binary, name, err := openBinary(from, files)
 		if err != nil {

@@ -25,7 +25,7 @@ import (
 // first process of a Tool, Enter does that work and does not return.
 func Enter(argv []string) (args []string, r Report, err error) {
 	if len(argv) > 0 {
-		name(filepath.Base(argv[0]))
+		setName(filepath.Base(argv[0]))
 	}
 	if len(argv) > 1 && argv[1] == starterFlag {
 		where := ""
@@ -52,11 +52,11 @@ func Enter(argv []string) (args []string, r Report, err error) {
 	return args, r, err
 }
 
-// name is what ps and top call the process, who would show the number of the
+// setName sets what ps and top call the process, which would be the number of the
 // descriptor it was executed by. It takes 15 octets; an error is of no interest.
-func name(n string) {
+func setName(name string) {
 	var b [16]byte
-	copy(b[:15], n)
+	copy(b[:15], name)
 	_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0)
 }
 

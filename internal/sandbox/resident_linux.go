@@ -22,7 +22,7 @@ const hugePage = 2 << 20
 // are mapped 2 MiB at a time; a file has them only in memory. And what a daemon
 // was started with is what its workers are, whatever is put in the binary's place
 // meanwhile.
-func resident(path string) (_ *os.File, err error) {
+func resident(path string) (*os.File, error) {
 	name := filepath.Base(path)
 	from, err := os.Open(path)
 	if err != nil {
@@ -44,7 +44,8 @@ func resident(path string) (_ *os.File, err error) {
 		return nil, fmt.Errorf("copy the binary into memory: %w", err)
 	}
 	// What is not a whole large page stays on small ones.
-	if size, err = roundUp(to, size); err != nil {
+	size = (size + hugePage - 1) / hugePage * hugePage
+	if err := to.Truncate(size); err != nil {
 		return nil, fmt.Errorf("memory for the binary: %w", err)
 	}
 	const seals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
@@ -61,23 +62,28 @@ func resident(path string) (_ *os.File, err error) {
 	return f, nil
 }
 
-// roundUp makes a file end where a large page does.
-func roundUp(f *os.File, size int64) (int64, error) {
-	size = (size + hugePage - 1) / hugePage * hugePage
-	return size, f.Truncate(size)
-}
-
 // collapse puts a file in memory on large pages (madvise(2), MADV_COLLAPSE, Linux
-// 6.1 and newer), for which it has to be mapped at the boundary of one.
+// 6.1 and newer).
 func collapse(f *os.File, size uintptr) error {
-	all, err := unix.MmapPtr(-1, 0, nil, size+hugePage, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	at, unmap, err := mapAtBoundary(f, size)
 	if err != nil {
 		return err
 	}
-	defer unix.MunmapPtr(all, size+hugePage)
-	at := unsafe.Add(all, -uintptr(all)&(hugePage-1))
-	if _, err := unix.MmapPtr(int(f.Fd()), 0, at, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
-		return err
-	}
+	defer unmap()
 	return unix.Madvise(unsafe.Slice((*byte)(at), size), unix.MADV_COLLAPSE)
+}
+
+// mapAtBoundary maps a file to be read from where a large page may begin.
+func mapAtBoundary(f *os.File, size uintptr) (at unsafe.Pointer, unmap func(), err error) {
+	all, err := unix.MmapPtr(-1, 0, nil, size+hugePage, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, nil, err
+	}
+	unmap = func() { _ = unix.MunmapPtr(all, size+hugePage) }
+	at = unsafe.Add(all, -uintptr(all)&(hugePage-1))
+	if _, err := unix.MmapPtr(int(f.Fd()), 0, at, size, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
+		unmap()
+		return nil, nil, err
+	}
+	return at, unmap, nil
 }

@@ -24,14 +24,7 @@ func copied(tb testing.TB) (path string, content []byte) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	dir := tb.TempDir()
-	// The user of a worker walks through it.
-	for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
-		if err := os.Chmod(d, 0o755); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	path = filepath.Join(dir, "program")
+	path = filepath.Join(tb.TempDir(), "program")
 	if err := os.WriteFile(path, content, 0o755); err != nil {
 		tb.Fatal(err)
 	}
@@ -74,15 +67,11 @@ func TestTheBinaryInMemoryIsOnLargePages(t *testing.T) {
 	if err := collapse(f, uintptr(size)); err != nil {
 		t.Skipf("this kernel puts no file in memory on large pages: %v", err)
 	}
-	all, err := unix.MmapPtr(-1, 0, nil, uintptr(size+hugePage), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	at, unmap, err := mapAtBoundary(f, uintptr(size))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.MunmapPtr(all, uintptr(size+hugePage))
-	at := unsafe.Add(all, -uintptr(all)&(hugePage-1))
-	if _, err := unix.MmapPtr(int(f.Fd()), 0, at, uintptr(size), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_FIXED); err != nil {
-		t.Fatal(err)
-	}
+	defer unmap()
 	var sum byte
 	for i := 0; i < size; i += 4096 {
 		sum += *(*byte)(unsafe.Add(at, i))
@@ -217,4 +206,27 @@ func nothingInMemory(path string) {
 	s, err := OpenStarter(context.Background(), path, small())
 	fmt.Printf("file %v, network %v, cells %v: %v\n", s.image == nil, s.shared, s.celled, err)
 	must(s.Close())
+}
+
+// The number of a descriptor that was closed may soon be another file's.
+func TestACellOfAClosedStarterDoesNotBeginNeedsNamespaces(t *testing.T) {
+	path, content := copied(t)
+	s, err := OpenStarter(t.Context(), path, small())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &Starter{Path: s.Path, image: s.image, cell: true}
+	number := s.image.Fd()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := memory(t, string(content))
+	if err := unix.Dup3(int(other.Fd()), int(number), unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(int(number))
+	if err := l.begin(); err == nil {
+		t.Error("it began with what has its number now")
+		l.Close()
+	}
 }

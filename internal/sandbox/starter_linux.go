@@ -285,13 +285,10 @@ func (s *Starter) begin() error {
 		argv = append(argv, emptyNetwork)
 		intoEmptyNetwork(attr.Sys)
 	}
-	if s.image != nil {
-		path = fmt.Sprintf("/proc/self/fd/%d", s.image.Fd())
-	}
 	if s.image != nil || s.cell {
 		// The user of a cell is nobody, who often cannot walk to the binary.
 		var file *os.File
-		if file, path, err = openBinary(path, attr.Files); err != nil {
+		if file, path, err = s.open(attr.Files); err != nil {
 			ours.Close()
 			return err
 		}
@@ -318,6 +315,25 @@ func (s *Starter) begin() error {
 	}
 	s.orders, s.ended = ours, ended
 	return nil
+}
+
+// open is openBinary of the image, or of the file where there is none.
+func (s *Starter) open(files []*os.File) (file *os.File, path string, err error) {
+	if s.image == nil {
+		return openBinary(s.Path, files)
+	}
+	raw, err := s.image.SyscallConn()
+	if err != nil {
+		return nil, "", err
+	}
+	// A cell may begin while its Starter is closed: held like this the number stays
+	// the image's and cannot become another file's.
+	if cerr := raw.Control(func(fd uintptr) {
+		file, path, err = openBinary(fmt.Sprintf("/proc/self/fd/%d", fd), files)
+	}); cerr != nil {
+		return nil, "", cerr
+	}
+	return file, path, err
 }
 
 // intoEmptyNetwork has a process begin in a network of its own. Root needs

@@ -451,25 +451,23 @@ func (e *encoder) number(t int, codes *[4]*[256]code, run, v int) {
 		a, v = -v, v-1
 	}
 	n := uint(bits.Len(uint(a)))
-	s := run<<4 | int(n)
+	e.coded(t, codes, run<<4|int(n), uint32(v)&(1<<n-1), n)
+}
+
+func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) { e.coded(t, codes, s, 0, 0) }
+
+// coded writes the code of a symbol and n bits after it, or counts the symbol.
+func (e *encoder) coded(t int, codes *[4]*[256]code, s int, v uint32, n uint) {
 	if e.counts != nil {
 		e.counts[t][s]++
 		return
 	}
 	c := codes[t][s]
-	e.emit(uint32(c.bits)<<n|uint32(v)&(1<<n-1), uint(c.n)+n)
+	e.emit(uint32(c.bits)<<n|v, uint(c.n)+n)
 }
 
-func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) {
-	if e.counts != nil {
-		e.counts[t][s]++
-		return
-	}
-	c := codes[t][s]
-	e.emit(uint32(c.bits), uint(c.n))
-}
-
-// emit writes n bits, of which b has no more: a code and a value are 27 at most.
+// emit writes n bits, 32 at most, of which b has no more: a code and a value have 16
+// each at most.
 func (e *encoder) emit(b uint32, n uint) {
 	e.bits = e.bits<<n | uint64(b)
 	e.nbits += n

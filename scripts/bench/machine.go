@@ -154,8 +154,8 @@ func isWorker(pid int) bool {
 	return err == nil && bytes.Contains(b, []byte("--confine="))
 }
 
-// isTool tells what runs in the sandbox of a converter from the rest: its first
-// process, before and after it has become that program.
+// isTool tells what runs in the sandbox of a tool, which is its first process, ours,
+// and LibreOffice, from the rest.
 func isTool(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && (bytes.Contains(b, []byte("--tool=")) || bytes.Contains(b, []byte("soffice")))

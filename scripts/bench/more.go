@@ -102,7 +102,9 @@ func (b *bench) fill(g *target) error {
 		return err
 	}
 	for _, pid := range pids {
-		now += pss(pid)
+		if !isTool(pid) {
+			now += pss(pid)
+		}
 	}
 	mib := func(n int64) float64 { return float64(n) / (1 << 20) }
 	fmt.Printf("\nmemory (PSS), converters apart, with %d queued to a hop that is down: daemon %.1f MiB at its peak, all processes %.1f MiB at their peak, %.1f MiB when the last one is queued\n",
