@@ -11,7 +11,8 @@ import (
 )
 
 // groupOf says with which session a process is scheduled, and how nice that is;
-// nothing where sessions are not scheduled.
+// nothing where sessions are not scheduled: a kernel without it has no such file,
+// and one that was told not to has an empty one.
 func groupOf(tb testing.TB, pid int) (group string, nice int) {
 	tb.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/autogroup", pid))
@@ -20,6 +21,9 @@ func groupOf(tb testing.TB, pid int) (group string, nice int) {
 			return "", 0
 		}
 		tb.Fatal(err)
+	}
+	if len(b) == 0 {
+		return "", 0
 	}
 	if _, err := fmt.Sscanf(string(b), "%s nice %d", &group, &nice); err != nil {
 		tb.Fatalf("%q: %v", b, err)
