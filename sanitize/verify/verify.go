@@ -11,7 +11,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"strings"
@@ -274,74 +273,6 @@ func checkPNG(s *sanitize.Session, where string, b []byte) error {
 			return notAllowed(where, "PNG: chunk %q", kind)
 		}
 	}
-}
-
-// checkJPEG decodes the picture and walks its segments: no application data
-// but JFIF and Adobe's colour mark, no comment, nothing behind the end.
-func checkJPEG(s *sanitize.Session, where string, b []byte) error {
-	c, err := jpeg.DecodeConfig(bytes.NewReader(b))
-	if err != nil {
-		return notAllowed(where, "JPEG: %v", err)
-	}
-	if err := s.SpendPixels(c.Width, c.Height); err != nil {
-		return err
-	}
-	if _, err := jpeg.Decode(bytes.NewReader(b)); err != nil {
-		return notAllowed(where, "JPEG: %v", err)
-	}
-	for i := 2; ; {
-		if i+4 > len(b) || b[i] != 0xff {
-			return notAllowed(where, "JPEG: no marker at octet %d", i)
-		}
-		marker := b[i+1]
-		n := int(b[i+2])<<8 | int(b[i+3])
-		if n < 2 || n > len(b)-i-2 {
-			return notAllowed(where, "JPEG: segment of %d octets", n)
-		}
-		switch {
-		case marker == 0xe0 || marker == 0xee: // JFIF, Adobe
-			if n > 16 {
-				return notAllowed(where, "JPEG: application segment of %d octets", n)
-			}
-		case marker == 0xdb, marker == 0xc4, marker == 0xdd, marker == 0xc0, marker == 0xc1, marker == 0xc2:
-		case marker == 0xda:
-			// After the scans come entropy-coded data in which a 0xff is
-			// followed by 0x00 or a restart marker, further segments between
-			// scans, and the end. Behind the end there may be nothing.
-			end := bytes.LastIndex(b, []byte{0xff, 0xd9})
-			if end != len(b)-2 {
-				return notAllowed(where, "JPEG: octets behind its end")
-			}
-			return scans(where, b[i+2+n:end])
-		default:
-			return notAllowed(where, "JPEG: segment 0x%02x", marker)
-		}
-		i += 2 + n
-	}
-}
-
-func scans(where string, b []byte) error {
-	for i := 0; i+1 < len(b); i++ {
-		if b[i] != 0xff {
-			continue
-		}
-		m := b[i+1]
-		switch {
-		case m == 0, m >= 0xd0 && m <= 0xd7, m == 0xff:
-		case m == 0xda, m == 0xc4, m == 0xdb:
-			if i+4 > len(b) {
-				return notAllowed(where, "JPEG: segment cut short")
-			}
-			i += 1 + int(b[i+2])<<8 + int(b[i+3])
-			continue
-		default:
-			return notAllowed(where, "JPEG: marker 0x%02x between scans", m)
-		}
-		if m != 0xff {
-			i++
-		}
-	}
-	return nil
 }
 
 // written are the kinds of files that the gateway writes, mails apart.
