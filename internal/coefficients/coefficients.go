@@ -387,13 +387,11 @@ func (c *Picture) others(t *lookup, b *[64]int16, set *uint64) bool {
 	return true
 }
 
-// number is what the first bits say, at least one. T.81 F.2.2.1.
+// number is what the first bits say, at least one. T.81 F.2.2.1. Whether it is
+// negative cannot be guessed, so nothing is to jump there.
 func number(acc uint64, bits int) int {
-	v := int(acc >> ((64 - bits) & 63))
-	if int64(acc) >= 0 {
-		v -= 1<<(bits&63) - 1
-	}
-	return v
+	negative := int(^int64(acc) >> 63)
+	return int(acc>>((64-bits)&63)) - negative&(1<<(bits&63)-1)
 }
 
 // first reads the first bits of a band of a progressive picture. G.2.2.

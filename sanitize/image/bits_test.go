@@ -11,8 +11,8 @@ import (
 func TestBitsGoOutAsOneByOne(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 3_000 {
-		var got, want bytes.Buffer
-		e := encoder{out: &writer{w: &got}}
+		var want bytes.Buffer
+		var s stream
 		var octet, n byte
 		one := func(bit byte) {
 			octet, n = octet<<1|bit, n+1
@@ -27,22 +27,21 @@ func TestBitsGoOutAsOneByOne(t *testing.T) {
 		}
 		for range r.IntN(60) {
 			size := uint(1 + r.IntN(31))
-			b := r.Uint32() & (1<<size - 1)
+			b := r.Uint64() & (1<<size - 1)
 			if r.IntN(3) == 0 {
 				b = 1<<size - 1
 			}
-			e.emit(b, size)
+			s.emit(b, size)
 			for i := int(size) - 1; i >= 0; i-- {
 				one(byte(b>>i) & 1)
 			}
 		}
-		e.end()
-		e.out.flush()
+		octets := s.end()
 		for n > 0 {
 			one(1)
 		}
-		if !bytes.Equal(got.Bytes(), want.Bytes()) {
-			t.Fatalf("%x\nis not\n%x", got.Bytes(), want.Bytes())
+		if !bytes.Equal(octets, want.Bytes()) {
+			t.Fatalf("%x\nis not\n%x", octets, want.Bytes())
 		}
 	}
 }

@@ -92,6 +92,13 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 // rewrite writes the picture with tables of its own.
 func (e *encoder) rewrite(c *coefficients.Picture) error {
 	r := raster{width: c.Width, height: c.Height, h: c.H, v: c.V, planes: make([]plane, len(c.Planes))}
+	if int64(c.Width)*int64(c.Height) <= codesBelow {
+		n := 0
+		for i := range c.Planes {
+			n += c.Planes[i].Across * c.Planes[i].Down
+		}
+		e.some = make([]uint64, 0, n)
+	}
 	return e.picture(r, func(codes *[4]*[256]code) { e.blocks(c, codes) })
 }
 
@@ -99,6 +106,7 @@ func (e *encoder) rewrite(c *coefficients.Picture) error {
 func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 	cols, rows := ceil(c.Width, 8*c.Wide), ceil(c.Height, 8*c.High)
 	var last [3]int
+	n := 0
 	for y := range rows {
 		for x := range cols {
 			for i := range c.Planes {
@@ -109,7 +117,9 @@ func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 				for by := range p.V {
 					for bx := range p.H {
 						at := 64 * ((y*p.V+by)*p.Across + x*p.H + bx)
-						last[i] = e.levels((*[64]int16)(p.Data[at:]), last[i], t, codes)
+						b := (*[64]int16)(p.Data[at:])
+						last[i] = e.block(b, e.others(b, n, codes), last[i], t, codes)
+						n++
 					}
 				}
 			}
@@ -120,31 +130,86 @@ func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 	}
 }
 
-// levels writes one block of coefficients in zig-zag order, as block does.
-func (e *encoder) levels(b *[64]int16, last, t int, codes *[4]*[256]code) int {
-	e.number(t, codes, 0, int(b[0])-last)
+// others says which coefficients of the n-th block are not zero, the first one
+// aside. It is asked twice, and looks once unless the picture is a large one.
+func (e *encoder) others(b *[64]int16, n int, codes *[4]*[256]code) uint64 {
+	if codes != nil && n < len(e.some) {
+		return e.some[n]
+	}
+	some := others(b)
+	if codes == nil && !e.asked {
+		e.some = append(e.some, some)
+	}
+	return some
+}
+
+func others(b *[64]int16) (some uint64) {
+	const low, first = 0x7fff_7fff_7fff_7fff, 0x0001_0001_0001_0001
+	for k := 0; k < 64; k += 4 {
+		v := uint64(uint16(b[k])) | uint64(uint16(b[k+1]))<<16 | uint64(uint16(b[k+2]))<<32 | uint64(uint16(b[k+3]))<<48
+		// The highest bit of each is set where one of its bits is; then the four
+		// are moved together.
+		v = ((v&low + low) | v) >> 15 & first
+		some |= v * (1<<48 | 1<<33 | 1<<18 | 1<<3) >> 48 & 15 << k
+	}
+	return some &^ 1
+}
+
+// block counts the symbols of a block of coefficients in zig-zag order or, with
+// codes, writes them, with the DC table t and the AC table after it, and returns its
+// DC coefficient.
+func (e *encoder) block(b *[64]int16, some uint64, last, t int, codes *[4]*[256]code) int {
+	if codes == nil {
+		e.count(b, some, last, t)
+	} else {
+		e.levels(b, some, last, codes[t&2], codes[t&2|1])
+	}
+	return int(b[0])
+}
+
+// count counts the symbols that levels writes.
+func (e *encoder) count(b *[64]int16, some uint64, last, t int) {
+	dc, ac := &e.counts[t&2], &e.counts[t&2|1]
+	_, size := number(int(b[0]) - last)
+	dc[size]++
+	e.used[t/2] |= some
 	if b[0] != 0 {
 		e.used[t/2] |= 1
 	}
-	var some uint64
-	for k := 1; k < 64; k++ {
-		if b[k] != 0 {
-			some |= 1 << k
-		}
-	}
-	e.used[t/2] |= some
 	at := 0
 	for ; some != 0; some &= some - 1 {
-		k := bits.TrailingZeros64(some)
+		k := bits.TrailingZeros64(some) & 63
 		run := k - at - 1
 		for ; run > 15; run -= 16 {
-			e.symbol(t+1, codes, 0xf0)
+			ac[0xf0]++
 		}
-		e.number(t+1, codes, run, int(b[k]))
+		_, size := number(int(b[k]))
+		ac[uint(run)<<4&0xf0|size]++
 		at = k
 	}
 	if at < 63 {
-		e.symbol(t+1, codes, 0)
+		ac[0]++
 	}
-	return int(b[0])
+}
+
+// levels writes a block (T.81 F.1.2).
+func (e *encoder) levels(b *[64]int16, some uint64, last int, dc, ac *[256]code) {
+	s := stream{e.rest.bits, e.rest.n, e.out.buf}
+	v, size := number(int(b[0]) - last)
+	s.emit(dc[size].before(v, size))
+	at := 0
+	for ; some != 0; some &= some - 1 {
+		k := bits.TrailingZeros64(some) & 63
+		run := k - at - 1
+		for ; run > 15; run -= 16 {
+			s.emit(ac[0xf0].before(0, 0))
+		}
+		v, size := number(int(b[k]))
+		s.emit(ac[uint(run)<<4&0xf0|size].before(v, size))
+		at = k
+	}
+	if at < 63 {
+		s.emit(ac[0].before(0, 0))
+	}
+	e.rest, e.out.buf = stream{bits: s.bits, n: s.n}, s.octets
 }

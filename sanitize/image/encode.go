@@ -16,11 +16,11 @@ type encoder struct {
 	luma, chroma *[64]byte // in zig-zag order
 	density      [5]byte
 
-	bits   uint64 // of which the lowest nbits are not yet written
-	nbits  uint
-	counts *[4][256]int // set while symbols are only counted
-	used   [2]uint64    // the places in a block where the tables divide something
-	asked  bool         // only for the places, and not for the counts
+	rest   stream      // what of the scan is not in out
+	counts [4][256]int // of the symbols, when they were only counted
+	some   []uint64    // then, of each block: which coefficients are not zero
+	used   [2]uint64   // the places in a block where the tables divide something
+	asked  bool        // only for the places, and not for the counts
 }
 
 // zigzag gives the place in a block of the i-th coefficient (T.81 figure 5).
@@ -128,7 +128,7 @@ func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	// leave half as large again with the standard's. So the picture is gone
 	// through twice; that costs time but no memory. Of a large one only so far
 	// as it takes to know which numbers of its quantisation mean anything.
-	e.counts, e.used = new([4][256]int), [2]uint64{}
+	e.counts, e.used = [4][256]int{}, [2]uint64{}
 	if len(r.planes) == 1 {
 		e.used[1] = math.MaxUint64
 	}
@@ -139,14 +139,14 @@ func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 			tables[i] = optimal(&e.counts[i])
 		}
 	}
-	e.counts, e.asked = nil, false
+	e.asked = false
 	e.header(r, &tables)
 	var codes [4]*[256]code
 	for i := range tables {
 		codes[i] = tables[i].codes()
 	}
 	scan(&codes)
-	e.end()
+	e.out.buf = stream{e.rest.bits, e.rest.n, e.out.buf}.end()
 	e.out.write(0xff, 0xd9)
 	e.out.flush()
 	return e.out.err
@@ -180,7 +180,7 @@ func (e *encoder) scan(r raster, codes *[4]*[256]code) {
 		cols, rows = (r.width+7)/8, (r.height+7)/8
 	}
 	var b [64]float32
-	var levels [4][4]int // of the blocks of one plane in a group
+	var levels [4][4]int16 // of the blocks of one plane in a group
 	for my := range rows {
 		for mx := range cols {
 			for i := range r.planes {
@@ -194,17 +194,16 @@ func (e *encoder) scan(r raster, codes *[4]*[256]code) {
 				for by := range v {
 					for bx := range h {
 						x, y := min(bx, (r.planes[i].width-1)/8-mx*h), min(by, (r.planes[i].height-1)/8-my*v)
+						var l [64]int16
 						if x < bx || y < by { // fills the group up, as fillUp does
-							level := levels[y][x]
-							e.number(t, codes, 0, level-last[i])
-							e.symbol(t+1, codes, 0)
-							last[i] = level
-							continue
+							l[0] = levels[y][x]
+						} else {
+							r.planes[i].block(&b, 8*(mx*h+bx), 8*(my*v+by))
+							transform(&b)
+							l = quantised(&b, q)
+							levels[by][bx] = l[0]
 						}
-						r.planes[i].block(&b, 8*(mx*h+bx), 8*(my*v+by))
-						transform(&b)
-						last[i] = e.block(&b, q, last[i], t, codes)
-						levels[by][bx] = last[i]
+						last[i] = e.block(&l, others(&l), last[i], t, codes)
 					}
 				}
 			}
@@ -402,33 +401,12 @@ func divisors(t *[64]byte) *[64]float32 {
 	return &d
 }
 
-// block writes one block with the DC table t and the AC table after it, and
-// returns its DC coefficient (T.81 F.1.2).
-func (e *encoder) block(b *[64]float32, q *[64]float32, last, t int, codes *[4]*[256]code) int {
-	level := round(b[0]*q[0], 1023)
-	e.number(t, codes, 0, level-last)
-	if level != 0 {
-		e.used[t/2] |= 1
+// quantised are the coefficients of a block in zig-zag order, as they are written.
+func quantised(b *[64]float32, q *[64]float32) (l [64]int16) {
+	for k := range l {
+		l[k] = int16(round(b[zigzag[k]]*q[k], 1023))
 	}
-	run := 0
-	for k := 1; k < 64; k++ {
-		v := round(b[zigzag[k]]*q[k], 1023)
-		if v == 0 {
-			run++
-			continue
-		}
-		e.used[t/2] |= 1 << k
-		for run > 15 {
-			e.symbol(t+1, codes, 0xf0)
-			run -= 16
-		}
-		e.number(t+1, codes, run, v)
-		run = 0
-	}
-	if run > 0 {
-		e.symbol(t+1, codes, 0)
-	}
-	return level
+	return l
 }
 
 // round rounds to the nearest integer and keeps it in the range that baseline
@@ -443,62 +421,65 @@ func round(f float32, most int) int {
 	return min(max(n, -most), most)
 }
 
-// number writes a run of zeros and a value: the code for the run and the size,
-// then the value in so many bits, one less when it is negative.
-func (e *encoder) number(t int, codes *[4]*[256]code, run, v int) {
-	a := v
-	if v < 0 {
-		a, v = -v, v-1
-	}
-	n := uint(bits.Len(uint(a)))
-	e.coded(t, codes, run<<4|int(n), uint32(v)&(1<<n-1), n)
+// number is a value as it stands behind its code, in so many bits: one less when
+// it is negative. Whether it is cannot be guessed, so nothing is to jump there.
+func number(v int) (b uint64, size uint) {
+	sign := v >> 63
+	size = uint(bits.Len16(uint16(v^sign-sign))) & 15
+	return uint64(v+sign) & (1<<size - 1), size
 }
 
-func (e *encoder) symbol(t int, codes *[4]*[256]code, s int) { e.coded(t, codes, s, 0, 0) }
-
-// coded writes the code of a symbol and n bits after it, or counts the symbol.
-func (e *encoder) coded(t int, codes *[4]*[256]code, s int, v uint32, n uint) {
-	if e.counts != nil {
-		e.counts[t][s]++
-		return
-	}
-	c := codes[t][s]
-	e.emit(uint32(c.bits)<<n|v, uint(c.n)+n)
+// before is the code with the value behind it, and how many bits these are: 32 at
+// most.
+func (c code) before(v uint64, size uint) (uint64, uint) {
+	return uint64(c.bits)<<size | v, uint(c.n) + size
 }
 
-// emit writes n bits, 32 at most, of which b has no more: a code and a value have 16
-// each at most.
-func (e *encoder) emit(b uint32, n uint) {
-	e.bits = e.bits<<n | uint64(b)
-	e.nbits += n
-	if e.nbits < 32 {
-		return
+// stream is entropy-coded data that is being written.
+type stream struct {
+	bits   uint64 // of which the lowest n are not among the octets
+	n      uint
+	octets []byte
+}
+
+// emit writes n bits, 32 at most, of which b has no more.
+func (s *stream) emit(b uint64, n uint) {
+	s.bits, s.n = s.bits<<n|b, s.n+n
+	if s.n >= 32 {
+		s.n -= 32
+		s.octets = four(s.octets, s.bits>>s.n)
 	}
-	e.nbits -= 32
-	w := uint32(e.bits >> e.nbits)
+}
+
+// four writes the lowest 32 bits. Ones alone are followed by a zero octet, so that no data
+// looks like a marker (T.81 F.1.2.3). It is seldom reached, and emit should be
+// inlined.
+//
+//go:noinline
+func four(b []byte, next uint64) []byte {
+	w := uint32(next)
 	// Rarely is one of four octets all ones.
 	if z := ^w; (z-0x01010101)&^z&0x80808080 == 0 {
-		e.out.buf = binary.BigEndian.AppendUint32(e.out.buf, w)
-		return
+		return binary.BigEndian.AppendUint32(b, w)
 	}
 	for i := 24; i >= 0; i -= 8 {
-		e.octet(byte(w >> i))
+		b = one(b, byte(w>>i))
 	}
+	return b
 }
 
-// octet writes eight bits. Ones alone are followed by a zero octet, so that no data
-// looks like a marker (T.81 F.1.2.3).
-func (e *encoder) octet(c byte) {
-	e.out.buf = append(e.out.buf, c)
-	if c == 0xff {
-		e.out.buf = append(e.out.buf, 0)
+func one(b []byte, c byte) []byte {
+	if b = append(b, c); c == 0xff {
+		b = append(b, 0)
 	}
+	return b
 }
 
 // end writes the bits that are left, filled up with ones (T.81 F.1.2.3).
-func (e *encoder) end() {
-	e.emit(0x7f, 7)
-	for ; e.nbits >= 8; e.nbits -= 8 {
-		e.octet(byte(e.bits >> (e.nbits - 8)))
+func (s stream) end() []byte {
+	s.emit(0x7f, 7)
+	for ; s.n >= 8; s.n -= 8 {
+		s.octets = one(s.octets, byte(s.bits>>(s.n-8)))
 	}
+	return s.octets
 }
