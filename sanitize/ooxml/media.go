@@ -101,11 +101,14 @@ func (d *document) readWhole(p *part) ([]byte, error) {
 	if err != nil {
 		return nil, mapZIP(err)
 	}
-	b, err := io.ReadAll(r)
-	if err != nil {
+	// The size is a promise, though one that is looked at; of a small part there
+	// is room for it at once.
+	const most = 1 << 20
+	b := bytes.NewBuffer(make([]byte, 0, min(p.file.Size, most)+bytes.MinRead))
+	if _, err := b.ReadFrom(r); err != nil {
 		return nil, mapZIP(err)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 func (d *document) gunzip(b []byte) ([]byte, error) {

@@ -199,7 +199,7 @@ func (o *office) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(o.s, r)
+	return readSized(o.s, r, f.UncompressedSize64)
 }
 
 func (o *office) contentTypes() error {
