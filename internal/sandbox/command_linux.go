@@ -109,7 +109,7 @@ func (c *Command) start() (*Process, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	o := order{Profile: c.Profile, given: max(3, len(c.Files)), probe: c.probe, inCell: c.inCell}
+	o := order{Profile: c.Profile, given: max(3, len(c.Files)), probe: c.probe, inCell: c.inCell, processors: processors()}
 	return c.launch(o.String(), c.Args, c.Profile.CPU)
 }
 
@@ -230,6 +230,10 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		// either.
 		undo := patient()
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0, 0, 0)
+		free := func() {}
+		if strings.HasPrefix(first, orderFlag) {
+			free = onOne()
+		}
 		process, err := os.StartProcess(path, argv, attr)
 		if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) {
 			// A cgroup namespace is an extra: a unit's RestrictNamespaces
@@ -238,6 +242,7 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 			process, err = os.StartProcess(path, argv, attr)
 		}
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) // back to what it was
+		free()
 		undo()
 		if err != nil {
 			held.Close()

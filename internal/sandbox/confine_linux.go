@@ -67,6 +67,9 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := launched(o.inCell); err != nil {
 		return r, err
 	}
+	if err := onAll(o.processors); err != nil {
+		return r, err
+	}
 	var err error
 	if r.Leaked, err = closeLeaked(o.given, o.OpenFiles); err != nil {
 		return r, err

@@ -124,6 +124,15 @@ var acts = map[string]func(Report, []string) error{
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return err
 	},
+	// says how many processors there were at first, and how many there are for one
+	// that asks for all, and waits.
+	"processors": func(Report, []string) error {
+		began := runtime.GOMAXPROCS(0)
+		runtime.SetDefaultGOMAXPROCS()
+		fmt.Println(began, runtime.GOMAXPROCS(0))
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return err
+	},
 	"spin": func(Report, []string) error {
 		for i := 0; ; i++ {
 			if i == 1<<62 {

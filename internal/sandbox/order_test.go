@@ -41,6 +41,8 @@ func TestAnOrderIsReadAsWritten(t *testing.T) {
 	for _, o := range []order{
 		{Profile: Worker(), given: 3},
 		{Profile: Lane(), given: 12, probe: "tcp"},
+		{Profile: Lane(), given: 12, processors: "0-0"},
+		{Profile: Lane(), given: 12, processors: "0-3+8-8+1000-1023", probe: "tcp"},
 		{Profile: func() Profile { p := Worker(); p.Landlock = 2; return p }(), given: 5},
 		{Profile: func() Profile { p := Worker(); p.Landlock, p.withoutRoot = NoLandlock, true; return p }(), given: 3},
 	} {
@@ -64,6 +66,11 @@ func TestForeignOrdersAreRefused(t *testing.T) {
 		strings.Replace(good, "root=empty", "root=", 1),
 		strings.Replace(good, "given=3", "given=-1", 1),
 		strings.Replace(good, "given=3", "given=1000", 1),
+		strings.Replace(good, "processors=", "processors=1", 1),
+		strings.Replace(good, "processors=", "processors=3-1", 1),
+		strings.Replace(good, "processors=", "processors=0-1024", 1),
+		strings.Replace(good, "processors=", "processors=0-99999999999999999999", 1),
+		strings.Replace(good, "processors=", "processors=0-1+", 1),
 	} {
 		if o, err := parseOrder(s); err == nil {
 			t.Errorf("%q is accepted as %+v", s, o)

@@ -232,6 +232,10 @@ type order struct {
 	given int    // descriptors 0 to given-1 were meant for the child; the next one is the lifeline
 	probe string // name of the attempt to break out that a self-test asks for
 
+	// processors are those that it may use when it has begun, on one of them:
+	// ranges with a plus sign between them; none leaves it there.
+	processors string
+
 	inCell bool // it begins without capabilities in an empty root, see cell
 }
 
@@ -245,8 +249,8 @@ func (o order) String() string {
 	case o.inCell:
 		root = "cell"
 	}
-	return fmt.Sprintf("%smemory=%d,gomemory=%d,cpu=%d,filesize=%d,files=%d,threads=%d,landlock=%d,root=%s,given=%d,probe=%s",
-		orderFlag, o.Memory, o.GoMemory, o.CPU/time.Second, o.FileSize, o.OpenFiles, o.Threads, o.Landlock, root, o.given, o.probe)
+	return fmt.Sprintf("%smemory=%d,gomemory=%d,cpu=%d,filesize=%d,files=%d,threads=%d,landlock=%d,root=%s,given=%d,processors=%s,probe=%s",
+		orderFlag, o.Memory, o.GoMemory, o.CPU/time.Second, o.FileSize, o.OpenFiles, o.Threads, o.Landlock, root, o.given, o.processors, o.probe)
 }
 
 // parseOrder reads what order.String wrote, and nothing else: the form is
@@ -265,7 +269,7 @@ func parseOrder(arg string) (order, error) {
 		}
 		return n
 	}
-	keys := []string{"memory", "gomemory", "cpu", "filesize", "files", "threads", "landlock", "root", "given", "probe"}
+	keys := []string{"memory", "gomemory", "cpu", "filesize", "files", "threads", "landlock", "root", "given", "processors", "probe"}
 	fields := strings.Split(rest, ",")
 	if len(fields) != len(keys) {
 		return order{}, fmt.Errorf("order has %d fields, not %d", len(fields), len(keys))
@@ -284,7 +288,7 @@ func parseOrder(arg string) (order, error) {
 	o.Threads = int(number(value[5]))
 	o.Landlock = LandlockCap(number(value[6]))
 	o.given = int(number(value[8]))
-	o.probe = value[9]
+	o.processors, o.probe = value[9], value[10]
 	if err != nil {
 		return order{}, fmt.Errorf("order: %w", err)
 	}
@@ -304,8 +308,33 @@ func parseOrder(arg string) (order, error) {
 	if o.given < 0 || o.given > maxGiven {
 		return order{}, fmt.Errorf("order gives %d descriptors", o.given)
 	}
+	if err := eachProcessor(o.processors, func(int) {}); err != nil {
+		return order{}, fmt.Errorf("order: %w", err)
+	}
 	if err := o.check(); err != nil {
 		return order{}, fmt.Errorf("order: %w", err)
 	}
 	return o, nil
+}
+
+// maxProcessors is how many a list may have; of others nobody speaks.
+const maxProcessors = 1024
+
+// eachProcessor goes through the list of an order.
+func eachProcessor(list string, do func(int)) error {
+	if list == "" {
+		return nil
+	}
+	for part := range strings.SplitSeq(list, "+") {
+		from, to, _ := strings.Cut(part, "-")
+		first, err := strconv.ParseUint(from, 10, 16)
+		last, lerr := strconv.ParseUint(to, 10, 16)
+		if err != nil || lerr != nil || first > last || last >= maxProcessors {
+			return fmt.Errorf("processors %q", list)
+		}
+		for i := int(first); i <= int(last); i++ {
+			do(i)
+		}
+	}
+	return nil
 }

@@ -61,6 +61,9 @@ func (Pages) Sanitize(ctx context.Context, s *sanitize.Session, in sanitize.Obje
 		return sanitize.Result{}, err
 	}
 	w := newWriter(out, s.Options.Limits.OutputBytes)
+	// A worker begins with one processor. Here is work for seconds, and for more of
+	// them.
+	runtime.SetDefaultGOMAXPROCS()
 	p := &pictures{s: s, w: w, dpi: dpi, sheets: sheets, parent: w.number()}
 	if err := s.TellFonts(ctx, known.fonts); err != nil {
 		return sanitize.Result{}, err
