@@ -101,14 +101,11 @@ func (d *document) readWhole(p *part) ([]byte, error) {
 	if err != nil {
 		return nil, mapZIP(err)
 	}
-	// The size is a promise, though one that is looked at; of a small part there
-	// is room for it at once.
-	const most = 1 << 20
-	b := bytes.NewBuffer(make([]byte, 0, min(p.file.Size, most)+bytes.MinRead))
-	if _, err := b.ReadFrom(r); err != nil {
+	b, err := io.ReadAll(r)
+	if err != nil {
 		return nil, mapZIP(err)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 func (d *document) gunzip(b []byte) ([]byte, error) {

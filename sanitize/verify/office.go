@@ -199,7 +199,7 @@ func (o *office) read(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readSized(o.s, r, f.UncompressedSize64)
+	return read(o.s, r)
 }
 
 func (o *office) contentTypes() error {

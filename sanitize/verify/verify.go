@@ -142,15 +142,8 @@ func (t *tooMuch) Read(b []byte) (int, error) {
 }
 
 // read reads all of r, charged to the budget of the run.
-func read(s *sanitize.Session, r io.Reader) ([]byte, error) { return readSized(s, r, 0) }
-
-// readSized is read where somebody said how long it is, which need not be so.
-func readSized(s *sanitize.Session, r io.Reader, size uint64) ([]byte, error) {
+func read(s *sanitize.Session, r io.Reader) ([]byte, error) {
 	var b bytes.Buffer
-	const most = 1 << 20
-	if size > 0 && size <= most {
-		b.Grow(int(size) + bytes.MinRead)
-	}
 	if _, err := b.ReadFrom(s.Meter(io.LimitReader(r, s.Options.Limits.OutputBytes+1))); err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}
