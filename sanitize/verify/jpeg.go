@@ -11,10 +11,11 @@ import (
 
 // checkJPEG walks a picture (ITU-T T.81) to its last bit: the segments that the
 // gateway writes and no other, one scan, in which every block has 64 coefficients,
-// the bits that fill up the last octet, the end, nothing behind it. It draws
-// nothing: what stands in each coefficient is the picture, and any will do. The
-// standard library's decoder draws, but takes octets behind the last block, tables
-// that nobody uses and further scans.
+// the bits that fill up the last octet, the end, nothing behind it. Nothing of it
+// is written in one way where there is another. It draws nothing: what stands in
+// each coefficient is the picture, and any will do. The standard library's decoder
+// draws, but takes octets behind the last block, tables that nobody uses and
+// further scans.
 func checkJPEG(s *sanitize.Session, where string, b []byte) error {
 	p := jpegPicture{}
 	data, err := p.segments(b)
@@ -27,6 +28,9 @@ func checkJPEG(s *sanitize.Session, where string, b []byte) error {
 	if err := p.scan(data); err != nil {
 		return notAllowed(where, "JPEG: %v", err)
 	}
+	if err := p.meant(); err != nil {
+		return notAllowed(where, "JPEG: %v", err)
+	}
 	return nil
 }
 
@@ -36,8 +40,9 @@ type jpegPicture struct {
 	width, height int
 	components    []jpegComponent
 	jfif          bool
-	quantised     [4]bool
-	codes         [2][4]*jpegCodes // DC and AC
+	quantisations [4][]byte
+	used          [4]uint64        // of each quantisation: the places where it divides something
+	codes         [2][2]*jpegCodes // DC and AC
 }
 
 type jpegComponent struct {
@@ -61,7 +66,7 @@ func (p *jpegPicture) segments(b []byte) ([]byte, error) {
 			return nil, fmt.Errorf("no marker at octet %d", at)
 		}
 		marker, n := b[at+1], int(binary.BigEndian.Uint16(b[at+2:]))
-		if n < 2 || n > len(b)-at-2 {
+		if n < 3 || n > len(b)-at-2 {
 			return nil, fmt.Errorf("segment of %d octets at octet %d", n, at)
 		}
 		body := b[at+4 : at+2+n]
@@ -88,9 +93,9 @@ func (p *jpegPicture) segments(b []byte) ([]byte, error) {
 }
 
 // application looks at the one such segment: how dense the picture is, and no
-// smaller one in it. JFIF 1.02.
+// smaller one in it. JFIF 1.01.
 func (p *jpegPicture) application(b []byte) error {
-	if p.jfif || len(b) != 14 || !bytes.HasPrefix(b, []byte("JFIF\x00\x01")) || b[7] > 2 || b[12] != 0 || b[13] != 0 {
+	if p.jfif || len(b) != 14 || !bytes.HasPrefix(b, []byte("JFIF\x00\x01\x01")) || b[7] > 2 || b[12] != 0 || b[13] != 0 {
 		return fmt.Errorf("application segment of %d octets", len(b))
 	}
 	p.jfif = true
@@ -100,10 +105,10 @@ func (p *jpegPicture) application(b []byte) error {
 // tables reads quantisations. T.81 B.2.4.1.
 func (p *jpegPicture) tables(b []byte) error {
 	for ; len(b) >= 65; b = b[65:] {
-		if b[0] > 3 || p.quantised[b[0]] || bytes.IndexByte(b[1:65], 0) >= 0 {
+		if b[0] > 3 || p.quantisations[b[0]] != nil || bytes.IndexByte(b[1:65], 0) >= 0 {
 			return errors.New("quantisation")
 		}
-		p.quantised[b[0]] = true
+		p.quantisations[b[0]] = b[1:65]
 	}
 	if len(b) > 0 {
 		return errors.New("quantisation cut short")
@@ -138,19 +143,24 @@ func (p *jpegPicture) begin(b []byte) error {
 	if n == 0 || len(b) != 4+2*n || int(b[0]) != n || !bytes.Equal(b[1+2*n:], []byte{0, 63, 0}) {
 		return fmt.Errorf("scan header of %d octets", len(b))
 	}
-	quantised, codes := p.quantised, p.codes
+	quantised, codes := p.quantisations, p.codes
 	for i := range p.components {
 		c, id, t := &p.components[i], b[1+2*i], b[2+2*i]
-		if id != c.id || t>>4 > 3 || t&15 > 3 || !p.quantised[c.quantisation] {
+		if id != c.id || t>>4 > 1 || t&15 > 1 || p.quantisations[c.quantisation] == nil {
 			return fmt.Errorf("component %d of the scan", id)
 		}
 		if c.dc, c.ac = p.codes[0][t>>4], p.codes[1][t&15]; c.dc == nil || c.ac == nil {
 			return fmt.Errorf("component %d without codes", c.id)
 		}
-		quantised[c.quantisation], codes[0][t>>4], codes[1][t&15] = false, nil, nil
+		quantised[c.quantisation], codes[0][t>>4], codes[1][t&15] = nil, nil, nil
 	}
-	if quantised != [4]bool{} || codes != [2][4]*jpegCodes{} {
-		return errors.New("tables that nobody uses")
+	for _, q := range quantised {
+		if q != nil {
+			return errors.New("a quantisation that nobody uses")
+		}
+	}
+	if codes != [2][2]*jpegCodes{} {
+		return errors.New("codes that nobody uses")
 	}
 	return nil
 }
@@ -162,7 +172,13 @@ type jpegCodes struct {
 	long  []jpegLong // those of more bits, in their order
 }
 
-type jpegStep struct{ bits, over uint8 }
+type jpegStep struct {
+	bits, over uint8
+	some       uint8 // 1 where the last coefficient is not nought
+}
+
+// noughts goes over sixteen of them, which something follows.
+func (s jpegStep) noughts() bool { return s.over == 16 && s.some == 0 }
 
 type jpegLong struct {
 	below uint32 // codes of 16 bits less than this are this one
@@ -177,11 +193,12 @@ const toTheEnd = 64
 // huffman reads code tables. T.81 B.2.4.2, C; what codes mean: F.1.2.
 func (p *jpegPicture) huffman(b []byte) error {
 	for len(b) > 0 {
-		if len(b) < 17 || b[0]&15 > 3 || b[0]>>4 > 1 || p.codes[b[0]>>4][b[0]&15] != nil {
+		if len(b) < 17 || b[0]&15 > 1 || b[0]>>4 > 1 || p.codes[b[0]>>4][b[0]&15] != nil {
 			return errors.New("code table")
 		}
 		class, dc, t := &p.codes[b[0]>>4][b[0]&15], b[0]>>4 == 0, &jpegCodes{}
 		lengths, values := b[1:17], b[17:]
+		var seen [256]bool
 		code := uint32(0) // of 16 bits
 		for i, n := range lengths {
 			for range n {
@@ -191,9 +208,10 @@ func (p *jpegPicture) huffman(b []byte) error {
 					return errors.New("code table of more codes than there are")
 				}
 				step, ok := jpegMeaning(values[0], dc, length)
-				if !ok {
+				if !ok || seen[values[0]] {
 					return fmt.Errorf("code for 0x%02x", values[0])
 				}
+				seen[values[0]] = true
 				values = values[1:]
 				if length <= jpegShort {
 					for k := code >> (16 - jpegShort); k < next>>(16-jpegShort); k++ {
@@ -215,13 +233,13 @@ func jpegMeaning(value byte, dc bool, length uint) (jpegStep, bool) {
 	run, size := value>>4, value&15
 	switch {
 	case dc:
-		return jpegStep{uint8(length) + value, 1}, value <= 11
+		return jpegStep{uint8(length) + value, 1, min(value, 1)}, value <= 11
 	case value == 0:
-		return jpegStep{uint8(length), toTheEnd}, true
+		return jpegStep{uint8(length), toTheEnd, 0}, true
 	case value == 0xf0:
-		return jpegStep{uint8(length), 16}, true
+		return jpegStep{uint8(length), 16, 0}, true
 	}
-	return jpegStep{uint8(length) + size, run + 1}, size >= 1 && size <= 10
+	return jpegStep{uint8(length) + size, run + 1, 1}, size >= 1 && size <= 10
 }
 
 // scan goes through the entropy-coded data, block by block. T.81 A.2, F.2.
@@ -233,9 +251,11 @@ func (p *jpegPicture) scan(data []byte) error {
 			for i := range p.components {
 				c := &p.components[i]
 				for range c.h * c.v {
-					if err := r.block(c.dc, c.ac); err != nil {
+					used, err := r.block(c.dc, c.ac)
+					if err != nil {
 						return err
 					}
+					p.used[c.quantisation] |= used
 				}
 			}
 		}
@@ -247,6 +267,21 @@ func (p *jpegPicture) scan(data []byte) error {
 	return r.end()
 }
 
+// meant looks at the numbers of a quantisation that divide nothing, and could be
+// anything, words too: each is the one before it, the first one sixteen.
+func (p *jpegPicture) meant() error {
+	for i, q := range p.quantisations {
+		last := byte(16)
+		for k, v := range q {
+			if p.used[i]&(1<<k) == 0 && v != last {
+				return errors.New("quantisation of what is not there")
+			}
+			last = v
+		}
+	}
+	return nil
+}
+
 // jpegBits takes bits of entropy-coded data. T.81 F.2.2.5.
 type jpegBits struct {
 	b     []byte
@@ -256,10 +291,12 @@ type jpegBits struct {
 	none  int // bits that are not in the data
 }
 
-// block passes over the coefficients of a block.
-func (r *jpegBits) block(dc, ac *jpegCodes) error {
+// block passes over the coefficients of a block, and says which are not nought: of
+// the first whether it is that of the block before.
+func (r *jpegBits) block(dc, ac *jpegCodes) (used uint64, err error) {
 	ahead, n := r.ahead, r.n
 	t := dc
+	var last jpegStep
 	for k := uint(0); k < 64; t = ac {
 		if n < 32 { // a code and a number have 27 bits at most
 			r.ahead, r.n = ahead, n
@@ -269,17 +306,25 @@ func (r *jpegBits) block(dc, ac *jpegCodes) error {
 		step := t.short[ahead>>(64-jpegShort)]
 		if step.bits == 0 {
 			if step = t.find(uint32(ahead >> 48)); step.bits == 0 {
-				return errors.New("no code")
+				return 0, errors.New("no code")
 			}
 		}
 		ahead <<= step.bits & 63
 		n -= int(step.bits)
-		if k += uint(step.over); k > 64 && step.over != toTheEnd {
-			return errors.New("a block of more than 64 coefficients")
+		if k += uint(step.over); k > 64 {
+			if step.over != toTheEnd {
+				return 0, errors.New("a block of more than 64 coefficients")
+			}
+			break // where last is the one before
 		}
+		used |= uint64(step.some) << ((k - 1) & 63)
+		last = step
+	}
+	if last.noughts() {
+		return 0, errors.New("noughts at the end of a block, one by one")
 	}
 	r.ahead, r.n = ahead, n
-	return nil
+	return used, nil
 }
 
 // find is the meaning of a long code.

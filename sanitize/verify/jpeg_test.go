@@ -12,8 +12,8 @@ import (
 	"sekisho/sanitize"
 )
 
-// photographs are pictures as the standard library writes them: of three
-// components, of one, and of one block.
+// photographs are pictures as the standard library writes them, with the tables of
+// the gateway's: of three components, of one, and of one block.
 func photographs(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	grey := image.NewGray(image.Rect(0, 0, 33, 21))
@@ -34,8 +34,32 @@ func photographs(tb testing.TB) map[string][]byte {
 		if name != "colours" {
 			all[name] = withoutSecondTable(tb, b)
 		}
+		meant(tb, all[name])
 	}
 	return all
+}
+
+// meant changes the numbers of quantisations that divide nothing to those the
+// gateway writes.
+func meant(tb testing.TB, b []byte) {
+	tb.Helper()
+	var p jpegPicture
+	data, err := p.segments(b)
+	if err == nil {
+		err = p.scan(data)
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i, q := range p.quantisations {
+		last := byte(16)
+		for k := range q {
+			if p.used[i]&(1<<k) == 0 {
+				q[k] = last
+			}
+			last = q[k]
+		}
+	}
 }
 
 func withoutSecondTable(tb testing.TB, b []byte) []byte {
@@ -79,6 +103,11 @@ func TestAPhotographIsWalkedToItsLastBit(t *testing.T) {
 		if err := checkFile(sanitize.KindJPEG, insert(2, jfif...)); err != nil {
 			t.Errorf("%s with a density: %v", name, err)
 		}
+		// Of three components all tables are in use.
+		unused, alone := "nobody uses", "more codes than there are"
+		if name == "colours" {
+			unused, alone = "code table", "code table"
+		}
 		thumbnail := bytes.Join([][]byte{jfif[:3], {0x13}, jfif[4:16], {1, 1, 9, 9, 9}}, nil)
 		for what, c := range map[string]struct {
 			b   []byte
@@ -100,8 +129,12 @@ func TestAPhotographIsWalkedToItsLastBit(t *testing.T) {
 			"an octet between segments":           {insert(scan, 'x'), "no marker"},
 			"a table that nobody uses":            {insert(scan, append([]byte{0xff, 0xdb, 0, 67, 3}, b[table+5:table+69]...)...), "nobody uses"},
 			"a table twice":                       {insert(behindTable, b[table:behindTable]...), "quantisation"},
-			"codes that nobody uses":              {insert(scan, 0xff, 0xc4, 0, 20, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "nobody uses"},
-			"a code of ones alone":                {insert(scan, 0xff, 0xc4, 0, 21, 3, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), "more codes than there are"},
+			"codes that nobody uses":              {insert(scan, 0xff, 0xc4, 0, 20, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), unused},
+			"a code of ones alone":                {insert(scan, 0xff, 0xc4, 0, 21, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1), alone},
+			"two codes for one":                   {insert(scan, 0xff, 0xc4, 0, 21, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3), "code"},
+			"a third table of codes":              {insert(scan, 0xff, 0xc4, 0, 20, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "code table"},
+			"an empty segment":                    {insert(scan, 0xff, 0xc4, 0, 2), "segment of 2 octets"},
+			"another version":                     {insert(2, append(append(bytes.Clone(jfif[:10]), 0xab), jfif[11:]...)...), "application segment"},
 			"codes that end early":                {change(codes+5, 255), "code table"},
 			"a division by nothing":               {change(table+5, 0), "quantisation"},
 			"a progressive frame":                 {change(frame+1, 0xc2), "segment 0xc2"},
@@ -126,6 +159,41 @@ func TestAPhotographIsWalkedToItsLastBit(t *testing.T) {
 	}
 }
 
+// What can be written in two ways is allowed in the one that the gateway writes:
+// numbers of a quantisation that divide nothing, and noughts that nothing follows.
+func TestAPhotographHasNoRoomForWords(t *testing.T) {
+	// A block with every coefficient nought, in two codes: nothing, and the end.
+	picture := func(ac []byte, data ...byte) []byte {
+		b := []byte("\xff\xd8\xff\xdb\x00\x43\x00" + strings.Repeat("\x10", 64) + "\xff\xc0\x00\x0b\x08\x00\x08\x00\x08\x01\x01\x11\x00" +
+			"\xff\xc4\x00\x14\x00\x01" + strings.Repeat("\x00", 15) + "\x00")
+		b = append(b, "\xff\xc4\x00"...)
+		b = append(b, byte(19+len(ac)), 0x10, 0, byte(len(ac)))
+		b = append(append(b, make([]byte, 14)...), ac...)
+		b = append(b, "\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"...)
+		return append(append(b, data...), 0xff, 0xd9)
+	}
+	end, noughts := byte(0), byte(0xf0) // symbols; their codes are 00 and 01
+	plain := picture([]byte{end}, 0b0_00_11111)
+	words := bytes.Clone(plain)
+	copy(words[7+3:], "attack at dawn")
+	for what, c := range map[string]struct {
+		b   []byte
+		say string
+	}{
+		"nothing":               {plain, ""},
+		"words for no division": {words, "what is not there"},
+		"sixteen noughts":       {picture([]byte{end, noughts}, 0b0_01_00_111), "one by one"},
+		"all of them":           {picture([]byte{end, noughts}, 0b0_01_01_01_0, 0b1_1111111, 0), "more than 64"},
+	} {
+		if _, err := jpeg.Decode(bytes.NewReader(c.b)); err != nil {
+			t.Errorf("the library does not take %s: %v", what, err)
+		}
+		if err := checkFile(sanitize.KindJPEG, c.b); (err == nil) != (c.say == "") || err != nil && !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // The bits that fill up the last octet are ones, as writers write them: the
 // pictures below end at all eight places.
 func TestTheLastOctetIsFilledUpWithOnes(t *testing.T) {
@@ -140,6 +208,7 @@ func TestTheLastOctetIsFilledUpWithOnes(t *testing.T) {
 			t.Fatal(err)
 		}
 		b := withoutSecondTable(t, buf.Bytes())
+		meant(t, b)
 		if err := checkFile(sanitize.KindJPEG, b); err != nil {
 			t.Fatalf("picture %d: %v", i, err)
 		}

@@ -12,7 +12,6 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"slices"
@@ -333,11 +332,8 @@ func TestColumnsOfTablesAreNoOtherWorkbooks(t *testing.T) {
 }
 
 func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
-	var p, j bytes.Buffer
+	var p bytes.Buffer
 	if err := png.Encode(&p, corpus.Picture()); err != nil {
-		t.Fatal(err)
-	}
-	if err := jpeg.Encode(&j, corpus.Picture(), nil); err != nil {
 		t.Fatal(err)
 	}
 	var g bytes.Buffer
@@ -345,7 +341,7 @@ func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
 	if err := gif.EncodeAll(&g, &gif.GIF{Image: []*image.Paletted{frame, frame}, Delay: []int{1, 1}}); err != nil {
 		t.Fatal(err)
 	}
-	for k, b := range map[sanitize.Kind][]byte{sanitize.KindPNG: p.Bytes(), sanitize.KindJPEG: j.Bytes(), sanitize.KindGIF: g.Bytes(), sanitize.KindTIFF: tiffOfOnePixel()} {
+	for k, b := range map[sanitize.Kind][]byte{sanitize.KindPNG: p.Bytes(), sanitize.KindJPEG: photographs(t)["colours"], sanitize.KindGIF: g.Bytes(), sanitize.KindTIFF: tiffOfOnePixel()} {
 		if err := checkFile(k, b); err != nil {
 			t.Errorf("%s: %v", k, err)
 		}
@@ -358,10 +354,6 @@ func TestPicturesHaveNothingBehindTheirEnd(t *testing.T) {
 	withText := append(bytes.Clone(p.Bytes()[:33]), append([]byte("\x00\x00\x00\x05tEXta\x00bcd\x00\x00\x00\x00"), p.Bytes()[33:]...)...)
 	if err := checkFile(sanitize.KindPNG, withText); err == nil {
 		t.Error("a PNG with a text chunk is allowed")
-	}
-	comment := append([]byte{0xff, 0xd8, 0xff, 0xfe, 0, 5, 'a', 'b', 'c'}, j.Bytes()[2:]...)
-	if err := checkFile(sanitize.KindJPEG, comment); err == nil {
-		t.Error("a JPEG with a comment is allowed")
 	}
 }
 
