@@ -226,8 +226,8 @@ func (c *Command) launch(first string, args []string, cpu time.Duration) (*Proce
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		begin := time.Now()
-		// The child has both from the thread that forks. No part of the bargain,
-		// either.
+		// The child has all three from the thread that forks. No part of the
+		// bargain, either.
 		undo := patient()
 		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0, 0, 0)
 		free := func() {}

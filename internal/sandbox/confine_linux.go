@@ -67,9 +67,7 @@ func confine(o order, before func(Report)) (Report, error) {
 	if err := launched(o.inCell); err != nil {
 		return r, err
 	}
-	if err := onAll(o.processors); err != nil {
-		return r, err
-	}
+	onAll(o.processors)
 	var err error
 	if r.Leaked, err = closeLeaked(o.given, o.OpenFiles); err != nil {
 		return r, err

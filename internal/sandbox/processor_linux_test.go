@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,20 +39,7 @@ func TestAWorkerBeginsOnOneProcessorNeedsNamespaces(t *testing.T) {
 	ways := starters(t)
 	ways["in a cell"], ways["by itself"] = celled(t), nil
 	for name, s := range ways {
-		r, in, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := (&Command{Path: program(t), Args: []string{"processors"}, Files: []*os.File{r, w}, Profile: small(), Starter: s, Brief: true}).Start(context.Background())
-		r.Close()
-		w.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
+		p, _, out := piped(t, Command{Args: []string{"processors"}, Profile: small(), Starter: s, Brief: true})
 		var began, after int
 		if _, err := fmt.Fscanf(out, "%d %d\n", &began, &after); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -66,11 +52,6 @@ func TestAWorkerBeginsOnOneProcessorNeedsNamespaces(t *testing.T) {
 			if list != mine {
 				t.Errorf("%s: a thread is kept on %s, of %s", name, list, mine)
 			}
-		}
-		in.Close()
-		out.Close()
-		if _, err := p.Wait(); err != nil {
-			t.Error(err)
 		}
 	}
 	for _, list := range placesOf(t, os.Getpid()) {

@@ -478,6 +478,13 @@ func byHand(t *testing.T, args ...string) *exec.Cmd {
 // start starts the program with pipes on 0 and 1.
 func start(tb testing.TB, profile Profile, args ...string) (p *Process, in, out *os.File) {
 	tb.Helper()
+	return piped(tb, Command{Args: args, Profile: profile, Files: []*os.File{os.Stderr}})
+}
+
+// piped starts a command with pipes for its input and its output, before the files
+// it has.
+func piped(tb testing.TB, c Command) (p *Process, in, out *os.File) {
+	tb.Helper()
 	r, in, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)
@@ -486,7 +493,8 @@ func start(tb testing.TB, profile Profile, args ...string) (p *Process, in, out 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p, err = (&Command{Path: program(tb), Args: args, Files: []*os.File{r, w, os.Stderr}, Profile: profile}).Start(context.Background())
+	c.Path, c.Files = program(tb), append([]*os.File{r, w}, c.Files...)
+	p, err = c.Start(context.Background())
 	r.Close()
 	w.Close()
 	if err != nil {

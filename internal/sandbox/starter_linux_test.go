@@ -46,27 +46,7 @@ func starters(tb testing.TB) map[string]*Starter {
 // startBy is start by a Starter.
 func startBy(tb testing.TB, s *Starter, args ...string) (p *Process, in, out *os.File) {
 	tb.Helper()
-	r, in, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	out, w, err := os.Pipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	p, err = (&Command{Path: program(tb), Args: args, Files: []*os.File{r, w}, Profile: small(), Starter: s}).Start(context.Background())
-	r.Close()
-	w.Close()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		in.Close()
-		out.Close()
-		p.Kill()
-		p.Wait()
-	})
-	return p, in, out
+	return piped(tb, Command{Args: args, Profile: small(), Starter: s})
 }
 
 func TestAStarterStartsTheSameNeedsNamespaces(t *testing.T) {

@@ -92,19 +92,19 @@ func ceil(a, b int) int { return (a + b - 1) / b }
 // rewrite writes the picture with tables of its own.
 func (e *encoder) rewrite(c *coefficients.Picture) error {
 	r := raster{width: c.Width, height: c.Height, h: c.H, v: c.V, planes: make([]plane, len(c.Planes))}
-	if int64(c.Width)*int64(c.Height) <= codesBelow {
-		n := 0
-		for i := range c.Planes {
-			n += c.Planes[i].Across * c.Planes[i].Down
-		}
-		e.some = make([]uint64, 0, n)
-	}
 	return e.picture(r, func(codes *[4]*[256]code) { e.blocks(c, codes) })
 }
 
 // blocks goes through the coefficients in the order of the file.
 func (e *encoder) blocks(c *coefficients.Picture, codes *[4]*[256]code) {
 	cols, rows := ceil(c.Width, 8*c.Wide), ceil(c.Height, 8*c.High)
+	if codes == nil && !e.asked {
+		n := 0
+		for i := range c.Planes {
+			n += c.Planes[i].Across * c.Planes[i].Down
+		}
+		e.some = make([]uint64, 0, n)
+	}
 	var last [3]int
 	n := 0
 	for y := range rows {

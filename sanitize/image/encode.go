@@ -126,8 +126,8 @@ func (e *encoder) picture(r raster, scan func(codes *[4]*[256]code)) error {
 	tables := standardHuffman
 	// Pictures of few colours come with code tables made for them, and would
 	// leave half as large again with the standard's. So the picture is gone
-	// through twice; that costs time but no memory. Of a large one only so far
-	// as it takes to know which numbers of its quantisation mean anything.
+	// through twice, for which a bit is kept of each coefficient (others). Of a
+	// large one only so far as it takes to know which numbers of its quantisation mean anything.
 	e.counts, e.used = [4][256]int{}, [2]uint64{}
 	if len(r.planes) == 1 {
 		e.used[1] = math.MaxUint64
@@ -451,11 +451,8 @@ func (s *stream) emit(b uint64, n uint) {
 	}
 }
 
-// four writes the lowest 32 bits. Ones alone are followed by a zero octet, so that no data
-// looks like a marker (T.81 F.1.2.3). It is seldom reached, and emit should be
-// inlined.
-//
-//go:noinline
+// four writes the lowest 32 bits. Ones alone are followed by a zero octet, so that no
+// data looks like a marker (T.81 F.1.2.3).
 func four(b []byte, next uint64) []byte {
 	w := uint32(next)
 	// Rarely is one of four octets all ones.

@@ -21,7 +21,6 @@ import (
 	"golang.org/x/image/tiff"
 
 	"sekisho/sanitize"
-	"sekisho/sanitize/verify"
 )
 
 // run sanitizes b as a kind and returns the output and what was found.
@@ -50,16 +49,6 @@ func run(t testing.TB, k sanitize.Kind, path string, b []byte) ([]byte, []saniti
 	}
 	allowed(t, want, out.Bytes())
 	return out.Bytes(), s.Parts()[0].Findings, nil
-}
-
-// allowed asks the second look.
-func allowed(tb testing.TB, k sanitize.Kind, b []byte) {
-	tb.Helper()
-	o := sanitize.Options{Limits: sanitize.DefaultLimits()}
-	s := sanitize.NewSession(&o, int64(len(b)), nil, nil)
-	if err := verify.File(context.Background(), s, k, bytes.NewReader(b), int64(len(b))); err != nil {
-		tb.Errorf("the second look: %v", err)
-	}
 }
 
 // scene is a picture with edges, colour and some noise, as photos have.

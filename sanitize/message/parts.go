@@ -260,7 +260,7 @@ func (w *work) content(n *node) (sanitize.Object, error) {
 		return o, nil
 	}
 	// What is decoded is shorter than what is there, so the size is no promise
-	// of the sender's.
+	// of the sender's. ReadFrom asks for more room to see that nothing follows.
 	b := bytes.NewBuffer(make([]byte, 0, n.body.size()*3/4+64+bytes.MinRead))
 	if _, err := b.ReadFrom(w.s.Meter(w.open(n))); err != nil {
 		return o, w.broken(n, err)

@@ -291,8 +291,8 @@ type jpegBits struct {
 	none  int // bits that are not in the data
 }
 
-// block passes over the coefficients of a block, and says which are not nought: of
-// the first whether it is that of the block before.
+// block passes over the coefficients of a block, and says which are not nought, and
+// of the first one whether it is another than that of the block before.
 func (r *jpegBits) block(dc, ac *jpegCodes) (used uint64, err error) {
 	ahead, n := r.ahead, r.n
 	t := dc
